@@ -1,0 +1,127 @@
+"""The workbench for k-shot fine-tuning: which neurons may move, and which together.
+
+The names in ``__all__`` are the public page. Each is imported from its room at first use, so that
+``import kshot_viz`` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+import sys
+from difflib import get_close_matches
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from kshot_viz.activations import Activations, capture_activations
+    from kshot_viz.data.dataset import ImageDataset
+    from kshot_viz.data.episodes import (
+        Episode,
+        load_episodes,
+        sample_episodes,
+        save_episodes,
+        validation_episodes,
+    )
+    from kshot_viz.data.registry import load_dataset
+    from kshot_viz.errors import KShotError
+    from kshot_viz.finetune.config import FinetuneConfig
+    from kshot_viz.finetune.evaluate import Candidate, evaluate
+    from kshot_viz.finetune.loop import FinetuneResult, finetune
+    from kshot_viz.grouping.cluster import cluster_neurons
+    from kshot_viz.grouping.grouping import Grouping
+    from kshot_viz.grouping.rule import GroupingRule
+    from kshot_viz.models.backbone import Backbone
+    from kshot_viz.models.preprocess import Preprocess
+    from kshot_viz.models.registry import load_backbone
+    from kshot_viz.study.classifier import KShotClassifier
+    from kshot_viz.study.compare import compare_methods
+    from kshot_viz.study.comparison import Comparison
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Activations",
+    "Backbone",
+    "Candidate",
+    "Comparison",
+    "Episode",
+    "FinetuneConfig",
+    "FinetuneResult",
+    "Grouping",
+    "GroupingRule",
+    "ImageDataset",
+    "KShotClassifier",
+    "KShotError",
+    "Preprocess",
+    "capture_activations",
+    "cluster_neurons",
+    "compare_methods",
+    "evaluate",
+    "finetune",
+    "load_backbone",
+    "load_dataset",
+    "load_episodes",
+    "sample_episodes",
+    "save_episodes",
+    "validation_episodes",
+]
+
+# Where each public name lives, room by room in the order of the data's way.
+_HOMES = {
+    "KShotError": "errors",
+    "ImageDataset": "data.dataset",
+    "load_dataset": "data.registry",
+    "Episode": "data.episodes",
+    "sample_episodes": "data.episodes",
+    "validation_episodes": "data.episodes",
+    "save_episodes": "data.episodes",
+    "load_episodes": "data.episodes",
+    "Preprocess": "models.preprocess",
+    "Backbone": "models.backbone",
+    "load_backbone": "models.registry",
+    "Activations": "activations",
+    "capture_activations": "activations",
+    "Grouping": "grouping.grouping",
+    "GroupingRule": "grouping.rule",
+    "cluster_neurons": "grouping.cluster",
+    "FinetuneConfig": "finetune.config",
+    "FinetuneResult": "finetune.loop",
+    "finetune": "finetune.loop",
+    "Candidate": "finetune.evaluate",
+    "evaluate": "finetune.evaluate",
+    "Comparison": "study.comparison",
+    "compare_methods": "study.compare",
+    "KShotClassifier": "study.classifier",
+}
+
+
+class _PublicPage(ModuleType):
+    """A module whose public names win over packages of the same name.
+
+    Python stores every imported submodule on its parent: without this class ``kshot_viz.finetune``
+    would be the function or the package, depending on what was imported before.
+    """
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if not (name in _HOMES and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+# Hidden from type checkers, which would otherwise let any misspelt name pass.
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> object:
+        if name not in _HOMES:
+            close = get_close_matches(name, _HOMES, n=1)
+            hint = f" Did you mean {close[0]!r}?" if close else ""
+            raise AttributeError(f"module 'kshot_viz' has no attribute {name!r}.{hint}")
+        value = getattr(import_module(f"kshot_viz.{_HOMES[name]}"), name)
+        globals()[name] = value
+        return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+sys.modules[__name__].__class__ = _PublicPage

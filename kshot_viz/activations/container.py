@@ -1,0 +1,151 @@
+"""What was captured: for every layer one row of numbers per neuron."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kshot_viz.errors import unknown_name
+
+# A neuron counts as dead when its output moves by less than this share of its own level and of the
+# liveliest neuron in its layer: float32 sums of a constant already wobble by about 1e-7.
+DEAD_TOLERANCE = 1e-6
+
+
+@dataclass(frozen=True, eq=False)
+class LayerActivations:
+    """The neurons of one layer as points whose distances are distances between activations.
+
+    Attributes
+    ----------
+    points : ndarray, shape (neurons, dimensions)
+        ``form="features"``: the pooled activations themselves, float32. ``form="inner_products"``:
+        coordinates in float64 with the same inner products and therefore the same distances.
+    mean, std : ndarray, shape (neurons,)
+        Over all features of the neuron.
+    n_features : int
+        Features a neuron was captured with: images x positions left by pooling.
+    form : {"features", "inner_products"}
+    """
+
+    points: NDArray[np.floating]
+    mean: NDArray[np.float64]
+    std: NDArray[np.float64]
+    n_features: int
+    form: str = "features"
+
+    @property
+    def width(self) -> int:
+        """Number of neurons."""
+        return self.points.shape[0]
+
+    @cached_property
+    def dead(self) -> NDArray[np.bool_]:
+        """Which neurons gave the same output everywhere, shape (neurons,)."""
+        level = np.maximum(np.abs(self.mean), self.std.max(initial=0.0))
+        return self.std <= DEAD_TOLERANCE * level
+
+    @cached_property
+    def compact(self) -> NDArray[np.float64]:
+        """Points of at most ``neurons`` dimensions with the same distances, float64."""
+        points = np.asarray(self.points, dtype=np.float64)
+        return points if points.shape[1] <= self.width else isometric(points @ points.T)
+
+    def distances(self) -> NDArray[np.float64]:
+        """Euclidean distances between neurons, shape (neurons, neurons)."""
+        from scipy.spatial.distance import pdist, squareform
+
+        return squareform(pdist(self.compact))
+
+    def standardised(self) -> NDArray[np.float64]:
+        """Points whose inner products are the correlations between neurons; dead rows are zero."""
+        inner = self.compact @ self.compact.T
+        covariance = inner / self.n_features - np.outer(self.mean, self.mean)
+        scale = np.where(self.dead, np.inf, self.std)
+        return isometric(covariance / np.outer(scale, scale))
+
+    def correlation(self) -> NDArray[np.float64]:
+        """Correlation of the neurons' activations, shape (neurons, neurons); 0 for dead ones."""
+        points = self.standardised()
+        return np.clip(points @ points.T, -1.0, 1.0)
+
+
+@dataclass(frozen=True, eq=False)
+class Activations(Mapping[str, NDArray[np.floating]]):
+    """Activations of several layers; ``activations[layer]`` has shape (neurons, dimensions)."""
+
+    layers: Mapping[str, LayerActivations]
+    pool: str
+    n_images: int
+    network: str = ""
+    notes: Mapping[str, str] = field(default_factory=dict)
+
+    def __getitem__(self, layer: str) -> NDArray[np.floating]:
+        return self.layer(layer).points
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.layers)
+
+    def __len__(self) -> int:
+        return len(self.layers)
+
+    def layer(self, name: str) -> LayerActivations:
+        """Return everything known of one layer.
+
+        Raises
+        ------
+        KShotKeyError
+            If the layer was not captured; the message lists those that were.
+        """
+        if name not in self.layers:
+            raise unknown_name("layer", name, self.layers)
+        return self.layers[name]
+
+    def __repr__(self) -> str:
+        rows = [f"  {name}: {_describe(layer)}" for name, layer in self.layers.items()]
+        head = f"Activations of {len(self)} layers, {self.n_images} images, pool={self.pool!r}"
+        return "\n".join([head, *rows])
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f"<tr><td>{html.escape(name)}</td><td>{layer.width}</td><td>{layer.n_features}</td>"
+            f"<td>{layer.form.replace('_', ' ')}</td><td>{int(layer.dead.sum())}</td></tr>"
+            for name, layer in self.layers.items()
+        )
+        head = "".join(f"<th>{t}</th>" for t in ("layer", "neurons", "features", "kept as", "dead"))
+        caption = f"{self.n_images} images, pool = {html.escape(self.pool)}"
+        return (
+            f"<details open><summary>Activations: {len(self)} layers, {caption}</summary>"
+            f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></details>"
+        )
+
+
+def isometric(inner_products: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return points with the given inner products.
+
+    Parameters
+    ----------
+    inner_products : ndarray, shape (n, n)
+        A symmetric positive semi-definite matrix.
+
+    Returns
+    -------
+    ndarray, shape (n, rank)
+        ``V sqrt(L)`` of the eigendecomposition ``V L V^T``, largest eigenvalue first; directions
+        that rounding alone could have made are left out.
+    """
+    values, vectors = np.linalg.eigh((inner_products + inner_products.T) / 2)
+    values, vectors = values[::-1], vectors[:, ::-1]
+    kept = values > max(values[0], 0.0) * np.finfo(float).eps
+    kept[0] = True
+    return vectors[:, kept] * np.sqrt(np.maximum(values[kept], 0.0))
+
+
+def _describe(layer: LayerActivations) -> str:
+    dead = f", {int(layer.dead.sum())} dead" if layer.dead.any() else ""
+    return f"{layer.width} neurons x {layer.n_features} features ({layer.form}{dead})"

@@ -1,0 +1,80 @@
+"""From a layer's output to one row of features per neuron."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from kshot_viz.errors import unknown_name
+
+POOLS = ("grid", "mean", "max", "none")
+
+
+def neuron_rows(output: Tensor, kind: str, pool: str, grid: int) -> Tensor:
+    """Turn a layer's output into per-neuron features of each image.
+
+    Parameters
+    ----------
+    output : Tensor
+        Convolutions: (images, neurons, *space). Linear layers: (images, *positions, neurons).
+    kind : str
+        Class name of the layer; decides where the neuron axis is.
+    pool : {"grid", "mean", "max", "none"}
+        What becomes of space. Positions of a linear layer (tokens) have no grid, so ``"grid"``
+        takes their mean.
+    grid : int
+        Side of the adaptive grid; a map smaller than that keeps its own size.
+
+    Returns
+    -------
+    Tensor, shape (neurons, images, features)
+    """
+    if pool not in POOLS:
+        raise unknown_name("pool", pool, POOLS)
+    if kind.startswith("Conv"):
+        maps = output
+    else:
+        maps = output.movedim(-1, 1)
+        pool = "mean" if pool == "grid" else pool
+    return _REDUCE[pool](maps, grid).flatten(2).movedim(0, 1)
+
+
+def _mean(maps: Tensor, grid: int) -> Tensor:
+    return _flat(maps).mean(dim=2, keepdim=True)
+
+
+def _max(maps: Tensor, grid: int) -> Tensor:
+    return _flat(maps).amax(dim=2, keepdim=True)
+
+
+def _grid(maps: Tensor, grid: int) -> Tensor:
+    space = maps.shape[2:]
+    if not space:
+        return _flat(maps)
+    size = [min(grid, side) for side in space]
+    return _ADAPTIVE[len(space)](maps, size)
+
+
+def _flat(maps: Tensor, grid: int = 0) -> Tensor:
+    return maps.reshape(*maps.shape[:2], -1)
+
+
+_ADAPTIVE: dict[int, Callable[..., Tensor]] = {
+    1: F.adaptive_avg_pool1d,
+    2: F.adaptive_avg_pool2d,
+    3: F.adaptive_avg_pool3d,
+}
+_REDUCE: dict[str, Callable[[Tensor, int], Tensor]] = {
+    "mean": _mean,
+    "max": _max,
+    "grid": _grid,
+    "none": _flat,
+}
+
+
+def joined(rows: list[Tensor]) -> Tensor:
+    """Put the features of repeated calls of one layer side by side."""
+    return rows[0] if len(rows) == 1 else torch.cat(rows, dim=2)

@@ -1,0 +1,1 @@
+"""Labelled images and the k-shot tasks drawn from them."""

@@ -1,0 +1,249 @@
+"""A labelled set of images that knows exactly what it contains.
+
+Two shapes of the same idea: pixels held in one array (digits, glyphs, small torchvision sets), or
+files that are decoded when they are asked for. Both carry one digest per image, so duplicates can
+be told apart from new images, and one fingerprint, so that indices written down for one data set
+are never used on another.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import html
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, overload
+
+import numpy as np
+
+from kshot_viz.data.pixels import digest, read_pixels
+from kshot_viz.errors import KShotValueError
+
+
+@dataclass(frozen=True)
+class ImageFiles(Sequence[np.ndarray]):
+    """Images that stay on disk: ``files[i]`` decodes one to uint8 ``(H, W, 3)``.
+
+    A slice or an array of indices gives another ``ImageFiles``; nothing is decoded then.
+    """
+
+    paths: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    @overload
+    def __getitem__(self, index: int) -> np.ndarray: ...
+    @overload
+    def __getitem__(self, index: slice | np.ndarray) -> ImageFiles: ...
+    def __getitem__(self, index: int | slice | np.ndarray) -> np.ndarray | ImageFiles:
+        if isinstance(index, slice):
+            return ImageFiles(self.paths[index])
+        if isinstance(index, np.ndarray):
+            return ImageFiles(tuple(self.paths[i] for i in index.tolist()))
+        return read_pixels(self.paths[index])
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ImageDataset:
+    """Images with class names; immutable, every change gives a new one.
+
+    Attributes
+    ----------
+    images : numpy.ndarray or sequence
+        uint8 ``(N, H, W, C)`` with C 1 or 3, or a sequence such as :class:`ImageFiles` whose items
+        are uint8 ``(H, W, 3)`` of any size.
+    targets : numpy.ndarray
+        int64 ``(N,)``, indices into ``classes``.
+    classes : tuple of str
+        The class names, in the order of the targets.
+    name : str
+        What tables call this data set.
+    digests : tuple of str
+        sha256 of the pixels of each image; equal digests are the same image.
+    fingerprint : str
+        sha256 over class names, targets and the content of every image; independent of where the
+        data lies.
+    notes : mapping
+        Where the data comes from: source, licence, font hashes, files left out.
+    """
+
+    images: Any
+    targets: np.ndarray
+    classes: tuple[str, ...]
+    name: str
+    digests: tuple[str, ...]
+    fingerprint: str
+    notes: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        sizes = {"images": len(self.images), "targets": len(self.targets)}
+        sizes["digests"] = len(self.digests)
+        if len(set(sizes.values())) != 1:
+            raise KShotValueError(f"`images`, `targets` and `digests` differ in length: {sizes}.")
+        if len(set(self.classes)) != len(self.classes):
+            raise KShotValueError(f"`classes` must be distinct names; not {self.classes!r}.")
+        object.__setattr__(self, "targets", _checked_targets(self.targets, len(self.classes)))
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    @property
+    def n_classes(self) -> int:
+        """Number of classes, those without images included."""
+        return len(self.classes)
+
+    @property
+    def labels(self) -> np.ndarray:
+        """Class name of each image, a string array ``(N,)``."""
+        return np.asarray(self.classes, dtype=np.str_)[self.targets]
+
+    def counts(self) -> dict[str, int]:
+        """Count the images of each class, in the order of ``classes``."""
+        totals = np.bincount(self.targets, minlength=self.n_classes)
+        return dict(zip(self.classes, totals.tolist(), strict=True))
+
+    def take(self, indices: Iterable[int] | np.ndarray) -> ImageDataset:
+        """Keep the images at ``indices``, in that order, under the same class names."""
+        return self.restrict(indices, range(self.n_classes))
+
+    def restrict(self, indices: Iterable[int] | np.ndarray, classes: Iterable[int]) -> ImageDataset:
+        """Keep the images at ``indices`` and rename their targets to positions in ``classes``.
+
+        Parameters
+        ----------
+        indices : iterable of int
+            Images to keep, in that order.
+        classes : iterable of int
+            Old class indices; the new set has these classes in this order.
+
+        Raises
+        ------
+        KShotValueError
+            If an index is out of range or an image belongs to none of ``classes``.
+        """
+        keep = _checked_indices(indices, len(self))
+        old = [int(c) for c in classes]
+        renamed = np.full(self.n_classes, -1, dtype=np.int64)
+        renamed[old] = np.arange(len(old))
+        return ImageDataset(
+            images=self.images[keep],
+            targets=renamed[self.targets[keep]],
+            classes=tuple(self.classes[c] for c in old),
+            name=self.name,
+            digests=tuple(self.digests[i] for i in keep.tolist()),
+            fingerprint=_sha256(["subset", self.fingerprint, *old, "of", *keep.tolist()]),
+            notes=self.notes,
+        )
+
+    def __repr__(self) -> str:
+        return (
+            f"ImageDataset({self.name!r}: {len(self)} images, {self.n_classes} classes, "
+            f"{self._size_text()}, fingerprint {self.fingerprint[:12]})"
+        )
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f"<tr><td>{html.escape(name)}</td><td>{count}</td></tr>"
+            for name, count in self.counts().items()
+        )
+        return (
+            f"<details><summary>{html.escape(repr(self))}</summary>"
+            f"<table><tr><th>class</th><th>images</th></tr>{rows}</table></details>"
+        )
+
+    def _size_text(self) -> str:
+        if not isinstance(self.images, np.ndarray):
+            return "files"
+        _, height, width, channels = self.images.shape
+        return f"{height}x{width} {'grey' if channels == 1 else 'RGB'}"
+
+
+def dataset_from_arrays(
+    images: np.ndarray,
+    targets: np.ndarray | Sequence[int],
+    classes: Sequence[str],
+    *,
+    name: str,
+    notes: Mapping[str, str] | None = None,
+) -> ImageDataset:
+    """Build a data set from pixels in memory.
+
+    Parameters
+    ----------
+    images : numpy.ndarray
+        uint8, ``(N, H, W)`` or ``(N, H, W, C)`` with C 1 or 3.
+    targets : sequence of int
+        ``(N,)``, indices into ``classes``.
+    classes : sequence of str
+        Distinct class names.
+    name : str
+        What tables call this data set.
+    notes : mapping, optional
+        Where the data comes from.
+
+    Raises
+    ------
+    KShotValueError
+        If the array is not such a batch, or lengths or targets do not fit.
+    """
+    pixels = _checked_pixels(images)
+    digests = tuple(digest(image) for image in pixels)
+    return ImageDataset(
+        images=pixels,
+        targets=np.asarray(targets),
+        classes=tuple(map(str, classes)),
+        name=name,
+        digests=digests,
+        fingerprint=content_fingerprint(classes, np.asarray(targets), digests),
+        notes=dict(notes or {}),
+    )
+
+
+def content_fingerprint(classes: Sequence[str], targets: np.ndarray, content: Sequence[str]) -> str:
+    """Hash class names, targets and one content hash per image into one fingerprint."""
+    return _sha256(["dataset", len(classes), *classes, *np.asarray(targets).tolist(), *content])
+
+
+def _sha256(parts: Iterable[object]) -> str:
+    state = hashlib.sha256()
+    for part in parts:
+        text = str(part).encode()
+        # The length in front keeps ("ab", "c") and ("a", "bc") apart.
+        state.update(f"{len(text)}:".encode() + text)
+    return state.hexdigest()
+
+
+def _checked_pixels(images: np.ndarray) -> np.ndarray:
+    array = np.asarray(images)
+    array = array[..., None] if array.ndim == 3 else array
+    if array.dtype != np.uint8 or array.ndim != 4 or array.shape[3] not in (1, 3):
+        raise KShotValueError(
+            "`images` must be uint8 of shape (N, H, W), (N, H, W, 1) or (N, H, W, 3); "
+            f"not {array.dtype} {np.shape(images)}."
+        )
+    return np.ascontiguousarray(array)
+
+
+def _checked_targets(targets: np.ndarray, n_classes: int) -> np.ndarray:
+    array = np.asarray(targets)
+    if array.ndim != 1 or (array.size and array.dtype.kind not in "iu"):
+        raise KShotValueError(
+            f"`targets` must be a row of integers; not {array.dtype} {array.shape}."
+        )
+    if array.size and not (array.min() >= 0 and array.max() < n_classes):
+        raise KShotValueError(
+            f"`targets` must lie in 0..{n_classes - 1}; not {array.min()}..{array.max()}."
+        )
+    return array.astype(np.int64)
+
+
+def _checked_indices(indices: Iterable[int] | np.ndarray, length: int) -> np.ndarray:
+    values = indices if isinstance(indices, np.ndarray) else list(indices)
+    array = np.asarray(values)
+    array = array.astype(np.int64) if array.size == 0 else array
+    if array.ndim != 1 or array.dtype.kind not in "iu":
+        raise KShotValueError(f"`indices` must be a row of integers; not {array.dtype}.")
+    if array.size and not (array.min() >= 0 and array.max() < length):
+        raise KShotValueError(f"`indices` must lie in 0..{length - 1}; not {values!r}.")
+    return array.astype(np.int64)

@@ -1,0 +1,124 @@
+"""One episode: which images are the k shots and which are the queries.
+
+An episode is nothing but indices and the fingerprint of the data they belong to, so a file of
+episodes gives the same task to every method on every machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from kshot_viz.data.dataset import ImageDataset
+from kshot_viz.errors import KShotValueError
+
+POOLS = ("test", "val")
+
+
+@dataclass(frozen=True)
+class Episode:
+    """One k-shot task, as indices into a data set.
+
+    Attributes
+    ----------
+    index : int
+        Number of the episode within its pool.
+    pool : str
+        "test" or "val".
+    classes : tuple of int
+        The ``way`` class indices in the data set, ascending.
+    support, query : tuple of int
+        Image indices, class by class: ``way * shot`` and ``way * query_per_class`` of them.
+    way, shot, query_per_class : int
+        Sizes of the task.
+    val_share : float
+        Share of each class that belongs to the validation pool.
+    seed : int
+        Seed of the split and of the draw.
+    data_name, fingerprint : str
+        The data set these indices belong to.
+    """
+
+    index: int
+    pool: str
+    classes: tuple[int, ...]
+    support: tuple[int, ...]
+    query: tuple[int, ...]
+    way: int
+    shot: int
+    query_per_class: int
+    val_share: float
+    seed: int
+    data_name: str
+    fingerprint: str
+
+    def __post_init__(self) -> None:
+        if self.pool not in POOLS:
+            raise KShotValueError(f"`pool` must be one of {POOLS}; not {self.pool!r}.")
+        _check_sizes(self)
+        shared = set(self.support) & set(self.query)
+        if shared or len(set(self.support)) < len(self.support):
+            raise KShotValueError(f"episode {self.name} uses images {sorted(shared)} twice.")
+
+    @property
+    def name(self) -> str:
+        """Pool and number, for example ``"test/3"``."""
+        return f"{self.pool}/{self.index}"
+
+    def split(self, data: ImageDataset) -> tuple[ImageDataset, ImageDataset]:
+        """Return support and query with the episode's classes as targets ``0..way-1``.
+
+        Raises
+        ------
+        KShotValueError
+            If ``data`` is not the data set the episode was drawn from.
+        """
+        if data.fingerprint != self.fingerprint:
+            raise KShotValueError(
+                f"episode {self.name} belongs to {self.data_name!r} with fingerprint "
+                f"{self.fingerprint[:12]}; `data` is {data.name!r} with {data.fingerprint[:12]}."
+            )
+        return data.restrict(self.support, self.classes), data.restrict(self.query, self.classes)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all fields as plain JSON types."""
+        return {
+            key: list(value) if isinstance(value, tuple) else value
+            for key, value in asdict(self).items()
+        }
+
+    @classmethod
+    def from_dict(cls, record: Mapping[str, Any]) -> Episode:
+        """Rebuild an episode from :meth:`to_dict`; missing or odd fields are an error."""
+        names = {f.name for f in fields(cls)}
+        if not isinstance(record, Mapping) or set(record) != names:
+            given = sorted(record) if isinstance(record, Mapping) else type(record).__name__
+            raise KShotValueError(f"an episode has the fields {sorted(names)}; not {given}.")
+        return cls(**{key: _field(key, value) for key, value in record.items()})
+
+
+def _check_sizes(episode: Episode) -> None:
+    expected = {
+        "classes": episode.way,
+        "support": episode.way * episode.shot,
+        "query": episode.way * episode.query_per_class,
+    }
+    for key, size in expected.items():
+        if len(getattr(episode, key)) != size:
+            raise KShotValueError(
+                f"episode {episode.name}: `{key}` must have {size} entries for {episode.way} way, "
+                f"{episode.shot} shot, {episode.query_per_class} queries; not "
+                f"{len(getattr(episode, key))}."
+            )
+
+
+def _field(key: str, value: Any) -> Any:
+    kinds: dict[str, type | tuple[type, ...]] = {"pool": str, "data_name": str, "fingerprint": str}
+    kinds |= {"val_share": (int, float), "classes": list, "support": list, "query": list}
+    wanted = kinds.get(key, int)
+    entries = value if isinstance(value, (list, tuple)) else []
+    odd = any(isinstance(e, bool) or not isinstance(e, int) for e in entries)
+    if odd or isinstance(value, bool) or not isinstance(value, wanted):
+        raise KShotValueError(f"`{key}` of an episode cannot be {value!r}.")
+    return tuple(value) if isinstance(value, list) else value

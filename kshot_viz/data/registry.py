@@ -1,0 +1,70 @@
+"""Data sets by name: the one door through which they are loaded."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from kshot_viz.data.dataset import ImageDataset
+from kshot_viz.data.digits import load_digits
+from kshot_viz.data.folder import load_folder
+from kshot_viz.data.glyphs import load_glyphs
+from kshot_viz.data.torchvision_sets import load_torchvision, torchvision_names
+from kshot_viz.errors import KShotKeyError, KShotValueError, unknown_name
+
+_BUILT_IN: dict[str, Callable[..., ImageDataset]] = {"digits": load_digits, "glyphs": load_glyphs}
+
+
+def load_dataset(name_or_path: str | Path, **options: Any) -> ImageDataset:
+    """Load a labelled set of images.
+
+    Parameters
+    ----------
+    name_or_path : str or pathlib.Path
+        ``"digits"`` (scikit-learn's handwritten digits), ``"glyphs"`` (letters drawn from the
+        fonts that come with matplotlib), a folder that holds one folder per class, or the name of
+        a torchvision classification set in any case. A folder called like a built-in set is meant
+        by ``"./digits"``.
+    **options
+        Handed to the loader: glyphs ``per_class``, ``seed``, ``homoglyphs``; folder ``skip_bad``;
+        torchvision ``root``, ``download``, ``split``.
+
+    Returns
+    -------
+    ImageDataset
+
+    Raises
+    ------
+    KShotKeyError
+        If there is no such name and no such folder; lists the names.
+    KShotValueError
+        If an option does not exist for this data set.
+    KShotFileError
+        If files are missing or cannot be read; names them.
+    """
+    if str(name_or_path) in _BUILT_IN:
+        return _load(_BUILT_IN[str(name_or_path)], options)
+    if Path(name_or_path).is_dir():
+        return _load(load_folder, options, name_or_path)
+    if str(name_or_path).lower() in {name.lower() for name in torchvision_names()}:
+        return _load(load_torchvision, options, name_or_path)
+    raise _no_such_dataset(name_or_path)
+
+
+def _load(
+    loader: Callable[..., ImageDataset], options: dict[str, Any], *source: object
+) -> ImageDataset:
+    allowed = list(inspect.signature(loader).parameters)[len(source) :]
+    for option in options:
+        if option not in allowed:
+            listing = ", ".join(map(repr, allowed)) or "none"
+            raise KShotValueError(f"{loader.__name__} has no option {option!r}; it has {listing}.")
+    return loader(*source, **options)
+
+
+def _no_such_dataset(given: str | Path) -> KShotKeyError:
+    names = [*_BUILT_IN, *torchvision_names()]
+    error = unknown_name("name_or_path", str(given), names)
+    return KShotKeyError(f"{error} A folder that holds one folder per class works too.")

@@ -1,0 +1,1 @@
+"""Fine-tuning on k shots: the shared-gradient rule, the methods, the reference loop, evaluation."""

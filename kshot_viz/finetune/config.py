@@ -1,0 +1,114 @@
+"""The settings of one fine-tuning run, checked once."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any
+
+from kshot_viz.errors import KShotKeyError, KShotValueError, unknown_name
+
+OPTIMIZERS = ("sgd", "adam", "adamw")
+# These would give two neurons of one group different steps although their gradients are equal.
+MIXING_OPTIMIZERS = ("adafactor", "lamb", "lars", "lbfgs", "muon", "shampoo", "soap")
+
+
+@dataclass(frozen=True)
+class FinetuneConfig:
+    """How a network is tuned on the support images, full batch, for a fixed number of steps.
+
+    Attributes
+    ----------
+    optimizer : {"sgd", "adam", "adamw"}
+        ``momentum`` belongs to SGD; Adam and AdamW use torch's default betas.
+    lr : float
+        Step size of the body.
+    head_lr : float
+        Step size of the new head.
+    steps : int
+        Number of full-batch steps.
+    momentum : float
+    weight_decay : float
+        ``lambda`` of the pull ``lambda (W - W0)`` towards the start, in every method. Coupled to
+        the gradient for SGD and Adam, decoupled for AdamW; the new head starts from zero.
+    layer_lr : mapping of str to float
+        Multiplier of ``lr`` per module name (a layer or a container); 0 freezes it. The longest
+        matching name wins.
+    others : {"train", "freeze"}
+        What happens to parameters outside of the grouping in the grouped method.
+    reduce : {"mean", "sum"}
+        One averaged gradient per group, or the summed one.
+    train_mode : bool
+        Dropout and batch statistics on. Off by default: statistics of k images are noise.
+    """
+
+    optimizer: str = "sgd"
+    lr: float = 3e-3
+    head_lr: float = 0.1
+    steps: int = 40
+    momentum: float = 0.9
+    weight_decay: float = 0.0
+    layer_lr: Mapping[str, float] = field(default_factory=dict)
+    others: str = "train"
+    reduce: str = "mean"
+    train_mode: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "layer_lr", dict(self.layer_lr))
+        _check_choice(self, "others", ("train", "freeze"))
+        _check_choice(self, "reduce", ("mean", "sum"))
+        _check_optimizer(self.optimizer)
+        for name in ("lr", "head_lr", "weight_decay", "momentum"):
+            _check_not_negative(name, getattr(self, name))
+        for layer, factor in self.layer_lr.items():
+            _check_not_negative(f"layer_lr[{layer!r}]", factor)
+        if self.momentum >= 1:
+            raise KShotValueError(f"`momentum` must be below 1; not {self.momentum!r}.")
+        if isinstance(self.steps, bool) or not isinstance(self.steps, int) or self.steps < 0:
+            raise KShotValueError(f"`steps` must be an integer >= 0; not {self.steps!r}.")
+
+    def but(self, **changes: Any) -> FinetuneConfig:
+        """Return a copy with some settings changed."""
+        unknown = set(changes) - {item.name for item in fields(self)}
+        if unknown:
+            raise unknown_name("setting", sorted(unknown)[0], [item.name for item in fields(self)])
+        return replace(self, **changes)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, record: Mapping[str, Any]) -> FinetuneConfig:
+        """Rebuild a config; unknown settings are a KShotKeyError."""
+        return cls().but(**record)
+
+    @property
+    def key(self) -> str:
+        """A short digest of all settings, the same on every machine."""
+        text = json.dumps(self.to_dict(), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _check_choice(config: FinetuneConfig, name: str, allowed: tuple[str, ...]) -> None:
+    if getattr(config, name) not in allowed:
+        raise unknown_name(name, getattr(config, name), allowed)
+
+
+def _check_optimizer(name: object) -> None:
+    if str(name).lower() in MIXING_OPTIMIZERS:
+        raise KShotKeyError(
+            f"`optimizer` {name!r} mixes the entries of a tensor, so neurons of one group would "
+            f"drift apart; it must be one of {', '.join(map(repr, OPTIMIZERS))}."
+        )
+    if name not in OPTIMIZERS:
+        raise unknown_name("optimizer", name, OPTIMIZERS)
+
+
+def _check_not_negative(name: str, value: Any) -> None:
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not number or not math.isfinite(value) or value < 0:
+        raise KShotValueError(f"`{name}` must be a finite number >= 0; not {value!r}.")

@@ -1,0 +1,181 @@
+"""Try candidates on episodes: one row per candidate and episode."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kshot_viz.data.dataset import ImageDataset
+from kshot_viz.data.episode import Episode
+from kshot_viz.errors import KShotValueError
+from kshot_viz.finetune.candidate import Candidate
+from kshot_viz.finetune.executors import Executor, resolve_executor
+from kshot_viz.finetune.store import RowStore
+from kshot_viz.finetune.task import Row, Task, one_thread
+from kshot_viz.grouping.rule import GroupingRule
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from kshot_viz.models.backbone import Backbone
+
+
+def evaluate(
+    backbone: Backbone,
+    data: ImageDataset,
+    episodes: Sequence[Episode],
+    candidates: Sequence[Candidate],
+    *,
+    executor: str = "serial",
+    workers: int | None = None,
+    at_steps: Sequence[int] | None = None,
+    source: Any = None,
+    device: str | None = None,
+    store: str | Path | None = None,
+    seed: int = 0,
+    progress: bool | str = False,
+) -> pd.DataFrame:
+    """Tune every candidate on every episode's support and score it on its queries.
+
+    Parameters
+    ----------
+    backbone : Backbone
+    data : ImageDataset
+        The data set the episodes were drawn from.
+    episodes : sequence of Episode
+    candidates : sequence of Candidate
+    executor : {"serial", "processes"}
+        Where the work is done; the rows are the same, bit for bit.
+    workers : int, optional
+        Number of processes; the cores at hand by default.
+    at_steps : sequence of int, optional
+        Step counts to score at; one run serves them all. By default only the last step.
+    source : image batch, optional
+        Images for candidates whose groups come from ``"source"``; never query images.
+    device : str, optional
+    store : path, optional
+        File that keeps finished rows; the same call goes on from it after an interrupt.
+    seed : int
+        Seed of clustering, shuffling and dropout, by episode.
+    progress : bool or str
+        Show a progress bar, with this title.
+
+    Returns
+    -------
+    DataFrame
+        One row per candidate, episode and step count, in the order asked for: ``method, way, shot,
+        pool, episode, steps, lr, head_lr, optimizer, n_query, seed, path, candidate, task,
+        accuracy, support_loss, support_accuracy, status, predicted, seconds``. A run that diverged
+        is scored at chance (1 / way) and its ``status`` says at which step it happened.
+
+    Raises
+    ------
+    KShotValueError
+        If episodes belong to other data, a grouping to another network, or a source image is a
+        query image of an episode.
+    """
+    import pandas as pd
+
+    run = resolve_executor(executor, workers)
+    check_source(source, data, episodes)
+    with one_thread():
+        bound = [bind(backbone, candidate, source, seed) for candidate in candidates]
+    tasks = list(_tasks(backbone, data, episodes, bound, at_steps, device, seed))
+    finished = _finish(tasks, run, workers, RowStore(store) if store else None, progress)
+    return pd.DataFrame([row for task in tasks for row in finished[task.key]])
+
+
+def check_source(source: Any, data: ImageDataset, episodes: Iterable[Episode]) -> None:
+    """Raise a KShotValueError if a source image is a query image of any episode."""
+    if not isinstance(source, ImageDataset):
+        return
+    queries = {data.digests[index] for episode in episodes for index in episode.query}
+    shared = queries & set(source.digests)
+    if shared:
+        raise KShotValueError(
+            f"{len(shared)} of the {len(source)} `source` images are query images of the episodes. "
+            f"Groups may not be formed from images that are used for scoring."
+        )
+
+
+def bind(backbone: Backbone, candidate: Candidate, source: Any, seed: int) -> Candidate:
+    """Make a candidate's grouping as far as that is possible before any episode, and check it."""
+    grouping = candidate.grouping
+    if isinstance(grouping, GroupingRule):
+        return replace(candidate, grouping=grouping.bind(backbone, source=source, seed=seed))
+    if grouping is not None:
+        grouping.check(backbone)
+    return candidate
+
+
+def _tasks(
+    backbone: Backbone,
+    data: ImageDataset,
+    episodes: Sequence[Episode],
+    candidates: Sequence[Candidate],
+    at_steps: Sequence[int] | None,
+    device: str | None,
+    seed: int,
+) -> Iterator[Task]:
+    network = [backbone.fingerprint, repr(backbone.preprocess)]
+    named = [(one, _steps(one, at_steps), [one.key, one.name]) for one in candidates]
+    for episode in episodes:
+        support, query = episode.split(data)
+        place = _digest([network, episode.to_dict(), seed, device])
+        for candidate, steps, key in named:
+            yield Task(
+                backbone=backbone,
+                episode=episode,
+                support=support,
+                query=query,
+                candidate=candidate,
+                at_steps=steps,
+                seed=seed,
+                key=_digest([place, key, steps]),
+                place=place,
+                device=device,
+            )
+
+
+def _steps(candidate: Candidate, at_steps: Sequence[int] | None) -> tuple[int, ...]:
+    last = candidate.config.steps
+    steps = tuple(sorted(set(at_steps))) if at_steps is not None else (last,)
+    if not steps or not 0 <= steps[0] <= steps[-1] <= last:
+        raise KShotValueError(
+            f"`at_steps` must lie in 0 to {last}, the candidate's steps; not {list(steps)}."
+        )
+    return steps
+
+
+def _digest(request: Any) -> str:
+    return hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()[:24]
+
+
+def _finish(
+    tasks: Sequence[Task],
+    run: Executor,
+    workers: int | None,
+    store: RowStore | None,
+    progress: bool | str,
+) -> dict[str, list[Row]]:
+    from tqdm.auto import tqdm
+
+    finished = {task.key: store[task.key] for task in tasks if store and task.key in store}
+    missing = [task for task in tasks if task.key not in finished]
+    bar = tqdm(
+        run(missing, workers),
+        initial=len(finished),
+        total=len(tasks),
+        unit="run",
+        disable=not progress,
+    )
+    for rows in bar:
+        key = rows[0]["task"]
+        finished[key] = rows
+        if store:
+            store.add(key, rows)
+    return finished

@@ -1,0 +1,122 @@
+"""What a fine-tuning run gives back."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+from kshot_viz.data.images import image_count, slice_images
+from kshot_viz.finetune.config import FinetuneConfig
+from kshot_viz.grouping.grouping import Grouping
+from kshot_viz.models.recorder import evaluating
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from kshot_viz.models.backbone import Backbone
+
+
+@dataclass(frozen=True, eq=False)
+class FinetuneResult:
+    """A tuned copy of the network and how it got there.
+
+    Attributes
+    ----------
+    backbone : Backbone
+        The tuned copy; ``backbone.module`` is the network with its new head.
+    classes : ndarray, shape (way,)
+        Original class names, in the order of the head's outputs.
+    losses, accuracies : tuple of float
+        On the support, before each step and after the last one.
+    status : str
+        ``"ok"`` or ``"diverged at step N"``.
+    """
+
+    backbone: Backbone
+    classes: NDArray[Any]
+    losses: tuple[float, ...]
+    accuracies: tuple[float, ...]
+    method: str
+    grouping: Grouping | None
+    config: FinetuneConfig
+    seed: int
+    status: str
+    seconds: float
+
+    @property
+    def diverged(self) -> bool:
+        """Whether the loss became NaN or infinite."""
+        return self.status != "ok"
+
+    @property
+    def history(self) -> pd.DataFrame:
+        """Loss and accuracy on the support; columns ``step, loss, accuracy``."""
+        import pandas as pd
+
+        steps = range(len(self.losses))
+        return pd.DataFrame({"step": steps, "loss": self.losses, "accuracy": self.accuracies})
+
+    def logits(self, images: Any, *, batch_size: int = 256) -> Tensor:
+        """Return the head's outputs, shape (images, way), on the CPU."""
+        starts = range(0, image_count(images), batch_size)
+        parts = [self._forward(slice_images(images, i, i + batch_size)) for i in starts]
+        return torch.cat(parts)
+
+    def predict(self, images: Any) -> NDArray[Any]:
+        """Return the class name of each image.
+
+        A network that diverged answers with its first class.
+        """
+        return self.classes[predictions(self.logits(images))]
+
+    def predict_proba(self, images: Any) -> NDArray[np.float64]:
+        """Return class probabilities, shape (images, way)."""
+        return self.logits(images).double().softmax(dim=1).numpy()
+
+    def score(self, images: Any, labels: ArrayLike) -> float:
+        """Return the share of images whose predicted class equals its label."""
+        return float((self.predict(images) == np.asarray(labels)).mean())
+
+    def _forward(self, images: Any) -> Tensor:
+        inputs = self.backbone.prepare(images)
+        with torch.inference_mode(), evaluating(self.backbone.module):
+            return self.backbone.module(inputs).cpu()
+
+    def __repr__(self) -> str:
+        return (
+            f"FinetuneResult({self.method}, {len(self.classes)} classes, {self._outcome()}, "
+            f"{self.seconds:.2f} s)"
+        )
+
+    def _repr_html_(self) -> str:
+        rows = {
+            "method": self.method,
+            "outcome": self._outcome(),
+            "classes": ", ".join(map(str, self.classes)),
+            "settings": ", ".join(f"{k}={v}" for k, v in self.config.to_dict().items()),
+        }
+        cells = "".join(f"<tr><th>{k}</th><td>{html.escape(v)}</td></tr>" for k, v in rows.items())
+        return f"<table><caption>Fine-tuning result</caption><tbody>{cells}</tbody></table>"
+
+    def _outcome(self) -> str:
+        if self.diverged:
+            return self.status
+        return f"support loss {self.losses[0]:.3f} to {self.losses[-1]:.3f}"
+
+
+def predictions(logits: Tensor) -> NDArray[np.int64]:
+    """Return the index of the largest logit of each row; NaN never wins."""
+    finite = torch.nan_to_num(logits, nan=float("-inf"))
+    return finite.argmax(dim=1).cpu().numpy()
+
+
+def outcome(losses: Sequence[float]) -> str:
+    """Name the outcome: the last loss tells whether the run diverged, and at which step."""
+    return "ok" if np.isfinite(losses[-1]) else f"diverged at step {len(losses) - 1}"

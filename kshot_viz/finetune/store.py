@@ -1,0 +1,61 @@
+"""Finished rows on disk, one JSON line a task, so that an interrupted run goes on."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from kshot_viz.errors import KShotFileError
+from kshot_viz.finetune.task import Row
+
+
+class RowStore:
+    """A file of finished tasks.
+
+    A line is written whole and flushed before the next task is taken up. A line that was cut off
+    (full disk, power) is dropped when the file is opened, and its task runs again.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self._path = Path(path)
+        self._rows = self._read()
+
+    def __contains__(self, task: str) -> bool:
+        return task in self._rows
+
+    def __getitem__(self, task: str) -> list[Row]:
+        return self._rows[task]
+
+    def add(self, task: str, rows: list[Row]) -> None:
+        """Keep the rows of one task; a KShotFileError names the file if the disk is full."""
+        self._rows[task] = rows
+        line = json.dumps({"task": task, "rows": rows}) + "\n"
+        try:
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write(line)
+        except OSError as error:
+            raise KShotFileError(
+                f"{self._path} cannot be written ({error.strerror}). The rows before this one are "
+                f"in it; make room and run the same command again."
+            ) from error
+
+    def _read(self) -> dict[str, list[Row]]:
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            text = self._path.read_bytes() if self._path.exists() else b""
+        except OSError as error:
+            raise KShotFileError(f"{self._path} cannot be opened: {error.strerror}.") from error
+        whole = text[: text.rfind(b"\n") + 1]
+        if len(whole) < len(text):
+            self._path.write_bytes(whole)
+        return dict(self._entry(number, line) for number, line in enumerate(whole.splitlines(), 1))
+
+    def _entry(self, number: int, line: bytes) -> tuple[str, list[Row]]:
+        try:
+            record = json.loads(line)
+            return record["task"], record["rows"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise KShotFileError(
+                f"{self._path}, line {number}, is not a finished task. Move the file away to start "
+                f"anew."
+            ) from error

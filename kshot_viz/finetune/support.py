@@ -1,0 +1,72 @@
+"""The labelled images a network is tuned on, as tensors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from kshot_viz.data.images import image_count
+from kshot_viz.errors import KShotValueError
+
+if TYPE_CHECKING:
+    from kshot_viz.models.backbone import Backbone
+
+
+@dataclass(frozen=True, eq=False)
+class Support:
+    """Prepared inputs, target indices, and the class each index stands for."""
+
+    inputs: Tensor
+    targets: Tensor
+    classes: NDArray[Any]
+
+
+def prepare_support(backbone: Backbone, support: Any) -> Support:
+    """Turn ``support`` into tensors.
+
+    Parameters
+    ----------
+    support : object with ``images`` and ``labels``, or a pair (images, labels)
+        A data set's own class indices (``targets`` into ``classes``) are used where it has them;
+        otherwise classes are the sorted distinct labels.
+
+    Raises
+    ------
+    KShotValueError
+        If images and labels do not match in number or there is only one class.
+    """
+    images, targets, classes = _parts(support)
+    if image_count(images) != len(targets):
+        raise KShotValueError(f"{image_count(images)} images but {len(targets)} labels were given.")
+    if len(classes) < 2:
+        raise KShotValueError(
+            f"Fine-tuning needs at least two classes; the labels have one class: {list(classes)}."
+        )
+    inputs = backbone.prepare(images)
+    return Support(inputs, torch.from_numpy(targets).to(inputs.device), classes)
+
+
+def _parts(support: Any) -> tuple[Any, NDArray[np.int64], NDArray[Any]]:
+    if hasattr(support, "targets") and hasattr(support, "classes"):
+        return support.images, *_used(np.asarray(support.targets), np.asarray(support.classes))
+    if hasattr(support, "images") and hasattr(support, "labels"):
+        images, labels = support.images, support.labels
+    elif isinstance(support, (tuple, list)) and len(support) == 2:
+        images, labels = support
+    else:
+        raise KShotValueError(
+            "`support` must have `.images` and `.labels`, or be a pair (images, labels); "
+            f"not {type(support).__name__}."
+        )
+    classes, targets = np.unique(np.asarray(labels), return_inverse=True)
+    return images, targets.ravel().astype(np.int64), classes
+
+
+def _used(targets: NDArray[Any], classes: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[Any]]:
+    present, used = np.unique(targets, return_inverse=True)
+    return used.ravel().astype(np.int64), classes[present]

@@ -1,0 +1,1 @@
+"""Which neurons belong together: groupings, clustering, null groupings, metrics."""

@@ -1,0 +1,332 @@
+"""The grouping: for every layer, which group each neuron belongs to. Immutable."""
+
+from __future__ import annotations
+
+import html
+import json
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from kshot_viz.errors import KShotFileError, KShotValueError, unknown_name
+from kshot_viz.grouping import labels as edit
+from kshot_viz.grouping.labels import Labels
+from kshot_viz.seeds import numpy_rng
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from kshot_viz.activations import Activations
+    from kshot_viz.models.backbone import Backbone
+
+SCHEMA = 1
+
+
+class Grouping(Mapping[str, Labels]):
+    """Layer -> integer label of each neuron, shape (neurons,).
+
+    Labels are canonical: groups are numbered by their first member, except that a group of dead
+    neurons is last. Every edit returns a new grouping.
+
+    Parameters
+    ----------
+    labels : mapping of str to array_like of int
+        Layer names as in ``module.named_modules()``.
+    dead : mapping of str to int, optional
+        Layers with a group of dead neurons, and that group's label.
+    origin : mapping, optional
+        How the grouping was made; plain JSON values.
+
+    Raises
+    ------
+    KShotValueError
+        For labels that are not a one-dimensional list of integers.
+    """
+
+    def __init__(
+        self,
+        labels: Mapping[str, ArrayLike],
+        *,
+        dead: Mapping[str, int] | None = None,
+        origin: Mapping[str, Any] | None = None,
+    ) -> None:
+        last = dict(dead or {})
+        self._labels = {name: _frozen(row, last.get(name)) for name, row in labels.items()}
+        self._dead = frozenset(
+            name for name, row in labels.items() if last.get(name) in np.asarray(row)
+        )
+        self._origin = MappingProxyType(dict(origin or {}))
+
+    # -- as a mapping ------------------------------------------------------------------------
+
+    def __getitem__(self, layer: str) -> Labels:
+        if layer not in self._labels:
+            raise unknown_name("layer", layer, self._labels)
+        return self._labels[layer]
+
+    def __contains__(self, layer: object) -> bool:
+        return layer in self._labels
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._labels)
+
+    def __len__(self) -> int:
+        return len(self._labels)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Grouping):
+            return NotImplemented
+        return self._key() == other._key()
+
+    def __hash__(self) -> int:
+        return hash(self._key())
+
+    def _key(self) -> tuple[Any, ...]:
+        rows = ((name, row.tobytes(), name in self._dead) for name, row in self._labels.items())
+        return tuple(sorted(rows))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Grouping.from_dict, (self.to_dict(),)
+
+    # -- looking -----------------------------------------------------------------------------
+
+    @property
+    def origin(self) -> Mapping[str, Any]:
+        """How the grouping was made."""
+        return self._origin
+
+    def n_groups(self, layer: str) -> int:
+        """Return the number of groups of a layer."""
+        return int(self[layer].max()) + 1
+
+    def sizes(self, layer: str) -> Labels:
+        """Return the number of neurons in each group, shape (groups,)."""
+        return np.bincount(self[layer])
+
+    def members(self, layer: str, group: int) -> Labels:
+        """Return the neurons of a group, ascending."""
+        self._check_groups(layer, [group])
+        return np.flatnonzero(self[layer] == group)
+
+    def dead_group(self, layer: str) -> int | None:
+        """Return the label of the layer's group of dead neurons, or None."""
+        return self.n_groups(layer) - 1 if layer in self._dead else None
+
+    def check(self, backbone: Backbone) -> None:
+        """Raise a KShotValueError unless the grouping was made for such a network."""
+        for name, row in self._labels.items():
+            if name not in backbone.layers:
+                raise KShotValueError(
+                    f"This grouping was made for another network: {backbone.name!r} has no layer "
+                    f"{name!r} that can be grouped. Its layers: {', '.join(backbone.layers)}."
+                )
+            width = backbone.layer(name).width
+            if row.size != width:
+                raise KShotValueError(
+                    f"This grouping was made for another network: layer {name!r} of "
+                    f"{backbone.name!r} has {width} neurons, the grouping has {row.size}."
+                )
+
+    # -- editing: each returns a new grouping ------------------------------------------------
+
+    def replace(self, layer: str, labels: ArrayLike) -> Grouping:
+        """Return a grouping with other labels for one layer (or with one layer more)."""
+        row = edit.checked(labels)
+        if layer in self and row.size != self[layer].size:
+            raise KShotValueError(
+                f"Layer {layer!r} has {self[layer].size} neurons; {row.size} labels were given."
+            )
+        dead = {name: group for name, group in self._dead_labels().items() if name != layer}
+        return Grouping({**self._labels, layer: row}, dead=dead, origin=self._edited())
+
+    def merge(self, layer: str, groups: Sequence[int]) -> Grouping:
+        """Make one group of several."""
+        if len(set(groups)) < 2:
+            raise KShotValueError(f"Merging takes at least two groups; {list(groups)} were given.")
+        self._check_groups(layer, groups)
+        return self._with(layer, edit.merged(self[layer], groups))
+
+    def move(self, layer: str, neurons: Sequence[int], group: int) -> Grouping:
+        """Put neurons into an existing group."""
+        self._check_groups(layer, [group])
+        return self._with(layer, edit.moved(self[layer], self._neurons(layer, neurons), group))
+
+    def split(self, layer: str, neurons: Sequence[int]) -> Grouping:
+        """Take neurons out of their groups and make a new group of them."""
+        return self._with(layer, edit.moved(self[layer], self._neurons(layer, neurons), None))
+
+    def only(self, layers: Collection[str]) -> Grouping:
+        """Keep these layers; the neurons of all others train freely."""
+        kept = {name: self[name] for name in layers}
+        return Grouping(kept, dead=self._dead_labels(), origin=self._edited())
+
+    def shuffled(self, *, seed: int = 0) -> Grouping:
+        """Return groups of the same sizes with members drawn at random: the null grouping."""
+        rows = {
+            name: numpy_rng(seed, "shuffle", name).permutation(row) for name, row in self.items()
+        }
+        origin = {"null": "shuffled", "seed": seed, "of": dict(self._origin)}
+        return Grouping(rows, dead=self._dead_labels(), origin=origin)
+
+    # -- made from widths alone --------------------------------------------------------------
+
+    @classmethod
+    def one_group(cls, network: Backbone | Mapping[str, int]) -> Grouping:
+        """All neurons of a layer in one group."""
+        return cls.contiguous(network, n_groups=1)
+
+    @classmethod
+    def singletons(cls, network: Backbone | Mapping[str, int]) -> Grouping:
+        """Every neuron on its own: the same as plain fine-tuning."""
+        return cls.contiguous(network, n_groups=1.0)
+
+    @classmethod
+    def contiguous(
+        cls, network: Backbone | Mapping[str, int], *, n_groups: float | int
+    ) -> Grouping:
+        """Neurons that stand side by side in the weight share a group.
+
+        Parameters
+        ----------
+        network : Backbone or mapping of str to int
+            The network, or its layers' widths.
+        n_groups : float or int
+            Share of the width (float) or count (int).
+        """
+        widths = _widths(network)
+        rows = {n: edit.contiguous(w, edit.count_from(n_groups, w, n)) for n, w in widths.items()}
+        return cls(rows, origin={"null": "contiguous", "n_groups": n_groups})
+
+    # -- comparing and reporting -------------------------------------------------------------
+
+    def compare(self, other: Grouping) -> pd.Series[float]:
+        """Return the adjusted Rand index of every layer both groupings have (1 = the same)."""
+        from kshot_viz.grouping.metrics import adjusted_rand
+
+        return adjusted_rand(self, other)
+
+    def report(
+        self, activations: Activations, gradients: Mapping[str, ArrayLike] | None = None
+    ) -> pd.DataFrame:
+        """Return sizes, silhouette, distances and kept gradient energy, one row a layer."""
+        from kshot_viz.grouping.metrics import group_report
+
+        return group_report(self, activations, gradients)
+
+    # -- on disk -----------------------------------------------------------------------------
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        rows = {name: row.tolist() for name, row in self._labels.items()}
+        return {
+            "schema": SCHEMA,
+            "labels": rows,
+            "dead": sorted(self._dead),
+            "origin": dict(self._origin),
+        }
+
+    @classmethod
+    def from_dict(cls, record: Mapping[str, Any]) -> Grouping:
+        """Rebuild a grouping; a newer schema is a KShotFileError."""
+        if record.get("schema", 0) > SCHEMA:
+            raise KShotFileError(
+                f"This grouping has schema {record['schema']}; this version reads up to {SCHEMA}."
+            )
+        try:
+            rows = {name: edit.checked(row) for name, row in record["labels"].items()}
+            dead = {name: int(rows[name].max()) for name in record["dead"]}
+            return cls(rows, dead=dead, origin=record["origin"])
+        except (KeyError, TypeError, AttributeError) as error:
+            raise KShotFileError(
+                f"This is not a grouping: {error!r} is missing or wrong."
+            ) from error
+
+    def save(self, path: str | Path) -> Path:
+        """Write JSON; a reader never sees half a file."""
+        target = Path(path)
+        part = target.with_name(target.name + ".part")
+        part.write_text(json.dumps(self.to_dict()), encoding="utf-8")
+        return part.replace(target)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Grouping:
+        """Read JSON; a file that is cut off or newer is a KShotFileError that names it."""
+        try:
+            return cls.from_dict(json.loads(Path(path).read_text(encoding="utf-8")))
+        except (OSError, UnicodeDecodeError, json.JSONDecodeError, AttributeError) as error:
+            raise KShotFileError(f"{path} is not a readable grouping: {error}") from error
+        except KShotFileError as error:
+            raise KShotFileError(f"{path}: {error}") from error
+
+    # -- showing -----------------------------------------------------------------------------
+
+    def __repr__(self) -> str:
+        rows = [f"  {name}: {_describe(self, name)}" for name in self]
+        return "\n".join([f"Grouping of {len(self)} layers", *rows])
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f"<tr><td>{html.escape(name)}</td><td>{self[name].size}</td>"
+            f"<td>{self.n_groups(name)}</td><td>{self.sizes(name).max()}</td>"
+            f"<td>{int((self.sizes(name) == 1).sum())}</td></tr>"
+            for name in self
+        )
+        titles = ("layer", "neurons", "groups", "largest", "singletons")
+        head = "".join(f"<th>{title}</th>" for title in titles)
+        origin = html.escape(", ".join(f"{k}={v}" for k, v in self._origin.items()))
+        return (
+            f"<details open><summary>Grouping of {len(self)} layers ({origin})</summary>"
+            f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></details>"
+        )
+
+    # -- inside ------------------------------------------------------------------------------
+
+    def _with(self, layer: str, labels: Labels) -> Grouping:
+        rows = {**self._labels, layer: labels}
+        return Grouping(rows, dead=self._dead_labels(), origin=self._edited())
+
+    def _edited(self) -> dict[str, Any]:
+        return {**self._origin, "edits": int(self._origin.get("edits", 0)) + 1}
+
+    def _dead_labels(self) -> dict[str, int]:
+        return {name: self.n_groups(name) - 1 for name in self._dead}
+
+    def _check_groups(self, layer: str, groups: Iterable[int]) -> None:
+        for group in groups:
+            if not 0 <= group < self.n_groups(layer):
+                raise KShotValueError(
+                    f"Layer {layer!r} has groups 0 to {self.n_groups(layer) - 1}; not {group}."
+                )
+
+    def _neurons(self, layer: str, neurons: Sequence[int]) -> Sequence[int]:
+        width = self[layer].size
+        if len(neurons) == 0:
+            raise KShotValueError(f"No neuron of layer {layer!r} was given.")
+        for neuron in neurons:
+            if not 0 <= neuron < width:
+                raise KShotValueError(
+                    f"Layer {layer!r} has neurons 0 to {width - 1}; not {neuron}."
+                )
+        return neurons
+
+
+def _frozen(labels: ArrayLike, last: int | None) -> Labels:
+    row = edit.canonical(labels, last)
+    row.flags.writeable = False
+    return row
+
+
+def _widths(network: Backbone | Mapping[str, int]) -> dict[str, int]:
+    if isinstance(network, Mapping):
+        return dict(network)
+    return {name: layer.width for name, layer in network.layers.items()}
+
+
+def _describe(grouping: Grouping, layer: str) -> str:
+    sizes = grouping.sizes(layer)
+    dead = f", {sizes[-1]} dead" if grouping.dead_group(layer) is not None else ""
+    return f"{sizes.sum()} neurons in {sizes.size} groups (largest {sizes.max()}{dead})"

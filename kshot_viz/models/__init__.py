@@ -1,0 +1,1 @@
+"""Networks: any ``nn.Module`` with its groupable layers, its head and its preprocess."""

@@ -1,0 +1,118 @@
+"""Nearest class mean by cosine: what the features of a network are worth before any tuning.
+
+The classifier of Snell et al., "Prototypical Networks for Few-shot Learning" (NeurIPS 2017), with
+cosine in place of the squared distance: the mean of a class's normalised support features is its
+prototype, and a query goes to the class with the largest cosine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from kshot_viz.data.dataset import ImageDataset
+from kshot_viz.data.episodes import Episode
+from kshot_viz.data.images import image_count, slice_images, to_unit
+from kshot_viz.errors import KShotValueError
+from kshot_viz.models.backbone import Backbone
+
+_BATCH = 256
+
+
+def penultimate_features(backbone: Backbone | nn.Module, images: Any) -> Tensor:
+    """Compute what the head reads, mean-pooled where it has axes besides the channels.
+
+    Parameters
+    ----------
+    backbone : Backbone or nn.Module
+        Of a module the output counts as features, and images go in as they are.
+    images : object
+        Any accepted image batch, N images.
+
+    Returns
+    -------
+    torch.Tensor
+        float32 ``(N, features)`` on the CPU.
+    """
+    parts = (slice_images(images, i, i + _BATCH) for i in range(0, image_count(images), _BATCH))
+    compute = _backbone_features if isinstance(backbone, Backbone) else _module_features
+    with torch.no_grad():
+        return torch.cat([compute(backbone, part).float().cpu() for part in parts])
+
+
+def nearest_mean_accuracy(
+    backbone: Backbone | nn.Module, data: ImageDataset, episodes: Sequence[Episode]
+) -> np.ndarray:
+    """Score the nearest class mean on episodes; nothing is trained.
+
+    Parameters
+    ----------
+    backbone : Backbone or nn.Module
+        The network whose features are used.
+    data : ImageDataset
+        The data set of the episodes.
+    episodes : sequence of Episode
+        Tasks of any way and shot.
+
+    Returns
+    -------
+    numpy.ndarray
+        float64 ``(len(episodes),)``, the share of queries that are right.
+
+    Raises
+    ------
+    KShotValueError
+        If an episode belongs to other data.
+    """
+    used = sorted({i for e in episodes for i in (*e.support, *e.query)})
+    _check_same_data(data, episodes)
+    features = F.normalize(penultimate_features(backbone, data.take(used).images), dim=1)
+    position = np.full(len(data), -1)
+    position[used] = np.arange(len(used))
+    return np.array([_accuracy(features, position, episode) for episode in episodes])
+
+
+def _accuracy(features: Tensor, position: np.ndarray, episode: Episode) -> float:
+    support = features[position[list(episode.support)]]
+    queries = features[position[list(episode.query)]]
+    means = F.normalize(support.view(episode.way, episode.shot, -1).mean(dim=1), dim=1)
+    guesses = (queries @ means.T).argmax(dim=1)
+    truth = torch.arange(episode.way).repeat_interleave(episode.query_per_class)
+    return float((guesses == truth).double().mean())
+
+
+def _backbone_features(backbone: Any, images: Any) -> Tensor:
+    # A new head sees pooled features whatever the network is; its linear layer's input is kept.
+    batch = backbone.prepare(images)
+    fresh = backbone.with_new_head(2)
+    seen: list[Tensor] = []
+    linear = fresh.module.get_submodule(fresh.head_name).linear
+    linear.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    fresh.module(batch)
+    return seen[0]
+
+
+def _module_features(module: Any, images: Any) -> Tensor:
+    batch = to_unit(images)
+    if not isinstance(batch, Tensor):
+        raise KShotValueError("`images` differ in size; wrap the module in a Backbone.")
+    training = module.training
+    module.eval()
+    try:
+        out = module(batch)
+    finally:
+        module.train(training)
+    return out if out.ndim == 2 else out.flatten(2).mean(2)
+
+
+def _check_same_data(data: ImageDataset, episodes: Sequence[Episode]) -> None:
+    for episode in episodes:
+        if episode.fingerprint != data.fingerprint:
+            raise KShotValueError(
+                f"episode {episode.name} belongs to {episode.data_name!r}, not to {data.name!r}."
+            )

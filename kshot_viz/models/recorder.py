@@ -1,0 +1,97 @@
+"""Hooks that watch one forward pass and always come off."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+GROUPABLE = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
+BATCH_NORM = _BatchNorm
+
+
+class Recorder:
+    """What was called in one pass, with what, and which batch norm read which layer.
+
+    Attributes
+    ----------
+    inputs : dict of str to tuple of int
+        Shape of the first tensor given to every module called, in order of the calls.
+    order : dict of str to int
+        Groupable layers in order of the calls, and the dimensions of their outputs.
+    fed : dict of str to set
+        For every batch norm the layers whose untouched output it read; None for anything else.
+    last, last_output
+        The groupable layer called last and, if it is linear, a copy of its output.
+    """
+
+    def __init__(self, module: nn.Module) -> None:
+        self.names = {child: name for name, child in module.named_modules()}
+        self.inputs: dict[str, tuple[int, ...]] = {}
+        self.order: dict[str, int] = {}
+        self.fed: dict[str, set[str | None]] = {}
+        self.last: str | None = None
+        self.last_output: Tensor | None = None
+        self._linear: set[str] = set()
+        self._made: dict[int, tuple[weakref.ref[Tensor], int, str]] = {}
+
+    def enter(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Note the call of a module before it runs."""
+        given = next((x for x in (*args, *kwargs.values()) if isinstance(x, Tensor)), None)
+        if given is None:
+            return
+        name = self.names[module]
+        self.inputs.setdefault(name, tuple(given.shape))
+        if isinstance(module, BATCH_NORM):
+            self.fed.setdefault(name, set()).add(self._origin(given))
+
+    def leave(self, module: nn.Module, args: object, output: object) -> None:
+        """Note what a groupable layer returned."""
+        if not isinstance(output, Tensor):
+            return
+        name = self.names[module]
+        linear = isinstance(module, nn.Linear)
+        self.order.setdefault(name, output.ndim)
+        self._linear |= {name} if linear else set()
+        # A copy, since whatever follows may work in place.
+        self.last, self.last_output = name, output.detach().clone() if linear else None
+        self._made[id(output)] = (weakref.ref(output), output._version, name)
+
+    def axis_is_neurons(self, layer: str) -> bool:
+        """Say whether axis 1, the one a batch norm scales, counts the neurons of ``layer``."""
+        return layer not in self._linear or self.order[layer] == 2
+
+    def _origin(self, given: Tensor) -> str | None:
+        """Name the layer that made this very tensor, if nothing has written to it since."""
+        made = self._made.get(id(given))
+        if made is None or made[0]() is not given or made[1] != given._version:
+            return None
+        return made[2]
+
+
+@contextmanager
+def recording(module: nn.Module, recorder: Recorder) -> Iterator[None]:
+    """Attach ``recorder`` to every module below ``module`` for the length of the block."""
+    with ExitStack() as stack:
+        for child in recorder.names:
+            handle = child.register_forward_pre_hook(recorder.enter, with_kwargs=True)
+            stack.callback(handle.remove)
+            if isinstance(child, GROUPABLE):
+                stack.callback(child.register_forward_hook(recorder.leave).remove)
+        yield
+
+
+@contextmanager
+def evaluating(module: nn.Module) -> Iterator[None]:
+    """Put ``module`` in eval mode for the length of the block, then restore every child's mode."""
+    modes = {child: child.training for child in module.modules()}
+    try:
+        module.eval()
+        yield
+    finally:
+        for child, training in modes.items():
+            child.training = training

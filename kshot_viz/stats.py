@@ -1,0 +1,132 @@
+"""Intervals and paired tests for per-episode accuracies. The arithmetic is scipy's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from kshot_viz.errors import KShotValueError
+from kshot_viz.seeds import numpy_rng
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A mean with its confidence interval and the number of values it stands on."""
+
+    mean: float
+    low: float
+    high: float
+    n: int
+
+    def __str__(self) -> str:
+        return f"{self.mean:.3f} [{self.low:.3f}, {self.high:.3f}] (n={self.n})"
+
+    def percent(self) -> str:
+        """Return ``"71.4 [70.1, 72.6]"``: mean and interval in percent."""
+        low, high = _percent(self.low), _percent(self.high)
+        return f"{_percent(self.mean)} [{low}, {high}]"
+
+
+@dataclass(frozen=True)
+class PairedTest:
+    """The mean difference of two paired samples, its interval, and Wilcoxon's p-value."""
+
+    difference: Interval
+    p_value: float
+
+
+def bootstrap_mean(
+    values: ArrayLike, *, level: float = 0.95, resamples: int = 9999, seed: int = 0
+) -> Interval:
+    """Return the mean of ``values`` with a percentile bootstrap interval.
+
+    Parameters
+    ----------
+    values : array_like, shape (n,)
+        One value an episode. With fewer than two values the interval is undefined (NaN).
+    level : float
+        Coverage, 0.95 by default.
+    resamples : int
+        Number of bootstrap resamples.
+    seed : int
+        Seed of the resampling.
+
+    Raises
+    ------
+    KShotValueError
+        If there is no value at all.
+    """
+    sample = _sample(values)
+    mean = float(sample.mean())
+    if sample.size < 2:
+        return Interval(mean, float("nan"), float("nan"), sample.size)
+    if np.ptp(sample) == 0:
+        return Interval(mean, mean, mean, sample.size)
+    from scipy.stats import bootstrap
+
+    result = bootstrap(
+        (sample,),
+        np.mean,
+        confidence_level=level,
+        n_resamples=resamples,
+        method="percentile",
+        rng=numpy_rng(seed, "bootstrap"),
+    )
+    low, high = result.confidence_interval
+    return Interval(mean, float(low), float(high), sample.size)
+
+
+def paired_test(first: ArrayLike, second: ArrayLike, *, seed: int = 0) -> PairedTest:
+    """Compare two methods on the same episodes: ``first - second``.
+
+    Parameters
+    ----------
+    first, second : array_like, shape (n,)
+        Accuracies, paired by position.
+
+    Returns
+    -------
+    PairedTest
+        Bootstrap interval of the mean difference and the two-sided Wilcoxon signed-rank p-value
+        (1.0 where every difference is zero, NaN for fewer than two pairs).
+    """
+    a, b = _sample(first), _sample(second)
+    if a.shape != b.shape:
+        raise KShotValueError(f"Paired samples need equal lengths; not {a.size} and {b.size}.")
+    differences = a - b
+    return PairedTest(bootstrap_mean(differences, seed=seed), _wilcoxon(differences))
+
+
+def holm(p_values: Sequence[float]) -> NDArray[np.float64]:
+    """Adjust p-values for their number (Holm, 1979). NaN stays NaN and is not counted."""
+    p = np.asarray(p_values, dtype=float)
+    adjusted = np.full(p.shape, np.nan)
+    known = np.flatnonzero(~np.isnan(p))
+    order = known[np.argsort(p[known], kind="stable")]
+    steps = (known.size - np.arange(known.size)) * p[order]
+    adjusted[order] = np.minimum(np.maximum.accumulate(steps), 1.0)
+    return adjusted
+
+
+def _wilcoxon(differences: NDArray[np.float64]) -> float:
+    if differences.size < 2:
+        return float("nan")
+    if not differences.any():
+        return 1.0
+    from scipy.stats import wilcoxon
+
+    return float(wilcoxon(differences).pvalue)
+
+
+def _sample(values: ArrayLike) -> NDArray[np.float64]:
+    sample = np.asarray(values, dtype=float).ravel()
+    if sample.size == 0:
+        raise KShotValueError("An interval needs at least one value; none was given.")
+    return sample
+
+
+def _percent(share: float) -> str:
+    return "-" if np.isnan(share) else f"{100 * share:.1f}"

@@ -1,0 +1,1 @@
+"""Comparisons one can believe: same episodes, own best settings, paired statistics."""

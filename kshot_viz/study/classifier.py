@@ -1,0 +1,163 @@
+"""K-shot fine-tuning as a scikit-learn classifier."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
+
+from kshot_viz.errors import KShotValueError
+from kshot_viz.finetune.config import FinetuneConfig
+from kshot_viz.finetune.loop import finetune
+from kshot_viz.grouping.grouping import Grouping
+from kshot_viz.grouping.rule import GroupingRule
+from kshot_viz.models.backbone import Backbone
+from kshot_viz.models.registry import load_backbone
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class KShotClassifier(ClassifierMixin, BaseEstimator):
+    """Fine-tune a pretrained network on a handful of labelled images.
+
+    Parameters
+    ----------
+    backbone : Backbone or str
+        The network, or a name for :func:`kshot_viz.load_backbone`.
+    method : {"grouped", "plain", "last_block", "head_only"}
+    n_groups : float, int or mapping
+        As in :func:`kshot_viz.cluster_neurons`.
+    groups_from : {"support", "weights"}
+        What forms the groups.
+    cluster : str
+        Clustering method.
+    grouping : Grouping, optional
+        A ready-made grouping instead.
+    optimizer, lr, head_lr, steps, momentum, weight_decay
+        As in :class:`kshot_viz.FinetuneConfig`.
+    random_state : int
+        Seed of the clustering.
+
+    Attributes
+    ----------
+    classes_ : ndarray, shape (n_classes,)
+    n_features_in_ : int
+        Only for arrays.
+    result_ : FinetuneResult
+        The tuned network and its history.
+    grouping_ : Grouping or None
+
+    Notes
+    -----
+    ``X`` is any image batch (uint8 NHWC arrays, float NCHW tensors, PIL images) or, for networks
+    that take vectors, an array of shape (n_samples, n_features).
+    """
+
+    def __init__(
+        self,
+        backbone: Backbone | str = "glyphnet",
+        *,
+        method: str = "grouped",
+        n_groups: float | int | Mapping[str, float | int] = 0.1,
+        groups_from: str = "support",
+        cluster: str = "kmeans",
+        grouping: Grouping | None = None,
+        optimizer: str = "sgd",
+        lr: float = 3e-3,
+        head_lr: float = 0.1,
+        steps: int = 40,
+        momentum: float = 0.9,
+        weight_decay: float = 0.0,
+        random_state: int = 0,
+    ) -> None:
+        self.backbone = backbone
+        self.method = method
+        self.n_groups = n_groups
+        self.groups_from = groups_from
+        self.cluster = cluster
+        self.grouping = grouping
+        self.optimizer = optimizer
+        self.lr = lr
+        self.head_lr = head_lr
+        self.steps = steps
+        self.momentum = momentum
+        self.weight_decay = weight_decay
+        self.random_state = random_state
+
+    def fit(self, X: Any, y: ArrayLike) -> Self:
+        """Tune on images ``X`` with labels ``y``, shape (n_samples,)."""
+        images, labels = self._checked(X, y)
+        network = load_backbone(self.backbone) if isinstance(self.backbone, str) else self.backbone
+        self.classes_ = np.unique(labels)
+        self.grouping_ = self._grouping(network, images) if self.method == "grouped" else None
+        self.result_ = finetune(
+            network,
+            (images, labels),
+            method=self.method,
+            grouping=self.grouping_,
+            config=self._config(),
+            seed=self.random_state or 0,
+        )
+        return self
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """Return the class of each image, shape (n_samples,)."""
+        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+
+    def predict_proba(self, X: Any) -> NDArray[np.float64]:
+        """Return class probabilities, shape (n_samples, n_classes)."""
+        check_is_fitted(self)
+        return np.nan_to_num(self.result_.predict_proba(self._images(X, reset=False)))
+
+    def _config(self) -> FinetuneConfig:
+        return FinetuneConfig(
+            optimizer=self.optimizer,
+            lr=self.lr,
+            head_lr=self.head_lr,
+            steps=self.steps,
+            momentum=self.momentum,
+            weight_decay=self.weight_decay,
+        )
+
+    def _grouping(self, network: Backbone, images: Any) -> Grouping:
+        if self.grouping is not None:
+            return self.grouping
+        rule = GroupingRule(
+            groups_from=self.groups_from, n_groups=self.n_groups, method=self.cluster
+        )
+        return rule.in_episode(network, images, name="fit", seed=self.random_state or 0)
+
+    def _checked(self, X: Any, y: ArrayLike) -> tuple[Any, NDArray[Any]]:
+        if y is None:
+            raise KShotValueError(
+                "KShotClassifier requires y to be passed, but the target y is None."
+            )
+        images = self._images(X, reset=True)
+        labels = column_or_1d(y, warn=True)
+        check_classification_targets(labels)
+        if len(images) != len(labels):
+            raise KShotValueError(f"{len(images)} images but {len(labels)} labels were given.")
+        return images, labels
+
+    def _images(self, X: Any, *, reset: bool) -> Any:
+        if _is_images(X):
+            return X
+        array = validate_data(self, X, reset=reset, allow_nd=True, dtype="numeric")
+        return array.astype(np.float64) if array.ndim == 2 else array
+
+
+def _is_images(X: Any) -> bool:
+    """Tell batches that are no plain arrays: tensors, data sets, files, lists of PIL images."""
+    from PIL import Image
+    from torch import Tensor
+
+    from kshot_viz.data.dataset import ImageDataset, ImageFiles
+
+    if isinstance(X, (Tensor, ImageDataset, ImageFiles)):
+        return True
+    return isinstance(X, (list, tuple)) and len(X) > 0 and isinstance(X[0], Image.Image)

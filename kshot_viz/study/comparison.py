@@ -1,0 +1,116 @@
+"""A finished comparison: all its rows, the table, the curve, and the way back to any row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kshot_viz.data.dataset import ImageDataset
+from kshot_viz.study import files, tables
+from kshot_viz.study.replay import Replay, replay_row
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from kshot_viz.models.backbone import Backbone
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """Methods on the same episodes.
+
+    Attributes
+    ----------
+    frame : DataFrame
+        One row per run: the columns of :func:`kshot_viz.evaluate`, ``step_size`` (the one that was
+        tuned: ``head_lr`` for ``head_only``, ``lr`` otherwise) and ``chosen`` (whether the row has
+        its method's chosen setting). ``pool`` is ``"val"`` for tuning rows.
+    settings : DataFrame
+        The chosen setting of each way, shot and method.
+    manifest : mapping
+        What was compared on what, with versions; plain JSON values.
+    candidates, episodes : mapping of str to dict
+        What ``frame.candidate`` and (way, shot, episode) stand for.
+    """
+
+    frame: pd.DataFrame
+    settings: pd.DataFrame
+    manifest: Mapping[str, Any]
+    candidates: Mapping[str, Any]
+    episodes: Mapping[str, Any]
+    backbone: Backbone | None = field(default=None, repr=False)
+    data: ImageDataset | None = field(default=None, repr=False)
+
+    def summary(self, *, reference: str = "plain") -> pd.DataFrame:
+        """Return one row per way, shot and method, each at its own chosen setting.
+
+        Parameters
+        ----------
+        reference : str
+            The method the others are paired with, episode by episode.
+
+        Returns
+        -------
+        DataFrame
+            ``way, shot, method, accuracy, low, high, n, step_size, steps, difference,
+            difference_low, difference_high, p_value, p_holm, diverged``. Intervals are 95 %
+            bootstrap; ``p_value`` is Wilcoxon's, ``p_holm`` adjusted over the rivals of one shot.
+        """
+        return tables.summary(self.frame, self.settings, reference)
+
+    def curve(self) -> pd.DataFrame:
+        """Return accuracy against step size on the validation episodes, at the longest run.
+
+        Returns
+        -------
+        DataFrame
+            ``way, shot, method, step_size, steps, accuracy, low, high, n, diverged`` (share).
+        """
+        return tables.curve(self.frame)
+
+    def replay(
+        self, row: int, *, backbone: Backbone | None = None, data: ImageDataset | None = None
+    ) -> Replay:
+        """Run one row of ``frame`` again, alone, from what it stores.
+
+        Parameters
+        ----------
+        row : int
+            Index in ``frame``.
+        backbone, data : optional
+            Needed after :meth:`load`; must be the ones compared.
+
+        Raises
+        ------
+        KShotValueError
+            If the row does not exist, or network or data are others.
+        """
+        return replay_row(self, row, backbone or self.backbone, data or self.data)
+
+    def save(self, folder: str | Path) -> Path:
+        """Write ``results.parquet`` and ``comparison.json`` into ``folder``."""
+        return files.save(self, folder)
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Comparison:
+        """Read a saved comparison; a cut-off or newer file is a KShotFileError that names it."""
+        return cls(**files.load(folder))
+
+    @cached_property
+    def note(self) -> str:
+        """The sentence under every table: episodes, images, and labels used for tuning."""
+        return tables.note(self.manifest)
+
+    def __repr__(self) -> str:
+        shots = sorted(self.frame["shot"].unique().tolist()) if len(self.frame) else []
+        methods = list(dict.fromkeys(self.settings["method"]))
+        return f"Comparison of {methods} at {shots} shots, {len(self.frame)} rows. {self.note}"
+
+    def _repr_html_(self) -> str:
+        import html
+
+        table = self.summary().round(4).to_html(index=False, escape=True)
+        return f"{table}<p>{html.escape(self.note)}</p>"

@@ -1,0 +1,88 @@
+"""Run one row of a table again and see whether it gives the same answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from kshot_viz.data.dataset import ImageDataset
+from kshot_viz.data.episode import Episode
+from kshot_viz.errors import KShotValueError
+from kshot_viz.finetune.candidate import Candidate
+from kshot_viz.finetune.evaluate import evaluate
+
+if TYPE_CHECKING:
+    from kshot_viz.models.backbone import Backbone
+    from kshot_viz.study.comparison import Comparison
+
+
+@dataclass(frozen=True)
+class Replay:
+    """A row as it was recorded and as it came out again."""
+
+    row: int
+    recorded: dict[str, Any]
+    again: dict[str, Any]
+
+    @property
+    def identical(self) -> bool:
+        """Whether accuracy, outcome and every single prediction are the same."""
+        names = ("accuracy", "status", "predicted")
+        return all(_plain(self.recorded[name]) == _plain(self.again[name]) for name in names)
+
+    def __str__(self) -> str:
+        about = self.recorded
+        verdict = "identical" if self.identical else "NOT identical"
+        return (
+            f"row {self.row}: {about['method']}, {about['shot']} shot, episode {about['episode']}, "
+            f"step size {about['step_size']:g}, {about['steps']} steps: recorded "
+            f"{about['accuracy']:.4f}, again {self.again['accuracy']:.4f}: {verdict}"
+        )
+
+
+def replay_row(
+    comparison: Comparison, row: int, backbone: Backbone | None, data: ImageDataset | None
+) -> Replay:
+    """Run row number ``row`` of a comparison's frame again."""
+    if not 0 <= row < len(comparison.frame):
+        last = len(comparison.frame) - 1
+        raise KShotValueError(f"`row` must be 0 to {last}, a row of `.frame`; not {row!r}.")
+    network, images = _same(comparison, backbone, data)
+    recorded: dict[str, Any] = dict(comparison.frame.iloc[row])  # type: ignore[call-overload]
+    rows = evaluate(
+        network,
+        images,
+        [Episode.from_dict(comparison.episodes[episode_key(recorded)])],
+        [Candidate.from_dict(comparison.candidates[recorded["candidate"]])],
+        at_steps=[int(recorded["steps"])],
+        seed=int(recorded["seed"]),
+        device=comparison.manifest["device"],
+    )
+    return Replay(row, recorded, dict(rows.iloc[0]))  # type: ignore[call-overload]
+
+
+def episode_key(row: Any) -> str:
+    """Name an episode among those of several ways and shots."""
+    return f"{row['way']}-way {row['shot']}-shot {row['episode']}"
+
+
+def _same(
+    comparison: Comparison, backbone: Backbone | None, data: ImageDataset | None
+) -> tuple[Backbone, ImageDataset]:
+    if backbone is None or data is None:
+        raise KShotValueError(
+            "A loaded comparison knows no images and no network: give `backbone=` and `data=`."
+        )
+    expected = comparison.manifest["backbone"]["fingerprint"]
+    if backbone.fingerprint != expected:
+        raise KShotValueError(
+            f"`backbone` has fingerprint {backbone.fingerprint[:12]}; the comparison was made with "
+            f"{comparison.manifest['backbone']['name']!r}, {expected[:12]}."
+        )
+    return backbone, data
+
+
+def _plain(value: Any) -> Any:
+    return (
+        list(map(int, value)) if hasattr(value, "__len__") and not isinstance(value, str) else value
+    )

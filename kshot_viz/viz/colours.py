@@ -1,0 +1,121 @@
+"""One colour per group and one look per method, the same in every figure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kshot_viz.errors import KShotValueError
+
+# Okabe & Ito's set for colour-blind readers, without black, which is for text and frames.
+OKABE_ITO = ("#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7")
+DEAD_COLOUR = "#8C8C8C"
+LONE_COLOUR = "#4C6A92"
+_GOLDEN_ANGLE = 137.508
+
+
+@dataclass(frozen=True)
+class MethodStyle:
+    """How a method is called and drawn; ``dashes`` is a matplotlib line style."""
+
+    label: str
+    colour: str
+    marker: str
+    dashes: str | tuple[int, tuple[float, ...]]
+
+
+METHOD_STYLES: dict[str, MethodStyle] = {
+    "head_only": MethodStyle("head only", "#6E6E6E", "s", ":"),
+    "last_block": MethodStyle("last block", "#CC79A7", "D", "-."),
+    "plain": MethodStyle("plain", "#0072B2", "o", "-"),
+    "grouped": MethodStyle("groups", "#D55E00", "^", "-"),
+    "shuffled": MethodStyle("shuffled groups", "#E69F00", "v", "--"),
+    "weight_groups": MethodStyle("weight groups", "#009E73", "P", (0, (6, 1.5, 1.5, 1.5))),
+}
+_FURTHER_COLOURS = ("#56B4E9", "#8C564B", "#5B3F99", "#1A1A1A", "#A6A200")
+_FURTHER_MARKERS = ("X", "<", ">", "h", "*", "d")
+_FURTHER_DASHES = ("-", "--", "-.", ":")
+
+
+def group_colours(n: int) -> tuple[str, ...]:
+    """Return one colour for each of ``n`` groups, as ``"#RRGGBB"``.
+
+    Up to seven groups get Okabe and Ito's colours. More get colours whose lightness rises with the
+    group's number, so that the order survives in grey, and whose hue turns by the golden angle, so
+    that neighbours differ. Nobody tells sixty colours apart: figures also write the numbers.
+
+    Raises
+    ------
+    KShotValueError
+        If ``n`` is negative.
+    """
+    if n < 0:
+        raise KShotValueError(f"`n` must be a number of groups >= 0; not {n!r}.")
+    if n <= len(OKABE_ITO):
+        return OKABE_ITO[:n]
+    lightness = np.linspace(0.42, 0.88, n)
+    hue = np.deg2rad(250 + _GOLDEN_ANGLE * np.arange(n))
+    return tuple(map(_hex, _srgb(lightness, 0.125, hue)))
+
+
+def method_styles(names: Iterable[str]) -> dict[str, MethodStyle]:
+    """Return the style of each method: known ones first, in their fixed order, then the others."""
+    given = list(dict.fromkeys(names))
+    further = [name for name in given if name not in METHOD_STYLES]
+    known = {name: style for name, style in METHOD_STYLES.items() if name in given}
+    return known | {name: _further(name, place) for place, name in enumerate(further)}
+
+
+def method_label(name: str) -> str:
+    """Return what people call a method; names given by the user stay as they are."""
+    return METHOD_STYLES[name].label if name in METHOD_STYLES else name
+
+
+def text_on(colour: str) -> str:
+    """Return black or white, whichever is easier to read on a colour."""
+    return "#000000" if luminance(colour) > 0.2 else "#FFFFFF"
+
+
+def luminance(colour: str) -> float:
+    """Return the relative luminance of ``"#RRGGBB"`` in [0, 1] (WCAG 2)."""
+    channels = rgb(colour)
+    linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
+    return float(linear @ (0.2126, 0.7152, 0.0722))
+
+
+def rgb(colour: str) -> NDArray[np.float64]:
+    """Return red, green and blue of ``"#RRGGBB"`` in [0, 1], shape (3,)."""
+    return np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)]) / 255
+
+
+def _further(name: str, place: int) -> MethodStyle:
+    return MethodStyle(
+        name,
+        _FURTHER_COLOURS[place % len(_FURTHER_COLOURS)],
+        _FURTHER_MARKERS[place % len(_FURTHER_MARKERS)],
+        _FURTHER_DASHES[place % len(_FURTHER_DASHES)],
+    )
+
+
+def _srgb(
+    lightness: NDArray[np.float64], chroma: float, hue: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Convert OKLCH (Ottosson, "A perceptual color space for image processing", 2020) to sRGB."""
+    a, b = chroma * np.cos(hue), chroma * np.sin(hue)
+    long = (lightness + 0.3963377774 * a + 0.2158037573 * b) ** 3
+    medium = (lightness - 0.1055613458 * a - 0.0638541728 * b) ** 3
+    short = (lightness - 0.0894841775 * a - 1.2914855480 * b) ** 3
+    matrix = [
+        [4.0767416621, -3.3077115913, 0.2309699292],
+        [-1.2684380046, 2.6097574011, -0.3413193965],
+        [-0.0041960863, -0.7034186147, 1.7076147010],
+    ]
+    linear = np.clip(np.stack([long, medium, short], axis=1) @ np.transpose(matrix), 0, 1)
+    return np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
+
+
+def _hex(colour: NDArray[np.float64]) -> str:
+    return "#" + "".join(f"{round(255 * float(channel)):02X}" for channel in colour)

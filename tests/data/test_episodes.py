@@ -1,0 +1,206 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kshot_viz.data.dataset import ImageDataset, dataset_from_arrays
+from kshot_viz.data.digits import load_digits
+from kshot_viz.data.episodes import (
+    Episode,
+    distinct_images,
+    load_episodes,
+    query_reuse,
+    sample_episodes,
+    save_episodes,
+    validation_episodes,
+)
+from kshot_viz.errors import KShotFileError, KShotValueError
+
+
+def numbered(counts: list[int]) -> ImageDataset:
+    """Make a data set whose images are all different."""
+    targets = np.repeat(np.arange(len(counts)), counts)
+    images = np.zeros((len(targets), 1, 2), np.uint8)
+    images[:, 0, 0], images[:, 0, 1] = np.divmod(np.arange(len(targets)), 256)
+    return dataset_from_arrays(images, targets, [f"c{i}" for i in range(len(counts))], name="toy")
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    counts=st.lists(st.integers(20, 40), min_size=2, max_size=6),
+    shot=st.integers(1, 3),
+    query=st.integers(1, 15),
+    share=st.sampled_from([0.0, 0.4, 0.5]),
+    seed=st.integers(0, 99),
+    data=st.data(),
+)
+def test_laws(
+    counts: list[int], shot: int, query: int, share: float, seed: int, data: st.DataObject
+) -> None:
+    way = data.draw(st.integers(2, len(counts)))
+    toy = numbered(counts)
+    episodes = sample_episodes(
+        toy, way=way, shot=shot, query=query, n=4, val_share=share, seed=seed
+    )
+    more = sample_episodes(toy, way=way, shot=shot, query=query, n=7, val_share=share, seed=seed)
+    assert more[:4] == episodes
+    for episode in episodes:
+        support, queries = episode.split(toy)
+        assert support.classes == queries.classes == tuple(toy.classes[c] for c in episode.classes)
+        assert list(support.counts().values()) == [shot] * way
+        assert list(queries.counts().values()) == [episode.query_per_class] * way
+        assert episode.query_per_class <= query
+        assert not set(support.digests) & set(queries.digests)
+    if share:
+        kept = validation_episodes(toy, episodes)
+        used = {i for e in more for i in (*e.support, *e.query)}
+        assert not used & {i for e in kept for i in (*e.support, *e.query)}
+        assert kept[0].query_per_class == episodes[0].query_per_class
+
+
+def test_more_shots_contain_fewer() -> None:
+    toy = numbered([40] * 5)
+    one = sample_episodes(toy, way=3, shot=1, query=5)
+    five = sample_episodes(toy, way=3, shot=5, query=5)
+    for few, many in zip(one, five, strict=True):
+        assert few.classes == many.classes
+        assert few.query == many.query
+        assert set(few.support) < set(many.support)
+
+
+def test_duplicates_are_one_image() -> None:
+    base = numbered([12, 12])
+    images = np.concatenate([base.images, base.images])
+    targets = np.concatenate([base.targets, base.targets])
+    doubled = dataset_from_arrays(images, targets, base.classes, name="doubled")
+    episodes = sample_episodes(doubled, way=2, shot=1, query=15, n=30, val_share=0.0)
+    assert episodes[0].query_per_class == 11
+    assert max(i for e in episodes for i in (*e.support, *e.query)) < len(base)
+
+
+def test_a_copy_in_another_class_is_never_drawn() -> None:
+    base = numbered([12, 12])
+    images = np.concatenate([base.images, base.images[:1]])
+    targets = np.concatenate([base.targets, [1]])
+    mixed = dataset_from_arrays(images, targets, base.classes, name="mixed")
+    episodes = sample_episodes(mixed, way=2, shot=1, n=50, val_share=0.0)
+    assert all(len(base) not in (*e.support, *e.query) for e in episodes)
+
+
+def test_query_is_what_the_smaller_pool_allows() -> None:
+    episodes = sample_episodes(numbered([40, 30]), way=2, shot=2, query=15, val_share=0.4)
+    assert episodes[0].query_per_class == 30 * 0.4 - 2
+
+
+def test_too_few_images_names_class_and_counts() -> None:
+    with pytest.raises(KShotValueError) as caught:
+        sample_episodes(numbered([40, 13, 40]), way=2, shot=1, val_share=0.4)
+    for part in ("'c1'", "13 images", "8 in the test pool", "5 in the validation pool", "source"):
+        assert part in str(caught.value)
+
+
+def test_a_share_that_rounds_to_nothing_is_an_error() -> None:
+    with pytest.raises(KShotValueError, match="0 in the validation pool"):
+        sample_episodes(numbered([40, 40]), way=2, shot=1, val_share=0.001)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"way": 1}, "`way` must be 2..3"),
+        ({"way": 4}, "`way` must be 2..3"),
+        ({"shot": 0}, "`shot`"),
+        ({"n": 1.5}, "`n`"),
+        ({"val_share": 1.0}, "`val_share`"),
+        ({"pool": "train"}, "`pool`"),
+        ({"pool": "val", "val_share": 0.0}, "`val_share`"),
+        ({"seed": -1}, "`seed`"),
+    ],
+)
+def test_bad_requests(change: dict[str, object], message: str) -> None:
+    request: dict[str, object] = {"way": 2, "shot": 1} | change
+    with pytest.raises(KShotValueError, match=message):
+        sample_episodes(numbered([40] * 3), **request)  # type: ignore[arg-type]
+
+
+def test_way_none_is_all_classes() -> None:
+    assert sample_episodes(numbered([40] * 3), way=None, shot=1)[0].classes == (0, 1, 2)
+
+
+def test_split_refuses_other_data() -> None:
+    episode = sample_episodes(numbered([40, 40]), way=2, shot=1)[0]
+    with pytest.raises(KShotValueError, match="fingerprint"):
+        episode.split(numbered([41, 40]))
+
+
+def test_validation_needs_a_share() -> None:
+    toy = numbered([40, 40])
+    with pytest.raises(KShotValueError, match="val_share=0"):
+        validation_episodes(toy, sample_episodes(toy, way=2, shot=1, val_share=0.0))
+    with pytest.raises(KShotValueError, match="empty"):
+        validation_episodes(toy, [])
+    mixed = [sample_episodes(toy, way=2, shot=s)[0] for s in (1, 2)]
+    with pytest.raises(KShotValueError, match="agree"):
+        validation_episodes(toy, mixed)
+
+
+def test_counts_of_use() -> None:
+    toy = numbered([40, 40])
+    episodes = sample_episodes(toy, way=2, shot=1, query=5, n=2)
+    same = [episodes[0], episodes[0]]
+    assert query_reuse(same) == 2.0
+    assert distinct_images(same) == 2 * (1 + 5)
+
+
+def test_digits_episodes_are_the_same_anywhere() -> None:
+    episode = sample_episodes(load_digits(), way=5, shot=1, query=5, n=1, seed=0)[0]
+    assert episode.fingerprint.startswith("c826511338fb")
+    assert episode.classes == (2, 3, 5, 7, 8)
+    assert episode.support == (371, 838, 165, 1523, 379)
+
+
+def test_json_round_trip(tmp_path: Path) -> None:
+    episodes = sample_episodes(numbered([40] * 4), way=3, shot=2)
+    save_episodes(episodes, tmp_path / "e.json")
+    assert load_episodes(tmp_path / "e.json") == episodes
+    assert Episode.from_dict(json.loads(json.dumps(episodes[0].to_dict()))) == episodes[0]
+
+
+def _broken(path: Path, change: str) -> None:
+    text = path.read_text()
+    edits = {
+        "cut": text[: len(text) // 2],
+        "newer": text.replace('"schema": 1', '"schema": 2'),
+        "kind": text.replace("kshot_viz.episodes", "other"),
+        "field": text.replace('"shot"', '"shots"', 1),
+        "type": text.replace('"way": 2', '"way": "2"', 1),
+        "size": text.replace('"way": 2', '"way": 3', 1),
+        "list": "[]",
+    }
+    path.write_text(edits[change])
+
+
+@pytest.mark.parametrize("change", ["cut", "newer", "kind", "field", "type", "size", "list"])
+def test_broken_files_are_named(tmp_path: Path, change: str) -> None:
+    path = tmp_path / "e.json"
+    save_episodes(sample_episodes(numbered([40, 40]), way=2, shot=1), path)
+    _broken(path, change)
+    with pytest.raises(KShotFileError, match=r"e\.json"):
+        load_episodes(path)
+
+
+def test_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(KShotFileError, match=r"none\.json"):
+        load_episodes(tmp_path / "none.json")
+
+
+def test_support_and_query_must_be_disjoint() -> None:
+    record = sample_episodes(numbered([40, 40]), way=2, shot=1)[0].to_dict()
+    record["query"][0] = record["support"][0]
+    with pytest.raises(KShotValueError, match="twice"):
+        Episode.from_dict(record)

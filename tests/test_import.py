@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import ast
+import importlib
+import json
+import subprocess
+import sys
+import tomllib
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+import kshot_viz as kv
+
+ROOT = Path(__file__).parents[1]
+HEAVY_NAMES = """
+torchvision pandas matplotlib seaborn umap sklearn scipy.stats optuna ray peft ipywidgets anywidget
+jscatter
+"""
+HEAVY = HEAVY_NAMES.split()
+
+
+def fresh(code: str) -> str:
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT).stdout
+
+
+def heavy_after(statement: str) -> list[str]:
+    loaded = json.loads(fresh(f"import json, sys; {statement}; print(json.dumps([*sys.modules]))"))
+    return [name for name in HEAVY if name in loaded]
+
+
+def type_checking_imports() -> dict[str, str]:
+    tree = ast.parse((ROOT / "kshot_viz/__init__.py").read_text("utf-8"))
+    guarded = next(node for node in tree.body if isinstance(node, ast.If))
+    imports = [node for node in guarded.body if isinstance(node, ast.ImportFrom)]
+    return {alias.name: node.module for node in imports for alias in node.names}
+
+
+def test_importing_and_looking_around_loads_nothing_heavy():
+    assert heavy_after("import kshot_viz; dir(kshot_viz); kshot_viz.KShotError") == []
+
+
+def test_the_check_sees_a_heavy_import():
+    assert heavy_after("import kshot_viz, ipywidgets") == ["ipywidgets"]
+
+
+def test_the_three_lists_of_public_names_agree():
+    homes = {name: f"kshot_viz.{module}" for name, module in kv._HOMES.items()}
+    assert homes == type_checking_imports()
+    assert sorted(homes) == sorted(kv.__all__)
+    assert set(kv.__all__) <= set(dir(kv))
+    assert len(kv.__all__) <= 36
+
+
+@pytest.mark.parametrize("name", kv.__all__)
+def test_every_public_name_resolves(name):
+    value = getattr(kv, name)
+    assert value is getattr(importlib.import_module(f"kshot_viz.{kv._HOMES[name]}"), name)
+    assert value.__doc__
+
+
+def test_an_unknown_name_is_answered_with_the_nearest():
+    with pytest.raises(AttributeError, match="Did you mean 'load_dataset'"):
+        kv.load_datasets  # noqa: B018
+
+
+def test_the_function_finetune_wins_over_the_package_imported_before():
+    code = "import kshot_viz.finetune.loop, kshot_viz as kv; print(type(kv.finetune).__name__)"
+    assert fresh(code).strip() == "function"
+
+
+def test_the_function_finetune_wins_over_the_package_imported_after():
+    value = kv.finetune
+    kv.finetune = importlib.import_module("kshot_viz.finetune")
+    assert kv.finetune is value
+
+
+def test_the_version_is_the_one_of_pyproject():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    assert kv.__version__ == project["version"] == version("kshot-viz")
+
+
+def test_the_package_says_that_it_is_typed():
+    assert (ROOT / "kshot_viz/py.typed").is_file()
