@@ -49,7 +49,7 @@ def load_folder(path: str | Path, *, skip_bad: bool = False) -> ImageDataset:
     """
     root = Path(path).absolute()
     folders = _class_folders(root)
-    files = [(c, file) for c, folder in enumerate(folders) for file in _image_files(folder)]
+    files = [(c, file) for c, folder in enumerate(folders) for file in image_files(folder)]
     _check_classes(folders, [c for c, _ in files], "an image file")
     checked = check_files([file for _, file in files])
     bad = [i for i, state in enumerate(checked) if state.problem]
@@ -116,7 +116,8 @@ def _class_folders(root: Path) -> list[Path]:
     return folders
 
 
-def _image_files(folder: Path) -> Iterator[Path]:
+def image_files(folder: Path) -> Iterator[Path]:
+    """Yield the image files below a folder in sorted order, hidden ones left out."""
     extensions = _extensions()
     for path in sorted(folder.rglob("*"), key=lambda p: p.relative_to(folder).as_posix()):
         hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from kshot_viz.data.digits import load_digits
 from kshot_viz.data.folder import load_folder
 from kshot_viz.data.glyphs import load_glyphs
 from kshot_viz.data.torchvision_sets import load_torchvision, torchvision_names
-from kshot_viz.errors import KShotKeyError, KShotValueError, unknown_name
+from kshot_viz.errors import KShotKeyError, KShotValueError
 
 _BUILT_IN: dict[str, Callable[..., ImageDataset]] = {"digits": load_digits, "glyphs": load_glyphs}
 
@@ -65,6 +66,10 @@ def _load(
 
 
 def _no_such_dataset(given: str | Path) -> KShotKeyError:
-    names = [*_BUILT_IN, *torchvision_names()]
-    error = unknown_name("name_or_path", str(given), names)
-    return KShotKeyError(f"{error} A folder that holds one folder per class works too.")
+    names = {name.lower(): name for name in [*_BUILT_IN, *torchvision_names()]}
+    close = get_close_matches(str(given).lower(), names, n=1)
+    hint = f" Did you mean {names[close[0]]!r}?" if close else ""
+    return KShotKeyError(
+        f"there is no data set and no folder {str(given)!r}.{hint} Names: "
+        f"{', '.join(names.values())}. A folder of class folders works too."
+    )

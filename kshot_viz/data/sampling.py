@@ -7,6 +7,7 @@ that one image and only its first occurrence is ever drawn, so none sits in both
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -71,8 +72,9 @@ def sample_episodes(
     _check_request(data, way, shot, query, n, val_share, pool, min_query)
     pools = _split(data, val_share, seed)
     used = _query_size(data, pools, shot, query, min(query, min_query))
-    common = {"way": way, "shot": shot, "query_per_class": used, "val_share": float(val_share)}
-    common |= {"seed": int(seed), "data_name": data.name, "fingerprint": data.fingerprint}
+    common: dict[str, Any] = {"way": way, "shot": shot, "query_per_class": used}
+    common |= {"val_share": float(val_share), "seed": int(seed)}
+    common |= {"data_name": data.name, "fingerprint": data.fingerprint}
     draws = (_draw(pools[pool], way, shot, used, seed, pool, index) for index in range(n))
     return [
         Episode(index=i, pool=pool, classes=classes, support=support, query=queries, **common)

@@ -134,9 +134,9 @@ def _open(name: str, root: Path, download: bool, split: str) -> Any:
     try:
         root.mkdir(parents=True, exist_ok=True)
         return factory(str(root), **options)
-    except ValueError as error:
-        raise KShotValueError(f"`split` of {name} cannot be {split!r}: {error}") from error
-    except (OSError, RuntimeError, ImportError) as error:
+    except (OSError, RuntimeError, ImportError, ValueError) as error:
+        if isinstance(error, ValueError) and "split" in options:
+            raise KShotValueError(f"`split` of {name} cannot be {split!r}: {error}") from error
         cure = "the download failed" if download else "`download=True` fetches what is missing"
         raise KShotFileError(f"cannot load {name} from {str(root)!r}: {error} ({cure}).") from error
 

@@ -75,8 +75,8 @@ def cluster_neurons(
         rows[name], silent = request.labels(activations.layer(name), name, wanted)
         if silent:
             dead_groups[name] = int(rows[name].max())
-    wanted: Any = dict(n_groups) if isinstance(n_groups, Mapping) else n_groups
-    origin = {"n_groups": wanted, **vars(request)}
+    given = dict(n_groups) if isinstance(n_groups, Mapping) else n_groups
+    origin = {"n_groups": given, **vars(request)}
     return Grouping(rows, dead=dead_groups, origin=origin)
 
 

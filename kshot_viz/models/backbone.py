@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from numbers import Integral
 from typing import Any
 
@@ -52,6 +53,8 @@ class Backbone:
         Layers whose neurons can be grouped, in order of execution, without the head.
     not_groupable : dict of str to str
         Other layers with weights, and why they cannot be grouped.
+    input_shape : tuple of int
+        Shape of one example as the network took it in the probing pass, (C, H, W).
 
     Raises
     ------
@@ -77,11 +80,11 @@ class Backbone:
         self.module = private_copy(module)
         network, tried = probe_somehow(self.module, example, self.preprocess)
         self._place = settle(self.module, find_head(self.module, network, head), tried)
-        self.layers = {k: v for k, v in network.layers.items() if not self._place.owns(k)}
-        self.not_groupable = {
-            k: why for k, why in network.not_groupable.items() if not self._place.owns(k)
-        }
-        self._taken = {tuple(tried.shape[1:])}
+        owns = self._place.owns
+        self.layers = {k: _outside(v, owns) for k, v in network.layers.items() if not owns(k)}
+        self.not_groupable = {k: v for k, v in network.not_groupable.items() if not owns(k)}
+        self.input_shape = tuple(tried.shape[1:])
+        self._taken = {self.input_shape}
         if not self.layers:
             raise KShotValueError(
                 f"{self.name} has no layer whose neurons can be grouped besides its head "
@@ -227,7 +230,15 @@ class Backbone:
             with evaluating(self.module):
                 forward(self.module, image)
         except KShotValueError as error:
-            raise explain(self.module, image, error) from error
+            raise KShotValueError(
+                f"{explain(self.module, image, error)} "
+                f"In the probing pass it took (N, {', '.join(map(str, self.input_shape))})."
+            ) from error
+
+
+def _outside(info: LayerInfo, owned: Callable[[str], bool]) -> LayerInfo:
+    """Untie a batch norm that goes away with the old head."""
+    return replace(info, norm=None) if info.norm is not None and owned(info.norm) else info
 
 
 def _names_below(module: nn.Module, prefix: str) -> set[str]:

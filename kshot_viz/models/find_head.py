@@ -30,6 +30,11 @@ def find_head(module: nn.Module, network: NetworkMap, head: str | None) -> HeadP
     KShotValueError
         For a head in the middle of the network, or a network that ends in a softmax.
     """
+    if head != OUTPUT and network.returns_probabilities and not network.returns_last:
+        raise KShotValueError(
+            "The network ends in a softmax, but a head must return logits. Give the network "
+            f"without it, or `head={OUTPUT!r}` to keep its output as features."
+        )
     name = head if head is not None else _detect(module, network)
     if name is None or (name == OUTPUT and OUTPUT not in network.inputs):
         shape = network.output_shape
@@ -42,18 +47,9 @@ def find_head(module: nn.Module, network: NetworkMap, head: str | None) -> HeadP
 def _detect(module: nn.Module, network: NetworkMap) -> str | None:
     if network.last is None or network.last not in network.layers:
         return None
-    if _has_probabilities(network):
-        raise KShotValueError(
-            f"The network ends in a softmax after {network.last!r}, but a head must return "
-            f"logits. Give the network without it, or `head={OUTPUT!r}` to keep it as features."
-        )
     if network.returns_last and network.layers[network.last].norm is None:
         return network.last
     return _convolutional_head(module, network)
-
-
-def _has_probabilities(network: NetworkMap) -> bool:
-    return network.returns_probabilities and not network.returns_last
 
 
 def _convolutional_head(module: nn.Module, network: NetworkMap) -> str | None:

@@ -37,7 +37,8 @@ class Head(nn.Module):
         super().__init__()
         self.axis = axis
         self.keep_ndim = keep_ndim
-        self.linear = nn.Linear(feature_dim, n_classes)
+        # Drawing values only to overwrite them would disturb the caller's random state.
+        self.linear = nn.utils.skip_init(nn.Linear, feature_dim, n_classes)
         nn.init.zeros_(self.linear.weight)
         nn.init.zeros_(self.linear.bias)
 
@@ -111,7 +112,7 @@ def settle(module: nn.Module, place: HeadPlace, example: Tensor) -> HeadPlace:
 
 def install(module: nn.Module, place: HeadPlace, n_classes: int) -> None:
     """Put a new zero head into ``module`` itself; only ever called on a private copy."""
-    like = next(module.parameters())
+    like = next(p for p in module.parameters() if p.dtype.is_floating_point)
     head = Head(place.feature_dim, n_classes, axis=place.axis, keep_ndim=place.keep_ndim)
     head.to(like.device, like.dtype).train(module.training)
     if place.appended:
@@ -134,8 +135,8 @@ def _variants(place: HeadPlace) -> list[HeadPlace]:
 
 
 def _works(module: nn.Module, place: HeadPlace, example: Tensor) -> bool:
-    # One more class than features, so that features are never mistaken for logits.
-    n_classes = place.feature_dim + 1
+    # An unlikely number, so that neither features nor a slice are mistaken for all the logits.
+    n_classes = 101 if place.feature_dim != 101 else 103
     with _tentative(module, place, n_classes):
         return forward(module, example).shape == torch.Size((len(example), n_classes))
 

@@ -56,12 +56,13 @@ def sort_layers(
     refused = {name: reason for name, m in modules.items() if name and (reason := _refusal(m))}
     groupable = [name for name, m in modules.items() if name and isinstance(m, GROUPABLE)]
     owners: dict[int, str] = {}
-    for name in sorted(groupable, key=lambda n: recorder.order.get(n, len(modules))):
+    called = [name for name in recorder.order if name in groupable]
+    for name in [*called, *(name for name in groupable if name not in called)]:
         reason = _flaw(name, modules, recorder, owners)
         if reason:
             refused[name] = reason
     ties = _ties(modules, recorder)
-    kept = [name for name in recorder.order if name in groupable and name not in refused]
+    kept = [name for name in called if name not in refused]
     return {name: _info(name, modules[name], recorder, ties.get(name)) for name in kept}, refused
 
 

@@ -113,10 +113,11 @@ def _untrained(name: str) -> nn.Module:
 
 
 def _known_name(name: str) -> str:
-    known = [GLYPHNET, *torchvision_names()]
-    if str(name).lower() not in known:
-        raise unknown_name("name", name, known)
-    return str(name).lower()
+    lower = str(name).lower()
+    # torchvision takes seconds to import; the bundled network does without it.
+    if lower != GLYPHNET and lower not in torchvision_names():
+        raise unknown_name("name", name, [GLYPHNET, *torchvision_names()])
+    return lower
 
 
 def _local_file(name: str, weights: str | Path | None) -> Path | None:

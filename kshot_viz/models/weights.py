@@ -117,7 +117,8 @@ def _read_torch(path: Path) -> Any:
 
 
 def _read_numpy(path: Path) -> Any:
-    with np.load(path, allow_pickle=False) as archive:
+    # Opened here, since numpy leaves the file open when it turns out to be cut off.
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
         return {name: torch.from_numpy(archive[name]) for name in archive.files}
 
 

@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kshot_viz.data.dataset import ImageDataset
 from kshot_viz.data.episode import Episode
-from kshot_viz.data.episodes import (
-    distinct_images,
-    query_reuse,
-    sample_episodes,
-    validation_episodes,
-)
-from kshot_viz.errors import KShotValueError, unknown_name
 from kshot_viz.finetune.candidate import Candidate
 from kshot_viz.finetune.config import FinetuneConfig
 from kshot_viz.finetune.evaluate import bind, check_source, evaluate
@@ -26,15 +17,15 @@ from kshot_viz.grouping.rule import GroupingRule
 from kshot_viz.study.comparison import Comparison
 from kshot_viz.study.contenders import CONTENDERS, contenders
 from kshot_viz.study.grid import TuningGrid, at_setting, swept
+from kshot_viz.study.manifest import describe
 from kshot_viz.study.replay import episode_key
 from kshot_viz.study.tables import TASK, choose
+from kshot_viz.study.tuning import Tuning, of_size, task_sizes, tuning_episodes
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from kshot_viz.models.backbone import Backbone
-
-TUNE = ("validation", "source", None)
 
 
 def compare_methods(
@@ -115,7 +106,7 @@ def compare_methods(
             config or FinetuneConfig(),
         ),
         grid=grid or TuningGrid(),
-        tuning=_tuning(data, episodes, source, tune, n_val),
+        tuning=tuning_episodes(data, episodes, source=source, tune=tune, n_val=n_val),
         options={
             "executor": executor,
             "workers": workers,
@@ -140,14 +131,6 @@ def compare_methods(
 
 
 @dataclass(frozen=True)
-class _Tuning:
-    """Episodes to tune on, and the data set they are drawn from."""
-
-    data: ImageDataset
-    episodes: list[Episode]
-
-
-@dataclass(frozen=True)
 class _Plan:
     """One comparison, step by step."""
 
@@ -156,7 +139,7 @@ class _Plan:
     episodes: list[Episode]
     rivals: list[Candidate]
     grid: TuningGrid
-    tuning: _Tuning
+    tuning: Tuning
     options: dict[str, Any]
     progress: bool
 
@@ -180,9 +163,9 @@ class _Plan:
         if full:
             return self._run("test", self.data, self.episodes, self._grid(), self.grid.steps)
         parts = []
-        for way, shot in _tasks(self.episodes):
+        for way, shot in task_sizes(self.episodes):
             chosen = self._chosen(settings, way, shot)
-            episodes = _of(self.episodes, way, shot)
+            episodes = of_size(self.episodes, way, shot)
             parts.append(self._run(f"test {shot}-shot", self.data, episodes, chosen, None))
         import pandas as pd
 
@@ -205,14 +188,16 @@ class _Plan:
                     "val_accuracy": float("nan"),
                     "n_val": 0,
                 }
-                for way, shot in _tasks(self.episodes)
+                for way, shot in task_sizes(self.episodes)
                 for one in self.rivals
             ]
         )
 
     def tried(self, settings: pd.DataFrame) -> dict[str, Any]:
         """Return what every candidate key in the rows stands for."""
-        chosen = [one for task in _tasks(self.episodes) for one in self._chosen(settings, *task)]
+        chosen = [
+            one for task in task_sizes(self.episodes) for one in self._chosen(settings, *task)
+        ]
         return {one.key: one.to_dict() for one in [*self._grid(), *chosen]}
 
     def keyed(self) -> dict[str, Episode]:
@@ -222,23 +207,12 @@ class _Plan:
 
     def manifest(self, tune: str | None) -> dict[str, Any]:
         """Say what was compared, on what, with which versions."""
-        used = {image for one in self.tuning.episodes for image in one.support + one.query}
-        return {
-            "data": _about_data(self.data),
-            "backbone": {"name": self.backbone.name, "fingerprint": self.backbone.fingerprint},
-            "preprocess": str(self.backbone.preprocess),
-            "methods": [one.name for one in self.rivals],
+        return describe(self.backbone, self.data, self.episodes, self.tuning) | {
             "tune": tune,
-            "labels_used_for_tuning": len(used) if tune == "validation" else 0,
-            "n_val": len(self.tuning.episodes) // max(1, len(_tasks(self.episodes))),
-            "n_test": len(self.episodes),
-            "n_query": sorted({len(one.query) for one in self.episodes}),
-            "distinct_images": distinct_images(self.episodes),
-            "query_reuse": query_reuse(self.episodes),
+            "methods": [one.name for one in self.rivals],
             "grid": self.grid.to_dict(),
             "seed": self.options["seed"],
             "device": self.options["device"],
-            "versions": versions(),
         }
 
     def _grid(self) -> list[Candidate]:
@@ -274,41 +248,6 @@ class _Plan:
         return rows
 
 
-def _tuning(
-    data: ImageDataset,
-    episodes: Sequence[Episode],
-    source: Any,
-    tune: str | None,
-    n_val: int,
-) -> _Tuning:
-    if not episodes:
-        raise KShotValueError("`episodes` is empty; make some with kv.sample_episodes(data, ...).")
-    if tune not in TUNE:
-        raise unknown_name("tune", tune, TUNE)
-    tasks = _tasks(episodes)
-    if tune is None:
-        return _Tuning(data, [])
-    if tune == "validation":
-        drawn = [validation_episodes(data, _of(episodes, *task), n=n_val) for task in tasks]
-        return _Tuning(data, [one for part in drawn for one in part])
-    if not isinstance(source, ImageDataset):
-        raise KShotValueError("tune='source' needs `source=`, a labelled ImageDataset.")
-    seed = episodes[0].seed
-    drawn = [
-        sample_episodes(source, way=way, shot=shot, n=n_val, val_share=0.5, seed=seed, pool="val")
-        for way, shot in tasks
-    ]
-    return _Tuning(source, [one for part in drawn for one in part])
-
-
-def _of(episodes: Sequence[Episode], way: int, shot: int) -> list[Episode]:
-    return [one for one in episodes if (one.way, one.shot) == (way, shot)]
-
-
-def _tasks(episodes: Sequence[Episode]) -> list[tuple[int, int]]:
-    return list(dict.fromkeys((one.way, one.shot) for one in episodes))
-
-
 def _frame(tuned: pd.DataFrame, tested: pd.DataFrame, settings: pd.DataFrame) -> pd.DataFrame:
     import pandas as pd
 
@@ -317,19 +256,3 @@ def _frame(tuned: pd.DataFrame, tested: pd.DataFrame, settings: pd.DataFrame) ->
     chosen = pd.MultiIndex.from_frame(settings[by])
     rows["chosen"] = pd.MultiIndex.from_frame(rows[by]).isin(chosen)
     return rows
-
-
-def _about_data(data: ImageDataset) -> dict[str, Any]:
-    return {
-        "name": data.name,
-        "fingerprint": data.fingerprint,
-        "classes": list(data.classes),
-        "images": len(data),
-    }
-
-
-def versions() -> dict[str, str]:
-    """Return the versions that a bitwise replay needs."""
-    packages = ("kshot-viz", "torch", "torchvision", "numpy", "scipy", "scikit-learn", "pillow")
-    found = {name: version(name) for name in packages}
-    return {"python": platform.python_version(), "machine": platform.machine(), **found}

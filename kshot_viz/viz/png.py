@@ -85,9 +85,7 @@ def write_file(target: Path, content: bytes) -> Path:
 
 
 def _write(figure: Figure, buffer: io.BytesIO, kind: str, dpi: float) -> None:
-    figure.savefig(
-        buffer, format=kind, dpi=dpi, facecolor=_solid(figure), metadata=_UNSIGNED[kind]
-    )
+    figure.savefig(buffer, format=kind, dpi=dpi, facecolor=_solid(figure), metadata=_UNSIGNED[kind])
 
 
 def _solid(figure: Figure) -> Any:

@@ -81,7 +81,7 @@ def test_a_new_head_keeps_all_other_names(backbone):
 @pytest.mark.parametrize("n_classes", [2, 5, 11])
 def test_a_zero_head_gives_zero_logits(backbone, n_classes):
     fresh = backbone.with_new_head(np.int64(n_classes))
-    example = torch.rand(3, *next(iter(backbone._taken)))
+    example = torch.rand(3, *backbone.input_shape)
     logits = fresh.module(example)
     assert torch.equal(logits, torch.zeros(3, n_classes))
     assert not fresh.module.training
@@ -89,7 +89,7 @@ def test_a_zero_head_gives_zero_logits(backbone, n_classes):
 
 def test_a_new_head_can_be_replaced_again(backbone):
     twice = backbone.with_new_head(4).with_new_head(6)
-    example = torch.rand(2, *next(iter(backbone._taken)))
+    example = torch.rand(2, *backbone.input_shape)
     assert twice.module(example).shape == (2, 6)
     assert len(twice.module._forward_hooks) <= 1
 
@@ -115,7 +115,7 @@ def test_any_mlp(widths, classes):
 def test_copies_and_pickles_behave_the_same(backbone):
     fresh = backbone.with_new_head(3)
     nn.init.ones_(next(p for n, p in fresh.module.named_parameters() if n.endswith("linear.bias")))
-    example = torch.rand(2, *next(iter(backbone._taken)))
+    example = torch.rand(2, *backbone.input_shape)
     for other in (copy.deepcopy(fresh), pickle.loads(pickle.dumps(fresh))):
         assert torch.equal(other.module(example), fresh.module(example))
         assert other.fingerprint == fresh.fingerprint
@@ -167,6 +167,13 @@ def test_the_private_copy_is_in_eval_mode_and_the_trials_leave_no_trace(backbone
     assert "kshot_head" not in names(backbone.module)
     assert not backbone.module._forward_hooks
     assert not any(m._forward_pre_hooks for m in backbone.module.modules())
+
+
+def test_no_random_number_is_drawn():
+    net = mlp(5)
+    state = torch.random.get_rng_state()
+    Backbone(net).with_new_head(4)
+    assert torch.equal(torch.random.get_rng_state(), state)
 
 
 def test_prepare_restores_the_modes():
@@ -276,6 +283,12 @@ def test_too_small_an_image_names_both_sizes():
         Backbone(backbone.module, preprocess=Preprocess(size=6, channels="L"))
 
 
+def test_another_number_of_channels_says_what_was_taken():
+    backbone = Backbone(nn.Sequential(nn.Conv2d(3, 2, 3), nn.Conv2d(2, 3, 2)))
+    with pytest.raises(KShotValueError, match=r"\(1, 1, 9, 9\).*it took \(N, 3, 224, 224\)"):
+        backbone.prepare(grey(side=9))
+
+
 def test_an_image_of_another_size_than_the_only_one():
     with pytest.raises(KShotValueError, match=r"32x32 px does not fit.*28x28 px.*size=28"):
         Backbone(lenet()).prepare(grey(side=32))
@@ -303,17 +316,17 @@ def test_a_network_that_writes_to_its_input_leaves_the_batch_alone():
     ids=["rows", "1d", "2d", "3d", "28 px", "32 px"],
 )
 def test_an_input_is_guessed(net, shape):
-    assert Backbone(net)._taken == {shape}
+    assert Backbone(net).input_shape == shape
 
 
 def test_the_preprocess_tells_the_input():
     backbone = Backbone(
         nn.Sequential(nn.Conv2d(3, 4, 3), nn.Conv2d(4, 5, 3)), preprocess="imagenet"
     )
-    assert backbone._taken == {(3, 224, 224)}
+    assert backbone.input_shape == (3, 224, 224)
     assert backbone.preprocess is RECIPES["imagenet"]
     unsized = Backbone(nn.Sequential(nn.Conv2d(3, 4, 3), nn.Conv2d(4, 5, 3)), preprocess="unit")
-    assert unsized._taken == {(3, 224, 224)}
+    assert unsized.input_shape == (3, 224, 224)
 
 
 def test_an_input_that_cannot_be_guessed_is_asked_for():
@@ -324,7 +337,7 @@ def test_an_input_that_cannot_be_guessed_is_asked_for():
 
 
 def test_what_is_no_network():
-    with pytest.raises(KShotValueError, match="torch.nn.Module"):
+    with pytest.raises(KShotValueError, match=r"torch\.nn\.Module"):
         Backbone(lambda x: x)
     with pytest.raises(KShotValueError, match="lazy"):
         Backbone(nn.Sequential(nn.LazyLinear(3), nn.Linear(3, 2)))
@@ -353,7 +366,7 @@ def test_n_classes_is_checked(n_classes):
 
 def test_what_is_shown():
     backbone = Backbone(mlp(5, 4), name="<b>net</b>")
-    assert repr(backbone).startswith("Backbone('<b>net</b>', 80 parameters, 2 layers, head='6'")
+    assert repr(backbone).startswith("Backbone('<b>net</b>', 92 parameters, 2 layers, head='6'")
     html = backbone._repr_html_()
     assert "&lt;b&gt;net&lt;/b&gt;" in html
     assert "<b>net" not in html

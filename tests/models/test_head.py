@@ -72,8 +72,9 @@ def test_a_log_softmax_after_the_last_layer_is_no_obstacle():
 
 def test_a_softmax_after_the_last_layer_is_refused():
     net = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 5), nn.Softmax(1))
-    with pytest.raises(KShotValueError, match="softmax"):
-        Backbone(net)
+    for head in (None, "2"):
+        with pytest.raises(KShotValueError, match="softmax"):
+            Backbone(net, head=head)
     assert Backbone(net, head="output").feature_dim == 5
 
 
@@ -138,6 +139,14 @@ def test_a_head_given_by_name():
     assert logits_of(whole)[0].shape == (2, 5)
 
 
+def test_a_norm_inside_the_old_head_is_not_tied():
+    net = nn.Sequential(nn.Linear(3, 4), nn.Sequential(nn.BatchNorm1d(4), nn.Linear(4, 5)))
+    assert Backbone(net).layers["0"].norm == "1.0"
+    backbone = Backbone(net, head="1").with_new_head(3)
+    assert backbone.layers["0"].norm is None
+    assert set(backbone.tied_parameters("0")) == {"0.weight", "0.bias"}
+
+
 def test_an_identity_can_hold_the_place_of_a_head():
     net = Net(lambda self, x: self.fc(self.body(x).mean((2, 3))), body=body(), fc=nn.Identity())
     backbone = Backbone(net, head="fc")
@@ -184,7 +193,7 @@ def classifier_net():
 
 
 def test_an_unknown_head_lists_the_modules():
-    with pytest.raises(KShotKeyError, match="'fc'.*'output'"):
+    with pytest.raises(KShotKeyError, match=r"'fc'.*'output'"):
         Backbone(classifier_net(), head="fcc")
 
 

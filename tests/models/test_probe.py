@@ -202,6 +202,15 @@ def test_a_norm_over_tokens_is_not_tied():
 # ---- not groupable ----------------------------------------------------------------------------
 
 
+def test_shared_weights_belong_to_the_layer_called_first():
+    late, early = nn.Linear(4, 4), nn.Linear(4, 4)
+    late.weight = early.weight
+    net = Called(lambda self, x: self.late(self.early(x)), late=late, early=early)
+    found = probe(net, torch.randn(2, 4))
+    assert list(found.layers) == ["early"]
+    assert "'early'" in found.not_groupable["late"]
+
+
 def test_reasons_against_a_layer():
     shared = nn.Linear(4, 4)
     other = nn.Linear(4, 4)

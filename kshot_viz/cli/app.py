@@ -1,0 +1,148 @@
+"""The commands. Each reads its arguments, calls the library, and prints what came out."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from kshot_viz.errors import KShotError
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="K-shot fine-tuning with grouped neurons: which may move, which together, did it help?",
+)
+
+Out = Annotated[Path, typer.Option(help="Folder for results; the same command goes on from it.")]
+Workers = Annotated[int | None, typer.Option(help="Processes; the cores at hand by default.")]
+Full = Annotated[bool, typer.Option("--full", help="Run the whole grid on the test episodes too.")]
+Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
+
+
+def main() -> None:
+    """Run a command; what a user caused is one line on stderr, never a traceback."""
+    try:
+        app(standalone_mode=False)
+    except KShotError as error:
+        _fail(str(error), 2)
+    except (KeyboardInterrupt, typer.Abort):
+        _fail("interrupted. Finished rows are kept; the same command goes on from them.", 130)
+    except OSError as error:
+        _fail(f"{error.strerror or error}: {error.filename or ''}", 1)
+    except Exception as error:
+        # typer brings its own usage errors, whose class moved between its releases.
+        if not hasattr(error, "format_message"):
+            raise
+        _fail(error.format_message(), 2)
+
+
+@app.command()
+def demo(
+    out: Out = Path("runs/demo"),
+    workers: Workers = None,
+    full: Full = False,
+    seed: Seed = 0,
+) -> None:
+    """Compare six methods on handwritten digits at 1 and 5 shots, offline."""
+    from kshot_viz.cli.demo import run_demo
+
+    run_demo(out, workers=workers, full=full, seed=seed, command=_command())
+
+
+@app.command()
+def compare(
+    folder: Annotated[Path, typer.Argument(help="One folder of images per class.")],
+    backbone: Annotated[str, typer.Option(help="glyphnet or a torchvision name.")] = "glyphnet",
+    weights: Annotated[
+        str, typer.Option(help="A file, or the name of online weights.")
+    ] = "DEFAULT",
+    preprocess: Annotated[
+        str | None, typer.Option(help="Recipe or JSON file that belongs to the weights.")
+    ] = None,
+    size: Annotated[int | None, typer.Option(help="Image side in pixels.")] = None,
+    shots: Annotated[list[int], typer.Option(help="k; may be given several times.")] = [1],  # noqa: B006
+    way: Annotated[int | None, typer.Option(help="Classes per episode; all by default.")] = None,
+    query: Annotated[int, typer.Option(help="Queries per class, at most.")] = 15,
+    episodes: Annotated[int, typer.Option(help="Test episodes per k.")] = 20,
+    val_episodes: Annotated[int, typer.Option(help="Tuning episodes per k.")] = 6,
+    val_share: Annotated[float, typer.Option(help="Share of images kept for tuning.")] = 0.4,
+    source: Annotated[
+        Path | None, typer.Option(help="Images that form the groups; else the support does.")
+    ] = None,
+    groups: Annotated[float, typer.Option(help="Groups: a share (0.1) or a count (10).")] = 0.1,
+    tune: Annotated[
+        Literal["validation", "source", "none"], typer.Option(help="Where settings are chosen.")
+    ] = "validation",
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    workers: Workers = None,
+    out: Out = Path("runs/compare"),
+    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Skip unreadable images.")] = False,
+    full: Full = False,
+    seed: Seed = 0,
+) -> None:
+    """Compare methods on your own images, each method at its own best settings."""
+    from kshot_viz.cli.compare import CompareRequest, run_compare
+
+    request = CompareRequest(
+        folder=str(folder),
+        backbone=backbone,
+        weights=weights,
+        preprocess=preprocess,
+        size=size,
+        shots=tuple(shots),
+        way=way,
+        query=query,
+        episodes=episodes,
+        val_episodes=val_episodes,
+        val_share=val_share,
+        source=None if source is None else str(source),
+        groups=groups,
+        tune=None if tune == "none" else tune,
+        device=device,
+        skip_bad=skip_bad,
+        full=full,
+        seed=seed,
+    )
+    run_compare(request, out, workers=workers, command=_command())
+
+
+@app.command()
+def replay(
+    folder: Annotated[Path, typer.Argument(help="A results folder of demo or compare.")],
+    row: Annotated[int, typer.Option(help="Number of the row in results.parquet.")],
+) -> None:
+    """Run one row of a results table again and say whether it is identical."""
+    from kshot_viz.cli.replay import run_replay
+
+    typer.echo(run_replay(folder, row))
+
+
+@app.command()
+def pretrain(
+    out: Annotated[Path, typer.Option(help="Folder for weights and record.")] = Path(
+        "runs/glyphnet"
+    ),
+    homoglyphs: Annotated[
+        Literal["exclude", "include"], typer.Option(help="Letters that look like digits.")
+    ] = "exclude",
+    seed: Seed = 0,
+) -> None:
+    """Train the bundled network again from nothing, on letters only."""
+    from kshot_viz.models.pretrain import pretrain_glyphnet
+
+    pretrain_glyphnet(out, seed=seed, homoglyphs=homoglyphs)
+    typer.echo(f"Written: {out / 'glyphnet.safetensors'} and {out / 'glyphnet.json'}.")
+
+
+def _command() -> str:
+    return shlex.join(["kshot-viz", *sys.argv[1:]])
+
+
+def _fail(message: str, code: int) -> None:
+    typer.echo(f"kshot-viz: {message}", err=True)
+    sys.exit(code)

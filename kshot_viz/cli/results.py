@@ -1,0 +1,62 @@
+"""What a run leaves behind: rows, figures, one page, and how to load its inputs again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from kshot_viz.errors import KShotFileError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from kshot_viz.study.comparison import Comparison
+
+REQUEST = "request.json"
+
+
+def write_results(
+    comparison: Comparison,
+    out: Path,
+    *,
+    figures: Mapping[str, Figure],
+    title: str,
+    command: str,
+    request: Mapping[str, Any],
+) -> None:
+    """Write the table, every figure as PNG, and the report; print the table and where it all is."""
+    from kshot_viz.viz.png import save_figure
+    from kshot_viz.viz.report import write_report
+    from kshot_viz.viz.text import summary_text
+
+    comparison.save(out)
+    save_request(out, request)
+    for name, figure in figures.items():
+        save_figure(figure, out / f"{_file_name(name)}.png")
+    report = write_report(
+        comparison, out / "report.html", figures=figures, title=title, command=command
+    )
+    typer.echo(summary_text(comparison))
+    typer.echo(f"\nRows: {out / 'results.parquet'}. Page: {report}.")
+    typer.echo(f"Any row again: kshot-viz replay {out} --row 0")
+
+
+def save_request(out: Path, request: Mapping[str, Any]) -> None:
+    """Keep what is needed to load the same data and network again."""
+    (out / REQUEST).write_text(json.dumps(dict(request), indent=1), encoding="utf-8")
+
+
+def load_request(out: Path) -> dict[str, Any]:
+    """Read it back; a KShotFileError names the file."""
+    try:
+        return dict(json.loads((out / REQUEST).read_text(encoding="utf-8")))
+    except (OSError, ValueError) as error:
+        raise KShotFileError(f"{out / REQUEST} cannot be read: {error}") from error
+
+
+def _file_name(caption: str) -> str:
+    return "".join(c if c.isalnum() else "_" for c in caption.lower()).strip("_")

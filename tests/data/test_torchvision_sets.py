@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import gzip
+import pickle
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from kshot_viz.data.dataset import ImageFiles
+from kshot_viz.data.registry import load_dataset
+from kshot_viz.data.torchvision_sets import TorchvisionImages, load_torchvision, torchvision_names
+from kshot_viz.errors import KShotFileError, KShotKeyError, KShotValueError
+
+
+def write_idx(path: Path, array: np.ndarray) -> None:
+    """Write the file format of MNIST."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    head = struct.pack(">HBB", 0, 8, array.ndim) + struct.pack(f">{array.ndim}I", *array.shape)
+    path.write_bytes(head + array.tobytes())
+    with gzip.open(f"{path}.gz", "wb") as packed:
+        packed.write(path.read_bytes())
+
+
+@pytest.fixture
+def fashion(tmp_path: Path) -> Path:
+    raw = tmp_path / "FashionMNIST" / "raw"
+    rng = np.random.default_rng(0)
+    for part, n in (("train", 30), ("t10k", 10)):
+        write_idx(raw / f"{part}-images-idx3-ubyte", rng.integers(0, 256, (n, 28, 28), np.uint8))
+        write_idx(raw / f"{part}-labels-idx1-ubyte", (np.arange(n) % 10).astype(np.uint8))
+    return tmp_path
+
+
+def eurosat(root: Path, sizes: tuple[int, int] = (8, 8)) -> Path:
+    for c in range(10):
+        folder = root / "eurosat" / "2750" / f"class{c}"
+        folder.mkdir(parents=True)
+        for i, side in enumerate(sizes):
+            Image.new("RGB", (side, side), (c, i, 0)).save(folder / f"{i}.png")
+    return root
+
+
+def caltech(root: Path) -> Path:
+    (root / "caltech101" / "101_ObjectCategories" / "BACKGROUND_Google").mkdir(parents=True)
+    for c in ("bear", "ant"):
+        folder = root / "caltech101" / "101_ObjectCategories" / c
+        folder.mkdir(parents=True)
+        (root / "caltech101" / "Annotations" / c).mkdir(parents=True)
+        for i in (1, 2):
+            Image.new("RGB", (8 + i, 8), (i, 0, 0)).save(folder / f"image_000{i}.jpg")
+    return root
+
+
+def test_a_set_in_memory_becomes_one_array(fashion: Path) -> None:
+    data = load_dataset("fashionmnist", root=fashion)
+    assert data.images.shape == (30, 28, 28, 1)
+    assert data.name == "FashionMNIST"
+    assert data.classes[0] == "T-shirt/top"
+    assert data.counts()["Bag"] == 3
+    test = load_dataset("FashionMNIST", root=fashion, split="test")
+    assert len(test) == 10
+    assert test.fingerprint != data.fingerprint
+
+
+def test_image_files_stay_on_disk(tmp_path: Path) -> None:
+    data = load_torchvision("EuroSAT", root=eurosat(tmp_path, (8, 12)))
+    assert isinstance(data.images, ImageFiles)
+    assert data.n_classes == 10
+    assert data.images[1].shape == (12, 12, 3)
+    assert data.targets.tolist() == np.repeat(np.arange(10), 2).tolist()
+
+
+def test_sets_without_a_list_of_files_decode_when_asked(tmp_path: Path) -> None:
+    data = load_torchvision("Caltech101", root=caltech(tmp_path))
+    assert isinstance(data.images, TorchvisionImages)
+    assert data.classes == ("ant", "bear")
+    part = pickle.loads(pickle.dumps(data.take([3, 0])))
+    assert [image.shape for image in part.images] == [(8, 10, 3), (8, 9, 3)]
+    assert len(part.images[:1]) == 1
+
+
+def test_missing_files_tell_about_download(tmp_path: Path) -> None:
+    with pytest.raises(KShotFileError, match=r"MNIST.*download=True"):
+        load_dataset("mnist", root=tmp_path)
+
+
+def test_a_damaged_file_is_named(tmp_path: Path) -> None:
+    root = eurosat(tmp_path)
+    (root / "eurosat" / "2750" / "class3" / "1.png").write_bytes(b"no")
+    with pytest.raises(KShotFileError, match=r"class3.1\.png"):
+        load_torchvision("EuroSAT", root=root)
+
+
+def test_unknown_names_and_splits(fashion: Path) -> None:
+    with pytest.raises(KShotKeyError, match=r"(?s)'cifar11.*CIFAR10.*folder"):
+        load_dataset("cifar11")
+    with pytest.raises(KShotKeyError, match="CIFAR100"):
+        load_torchvision("cifar-100")
+    with pytest.raises(KShotValueError, match="`split` of FashionMNIST"):
+        load_torchvision("FashionMNIST", root=fashion, split="val")
+    with pytest.raises(KShotValueError, match="cannot download ImageNet"):
+        load_torchvision("ImageNet", root=fashion, download=True)
+
+
+def test_every_listed_name_exists() -> None:
+    import torchvision
+
+    assert all(hasattr(torchvision.datasets, name) for name in torchvision_names())
