@@ -154,12 +154,14 @@ def _stream(
         # A copy, because an in-place ReLU may overwrite this output a moment later.
         gather(name, neuron_rows(output, kinds[name], pool, grid).clone())
 
-    with torch.inference_mode(), evaluating(backbone.module), watching(modules, receive):
+    # Preparing a batch may try the network on it, so the hooks are on only while it runs here.
+    with torch.inference_mode(), evaluating(backbone.module):
         for batch in batches:
-            if not gather.planned:
-                backbone.module(batch[:1])
-                gather.plan(batches.n_images, max_memory)
-            backbone.module(batch)
+            with watching(modules, receive):
+                if not gather.planned:
+                    backbone.module(batch[:1])
+                    gather.plan(batches.n_images, max_memory)
+                backbone.module(batch)
     return gather.finish()
 
 

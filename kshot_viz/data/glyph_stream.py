@@ -8,11 +8,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from kshot_viz.data.dataset import ImageDataset, dataset_from_arrays
 from kshot_viz.data.glyph_bank import GlyphBank
-from kshot_viz.data.jitter import Jitter, jitter
+from kshot_viz.data.glyphs import pick_faces
+from kshot_viz.data.jitter import Jitter, jitter, to_bytes
 from kshot_viz.seeds import numpy_rng, torch_rng
 
 HELD_OUT_PERCENT = 15
+# Rougher than what the networks are trained on, and the same for every recipe that is compared.
+HELD_OUT_JITTER = Jitter(
+    affine=0.18, rotate=8, shift=0.04, elastic=0.05, stroke=0.7, coarse=0.5, blur=0.7, contrast=0.3
+)
 
 
 def is_held_out(point: int) -> bool:
@@ -23,6 +29,23 @@ def is_held_out(point: int) -> bool:
     return int.from_bytes(hashlib.sha256(f"held out {point}".encode()).digest()) % 100 < (
         HELD_OUT_PERCENT
     )
+
+
+def held_out_glyphs(bank: GlyphBank, *, per_class: int = 20, seed: int = 0) -> ImageDataset:
+    """Draw the held-out letters with :data:`HELD_OUT_JITTER`, to choose recipes on.
+
+    Returns
+    -------
+    ImageDataset
+        uint8 ``(N, 28, 28, 1)``.
+    """
+    rows = pick_faces(bank, per_class, numpy_rng(seed, "held out", "faces"))
+    letters = bank.letters[rows]
+    kept = np.array([is_held_out(bank.points[letter]) for letter in letters.tolist()])
+    images = jitter(bank.drawings[rows[kept]], torch_rng(seed, "held out"), HELD_OUT_JITTER)
+    numbers, targets = np.unique(letters[kept], return_inverse=True)
+    classes = [chr(bank.points[number]) for number in numbers.tolist()]
+    return dataset_from_arrays(to_bytes(images), targets, classes, name="held-out glyphs")
 
 
 class GlyphStream:

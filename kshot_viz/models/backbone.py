@@ -205,6 +205,10 @@ class Backbone:
         """Return a copy on another device, or of another floating point type."""
         return self._with_module(copy.deepcopy(self.module).to(target))
 
+    def __getstate__(self) -> dict[str, Any]:
+        # Shapes tried so far are a memory of use, no part of what the backbone is.
+        return {**self.__dict__, "_taken": {self.input_shape}}
+
     def __repr__(self) -> str:
         count = sum(p.numel() for p in self.module.parameters())
         return (

@@ -107,6 +107,7 @@ class KShotClassifier(ClassifierMixin, BaseEstimator):
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Return the class of each image, shape (n_samples,)."""
+        check_is_fitted(self)
         return self.classes_[self.predict_proba(X).argmax(axis=1)]
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
@@ -142,6 +143,8 @@ class KShotClassifier(ClassifierMixin, BaseEstimator):
         check_classification_targets(labels)
         if len(images) != len(labels):
             raise KShotValueError(f"{len(images)} images but {len(labels)} labels were given.")
+        if len(set(labels.tolist())) < 2:
+            raise KShotValueError(f"A classifier needs two classes; `y` has one class: {labels[0]}.")
         return images, labels
 
     def _images(self, X: Any, *, reset: bool) -> Any:

@@ -75,7 +75,8 @@ def _draw_lines(frame: pd.DataFrame, ax: Axes | None) -> Axes:
     ax.set_ylabel("accuracy, %", fontsize=10)
     tidy(ax, grid="y")
     legend_outside(ax)
-    entitle(ax, f"Accuracy against shots, {frame['way'].iloc[0]} classes", _note(frame))
+    pairs = "; all methods saw the same episodes, so judge them by paired differences"
+    entitle(ax, f"Accuracy against shots, {frame['way'].iloc[0]} classes", _note(frame) + pairs)
     return ax
 
 
@@ -86,7 +87,7 @@ def _draw_dots(frame: pd.DataFrame, ax: Axes | None) -> Axes:
         part = frame[frame["method"] == method]
         _interval(ax, part["accuracy"], [row], part, style, "x")
         _write_beside(ax, row, part["beside"].iloc[0])
-    _write_beside(ax, -0.95, "difference to plain, points")
+    _write_beside(ax, -0.85, "difference to plain, points")
     ax.set_yticks(range(len(styles)), [style.label for style in styles.values()])
     ax.set_ylim(len(frame) - 0.5, -0.6)
     tidy(ax, grid="x")
@@ -129,7 +130,4 @@ def _write_beside(ax: Axes, row: float, text: str) -> None:
 
 
 def _note(frame: pd.DataFrame) -> str:
-    return (
-        f"{values(frame['n'], 'test episode')}, bars are 95 % intervals; all methods saw the same "
-        f"episodes, so judge them by their paired differences"
-    )
+    return f"{values(frame['n'], 'test episode')}; bars are 95 % intervals"

@@ -69,7 +69,7 @@ def plot_filters(
     ax.imshow(picture, interpolation="nearest")
     bare(ax)
     _write_numbers(ax, frame, groups)
-    entitle(ax, f"Filters of {name}, {groups.summary}", _note(backbone, name, len(frame)))
+    entitle(ax, f"Filters of {name}, {groups.summary}", _note(backbone, groups, name, len(frame)))
     return ax
 
 
@@ -142,7 +142,7 @@ def _write_numbers(ax: Axes, frame: pd.DataFrame, groups: LayerGroups) -> None:
             groups.name(group) if groups.known else str(neuron),
             ha="center",
             va="center_baseline",
-            fontsize=6.5 if few else 4,
+            fontsize=6.5 if few else 5,
             color=text_on(groups.colours[group]),
         )
 
@@ -150,13 +150,14 @@ def _write_numbers(ax: Axes, frame: pd.DataFrame, groups: LayerGroups) -> None:
 def _figure_size(picture: NDArray[np.float64]) -> tuple[float, float]:
     height, width = picture.shape[:2]
     scale = min(1 / 75, 11 / width, 11 / height)
-    return max(4.0, width * scale), max(1.5, height * scale + 0.7)
+    return max(4.0, width * scale), max(1.5, height * scale + 0.5)
 
 
-def _note(backbone: Backbone, layer: str, drawn: int) -> str:
+def _note(backbone: Backbone, groups: LayerGroups, layer: str, drawn: int) -> str:
     info = backbone.layer(layer)
     channels = info.weight_shape[1]
-    parts = ["grey is 0, each kernel on its own scale"]
+    number = "group" if groups.known else "neuron"
+    parts = [f"the number is the {number}", "grey is 0, each kernel on its own scale"]
     if channels not in (1, 3):
         parts.append(f"mean over {channels} input channels")
     if drawn < info.width:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kshot_viz.errors import KShotValueError
-from kshot_viz.viz.canvas import entitle, ink, new_axes, tidy
+from kshot_viz.viz.canvas import counted, entitle, ink, new_axes, tidy
 from kshot_viz.viz.colours import text_on
 from kshot_viz.viz.groups import palette
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from kshot_viz.grouping.grouping import Grouping
 
 # Layers up to here get roomy bars with numbers inside.
-_FEW = 16
+_FEW = 24
 
 
 def plot_group_sizes(grouping: Grouping, *, ax: Axes | None = None) -> Axes:
     """Draw one bar per layer, cut into its groups from the largest to the smallest.
 
     Bars show shares of the layer, so narrow and wide layers can be compared; the text beside them
-    tells neurons, groups, and how many groups have a single member. Dead neurons come last and are
+    tells neurons, groups, and how many of those have a single member. Dead neurons come last,
     hatched.
 
     Parameters
@@ -92,9 +92,9 @@ def _draw_bars(ax: Axes, frame: pd.DataFrame, grouping: Grouping) -> None:
     for bar, (_, part) in zip(bars, frame.iterrows(), strict=True):
         if part["dead"]:
             bar.set_hatch("////")
-        if len(grouping) <= _FEW and part["share"] >= 3.2:
+        elif len(grouping) <= _FEW and part["share"] >= 3.2:
             ax.annotate(
-                "dead" if part["dead"] and part["share"] >= 8 else str(part["group"]),
+                str(part["group"]),
                 (part["start"] + part["share"] / 2, part["row"]),
                 ha="center",
                 va="center_baseline",
@@ -122,7 +122,7 @@ def _name_layers(ax: Axes, frame: pd.DataFrame, layers: list[str]) -> None:
 
 def _describe(part: pd.DataFrame) -> str:
     live = part[~part["dead"]]
-    words = [f"{part['size'].sum()} in {len(live)}"]
+    words = [f"{part['size'].sum()} in {counted(len(live), 'group')}"]
     if alone := int((live["size"] == 1).sum()):
         words.append(f"{alone} single")
     if part["dead"].any():

@@ -70,11 +70,10 @@ def plot_neuron_map(
         edgecolors=ink(ax),
         linewidths=0.3,
     )
-    if groups.known:
-        _write_numbers(ax, frame, groups)
+    left_out = _write_numbers(ax, frame, groups) if groups.known else 0
     tidy(ax)
     _label(ax, frame, method)
-    entitle(ax, f"Neurons of {layer}, {groups.summary}", _note(len(frame), groups.known, method))
+    entitle(ax, f"Neurons of {layer}, {groups.summary}", _note(groups, method, left_out))
     return ax
 
 
@@ -129,33 +128,59 @@ def _neighbours(points: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
     return np.asarray(layout.fit_transform(points), dtype=np.float64)
 
 
-def _write_numbers(ax: Axes, frame: pd.DataFrame, groups: LayerGroups) -> None:
-    """Write each group's number on the member that is nearest to the group's middle."""
+def _write_numbers(ax: Axes, frame: pd.DataFrame, groups: LayerGroups) -> int:
+    """Write each group's number above its middle member; return how many found no room."""
     from matplotlib.patheffects import withStroke
 
-    halo = [withStroke(linewidth=2.2, foreground=ax.get_facecolor())]
-    many = len(groups.colours) > 24
-    for group in range(len(groups.colours)):
-        places = frame.loc[frame["group"] == group, ["x", "y"]].to_numpy()
-        x, y = places[np.linalg.norm(places - places.mean(axis=0), axis=1).argmin()]
-        ax.text(
-            x,
-            y,
-            groups.name(group),
+    size = 7.5 if len(groups.colours) > 24 else 9.5
+    middles = _middles(frame)
+    ax.autoscale_view()
+    scale = 72 / ax.figure.get_dpi()
+    at = scale * ax.transData.transform(middles[["x", "y"]].to_numpy())
+    names = [groups.name(int(group)) for group in middles["group"]]
+    kept = _apart(at, [(0.7 * size * len(name), 1.1 * size) for name in names])
+    for place in kept:
+        ax.annotate(
+            names[place],
+            (middles["x"].iloc[place], middles["y"].iloc[place]),
+            (0, 3),
+            textcoords="offset points",
             ha="center",
-            va="center",
-            fontsize=7 if many else 9.5,
+            va="bottom",
+            fontsize=size,
             fontweight="bold",
             color=ink(ax),
-            path_effects=halo,
+            path_effects=[withStroke(linewidth=2.5, foreground=ax.get_facecolor())],
         )
+    return len(names) - len(kept)
+
+
+def _middles(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the member of each group that is nearest to its mean; largest groups first."""
+    means = frame.groupby("group")[["x", "y"]].transform("mean")
+    away = np.hypot(frame["x"] - means["x"], frame["y"] - means["y"])
+    nearest = frame.assign(away=away, size=frame["group"].map(frame["group"].value_counts()))
+    ordered = nearest.sort_values(["size", "group", "away"], ascending=[False, True, True])
+    return ordered.drop_duplicates("group")
+
+
+def _apart(centres: NDArray[np.float64], sizes: list[tuple[float, float]]) -> list[int]:
+    """Choose, first come first served, boxes that do not overlap."""
+    kept: list[int] = []
+    for place, (width, height) in enumerate(sizes):
+        gaps = np.abs(centres[kept] - centres[place])
+        rooms = np.array([[(width + sizes[k][0]) / 2, height] for k in kept]).reshape(-1, 2)
+        if not (gaps < rooms).all(axis=1).any():
+            kept.append(place)
+    return kept
 
 
 def _label(ax: Axes, frame: pd.DataFrame, method: str) -> None:
     explained = frame.attrs["explained"]
     if method == "pca":
         names = [
-            f"component {i + 1} ({share:.0%} of variance)" for i, share in enumerate(explained)
+            f"component {i + 1} ({100 * share:.0f} % of variance)"
+            for i, share in enumerate(explained)
         ]
     else:
         names = ["UMAP 1", "UMAP 2"]
@@ -164,7 +189,12 @@ def _label(ax: Axes, frame: pd.DataFrame, method: str) -> None:
     ax.set_ylabel(names[1], fontsize=10)
 
 
-def _note(width: int, known: bool, method: str) -> str:
-    numbers = "; a number stands in the middle of its group" if known else ""
-    caveat = "; only who is near whom means something" if method == "umap" else ""
-    return f"{counted(width, 'neuron')}{numbers}{caveat}"
+def _note(groups: LayerGroups, method: str, left_out: int) -> str:
+    parts = [counted(groups.labels.size, "neuron")]
+    if groups.known:
+        parts.append("a number stands at the middle of its group")
+    if left_out:
+        parts.append(f"no room for {counted(left_out, 'number')}")
+    if method == "umap":
+        parts.append("only who is near whom means something")
+    return "; ".join(parts)

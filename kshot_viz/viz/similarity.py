@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from kshot_viz.viz.canvas import bare, counted, entitle, ink, new_axes
+from kshot_viz.viz.canvas import bare, counted, entitle, new_axes
 from kshot_viz.viz.groups import LayerGroups, layer_groups
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 AT_MOST = 2000
 # A strip and its number need this share of the picture's side to be readable.
-_ROOM_FOR_NUMBER = 0.022
+_ROOM = 0.022
 
 
 def plot_similarity(
@@ -59,9 +59,9 @@ def plot_similarity(
     """
     groups = layer_groups(grouping, layer, activations.layer(layer).width)
     frame = _similarity_frame(activations, layer, groups)
-    ax = new_axes(ax, (6.2, 5.6))
+    ax = new_axes(ax, (6.2, 5.3))
     image = ax.imshow(frame, cmap="RdBu_r", vmin=-1, vmax=1, interpolation="nearest")
-    bar = ax.figure.colorbar(image, ax=ax, shrink=0.7, pad=0.02)
+    bar = ax.figure.colorbar(image, ax=ax, shrink=0.7, pad=0.02, ticks=[-1, -0.5, 0, 0.5, 1])
     bar.set_label("correlation of activations", fontsize=9)
     bar.ax.tick_params(labelsize=9)
     bar.outline.set_visible(False)  # type: ignore[operator]
@@ -89,25 +89,23 @@ def _blocks(labels: NDArray[np.int64]) -> list[tuple[int, int, int]]:
 
 
 def _frame_blocks(ax: Axes, blocks: list[tuple[int, int, int]], groups: LayerGroups) -> None:
-    """Frame every group on the diagonal and colour its stretch of the left and upper side."""
+    """Frame every group on the diagonal and colour its stretch of the left side."""
     from matplotlib.patches import Rectangle
 
     total = sum(size for _, _, size in blocks)
-    wide, apart = 0.022 * total, 0.008 * total
+    wide, apart = 0.025 * total, 0.008 * total
     for group, start, size in blocks:
-        colour, near = groups.colours[group], start - 0.5
-        for corner, w, h in (
-            ((-0.5 - apart - wide, near), wide, size),
-            ((near, -0.5 - apart - wide), size, wide),
-        ):
-            ax.add_patch(Rectangle(corner, w, h, color=colour, linewidth=0, clip_on=False))
-        ax.add_patch(
-            Rectangle((near, near), size, size, fill=False, edgecolor="black", linewidth=0.8)
-        )
-    room = [block for block in blocks if block[2] >= _ROOM_FOR_NUMBER * total]
-    ax.set_yticks([start + size / 2 - 0.5 for _, start, size in room])
-    ax.set_yticklabels([groups.name(group) for group, _, _ in room], fontsize=8, color=ink(ax))
-    ax.tick_params(axis="y", length=0, pad=11)
+        near, colour = start - 0.5, groups.colours[group]
+        beside = (-0.5 - apart - wide, near)
+        ax.add_patch(Rectangle(beside, wide, size, color=colour, linewidth=0, clip_on=False))
+        ax.add_patch(Rectangle((near, near), size, size, fill=False, edgecolor="k", linewidth=0.8))
+    _write_numbers(ax, [block for block in blocks if block[2] >= _ROOM * total], groups)
+
+
+def _write_numbers(ax: Axes, blocks: list[tuple[int, int, int]], groups: LayerGroups) -> None:
+    ax.set_yticks([start + size / 2 - 0.5 for _, start, size in blocks])
+    ax.set_yticklabels([groups.name(group) for group, _, _ in blocks], fontsize=8)
+    ax.tick_params(axis="y", length=0, pad=13)
     ax.set_ylabel("group", fontsize=10)
 
 

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Any
 from kshot_viz.errors import KShotValueError
 from kshot_viz.viz.canvas import entitle, ink, legend_outside, new_axes, tidy
 from kshot_viz.viz.colours import MethodStyle, method_styles
-from kshot_viz.viz.tasks import ComparisonLike, of_shot, of_way, records, task_name, values
+from kshot_viz.viz.tasks import (
+    ComparisonLike,
+    of_shot,
+    of_way,
+    ordered_methods,
+    records,
+    task_name,
+    values,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -15,7 +23,7 @@ if TYPE_CHECKING:
 
 _CHOSEN: dict[str, Any] = {
     "marker": "*",
-    "markersize": 15,
+    "markersize": 12.5,
     "linestyle": "none",
     "markeredgewidth": 1.0,
 }
@@ -31,8 +39,8 @@ def plot_step_size(
     """Draw tuning accuracy against step size, one line per method.
 
     A hollow marker tells that some of its runs diverged (they are scored at chance). A star stands
-    at the chosen step size and the accuracy it was chosen for; off its line where the chosen number
-    of steps is smaller than the one the lines show.
+    at the chosen step size and the accuracy it was chosen for: off its line where the chosen number
+    of steps is smaller than the one the lines show, beside it where methods chose the same.
 
     Parameters
     ----------
@@ -87,13 +95,26 @@ def _step_size_frame(comparison: ComparisonLike, way: int | None, shot: int | No
 
 
 def _chosen_frame(comparison: ComparisonLike, frame: pd.DataFrame) -> pd.DataFrame:
-    """Return ``method, step_size, steps, accuracy, on_line``: the chosen settings, in percent."""
+    """Return the chosen settings: ``method, step_size, steps, accuracy, on_line, drawn_at``.
+
+    ``accuracy`` is that of tuning, ``on_line`` what the line shows there, both in percent.
+    """
     keys = ["way", "shot", "method"]
     chosen = comparison.settings.merge(frame[keys].drop_duplicates(), on=keys)
     line = frame[[*keys, "step_size", "accuracy"]].rename(columns={"accuracy": "on_line"})
     chosen = chosen.merge(line, on=[*keys, "step_size"], how="left")
     chosen["accuracy"] = 100 * chosen["val_accuracy"]
-    return chosen[["method", "step_size", "steps", "accuracy", "on_line"]].dropna(subset="accuracy")
+    chosen = chosen.dropna(subset="accuracy")
+    chosen["drawn_at"] = _side_by_side(chosen, ordered_methods(frame))
+    return chosen[["method", "step_size", "steps", "accuracy", "on_line", "drawn_at"]]
+
+
+def _side_by_side(chosen: pd.DataFrame, methods: list[str]) -> pd.Series[float]:
+    """Return step sizes moved apart where several methods chose the same one."""
+    ordered = chosen.assign(rank=chosen["method"].map(methods.index)).sort_values("rank")
+    among = ordered.groupby("step_size")["rank"]
+    shift = among.cumcount() - (among.transform("size") - 1) / 2
+    return ordered["step_size"] * 10 ** (0.1 * shift)
 
 
 def _draw_method(ax: Axes, part: pd.DataFrame, style: MethodStyle) -> None:
@@ -129,8 +150,8 @@ def _marker(ax: Axes, style: MethodStyle, *, hollow: bool) -> dict[str, Any]:
 
 def _draw_chosen(ax: Axes, chosen: pd.DataFrame, style: MethodStyle) -> None:
     for row in records(chosen):
-        x, y = row["step_size"], row["accuracy"]
-        ax.plot([x, x], [row["on_line"], y], color=style.colour, linewidth=0.9, linestyle=":")
+        x, y = row["drawn_at"], row["accuracy"]
+        ax.plot([row["step_size"], x], [row["on_line"], y], color=style.colour, linewidth=1)
         ax.plot(
             x,
             y,
@@ -205,7 +226,7 @@ def _axis_name(frame: pd.DataFrame) -> str:
 
 def _note(frame: pd.DataFrame) -> str:
     worst = frame["diverged"].max()
-    diverged = f"; up to {worst:.0%} of the runs of a point diverged" if worst > 0 else ""
+    diverged = f"; up to {100 * worst:.0f} % of the runs of a point diverged" if worst > 0 else ""
     return (
         f"{values(frame['n'], 'tuning episode')}, after {values(frame['steps'], 'step')}; bands "
         f"are 95 % intervals{diverged}"
