@@ -24,9 +24,12 @@ if TYPE_CHECKING:
     )
     from kshot_viz.data.registry import load_dataset
     from kshot_viz.errors import KShotError
+    from kshot_viz.finetune.candidate import Candidate
     from kshot_viz.finetune.config import FinetuneConfig
-    from kshot_viz.finetune.evaluate import Candidate, evaluate
-    from kshot_viz.finetune.loop import FinetuneResult, finetune
+    from kshot_viz.finetune.evaluate import evaluate
+    from kshot_viz.finetune.gradients import neuron_gradients
+    from kshot_viz.finetune.loop import finetune
+    from kshot_viz.finetune.result import FinetuneResult
     from kshot_viz.grouping.cluster import cluster_neurons
     from kshot_viz.grouping.grouping import Grouping
     from kshot_viz.grouping.rule import GroupingRule
@@ -36,6 +39,7 @@ if TYPE_CHECKING:
     from kshot_viz.study.classifier import KShotClassifier
     from kshot_viz.study.compare import compare_methods
     from kshot_viz.study.comparison import Comparison
+    from kshot_viz.study.grid import TuningGrid
 
 __version__ = "0.1.0"
 
@@ -53,6 +57,7 @@ __all__ = [
     "KShotClassifier",
     "KShotError",
     "Preprocess",
+    "TuningGrid",
     "capture_activations",
     "cluster_neurons",
     "compare_methods",
@@ -61,6 +66,7 @@ __all__ = [
     "load_backbone",
     "load_dataset",
     "load_episodes",
+    "neuron_gradients",
     "sample_episodes",
     "save_episodes",
     "validation_episodes",
@@ -85,11 +91,13 @@ _HOMES = {
     "GroupingRule": "grouping.rule",
     "cluster_neurons": "grouping.cluster",
     "FinetuneConfig": "finetune.config",
-    "FinetuneResult": "finetune.loop",
+    "FinetuneResult": "finetune.result",
     "finetune": "finetune.loop",
-    "Candidate": "finetune.evaluate",
+    "neuron_gradients": "finetune.gradients",
+    "Candidate": "finetune.candidate",
     "evaluate": "finetune.evaluate",
     "Comparison": "study.comparison",
+    "TuningGrid": "study.grid",
     "compare_methods": "study.compare",
     "KShotClassifier": "study.classifier",
 }

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from kshot_viz.activations.container import LayerActivations
+from kshot_viz.errors import KShotFileError
 
 if TYPE_CHECKING:
     from kshot_viz.models.backbone import Backbone
@@ -23,7 +26,7 @@ class ActivationCache:
     """One safetensors file a layer. A file that cannot be read counts as absent.
 
     The key covers the prepared pixels, not the images' names: a changed preprocessing or a changed
-    file is another key.
+    file is another key. How the images are cut into batches is not part of it.
     """
 
     def __init__(
@@ -33,9 +36,11 @@ class ActivationCache:
         batches: Iterable[Tensor],
         settings: Mapping[str, Any],
     ) -> None:
-        self._folder = Path(folder)
+        self._folder = _made(Path(folder))
+        # The text of the modules tells apart networks that differ in what has no weights.
+        network = f"{backbone.fingerprint}/{backbone.module}"
         request = json.dumps(dict(settings), sort_keys=True)
-        self._key = f"{backbone.fingerprint}/{_digest(batches)}/{request}/{SCHEMA}"
+        self._key = f"{network}/{_digest(batches)}/{request}/{SCHEMA}"
 
     def read(self, names: Iterable[str]) -> dict[str, LayerActivations]:
         """Return the layers that are there."""
@@ -44,16 +49,26 @@ class ActivationCache:
 
     def write(self, layers: Mapping[str, LayerActivations]) -> None:
         """Keep layers; a reader never sees a half-written file."""
+        from safetensors import SafetensorError
+
+        for name, layer in layers.items():
+            try:
+                self._write(name, layer)
+            except (OSError, SafetensorError) as error:
+                raise KShotFileError(
+                    f"`cache` {self._folder} cannot be written: {error}"
+                ) from error
+
+    def _write(self, name: str, layer: LayerActivations) -> None:
         from safetensors.numpy import save_file
 
-        self._folder.mkdir(parents=True, exist_ok=True)
-        for name, layer in layers.items():
-            arrays = {"points": layer.points, "mean": layer.mean, "std": layer.std}
-            whole = {key: np.ascontiguousarray(value) for key, value in arrays.items()}
-            about = {"form": layer.form, "n_features": str(layer.n_features), "layer": name}
-            path = self._path(name)
-            save_file(whole, path.with_suffix(".part"), metadata=about)
-            path.with_suffix(".part").replace(path)
+        arrays = {"points": layer.points, "mean": layer.mean, "std": layer.std}
+        whole = {key: np.ascontiguousarray(value) for key, value in arrays.items()}
+        about = {"form": layer.form, "n_features": str(layer.n_features), "layer": name}
+        # The process id, because two processes may capture the same layer at the same time.
+        part = self._path(name).with_suffix(f".{os.getpid()}.part")
+        save_file(whole, part, metadata=about)
+        part.replace(self._path(name))
 
     def _path(self, name: str) -> Path:
         digest = hashlib.sha256(f"{self._key}/{name}".encode()).hexdigest()
@@ -65,15 +80,27 @@ class ActivationCache:
         try:
             with safe_open(self._path(name), framework="numpy") as file:
                 about = file.metadata()
-                arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-        except (OSError, SafetensorError):
+                arrays = {key: file.get_tensor(key) for key in ("points", "mean", "std")}
+            if about["layer"] != name:
+                return None
+            return LayerActivations(
+                **arrays, n_features=int(about["n_features"]), form=about["form"]
+            )
+        except (OSError, SafetensorError, TypeError, KeyError, ValueError):
             return None
-        return LayerActivations(**arrays, n_features=int(about["n_features"]), form=about["form"])
+
+
+def _made(folder: Path) -> Path:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise KShotFileError(f"`cache` {folder} is not a folder: {error.strerror}.") from error
+    return folder
 
 
 def _digest(batches: Iterable[Tensor]) -> str:
     digest = hashlib.sha256()
-    for batch in batches:
-        digest.update(str(tuple(batch.shape)).encode())
-        digest.update(batch.cpu().contiguous().numpy().tobytes())
+    for image in (image for batch in batches for image in batch.cpu()):
+        digest.update(f"{tuple(image.shape)}|{image.dtype}|".encode())
+        digest.update(image.contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from kshot_viz.activations.cache import ActivationCache
 from kshot_viz.activations.container import Activations, LayerActivations
+from kshot_viz.activations.gather import Gather
 from kshot_viz.activations.hooks import watching
-from kshot_viz.activations.pooling import POOLS, joined, neuron_rows
-from kshot_viz.activations.store import Store, check_finite, plan_stores
+from kshot_viz.activations.pooling import POOLS, neuron_rows
 from kshot_viz.data.images import image_count, slice_images
 from kshot_viz.errors import KShotValueError, unknown_name
 from kshot_viz.models.recorder import evaluating
@@ -81,20 +80,24 @@ def capture_activations(
     KShotKeyError
         For a layer that cannot be grouped or does not exist.
     KShotValueError
-        For NaN or infinite activations, or a cap too small even for inner products.
+        For an empty batch, NaN or infinite activations, or a cap too small even for inner products.
+    KShotFileError
+        When ``cache`` cannot be written.
     """
-    if pool not in POOLS:
-        raise unknown_name("pool", pool, POOLS)
-    if grid < 1 or batch_size < 1:
-        raise KShotValueError(f"`grid` and `batch_size` must be >= 1; not {grid}, {batch_size}.")
+    _check(pool, grid, batch_size, dtype)
     names = _names(backbone, layers)
     batches = _Batches(backbone, images, batch_size, dtype, device, progress)
     settings = {"pool": pool, "grid": grid, "max_memory": max_memory, "dtype": str(dtype)}
-    kept = ActivationCache(cache, backbone, batches, settings) if cache is not None else None
+    if max_memory is not None:
+        # Under a cap the form of a layer depends on which others are captured with it.
+        settings["together"] = names
+    kept = (
+        ActivationCache(cache, backbone, batches("read"), settings) if cache is not None else None
+    )
     found = kept.read(names) if kept else {}
     missing = [name for name in names if name not in found]
     if missing:
-        fresh = _stream(batches, missing, pool, grid, max_memory)
+        fresh = _stream(batches, names if max_memory else missing, pool, grid, max_memory)
         if kept:
             kept.write(fresh)
         found |= fresh
@@ -117,14 +120,26 @@ class _Batches:
         self.backbone = _moved(backbone, dtype, device)
         self._images, self._batch_size, self._progress = images, batch_size, progress
         self.n_images = image_count(images)
+        if self.n_images == 0:
+            raise KShotValueError("`images` is an empty batch; at least one image is needed.")
 
-    def __iter__(self) -> Iterator[Tensor]:
+    def __call__(self, what: str) -> Iterator[Tensor]:
         from tqdm.auto import tqdm
 
         starts = range(0, self.n_images, self._batch_size)
-        for start in tqdm(starts, desc="capture", unit="batch", disable=not self._progress):
+        for start in tqdm(starts, desc=what, unit="batch", disable=not self._progress):
             part = slice_images(self._images, start, start + self._batch_size)
             yield self.backbone.prepare(part)
+
+
+def _check(pool: str, grid: int, batch_size: int, dtype: torch.dtype | None) -> None:
+    if pool not in POOLS:
+        raise unknown_name("pool", pool, POOLS)
+    if grid < 1 or batch_size < 1:
+        raise KShotValueError(f"`grid` and `batch_size` must be >= 1; not {grid}, {batch_size}.")
+    known = dtype is None or (isinstance(dtype, torch.dtype) and dtype.is_floating_point)
+    if not known:
+        raise KShotValueError(f"`dtype` must be a floating point torch.dtype; not {dtype!r}.")
 
 
 def _moved(
@@ -139,63 +154,22 @@ def _names(backbone: Backbone, layers: Sequence[str] | None) -> list[str]:
         return list(backbone.layers)
     if isinstance(layers, str):
         raise KShotValueError(f"`layers` must be a list of names; wrap it: [{layers!r}].")
-    return [backbone.layer(name).name for name in layers]
+    return list(dict.fromkeys(backbone.layer(name).name for name in layers))
 
 
 def _stream(
     batches: _Batches, names: list[str], pool: str, grid: int, max_memory: int | None
 ) -> dict[str, LayerActivations]:
-    backbone = batches.backbone
-    kinds = {name: backbone.layer(name).kind for name in names}
-    modules = {name: backbone.module.get_submodule(name) for name in names}
-    gather = _Gather({name: [] for name in names})
+    network = batches.backbone.module
+    modules = {name: network.get_submodule(name) for name in names}
+    gather = Gather(names, batches.n_images, max_memory)
 
     def receive(name: str, output: Tensor) -> None:
-        # A copy, because an in-place ReLU may overwrite this output a moment later.
-        gather(name, neuron_rows(output, kinds[name], pool, grid).clone())
+        neurons_last = isinstance(modules[name], nn.Linear)
+        gather.take(name, neuron_rows(output, pool, grid, neurons_last=neurons_last))
 
-    # Preparing a batch may try the network on it, so the hooks are on only while it runs here.
-    with torch.inference_mode(), evaluating(backbone.module):
-        for batch in batches:
-            with watching(modules, receive):
-                if not gather.planned:
-                    backbone.module(batch[:1])
-                    gather.plan(batches.n_images, max_memory)
-                backbone.module(batch)
+    # Not inference mode: what a network keeps of a pass could then never be trained through.
+    with torch.no_grad(), evaluating(network), watching(modules, receive):
+        for batch in batches("capture"):
+            gather.run(network, batch)
     return gather.finish()
-
-
-@dataclass
-class _Gather:
-    """Hands every output to its layer's store at once, so that only one is in memory.
-
-    A first pass with one image tells the sizes and how often each layer is called; the outputs of
-    a layer that is called several times wait until the last one is there.
-    """
-
-    waiting: dict[str, list[Tensor]]
-    calls: dict[str, int] = field(default_factory=dict)
-    stores: dict[str, Store] = field(default_factory=dict)
-
-    @property
-    def planned(self) -> bool:
-        return bool(self.stores)
-
-    def __call__(self, name: str, rows: Tensor) -> None:
-        self.waiting[name].append(rows)
-        if len(self.waiting[name]) == self.calls.get(name):
-            whole = joined(self.waiting[name])
-            self.waiting[name].clear()
-            check_finite(name, whole)
-            self.stores[name].add(whole)
-
-    def plan(self, n_images: int, max_memory: int | None) -> None:
-        self.calls = {name: len(rows) for name, rows in self.waiting.items()}
-        whole = {name: joined(rows) for name, rows in self.waiting.items()}
-        shapes = {name: (rows.shape[0], rows.shape[2]) for name, rows in whole.items()}
-        self.stores = plan_stores(shapes, n_images, max_memory)
-        for rows in self.waiting.values():
-            rows.clear()
-
-    def finish(self) -> dict[str, LayerActivations]:
-        return {name: store.finish() for name, store in self.stores.items()}

@@ -10,6 +10,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from kshot_viz.activations.geometry import inner_products, isometric
 from kshot_viz.errors import unknown_name
 
 # A neuron counts as dead when its output moves by less than this share of its own level and of the
@@ -53,8 +54,13 @@ class LayerActivations:
     @cached_property
     def compact(self) -> NDArray[np.float64]:
         """Points of at most ``neurons`` dimensions with the same distances, float64."""
-        points = np.asarray(self.points, dtype=np.float64)
-        return points if points.shape[1] <= self.width else isometric(points @ points.T)
+        from threadpoolctl import threadpool_limits
+
+        if self.points.shape[1] <= self.width:
+            return np.asarray(self.points, dtype=np.float64)
+        # One thread: kept from now on, these bits decide which neuron is on which side of a border.
+        with threadpool_limits(limits=1):
+            return isometric(inner_products(self.points))
 
     def distances(self) -> NDArray[np.float64]:
         """Euclidean distances between neurons, shape (neurons, neurons)."""
@@ -84,6 +90,10 @@ class Activations(Mapping[str, NDArray[np.floating]]):
     n_images: int
     network: str = ""
     notes: Mapping[str, str] = field(default_factory=dict)
+
+    # Mapping would compare arrays as if they were single values.
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__
 
     def __getitem__(self, layer: str) -> NDArray[np.floating]:
         return self.layer(layer).points
@@ -123,27 +133,6 @@ class Activations(Mapping[str, NDArray[np.floating]]):
             f"<details open><summary>Activations: {len(self)} layers, {caption}</summary>"
             f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></details>"
         )
-
-
-def isometric(inner_products: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return points with the given inner products.
-
-    Parameters
-    ----------
-    inner_products : ndarray, shape (n, n)
-        A symmetric positive semi-definite matrix.
-
-    Returns
-    -------
-    ndarray, shape (n, rank)
-        ``V sqrt(L)`` of the eigendecomposition ``V L V^T``, largest eigenvalue first; directions
-        that rounding alone could have made are left out.
-    """
-    values, vectors = np.linalg.eigh((inner_products + inner_products.T) / 2)
-    values, vectors = values[::-1], vectors[:, ::-1]
-    kept = values > max(values[0], 0.0) * np.finfo(float).eps
-    kept[0] = True
-    return vectors[:, kept] * np.sqrt(np.maximum(values[kept], 0.0))
 
 
 def _describe(layer: LayerActivations) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -13,20 +12,20 @@ from kshot_viz.errors import unknown_name
 POOLS = ("grid", "mean", "max", "none")
 
 
-def neuron_rows(output: Tensor, kind: str, pool: str, grid: int) -> Tensor:
+def neuron_rows(output: Tensor, pool: str, grid: int, *, neurons_last: bool = False) -> Tensor:
     """Turn a layer's output into per-neuron features of each image.
 
     Parameters
     ----------
     output : Tensor
         Convolutions: (images, neurons, *space). Linear layers: (images, *positions, neurons).
-    kind : str
-        Class name of the layer; decides where the neuron axis is.
     pool : {"grid", "mean", "max", "none"}
         What becomes of space. Positions of a linear layer (tokens) have no grid, so ``"grid"``
         takes their mean.
     grid : int
         Side of the adaptive grid; a map smaller than that keeps its own size.
+    neurons_last : bool
+        The layer is linear.
 
     Returns
     -------
@@ -34,11 +33,9 @@ def neuron_rows(output: Tensor, kind: str, pool: str, grid: int) -> Tensor:
     """
     if pool not in POOLS:
         raise unknown_name("pool", pool, POOLS)
-    if kind.startswith("Conv"):
-        maps = output
-    else:
-        maps = output.movedim(-1, 1)
-        pool = "mean" if pool == "grid" else pool
+    maps = output.movedim(-1, 1) if neurons_last else output
+    if neurons_last and pool == "grid":
+        pool = "mean"
     return _REDUCE[pool](maps, grid).flatten(2).movedim(0, 1)
 
 
@@ -73,8 +70,3 @@ _REDUCE: dict[str, Callable[[Tensor, int], Tensor]] = {
     "grid": _grid,
     "none": _flat,
 }
-
-
-def joined(rows: list[Tensor]) -> Tensor:
-    """Put the features of repeated calls of one layer side by side."""
-    return rows[0] if len(rows) == 1 else torch.cat(rows, dim=2)

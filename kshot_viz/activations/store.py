@@ -13,10 +13,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from kshot_viz.activations.container import LayerActivations, isometric
+from kshot_viz.activations.container import LayerActivations
+from kshot_viz.activations.geometry import FLOAT64_AT_ONCE, isometric, mean_and_std
 from kshot_viz.errors import KShotValueError
-
-FLOAT64_AT_ONCE = 2**20  # numbers: 8 MB
 
 
 class Store(Protocol):
@@ -30,25 +29,29 @@ class Store(Protocol):
 
 
 class FeatureStore:
-    """Keeps all features in one float32 array laid out before the stream starts."""
+    """Keeps all features in one float32 array laid out before the stream starts.
+
+    The calls of a layer that runs several times follow one another for each batch; their features
+    stand side by side.
+    """
 
     def __init__(self, width: int, n_images: int, per_image: int) -> None:
-        self._features = np.empty((width, n_images, per_image), dtype=np.float32)
-        self._seen = 0
+        self._features = torch.empty(width, n_images, per_image)
+        self._image = self._feature = 0
 
     def add(self, rows: Tensor) -> None:
         """Copy one batch in: the network may overwrite its own output in place later."""
-        batch = rows.shape[1]
-        target = torch.from_numpy(self._features[:, self._seen : self._seen + batch])
-        target.copy_(rows)
-        self._seen += batch
+        images, features = slice(self._image, None), slice(self._feature, None)
+        target = self._features[:, images, features]
+        target[:, : rows.shape[1], : rows.shape[2]].copy_(rows)
+        self._feature += rows.shape[2]
+        if self._feature == self._features.shape[2]:
+            self._image, self._feature = self._image + rows.shape[1], 0
 
     def finish(self) -> LayerActivations:
         """Return the features, shape (neurons, images * features)."""
-        points = self._features.reshape(self._features.shape[0], -1)
-        mean = points.mean(axis=1, dtype=np.float64)
-        std = points.std(axis=1, dtype=np.float64)
-        return LayerActivations(points, mean, std, points.shape[1])
+        points = self._features.flatten(1).numpy()
+        return LayerActivations(points, *mean_and_std(points), points.shape[1])
 
 
 class InnerProductStore:
@@ -70,10 +73,13 @@ class InnerProductStore:
 
     def finish(self) -> LayerActivations:
         """Return coordinates with the same inner products, shape (neurons, rank)."""
+        from threadpoolctl import threadpool_limits
+
         products = self._products.numpy()
         mean = self._sums.numpy() / self._count
         variance = np.maximum(np.diag(products) / self._count - mean**2, 0.0)
-        points = isometric(products)
+        with threadpool_limits(limits=1):
+            points = isometric(products)
         return LayerActivations(points, mean, np.sqrt(variance), self._count, "inner_products")
 
 

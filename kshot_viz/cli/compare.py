@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,8 +55,8 @@ class CompareRequest:
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> CompareRequest:
         """Rebuild the request."""
-        rest = {name: value for name, value in record.items() if name != "kind"}
-        return cls(**{**rest, "shots": tuple(record["shots"])})
+        known = {item.name: record[item.name] for item in fields(cls)}
+        return cls(**{**known, "shots": tuple(record["shots"])})
 
     @property
     def n_groups(self) -> float | int:

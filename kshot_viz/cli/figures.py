@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def comparison_figures(comparison: Comparison) -> dict[str, Figure]:
     """Return accuracy against shots, and against step size for every shot."""
-    from kshot_viz.viz.comparison import plot_accuracy, plot_step_size
+    from kshot_viz.viz import plot_accuracy, plot_step_size
 
     figures = {"Accuracy": _figure(plot_accuracy(comparison))}
     if len(comparison.curve()):
@@ -31,8 +31,7 @@ def grouping_figures(
     backbone: Backbone, images: Any, n_groups: Any, seed: int
 ) -> dict[str, Figure]:
     """Return the group structure that ``images`` give the network."""
-    from kshot_viz.viz.filters import plot_filters
-    from kshot_viz.viz.groups import plot_group_sizes, plot_neuron_map, plot_similarity
+    from kshot_viz.viz import plot_filters, plot_group_sizes, plot_neuron_map, plot_similarity
 
     activations = capture_activations(backbone, images)
     grouping = cluster_neurons(activations, n_groups=n_groups, seed=seed)

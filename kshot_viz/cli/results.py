@@ -29,12 +29,10 @@ def write_results(
     request: Mapping[str, Any],
 ) -> None:
     """Write the table, every figure as PNG, and the report; print the table and where it all is."""
-    from kshot_viz.viz.png import save_figure
-    from kshot_viz.viz.report import write_report
-    from kshot_viz.viz.text import summary_text
+    from kshot_viz.viz import save_figure, summary_text, write_report
 
     comparison.save(out)
-    save_request(out, request)
+    save_request(out, {**request, "command": command})
     for name, figure in figures.items():
         save_figure(figure, out / f"{_file_name(name)}.png")
     report = write_report(

@@ -16,6 +16,7 @@ from kshot_viz.finetune.candidate import Candidate
 from kshot_viz.finetune.executors import Executor, resolve_executor
 from kshot_viz.finetune.store import RowStore
 from kshot_viz.finetune.task import Row, Task, one_thread
+from kshot_viz.grouping.grouping import Grouping
 from kshot_viz.grouping.rule import GroupingRule
 
 if TYPE_CHECKING:
@@ -82,8 +83,7 @@ def evaluate(
 
     run = resolve_executor(executor, workers)
     check_source(source, data, episodes)
-    with one_thread():
-        bound = [bind(backbone, candidate, source, seed) for candidate in candidates]
+    bound = bind(backbone, candidates, source, seed)
     tasks = list(_tasks(backbone, data, episodes, bound, at_steps, device, seed))
     finished = _finish(tasks, run, workers, RowStore(store) if store else None, progress)
     return pd.DataFrame([row for task in tasks for row in finished[task.key]])
@@ -102,14 +102,32 @@ def check_source(source: Any, data: ImageDataset, episodes: Iterable[Episode]) -
         )
 
 
-def bind(backbone: Backbone, candidate: Candidate, source: Any, seed: int) -> Candidate:
-    """Make a candidate's grouping as far as that is possible before any episode, and check it."""
-    grouping = candidate.grouping
-    if isinstance(grouping, GroupingRule):
-        return replace(candidate, grouping=grouping.bind(backbone, source=source, seed=seed))
-    if grouping is not None:
-        grouping.check(backbone)
-    return candidate
+def bind(
+    backbone: Backbone, candidates: Sequence[Candidate], source: Any, seed: int
+) -> list[Candidate]:
+    """Make groupings as far as that is possible before any episode, and check them.
+
+    Groups from source images or from weights are the same in every episode; a rule and its
+    shuffled null share one clustering.
+    """
+    made: dict[str, GroupingRule | Grouping] = {}
+
+    def bound(candidate: Candidate) -> Candidate:
+        rule = candidate.grouping
+        if not isinstance(rule, GroupingRule):
+            if rule is not None:
+                rule.check(backbone)
+            return candidate
+        whole = replace(rule, shuffled=False)
+        if whole.key not in made:
+            made[whole.key] = whole.bind(backbone, source=source, seed=seed)
+        given = made[whole.key]
+        if not isinstance(given, Grouping):
+            return candidate
+        return replace(candidate, grouping=replace(rule, given=given) if rule.shuffled else given)
+
+    with one_thread():
+        return [bound(candidate) for candidate in candidates]
 
 
 def _tasks(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -76,18 +76,18 @@ class GroupingRule:
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def bind(self, backbone: Backbone, *, source: Any = None, seed: int = 0) -> Grouping | Self:
-        """Make once what is the same in every episode: groups from source images or weights.
+        """Make the groups that are the same in every episode: from source images or weights.
 
         Returns
         -------
         Grouping or GroupingRule
-            A rule remains where members are shuffled anew, or support images grouped, per episode.
+            The rule itself where each episode's support forms the groups.
         """
         if self.groups_from == "support":
             return self
         made = self.given or self._cluster(backbone, source, child_seed(seed, "grouping"))
         made.check(backbone)
-        return replace(self, given=made) if self.shuffled else made
+        return made
 
     def in_episode(self, backbone: Backbone, support: Any, *, name: str, seed: int = 0) -> Grouping:
         """Make the grouping of one episode.

@@ -12,7 +12,7 @@ import platform
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,7 @@ from kshot_viz.seeds import child_seed
 from kshot_viz.stats import bootstrap_mean
 
 SCHEMA = 1
+ROUGH = Jitter(affine=0.18, rotate=8, stroke=0.8, coarse=0.3, blur=0.5, contrast=0.2)
 _NAME = "glyphnet"
 _EPISODES = 400
 
@@ -67,7 +68,7 @@ class PretrainRecipe:
     width: int = 32
     label_smoothing: float = 0.0
     average: float = 0.0
-    jitter: Jitter = field(default_factory=Jitter)
+    jitter: Jitter = ROUGH
 
     def __post_init__(self) -> None:
         for name in ("steps", "batch", "width"):

@@ -144,7 +144,9 @@ class KShotClassifier(ClassifierMixin, BaseEstimator):
         if len(images) != len(labels):
             raise KShotValueError(f"{len(images)} images but {len(labels)} labels were given.")
         if len(set(labels.tolist())) < 2:
-            raise KShotValueError(f"A classifier needs two classes; `y` has one class: {labels[0]}.")
+            raise KShotValueError(
+                f"A classifier needs two classes; `y` has one class: {labels[0]}."
+            )
         return images, labels
 
     def _images(self, X: Any, *, reset: bool) -> Any:

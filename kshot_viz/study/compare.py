@@ -12,7 +12,6 @@ from kshot_viz.data.episode import Episode
 from kshot_viz.finetune.candidate import Candidate
 from kshot_viz.finetune.config import FinetuneConfig
 from kshot_viz.finetune.evaluate import bind, check_source, evaluate
-from kshot_viz.finetune.task import one_thread
 from kshot_viz.grouping.rule import GroupingRule
 from kshot_viz.study.comparison import Comparison
 from kshot_viz.study.contenders import CONTENDERS, contenders
@@ -147,11 +146,7 @@ class _Plan:
         """Form the groups that are the same in every episode, after looking for query images."""
         check_source(source, self.data, self.episodes)
         check_source(source, self.tuning.data, self.tuning.episodes)
-        seed = self.options["seed"]
-        with one_thread():
-            return replace(
-                self, rivals=[bind(self.backbone, one, source, seed) for one in self.rivals]
-            )
+        return replace(self, rivals=bind(self.backbone, self.rivals, source, self.options["seed"]))
 
     def tune(self) -> pd.DataFrame:
         """Run the whole grid on the tuning episodes."""

@@ -88,7 +88,8 @@ def _draw_dots(frame: pd.DataFrame, ax: Axes | None) -> Axes:
         _interval(ax, part["accuracy"], [row], part, style, "x")
         _write_beside(ax, row, part["beside"].iloc[0])
     _write_beside(ax, -0.85, "difference to plain, points")
-    ax.set_yticks(range(len(styles)), [style.label for style in styles.values()])
+    labels = [style.label for style in styles.values()]
+    ax.set_yticks(range(len(styles)), labels, parse_math=False)
     ax.set_ylim(len(frame) - 0.5, -0.6)
     tidy(ax, grid="x")
     ax.spines["left"].set_visible(False)

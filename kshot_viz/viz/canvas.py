@@ -55,7 +55,7 @@ def ink(ax: Axes) -> Any:
 def entitle(ax: Axes, title: str, note: str = "") -> None:
     """Write a title on the left and, smaller below it, what must be known to read the picture."""
     lines = textwrap.wrap(note, _letters(ax), break_long_words=False)
-    ax.set_title(title, loc="left", fontsize=11, pad=6 + 11.5 * len(lines))
+    ax.set_title(title, loc="left", fontsize=11, pad=6 + 11.5 * len(lines), parse_math=False)
     if lines:
         written = ax.annotate(
             "\n".join(lines),
@@ -80,7 +80,7 @@ def _letters(ax: Axes) -> int:
 
 def legend_outside(ax: Axes, **options: Any) -> None:
     """Put the legend to the right of the data, where it hides nothing."""
-    ax.legend(
+    legend = ax.legend(
         loc="upper left",
         bbox_to_anchor=(1.01, 1.0),
         borderaxespad=0.0,
@@ -88,6 +88,8 @@ def legend_outside(ax: Axes, **options: Any) -> None:
         fontsize=9,
         **options,
     )
+    for text in legend.get_texts():
+        text.set_parse_math(False)
 
 
 def counted(n: int, one: str) -> str:

@@ -35,8 +35,8 @@ def footer(manifest: Mapping[str, Any]) -> list[str]:
     reuse = float(manifest.get("query_reuse", 0))
     if reuse > HEAVY_REUSE:
         parts.append(
-            f"Warning: each query image is used {reuse:.1f} times on average. The episodes are not "
-            f"independent, so the intervals are too narrow and the p-values too small."
+            "Warning: the episodes share their query images heavily, so they are not independent: "
+            "the intervals are too narrow and the p-values too small."
         )
     return [part for part in parts if part]
 
@@ -50,7 +50,8 @@ def _headline(rows: list[dict[str, Any]]) -> str:
     clear = [row for row in rivals if is_clear(row)]
     if not clear:
         return _nothing_clear(rivals)
-    said = "; ".join(_difference(row) for row in clear)
+    best_first = sorted(clear, key=lambda row: -row["difference"])
+    said = "; ".join(map(_difference, best_first))
     return f"{said}. {_others(rivals, clear)}{_null_too(clear)}".strip()
 
 
@@ -115,7 +116,9 @@ def _interval(row: Row) -> str:
 
 def _p(row: Row) -> str:
     text = p_text(row["p_holm"])
-    return f"adjusted p {text}" if text.startswith("<") else f"adjusted p = {text or 'unknown'}"
+    return (
+        f"adjusted p < {text[1:]}" if text.startswith("<") else f"adjusted p = {text or 'unknown'}"
+    )
 
 
 def _tuning(manifest: Mapping[str, Any]) -> str:

@@ -115,12 +115,15 @@ def _mark_end(ax: Axes, part: pd.DataFrame, colour: str) -> None:
 
 
 def _dress(ax: Axes, right: Axes, frame: pd.DataFrame) -> None:
+    from matplotlib.ticker import MaxNLocator
+
     tidy(ax, grid="y")
     tidy(right)
     right.spines["right"].set_visible(True)
     right.set_ylim(0, 102)
     right.set_ylabel("support accuracy, %", fontsize=10)
     ax.set_xlabel("step", fontsize=10)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.set_ylabel("support loss", fontsize=10)
     if _spans_decades(frame["loss"]):
         ax.set_yscale("log")

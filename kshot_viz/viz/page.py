@@ -27,6 +27,7 @@ caption { text-align: left; padding-bottom: .3rem; color: var(--text); font-weig
 th, td { text-align: left; padding: .28rem 1.1rem .28rem 0; border-bottom: 1px solid var(--line);
   vertical-align: top; }
 th { font-weight: 600; }
+tbody th { font-weight: 400; white-space: nowrap; }
 thead th { color: var(--faint); font-size: .88rem; white-space: nowrap; }
 td { white-space: nowrap; }
 td.free { white-space: normal; overflow-wrap: anywhere; }

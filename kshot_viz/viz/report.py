@@ -30,6 +30,14 @@ import kshot_viz as kv
 comparison = kv.Comparison.load(FOLDER)    # the folder written by comparison.save(FOLDER)
 comparison.frame                           # every run is a row
 comparison.replay(row=0, backbone=backbone, data=data)"""
+_NAMES = {
+    "tune": "tuned on",
+    "labels_used_for_tuning": "target labels for tuning",
+    "n_val": "tuning episodes a task",
+    "n_test": "test episodes",
+    "n_query": "queries an episode",
+    "query_reuse": "uses of a query image",
+}
 _REPLAY_NOTE = (
     "Any row can be run again alone from what it stores. Give the network and the data set it was "
     "made with; both are checked against the fingerprints below."
@@ -104,7 +112,10 @@ def _picture(caption: str, drawn: Figure | Axes) -> str:
 
 
 def _about(manifest: Mapping[str, Any]) -> str:
-    return facts((name.replace("_", " "), _said(name, value)) for name, value in manifest.items())
+    return facts(
+        (_NAMES.get(name, name.replace("_", " ")), _said(name, value))
+        for name, value in manifest.items()
+    )
 
 
 def _said(name: str, value: Any) -> str:
@@ -120,6 +131,8 @@ def _short(value: Any) -> str:
     if isinstance(value, (list, tuple)):
         shown = ", ".join(map(str, value[:12]))
         return shown if len(value) <= 12 else f"{shown} and {len(value) - 12} more"
+    if value is None:
+        return "not set"
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 

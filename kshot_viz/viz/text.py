@@ -22,7 +22,8 @@ def summary_text(comparison: ComparisonLike) -> str:
     parts = [
         *_wrapped(headlines(summary)),
         *(_text_block(block) for block in made),
-        "\n".join(_wrapped([*_notes(made), *footer(comparison.manifest)])),
+        *_wrapped(_notes(made)),
+        "\n".join(_wrapped(footer(comparison.manifest), "- ")),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -44,8 +45,17 @@ def _notes(made: Iterable[TableBlock]) -> list[str]:
     return [CLEAR_NOTE] if clear else []
 
 
-def _wrapped(lines: Iterable[str]) -> list[str]:
-    return [textwrap.fill(line, WIDTH) for line in lines]
+def _wrapped(lines: Iterable[str], mark: str = "") -> list[str]:
+    return [
+        textwrap.fill(
+            line,
+            WIDTH,
+            initial_indent=mark,
+            subsequent_indent=" " * len(mark),
+            break_on_hyphens=False,
+        )
+        for line in lines
+    ]
 
 
 def _text_block(block: TableBlock) -> str:
