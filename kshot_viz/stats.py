@@ -96,7 +96,8 @@ def paired_test(first: ArrayLike, second: ArrayLike, *, seed: int = 0) -> Paired
     a, b = _sample(first), _sample(second)
     if a.shape != b.shape:
         raise KShotValueError(f"Paired samples need equal lengths; not {a.size} and {b.size}.")
-    differences = a - b
+    # Accuracies are shares of the same count: what differs by rounding only is a tie.
+    differences = np.round(a - b, 12)
     return PairedTest(bootstrap_mean(differences, seed=seed), _wilcoxon(differences))
 
 

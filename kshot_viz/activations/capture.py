@@ -169,7 +169,9 @@ def _stream(
         gather.take(name, neuron_rows(output, pool, grid, neurons_last=neurons_last))
 
     # Not inference mode: what a network keeps of a pass could then never be trained through.
-    with torch.no_grad(), evaluating(network), watching(modules, receive):
+    with torch.no_grad(), evaluating(network):
         for batch in batches("capture"):
-            gather.run(network, batch)
+            # Only now: preparing images of a new size runs the network once to try them.
+            with watching(modules, receive):
+                gather.run(network, batch)
     return gather.finish()

@@ -15,7 +15,9 @@ def mean_and_std(points: NDArray[np.floating]) -> tuple[NDArray[np.float64], NDA
     whole = np.empty((2, len(points)))
     for rows in _blocks(len(points), points.shape[1]):
         exact = points[rows].astype(np.float64)
-        whole[:, rows] = exact.mean(axis=1), exact.std(axis=1)
+        whole[0, rows] = exact.mean(axis=1)
+        exact -= whole[0, rows, None]
+        whole[1, rows] = np.sqrt(np.einsum("ij,ij->i", exact, exact) / exact.shape[1])
     return whole[0], whole[1]
 
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NoReturn
 
 import typer
 
+from kshot_viz.cli.options import groups_from_text
 from kshot_viz.errors import KShotError
+
+INTERRUPTED = 130
 
 app = typer.Typer(
     add_completion=False,
@@ -19,19 +22,21 @@ app = typer.Typer(
 )
 
 Out = Annotated[Path, typer.Option(help="Folder for results; the same command goes on from it.")]
-Workers = Annotated[int | None, typer.Option(help="Processes; the cores at hand by default.")]
+Workers = Annotated[
+    int | None, typer.Option(min=1, help="Processes; the cores at hand by default.")
+]
 Full = Annotated[bool, typer.Option("--full", help="Run the whole grid on the test episodes too.")]
-Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
+Seed = Annotated[int, typer.Option(min=0, help="Seed of everything random.")]
 
 
 def main() -> None:
     """Run a command; what a user caused is one line on stderr, never a traceback."""
     try:
-        app(standalone_mode=False)
+        code = app(standalone_mode=False)
     except KShotError as error:
         _fail(str(error), 2)
     except (KeyboardInterrupt, typer.Abort):
-        _fail("interrupted. Finished rows are kept; the same command goes on from them.", 130)
+        code = INTERRUPTED
     except OSError as error:
         _fail(f"{error.strerror or error}: {error.filename or ''}", 1)
     except Exception as error:
@@ -39,6 +44,11 @@ def main() -> None:
         if not hasattr(error, "format_message"):
             raise
         _fail(error.format_message(), 2)
+    # Releases of typer differ in whether an interrupt is raised or returned.
+    if code == INTERRUPTED:
+        _fail("interrupted. Finished rows are kept; the same command goes on from them.", code)
+    if code:
+        sys.exit(code)
 
 
 @app.command()
@@ -59,24 +69,36 @@ def compare(
     folder: Annotated[Path, typer.Argument(help="One folder of images per class.")],
     backbone: Annotated[str, typer.Option(help="glyphnet or a torchvision name.")] = "glyphnet",
     weights: Annotated[
-        str, typer.Option(help="A file, or the name of online weights.")
+        str, typer.Option(help="A file, the name of online weights, or none (random).")
     ] = "DEFAULT",
     preprocess: Annotated[
         str | None, typer.Option(help="Recipe or JSON file that belongs to the weights.")
     ] = None,
-    size: Annotated[int | None, typer.Option(help="Image side in pixels.")] = None,
-    shots: Annotated[list[int], typer.Option(help="k; may be given several times.")] = [1],  # noqa: B006
-    way: Annotated[int | None, typer.Option(help="Classes per episode; all by default.")] = None,
-    query: Annotated[int, typer.Option(help="Queries per class, at most.")] = 15,
-    episodes: Annotated[int, typer.Option(help="Test episodes per k.")] = 20,
-    val_episodes: Annotated[int, typer.Option(help="Tuning episodes per k.")] = 6,
-    val_share: Annotated[float, typer.Option(help="Share of images kept for tuning.")] = 0.4,
+    size: Annotated[int | None, typer.Option(min=1, help="Image side in pixels.")] = None,
+    shots: Annotated[list[int], typer.Option(min=1, help="k; may be given several times.")] = [1],  # noqa: B006
+    way: Annotated[
+        int | None, typer.Option(min=2, help="Classes per episode; all by default.")
+    ] = None,
+    query: Annotated[int, typer.Option(min=1, help="Queries per class, at most.")] = 15,
+    episodes: Annotated[int, typer.Option(min=1, help="Test episodes per k.")] = 20,
+    val_episodes: Annotated[int, typer.Option(min=1, help="Tuning episodes per k.")] = 6,
+    val_share: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of images kept for tuning.")
+    ] = 0.4,
     source: Annotated[
         Path | None, typer.Option(help="Images that form the groups; else the support does.")
     ] = None,
-    groups: Annotated[float, typer.Option(help="Groups: a share (0.1) or a count (10).")] = 0.1,
+    groups: Annotated[str, typer.Option(help="Groups: a share (0.1) or a count (10).")] = "0.1",
+    lr: Annotated[
+        list[float] | None, typer.Option(help="Step sizes of the body to choose from.")
+    ] = None,
+    head_lr: Annotated[
+        list[float] | None, typer.Option(help="Step sizes of the head to choose from.")
+    ] = None,
+    steps: Annotated[list[int] | None, typer.Option(help="Step counts to choose from.")] = None,
     tune: Annotated[
-        Literal["validation", "source", "none"], typer.Option(help="Where settings are chosen.")
+        Literal["validation", "source", "none"],
+        typer.Option(help="Where settings are chosen; source needs class folders in --source."),
     ] = "validation",
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     workers: Workers = None,
@@ -91,17 +113,18 @@ def compare(
     request = CompareRequest(
         folder=str(folder),
         backbone=backbone,
-        weights=weights,
+        weights=None if weights.lower() == "none" else weights,
         preprocess=preprocess,
         size=size,
-        shots=tuple(shots),
+        shots=tuple(dict.fromkeys(shots)),
         way=way,
         query=query,
         episodes=episodes,
         val_episodes=val_episodes,
         val_share=val_share,
         source=None if source is None else str(source),
-        groups=groups,
+        groups=groups_from_text(groups),
+        grid=_grid(lr, head_lr, steps),
         tune=None if tune == "none" else tune,
         device=device,
         skip_bad=skip_bad,
@@ -114,7 +137,7 @@ def compare(
 @app.command()
 def replay(
     folder: Annotated[Path, typer.Argument(help="A results folder of demo or compare.")],
-    row: Annotated[int, typer.Option(help="Number of the row in results.parquet.")],
+    row: Annotated[int, typer.Option(min=0, help="Number of the row in results.parquet.")],
 ) -> None:
     """Run one row of a results table again and say whether it is identical."""
     from kshot_viz.cli.replay import run_replay
@@ -139,10 +162,19 @@ def pretrain(
     typer.echo(f"Written: {out / 'glyphnet.safetensors'} and {out / 'glyphnet.json'}.")
 
 
+def _grid(
+    lr: list[float] | None, head_lr: list[float] | None, steps: list[int] | None
+) -> dict[str, list[float]]:
+    given = {"lrs": lr, "head_lrs": head_lr, "head_only_lrs": head_lr, "steps": steps}
+    return {name: list(values) for name, values in given.items() if values}
+
+
 def _command() -> str:
     return shlex.join(["kshot-viz", *sys.argv[1:]])
 
 
-def _fail(message: str, code: int) -> None:
-    typer.echo(f"kshot-viz: {message}", err=True)
+def _fail(message: str, code: int) -> NoReturn:
+    # Without a command the help is shown, and there is nothing to add.
+    if message:
+        typer.echo(f"kshot-viz: {message}", err=True)
     sys.exit(code)

@@ -7,17 +7,18 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
 import typer
 
 from kshot_viz.cli.figures import comparison_figures, grouping_figures
+from kshot_viz.cli.options import resolve_device
 from kshot_viz.cli.results import write_results
 from kshot_viz.data.episodes import sample_episodes
+from kshot_viz.data.folder import load_folder
 from kshot_viz.data.loose import load_loose_images
-from kshot_viz.data.registry import load_dataset
 from kshot_viz.errors import KShotValueError
 from kshot_viz.models.registry import load_backbone
 from kshot_viz.study.compare import compare_methods
+from kshot_viz.study.grid import TuningGrid
 
 if TYPE_CHECKING:
     from kshot_viz.data.dataset import ImageDataset
@@ -31,7 +32,7 @@ class CompareRequest:
 
     folder: str
     backbone: str
-    weights: str
+    weights: str | None
     preprocess: str | None
     size: int | None
     shots: tuple[int, ...]
@@ -41,12 +42,17 @@ class CompareRequest:
     val_episodes: int
     val_share: float
     source: str | None
-    groups: float
+    groups: float | int
+    grid: dict[str, list[float]]
     tune: str | None
     device: str
     skip_bad: bool
     full: bool
     seed: int
+
+    def __post_init__(self) -> None:
+        if self.tune == "source" and self.source is None:
+            raise KShotValueError("`--tune source` needs `--source`, a folder of class folders.")
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""
@@ -58,25 +64,21 @@ class CompareRequest:
         known = {item.name: record[item.name] for item in fields(cls)}
         return cls(**{**known, "shots": tuple(record["shots"])})
 
-    @property
-    def n_groups(self) -> float | int:
-        """A share below or at 1 stays a float, a count becomes an int."""
-        return int(self.groups) if self.groups > 1 else float(self.groups)
-
 
 def run_compare(request: CompareRequest, out: Path, *, workers: int | None, command: str) -> None:
     """Load everything, compare, and leave the results in ``out``."""
-    data, backbone = load_inputs(request)
-    source = load_source(request)
     device = resolve_device(request.device)
+    backbone = load_network(request)
+    data, source = load_images(request), load_source(request)
     comparison = compare_methods(
         backbone,
         data,
         _episodes(request, data),
         groups_from="support" if source is None else "source",
-        n_groups=request.n_groups,
+        n_groups=request.groups,
         source=source,
         tune=request.tune,
+        grid=TuningGrid.from_dict(request.grid),
         n_val=request.val_episodes,
         full=request.full,
         executor="processes" if device is None else "serial",
@@ -86,9 +88,8 @@ def run_compare(request: CompareRequest, out: Path, *, workers: int | None, comm
         seed=request.seed,
         progress=True,
     )
-    shown = data if source is None else source
     figures = comparison_figures(comparison) | grouping_figures(
-        backbone, shown.take(range(min(len(shown), 256))), request.n_groups, request.seed
+        backbone, data if source is None else source, request.groups, request.seed
     )
     write_results(
         comparison,
@@ -100,8 +101,8 @@ def run_compare(request: CompareRequest, out: Path, *, workers: int | None, comm
     )
 
 
-def load_inputs(request: CompareRequest) -> tuple[ImageDataset, Backbone]:
-    """Load the images and the network the request names."""
+def load_network(request: CompareRequest) -> Backbone:
+    """Load the network the request names."""
     backbone = load_backbone(
         request.backbone,
         weights=request.weights,
@@ -109,9 +110,16 @@ def load_inputs(request: CompareRequest) -> tuple[ImageDataset, Backbone]:
         size=request.size,
     )
     typer.echo(f"{backbone}")
-    data = load_dataset(Path(request.folder), skip_bad=request.skip_bad)
+    return backbone
+
+
+def load_images(request: CompareRequest) -> ImageDataset:
+    """Load the images to be recognised, and name those that were skipped."""
+    data = load_folder(request.folder, skip_bad=request.skip_bad)
     typer.echo(f"{data}")
-    return data, backbone
+    if "skipped" in data.notes:
+        typer.echo(f"Skipped, since unreadable: {data.notes['skipped']}.")
+    return data
 
 
 def load_source(request: CompareRequest) -> ImageDataset | None:
@@ -119,17 +127,8 @@ def load_source(request: CompareRequest) -> ImageDataset | None:
     if request.source is None:
         return None
     if request.tune == "source":
-        return load_dataset(Path(request.source), skip_bad=request.skip_bad)
+        return load_folder(request.source, skip_bad=request.skip_bad)
     return load_loose_images(request.source, skip_bad=request.skip_bad)
-
-
-def resolve_device(name: str) -> str | None:
-    """Return a torch device, or None for the CPU with one process a core."""
-    if name not in ("auto", "cpu", "cuda"):
-        raise KShotValueError(f"`--device` must be auto, cpu or cuda; not {name!r}.")
-    if name == "cuda" and not torch.cuda.is_available():
-        raise KShotValueError("`--device cuda` was asked for, but torch sees no CUDA device.")
-    return "cuda" if name != "cpu" and torch.cuda.is_available() else None
 
 
 def _episodes(request: CompareRequest, data: ImageDataset) -> list[Episode]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from kshot_viz.activations import capture_activations
 from kshot_viz.grouping.cluster import cluster_neurons
 
@@ -11,8 +13,11 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from kshot_viz.data.dataset import ImageDataset
     from kshot_viz.models.backbone import Backbone
     from kshot_viz.study.comparison import Comparison
+
+SHOWN = 256
 
 
 def comparison_figures(comparison: Comparison) -> dict[str, Figure]:
@@ -28,12 +33,13 @@ def comparison_figures(comparison: Comparison) -> dict[str, Figure]:
 
 
 def grouping_figures(
-    backbone: Backbone, images: Any, n_groups: Any, seed: int
+    backbone: Backbone, images: ImageDataset, n_groups: Any, seed: int
 ) -> dict[str, Figure]:
-    """Return the group structure that ``images`` give the network."""
+    """Return the group structure that images, 256 at most, give the network."""
     from kshot_viz.viz import plot_filters, plot_group_sizes, plot_neuron_map, plot_similarity
 
-    activations = capture_activations(backbone, images)
+    some = np.linspace(0, len(images) - 1, min(len(images), SHOWN)).astype(int)
+    activations = capture_activations(backbone, images.take(some))
     grouping = cluster_neurons(activations, n_groups=n_groups, seed=seed)
     layer = list(activations)[len(activations) // 2]
     return {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -52,9 +53,10 @@ def load_request(out: Path) -> dict[str, Any]:
     """Read it back; a KShotFileError names the file."""
     try:
         return dict(json.loads((out / REQUEST).read_text(encoding="utf-8")))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, TypeError) as error:
         raise KShotFileError(f"{out / REQUEST} cannot be read: {error}") from error
 
 
 def _file_name(caption: str) -> str:
-    return "".join(c if c.isalnum() else "_" for c in caption.lower()).strip("_")
+    """Return ``accuracy_against_step_size_1_shot``: words of a caption in a file's name."""
+    return "_".join(re.findall(r"\w+", caption.lower()))

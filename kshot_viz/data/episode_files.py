@@ -18,7 +18,10 @@ def save_episodes(episodes: Sequence[Episode], path: str | Path) -> None:
     """Write episodes as JSON; one line per episode, so that files can be compared."""
     lines = ",\n".join(json.dumps(episode.to_dict()) for episode in episodes)
     head = f'{{"schema": {SCHEMA}, "kind": "{_KIND}", "episodes": [\n'
-    Path(path).write_text(f"{head}{lines}\n]}}\n", encoding="utf-8")
+    try:
+        Path(path).write_text(f"{head}{lines}\n]}}\n", encoding="utf-8")
+    except OSError as error:
+        raise KShotFileError(f"{str(path)!r} cannot be written: {error.strerror}.") from error
 
 
 def load_episodes(path: str | Path) -> list[Episode]:

@@ -15,10 +15,10 @@ from PIL import Image
 from torch import Tensor
 
 from kshot_viz.data.dataset import ImageDataset
-from kshot_viz.data.pixels import pixels
+from kshot_viz.data.pixels import as_rgb, digest, pixels
 from kshot_viz.errors import KShotValueError
 
-__all__ = ["image_count", "pixels", "slice_images", "to_unit"]
+__all__ = ["image_count", "image_digests", "pixels", "slice_images", "to_unit"]
 
 _TOLERANCE = 1e-3
 _FORMS = (
@@ -76,6 +76,22 @@ def slice_images(images: Any, start: int, stop: int) -> Any:
     """Take images ``start`` to ``stop`` of a batch, in the same form; files stay undecoded."""
     source = images.images if isinstance(images, ImageDataset) else images
     return source[start:stop]
+
+
+def image_digests(images: Any, channels: int) -> tuple[str, ...]:
+    """Return the digest of each image, as a data set of so many channels keeps it.
+
+    Rows of features have none. Values of float images are rounded to eight bits.
+    """
+    if isinstance(images, ImageDataset):
+        return images.digests
+    units = (to_unit(slice_images(images, i, i + 1))[0] for i in range(image_count(images)))
+    return tuple(digest(_to_bytes(unit, channels)) for unit in units if unit.ndim == 3)
+
+
+def _to_bytes(unit: Tensor, channels: int) -> np.ndarray:
+    array = unit.mul(255).round().to(torch.uint8).permute(1, 2, 0).cpu().numpy()
+    return as_rgb(array) if channels == 3 else array[:, :, :channels]
 
 
 def _from_array(array: np.ndarray) -> Tensor:

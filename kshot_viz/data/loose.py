@@ -28,8 +28,8 @@ def load_loose_images(path: str | Path, *, skip_bad: bool = False) -> ImageDatas
     KShotFileError
         If the folder is missing or holds no readable image, or an image cannot be read.
     """
-    root = Path(path)
-    files = list(image_files(root.absolute())) if root.is_dir() else []
+    root = Path(path).absolute()
+    files = list(image_files(root)) if root.is_dir() else []
     checked = check_files(files)
     bad = [file for file, state in zip(files, checked, strict=True) if state.problem]
     if bad and not skip_bad:
@@ -44,5 +44,6 @@ def load_loose_images(path: str | Path, *, skip_bad: bool = False) -> ImageDatas
         [UNLABELLED],
         [state for _, state in kept],
         name=root.name,
-        notes={"source": "folder of images"},
+        notes={"source": "folder of images"}
+        | ({"skipped": "; ".join(f.relative_to(root).as_posix() for f in bad)} if bad else {}),
     )

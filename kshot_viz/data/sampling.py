@@ -16,7 +16,8 @@ from kshot_viz.data.episode import POOLS, Episode
 from kshot_viz.errors import KShotValueError
 from kshot_viz.seeds import numpy_rng
 
-_CURES = 'use fewer shots, another `val_share`, or `val_share=0` with tune="source"'
+_CURES = "use fewer shots"
+_POOL_CURES = f'{_CURES}, another `val_share`, `val_share=0` with tune="source"'
 
 
 def sample_episodes(
@@ -95,7 +96,10 @@ def validation_episodes(
     """
     like = _common_request(episodes)
     if like.fingerprint != data.fingerprint:
-        raise KShotValueError(f"the episodes belong to {like.data_name!r}, not to {data.name!r}.")
+        raise KShotValueError(
+            f"the episodes belong to {like.data_name!r} with fingerprint {like.fingerprint[:12]}; "
+            f"`data` is {data.name!r} with {data.fingerprint[:12]}."
+        )
     if like.val_share == 0:
         raise KShotValueError(
             "these episodes have `val_share=0`: no image is left for validation. "
@@ -167,7 +171,7 @@ def _too_few(
         f"class {data.classes[c]!r} of {data.name!r} has {total} images, "
         f"{test + val} of them different: {test} in the test pool, {val} in the validation pool. "
         f"{shot} shots + at least {least} queries need {shot + least} in the {side} pool: "
-        f"{_CURES}, or leave the class out."
+        f"{_POOL_CURES if len(pools) > 1 else _CURES}, or leave the class out."
     )
 
 
@@ -215,7 +219,8 @@ def _check_request(
         )
     if pool not in POOLS:
         raise KShotValueError(f"`pool` must be one of {POOLS}; not {pool!r}.")
-    if not 0 <= val_share < 1:
+    number = isinstance(val_share, (int, float, np.number)) and not isinstance(val_share, bool)
+    if not number or not 0 <= val_share < 1:
         raise KShotValueError(f"`val_share` must lie in [0, 1); not {val_share!r}.")
     if pool == "val" and val_share == 0:
         raise KShotValueError('`pool="val"` needs `val_share` > 0; it is 0.')

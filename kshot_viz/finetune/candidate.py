@@ -41,9 +41,10 @@ class Candidate:
         if self.method not in METHODS:
             raise unknown_name("method", self.method, METHODS)
         if METHODS[self.method].grouped != (self.grouping is not None):
+            given = "no grouping" if self.grouping is None else "a grouping"
             raise KShotValueError(
-                f"Candidate with method={self.method!r} and grouping={self.grouping!r}: exactly "
-                f"the grouped method has a grouping."
+                f"A candidate with method={self.method!r} and {given}: exactly the grouped method "
+                f"has a `grouping`."
             )
         if not self.name:
             object.__setattr__(self, "name", self.method)

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from kshot_viz.data.dataset import ImageDataset
 from kshot_viz.data.episode import Episode
+from kshot_viz.data.images import image_digests
 from kshot_viz.errors import KShotValueError
 from kshot_viz.finetune.candidate import Candidate
+from kshot_viz.finetune.device import check_device
 from kshot_viz.finetune.executors import Executor, resolve_executor
 from kshot_viz.finetune.store import RowStore
 from kshot_viz.finetune.task import Row, Task, one_thread
@@ -82,6 +84,7 @@ def evaluate(
     import pandas as pd
 
     run = resolve_executor(executor, workers)
+    check_device(device)
     check_source(source, data, episodes)
     bound = bind(backbone, candidates, source, seed)
     tasks = list(_tasks(backbone, data, episodes, bound, at_steps, device, seed))
@@ -91,13 +94,14 @@ def evaluate(
 
 def check_source(source: Any, data: ImageDataset, episodes: Iterable[Episode]) -> None:
     """Raise a KShotValueError if a source image is a query image of any episode."""
-    if not isinstance(source, ImageDataset):
+    if source is None:
         return
     queries = {data.digests[index] for episode in episodes for index in episode.query}
-    shared = queries & set(source.digests)
+    digests = image_digests(source, channels=data.images[0].shape[-1])
+    shared = sum(one in queries for one in digests)
     if shared:
         raise KShotValueError(
-            f"{len(shared)} of the {len(source)} `source` images are query images of the episodes. "
+            f"{shared} of the {len(digests)} `source` images are query images of the episodes. "
             f"Groups may not be formed from images that are used for scoring."
         )
 
@@ -186,10 +190,11 @@ def _finish(
     missing = [task for task in tasks if task.key not in finished]
     bar = tqdm(
         run(missing, workers),
+        desc=progress if isinstance(progress, str) else None,
         initial=len(finished),
         total=len(tasks),
         unit="run",
-        disable=not progress,
+        disable=not (progress and tasks),
     )
     for rows in bar:
         key = rows[0]["task"]

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from kshot_viz.finetune.config import FinetuneConfig
+from kshot_viz.finetune.device import check_device
 from kshot_viz.finetune.methods import resolve_method
 from kshot_viz.finetune.optim import TiedOptimizer
 from kshot_viz.finetune.plan import Slot, plan_slots
@@ -133,6 +134,7 @@ def start_run(
 ) -> Run:
     """Copy the network, give it a head for the support's classes, and plan what trains."""
     chosen = resolve_method(method, grouping)
+    check_device(device)
     if not isinstance(support, Support):
         support = prepare_support(backbone, support)
     tuned = backbone.with_new_head(len(support.classes))

@@ -40,14 +40,17 @@ class RowStore:
             ) from error
 
     def _read(self) -> dict[str, list[Row]]:
+        folder = self._path.parent
+        if folder.is_file():
+            raise KShotFileError(f"{folder} is a file; results need a folder.")
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(parents=True, exist_ok=True)
             text = self._path.read_bytes() if self._path.exists() else b""
+            whole = text[: text.rfind(b"\n") + 1]
+            if len(whole) < len(text):
+                self._path.write_bytes(whole)
         except OSError as error:
             raise KShotFileError(f"{self._path} cannot be opened: {error.strerror}.") from error
-        whole = text[: text.rfind(b"\n") + 1]
-        if len(whole) < len(text):
-            self._path.write_bytes(whole)
         return dict(self._entry(number, line) for number, line in enumerate(whole.splitlines(), 1))
 
     def _entry(self, number: int, line: bytes) -> tuple[str, list[Row]]:

@@ -14,6 +14,8 @@ Points = NDArray[np.float64]
 def separate_far(points: Points, labels: Labels, quantile: float) -> Labels:
     """Give every neuron farther from its group's mean than the bound a group of its own.
 
+    A mean moves when members leave, so this is repeated until the bound holds.
+
     Parameters
     ----------
     points : ndarray, shape (neurons, dimensions)
@@ -23,11 +25,10 @@ def separate_far(points: Points, labels: Labels, quantile: float) -> Labels:
     """
     bound = _bound(points, quantile)
     rows = canonical(labels)
-    distance = np.linalg.norm(points - group_means(points, rows)[rows], axis=1)
-    far = np.flatnonzero(distance > bound)
-    separated = rows.copy()
-    separated[far] = rows.max() + 1 + np.arange(far.size)
-    return separated
+    while (far := np.flatnonzero(_to_mean(points, rows) > bound)).size:
+        rows[far] = rows.max() + 1 + np.arange(far.size)
+        rows = canonical(rows)
+    return rows
 
 
 def merge_close(points: Points, labels: Labels, quantile: float) -> Labels:
@@ -44,6 +45,10 @@ def merge_close(points: Points, labels: Labels, quantile: float) -> Labels:
             break
         rows = canonical(np.where(rows == second, first, rows))
     return rows
+
+
+def _to_mean(points: Points, labels: Labels) -> NDArray[np.float64]:
+    return np.linalg.norm(points - group_means(points, labels)[labels], axis=1)
 
 
 def _bound(points: Points, quantile: float) -> float:

@@ -37,7 +37,8 @@ def cluster_neurons(
         One row of features per neuron; distances between rows are what is clustered.
     n_groups : float, int or mapping of str to float or int
         A share of the layer's width (float in (0, 1]), a count (int), or either per layer. With a
-        mapping, layers that are not in it are left out of the grouping and train freely.
+        mapping, layers that are not in it are left out of the grouping and train freely. k-means
+        makes fewer groups where there are fewer distinct neurons.
     method : {"kmeans", "ward", "average", "spectral", "correlation"}
         ``"correlation"`` is average linkage on one minus the correlation, blind to scale and
         offset; the others use Euclidean distance.
@@ -69,15 +70,17 @@ def cluster_neurons(
     if dead not in DEAD:
         raise unknown_name("dead", dead, DEAD)
     _check_quantiles(max_within=max_within, min_between=min_between)
+    from threadpoolctl import threadpool_limits
+
     request = _Request(method, max_within, min_between, dead, seed)
     rows, dead_groups = {}, {}
-    for name, wanted in _wanted(activations, n_groups).items():
-        rows[name], silent = request.labels(activations.layer(name), name, wanted)
-        if silent:
-            dead_groups[name] = int(rows[name].max())
-    given = dict(n_groups) if isinstance(n_groups, Mapping) else n_groups
-    origin = {"n_groups": given, **vars(request)}
-    return Grouping(rows, dead=dead_groups, origin=origin)
+    # One thread: sums in another order could move a neuron on the border between two groups.
+    with threadpool_limits(limits=1):
+        for name, wanted in _wanted(activations, n_groups).items():
+            rows[name], silent = request.labels(activations.layer(name), name, wanted)
+            if silent:
+                dead_groups[name] = int(rows[name].max())
+    return Grouping(rows, dead=dead_groups, origin={"n_groups": n_groups, **vars(request)})
 
 
 class _Request:
@@ -105,7 +108,7 @@ class _Request:
                 f"No neuron of layer {name!r} responds: every activation is constant over the "
                 f"{layer.n_features} features. Are all images the same?"
             )
-        if self.dead == "keep" or not silent.any():
+        if self.dead == "keep" or silent.all() or not silent.any():
             return self._live(layer, name, count, np.arange(layer.width)), False
         live = np.flatnonzero(~silent)
         rows = np.full(layer.width, live.size, dtype=np.int64)
@@ -124,15 +127,11 @@ class _Request:
 
 
 def _labels(points: NDArray[np.float64], count: int, method: str, seed: int) -> Labels:
-    from threadpoolctl import threadpool_limits
-
     if count == len(points):
         return np.arange(count)
     if count == 1:
         return np.zeros(len(points), dtype=np.int64)
-    # One thread: sums in another order could move a neuron on the border between two groups.
-    with threadpool_limits(limits=1):
-        return METHODS[method].labels(points, count, seed)
+    return METHODS[method].labels(points, count, seed)
 
 
 def _wanted(activations: Activations, n_groups: Any) -> dict[str, float | int]:

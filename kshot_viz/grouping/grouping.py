@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import html
-import json
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -13,7 +11,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from kshot_viz.errors import KShotFileError, KShotValueError, unknown_name
+from kshot_viz.grouping import files
 from kshot_viz.grouping import labels as edit
+from kshot_viz.grouping.card import card
 from kshot_viz.grouping.labels import Labels
 from kshot_viz.seeds import numpy_rng
 
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
     from kshot_viz.activations import Activations
     from kshot_viz.models.backbone import Backbone
-
-SCHEMA = 1
 
 
 class Grouping(Mapping[str, Labels]):
@@ -59,7 +57,7 @@ class Grouping(Mapping[str, Labels]):
         self._dead = frozenset(
             name for name, row in labels.items() if last.get(name) in np.asarray(row)
         )
-        self._origin = MappingProxyType(dict(origin or {}))
+        self._origin = MappingProxyType(files.plain(origin or {}))
 
     # -- as a mapping ------------------------------------------------------------------------
 
@@ -109,8 +107,7 @@ class Grouping(Mapping[str, Labels]):
 
     def members(self, layer: str, group: int) -> Labels:
         """Return the neurons of a group, ascending."""
-        self._check_groups(layer, [group])
-        return np.flatnonzero(self[layer] == group)
+        return np.flatnonzero(self[layer] == self._groups(layer, [group]))
 
     def dead_group(self, layer: str) -> int | None:
         """Return the label of the layer's group of dead neurons, or None."""
@@ -143,19 +140,19 @@ class Grouping(Mapping[str, Labels]):
         dead = {name: group for name, group in self._dead_labels().items() if name != layer}
         return Grouping({**self._labels, layer: row}, dead=dead, origin=self._edited())
 
-    def merge(self, layer: str, groups: Sequence[int]) -> Grouping:
+    def merge(self, layer: str, groups: Iterable[int]) -> Grouping:
         """Make one group of several."""
-        if len(set(groups)) < 2:
-            raise KShotValueError(f"Merging takes at least two groups; {list(groups)} were given.")
-        self._check_groups(layer, groups)
-        return self._with(layer, edit.merged(self[layer], groups))
+        chosen = self._groups(layer, groups)
+        if np.unique(chosen).size < 2:
+            raise KShotValueError(f"Merging takes at least two groups; {chosen} were given.")
+        return self._with(layer, edit.merged(self[layer], chosen))
 
-    def move(self, layer: str, neurons: Sequence[int], group: int) -> Grouping:
+    def move(self, layer: str, neurons: Iterable[int], group: int) -> Grouping:
         """Put neurons into an existing group."""
-        self._check_groups(layer, [group])
-        return self._with(layer, edit.moved(self[layer], self._neurons(layer, neurons), group))
+        target = int(self._groups(layer, [group])[0])
+        return self._with(layer, edit.moved(self[layer], self._neurons(layer, neurons), target))
 
-    def split(self, layer: str, neurons: Sequence[int]) -> Grouping:
+    def split(self, layer: str, neurons: Iterable[int]) -> Grouping:
         """Take neurons out of their groups and make a new group of them."""
         return self._with(layer, edit.moved(self[layer], self._neurons(layer, neurons), None))
 
@@ -165,11 +162,15 @@ class Grouping(Mapping[str, Labels]):
         return Grouping(kept, dead=self._dead_labels(), origin=self._edited())
 
     def shuffled(self, *, seed: int = 0) -> Grouping:
-        """Return groups of the same sizes with members drawn at random: the null grouping."""
+        """Return groups of the same sizes with members drawn at random: the null grouping.
+
+        Dead neurons stay a group of their own, or the null would be handicapped by them.
+        """
         rows = {
-            name: numpy_rng(seed, "shuffle", name).permutation(row) for name, row in self.items()
+            name: edit.shuffled(row, numpy_rng(seed, "shuffle", name), self.dead_group(name))
+            for name, row in self.items()
         }
-        origin = {"null": "shuffled", "seed": seed, "of": dict(self._origin)}
+        origin = {"null": "shuffled", "seed": seed, "of": self._origin}
         return Grouping(rows, dead=self._dead_labels(), origin=origin)
 
     # -- made from widths alone --------------------------------------------------------------
@@ -221,44 +222,28 @@ class Grouping(Mapping[str, Labels]):
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""
-        rows = {name: row.tolist() for name, row in self._labels.items()}
         return {
-            "schema": SCHEMA,
-            "labels": rows,
+            "schema": files.SCHEMA,
+            "labels": files.plain(self._labels),
             "dead": sorted(self._dead),
-            "origin": dict(self._origin),
+            "origin": files.plain(self._origin),
         }
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> Grouping:
-        """Rebuild a grouping; a newer schema is a KShotFileError."""
-        if record.get("schema", 0) > SCHEMA:
-            raise KShotFileError(
-                f"This grouping has schema {record['schema']}; this version reads up to {SCHEMA}."
-            )
-        try:
-            rows = {name: edit.checked(row) for name, row in record["labels"].items()}
-            dead = {name: int(rows[name].max()) for name in record["dead"]}
-            return cls(rows, dead=dead, origin=record["origin"])
-        except (KeyError, TypeError, AttributeError) as error:
-            raise KShotFileError(
-                f"This is not a grouping: {error!r} is missing or wrong."
-            ) from error
+        """Rebuild a grouping; a newer schema or another record is a KShotFileError."""
+        rows, dead, origin = files.parse(record)
+        return cls(rows, dead=dead, origin=origin)
 
     def save(self, path: str | Path) -> Path:
         """Write JSON; a reader never sees half a file."""
-        target = Path(path)
-        part = target.with_name(target.name + ".part")
-        part.write_text(json.dumps(self.to_dict()), encoding="utf-8")
-        return part.replace(target)
+        return files.write(path, self.to_dict())
 
     @classmethod
     def load(cls, path: str | Path) -> Grouping:
-        """Read JSON; a file that is cut off or newer is a KShotFileError that names it."""
+        """Read JSON; a file that is cut off, newer or no grouping is a KShotFileError naming it."""
         try:
-            return cls.from_dict(json.loads(Path(path).read_text(encoding="utf-8")))
-        except (OSError, UnicodeDecodeError, json.JSONDecodeError, AttributeError) as error:
-            raise KShotFileError(f"{path} is not a readable grouping: {error}") from error
+            return cls.from_dict(files.read(path))
         except KShotFileError as error:
             raise KShotFileError(f"{path}: {error}") from error
 
@@ -269,19 +254,7 @@ class Grouping(Mapping[str, Labels]):
         return "\n".join([f"Grouping of {len(self)} layers", *rows])
 
     def _repr_html_(self) -> str:
-        rows = "".join(
-            f"<tr><td>{html.escape(name)}</td><td>{self[name].size}</td>"
-            f"<td>{self.n_groups(name)}</td><td>{self.sizes(name).max()}</td>"
-            f"<td>{int((self.sizes(name) == 1).sum())}</td></tr>"
-            for name in self
-        )
-        titles = ("layer", "neurons", "groups", "largest", "singletons")
-        head = "".join(f"<th>{title}</th>" for title in titles)
-        origin = html.escape(", ".join(f"{k}={v}" for k, v in self._origin.items()))
-        return (
-            f"<details open><summary>Grouping of {len(self)} layers ({origin})</summary>"
-            f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></details>"
-        )
+        return card(self)
 
     # -- inside ------------------------------------------------------------------------------
 
@@ -295,23 +268,11 @@ class Grouping(Mapping[str, Labels]):
     def _dead_labels(self) -> dict[str, int]:
         return {name: self.n_groups(name) - 1 for name in self._dead}
 
-    def _check_groups(self, layer: str, groups: Iterable[int]) -> None:
-        for group in groups:
-            if not 0 <= group < self.n_groups(layer):
-                raise KShotValueError(
-                    f"Layer {layer!r} has groups 0 to {self.n_groups(layer) - 1}; not {group}."
-                )
+    def _groups(self, layer: str, groups: Iterable[int]) -> Labels:
+        return edit.indices(groups, self.n_groups(layer), f"Layer {layer!r} has groups")
 
-    def _neurons(self, layer: str, neurons: Sequence[int]) -> Sequence[int]:
-        width = self[layer].size
-        if len(neurons) == 0:
-            raise KShotValueError(f"No neuron of layer {layer!r} was given.")
-        for neuron in neurons:
-            if not 0 <= neuron < width:
-                raise KShotValueError(
-                    f"Layer {layer!r} has neurons 0 to {width - 1}; not {neuron}."
-                )
-        return neurons
+    def _neurons(self, layer: str, neurons: Iterable[int]) -> Labels:
+        return edit.indices(neurons, self[layer].size, f"Layer {layer!r} has neurons")
 
 
 def _frozen(labels: ArrayLike, last: int | None) -> Labels:

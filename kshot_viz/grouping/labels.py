@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
+from numbers import Integral, Real
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -43,16 +44,32 @@ def checked(labels: ArrayLike) -> Labels:
     return array.astype(np.int64)
 
 
-def merged(labels: Labels, groups: Sequence[int]) -> Labels:
-    """Make one group of several."""
-    return np.where(np.isin(labels, groups), groups[0], labels)
+def indices(given: Iterable[int], size: int, owner: str) -> Labels:
+    """Return numbers in [0, size) as an array, or raise an error that starts with ``owner``."""
+    array = np.asarray(list(given))
+    whole = array.ndim == 1 and np.issubdtype(array.dtype, np.integer)
+    if not whole or array.size == 0 or array.min() < 0 or array.max() >= size:
+        raise KShotValueError(f"{owner} 0 to {size - 1}; not {array.tolist()}.")
+    return array.astype(np.int64)
 
 
-def moved(labels: Labels, neurons: Sequence[int], group: int | None) -> Labels:
+def merged(labels: Labels, groups: Labels) -> Labels:
+    """Make one group of several; dead neurons that join others are no longer the last group."""
+    return np.where(np.isin(labels, groups), groups.min(), labels)
+
+
+def moved(labels: Labels, neurons: Labels, group: int | None) -> Labels:
     """Put neurons into ``group``, or into a new group of their own where ``group`` is None."""
     changed = labels.copy()
-    changed[list(neurons)] = labels.max() + 1 if group is None else group
+    changed[neurons] = labels.max() + 1 if group is None else group
     return changed
+
+
+def shuffled(labels: Labels, rng: np.random.Generator, kept: int | None) -> Labels:
+    """Draw the members of all groups but ``kept`` anew; sizes stay."""
+    mixed, free = labels.copy(), labels != (-1 if kept is None else kept)
+    mixed[free] = rng.permutation(labels[free])
+    return mixed
 
 
 def contiguous(width: int, n_groups: int) -> Labels:
@@ -68,11 +85,11 @@ def count_from(n_groups: float | int, width: int, layer: str) -> int:
     KShotValueError
         For a share outside (0, 1] or more groups than neurons; the layer is named.
     """
-    if isinstance(n_groups, (bool, np.bool_)) or not np.isreal(n_groups) or np.ndim(n_groups):
+    if isinstance(n_groups, bool) or not isinstance(n_groups, Real):
         raise KShotValueError(
             f"`n_groups` of layer {layer!r} must be a share or a count; not {n_groups!r}."
         )
-    if isinstance(n_groups, (float, np.floating)):
+    if not isinstance(n_groups, Integral):
         if not 0 < n_groups <= 1:
             raise KShotValueError(
                 f"`n_groups` of layer {layer!r} as a float is a share in (0, 1]; not {n_groups!r}."

@@ -6,6 +6,7 @@ neurons - 1, and return one integer per neuron.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -41,12 +42,16 @@ def _kmeans(points: Points, n_groups: int, seed: int) -> Labels:
     Ward's groups alone find well-separated clusters that random starts miss.
     """
     from sklearn.cluster import KMeans
+    from sklearn.exceptions import ConvergenceWarning
 
     start = group_means(points, _ward(points, n_groups, seed))
-    fits = [
-        KMeans(n_groups, init=start, n_init=1).fit(points),
-        KMeans(n_groups, n_init=3, random_state=seed % 2**32).fit(points),
-    ]
+    with warnings.catch_warnings():
+        # Neurons that coincide make fewer groups than asked for; that is what is wanted.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        fits = [
+            KMeans(n_groups, init=start, n_init=1).fit(points),
+            KMeans(n_groups, n_init=3, random_state=seed % 2**32).fit(points),
+        ]
     best = min(fits, key=lambda fit: fit.inertia_)
     return best.labels_.astype(np.int64)
 

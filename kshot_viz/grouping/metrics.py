@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from kshot_viz.errors import KShotValueError
-from kshot_viz.grouping.labels import Labels
+from kshot_viz.errors import KShotValueError, unknown_name
+from kshot_viz.grouping.labels import Labels, canonical
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,25 +18,33 @@ if TYPE_CHECKING:
     from kshot_viz.grouping.grouping import Grouping
 
 
-def energy_kept(gradient: ArrayLike, labels: Labels) -> float:
+def energy_kept(gradient: ArrayLike, labels: ArrayLike) -> float:
     """Return the share of a gradient's energy that survives averaging inside the groups.
 
     Parameters
     ----------
     gradient : array_like, shape (neurons, ...)
         Gradient of the loss by a tensor whose first axis is neurons.
-    labels : ndarray of int, shape (neurons,)
+    labels : array_like of int, shape (neurons,)
 
     Returns
     -------
     float
         ``|P g|^2 / |g|^2`` in [0, 1]; NaN for a zero gradient.
+
+    Raises
+    ------
+    KShotValueError
+        When the gradient has not one row a neuron.
     """
-    rows = np.asarray(gradient, dtype=np.float64).reshape(len(labels), -1)
+    groups, values = canonical(labels), np.asarray(gradient, dtype=np.float64)
+    if len(values) != groups.size:
+        raise KShotValueError(f"The gradient has {len(values)} neurons, the labels {groups.size}.")
+    rows = values.reshape(groups.size, -1)
     total = float((rows**2).sum())
     if total == 0.0:
         return float("nan")
-    return float((group_means(rows, labels)[labels] ** 2).sum()) / total
+    return float((group_means(rows, groups)[groups] ** 2).sum()) / total
 
 
 def group_means(points: NDArray[np.floating], labels: Labels) -> NDArray[np.float64]:
@@ -54,6 +62,12 @@ def adjusted_rand(first: Grouping, second: Grouping) -> pd.Series[float]:
     common = [name for name in first if name in second]
     if not common:
         raise KShotValueError(f"No common layer: {list(first)} and {list(second)}.")
+    for name in common:
+        if first[name].size != second[name].size:
+            raise KShotValueError(
+                f"Layer {name!r} has {first[name].size} neurons in one grouping and "
+                f"{second[name].size} in the other."
+            )
     scores = {name: adjusted_rand_score(first[name], second[name]) for name in common}
     return pd.Series(scores, name="adjusted_rand", dtype=float)
 
@@ -86,11 +100,18 @@ def group_report(
     rows = {name: _layer_report(grouping, activations, name) for name in grouping}
     frame = pd.DataFrame.from_dict(rows, orient="index")
     frame.index.name = "layer"
-    frame["energy_kept"] = [
-        float("nan") if gradients is None else energy_kept(gradients[name], grouping[name])
-        for name in grouping
-    ]
+    frame["energy_kept"] = [_energy_kept(grouping, gradients, name) for name in grouping]
     return frame
+
+
+def _energy_kept(
+    grouping: Grouping, gradients: Mapping[str, ArrayLike] | None, layer: str
+) -> float:
+    if gradients is None:
+        return float("nan")
+    if layer not in gradients:
+        raise unknown_name("layer", layer, gradients)
+    return energy_kept(gradients[layer], grouping[layer])
 
 
 def _layer_report(grouping: Grouping, activations: Activations, layer: str) -> dict[str, Any]:

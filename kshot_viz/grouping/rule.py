@@ -9,11 +9,16 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
+import torch
 
 from kshot_viz.activations import Activations, LayerActivations, capture_activations
+from kshot_viz.activations.geometry import mean_and_std
+from kshot_viz.activations.pooling import POOLS
 from kshot_viz.errors import KShotValueError, unknown_name
-from kshot_viz.grouping.cluster import cluster_neurons
+from kshot_viz.grouping.cluster import DEAD, cluster_neurons
+from kshot_viz.grouping.files import plain
 from kshot_viz.grouping.grouping import Grouping
+from kshot_viz.grouping.methods import METHODS
 from kshot_viz.seeds import child_seed
 
 if TYPE_CHECKING:
@@ -54,14 +59,16 @@ class GroupingRule:
     given: Grouping | None = None
 
     def __post_init__(self) -> None:
-        if self.groups_from not in SOURCES:
-            raise unknown_name("groups_from", self.groups_from, SOURCES)
+        choices = {"groups_from": SOURCES, "method": METHODS, "pool": POOLS, "dead": DEAD}
+        for name, allowed in choices.items():
+            if getattr(self, name) not in allowed:
+                raise unknown_name(name, getattr(self, name), allowed)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""
         record = {item.name: getattr(self, item.name) for item in fields(self)}
         record["given"] = None if self.given is None else self.given.to_dict()
-        return record
+        return plain(record)
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> GroupingRule:
@@ -144,8 +151,10 @@ def weight_features(backbone: Backbone) -> Activations:
 
 def _weights(backbone: Backbone, layer: str) -> LayerActivations:
     weight = backbone.tied_parameters(layer)[f"{layer}.weight"].detach()
-    points = weight.cpu().double().numpy().reshape(weight.shape[0], -1)
-    mean, std = points.mean(axis=1), points.std(axis=1)
+    rows = weight.cpu().flatten(1)
+    # A copy in at least float32: the parameter itself may train later.
+    points = np.array((rows if rows.dtype == torch.float64 else rows.float()).numpy())
+    mean, std = mean_and_std(points)
     # A neuron with a single weight has no spread, yet it is not dead: its level is its activity.
     spread = std if points.shape[1] > 1 else np.abs(mean)
     return LayerActivations(points, mean, spread, points.shape[1])

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import PIL
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -119,7 +119,7 @@ def pretrain_glyphnet(
         net = train_glyphnet(bank, recipe, seed, progress=progress)
         scores = held_out_accuracy(net, bank)
     record = _record(bank, recipe, seed, homoglyphs) | {"held_out": scores}
-    save_file(_weights(net), out / f"{_NAME}.safetensors")
+    (out / f"{_NAME}.safetensors").write_bytes(save(_weights(net)))
     document = {"schema": SCHEMA, "preprocess": RECIPES["glyphs"].to_dict(), "record": record}
     (out / f"{_NAME}.json").write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
     return record

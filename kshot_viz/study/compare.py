@@ -18,7 +18,7 @@ from kshot_viz.study.contenders import CONTENDERS, contenders
 from kshot_viz.study.grid import TuningGrid, at_setting, swept
 from kshot_viz.study.manifest import describe
 from kshot_viz.study.replay import episode_key
-from kshot_viz.study.tables import TASK, choose
+from kshot_viz.study.tables import SETTING, TASK, choose
 from kshot_viz.study.tuning import Tuning, of_size, task_sizes, tuning_episodes
 
 if TYPE_CHECKING:
@@ -95,15 +95,12 @@ def compare_methods(
     KShotValueError
         For episodes of other data, a source image among the queries, or too small pools.
     """
+    rule = rule or GroupingRule(groups_from=groups_from, n_groups=n_groups)
     plan = _Plan(
         backbone=backbone,
         data=data,
         episodes=list(episodes),
-        rivals=contenders(
-            methods,
-            rule or GroupingRule(groups_from=groups_from, n_groups=n_groups),
-            config or FinetuneConfig(),
-        ),
+        rivals=contenders(methods, rule, config or FinetuneConfig()),
         grid=grid or TuningGrid(),
         tuning=tuning_episodes(data, episodes, source=source, tune=tune, n_val=n_val),
         options={
@@ -121,11 +118,12 @@ def compare_methods(
     return Comparison(
         frame=_frame(tuned, tested, settings),
         settings=settings,
-        manifest=plan.manifest(tune),
+        manifest=plan.manifest(tune) | {"groups_from": rule.groups_from, "source": _name(source)},
         candidates=plan.tried(settings),
         episodes={key: one.to_dict() for key, one in plan.keyed().items()},
         backbone=backbone,
         data=data,
+        tuning_data=plan.tuning.data,
     )
 
 
@@ -145,8 +143,8 @@ class _Plan:
     def bound(self, source: Any) -> _Plan:
         """Form the groups that are the same in every episode, after looking for query images."""
         check_source(source, self.data, self.episodes)
-        check_source(source, self.tuning.data, self.tuning.episodes)
-        return replace(self, rivals=bind(self.backbone, self.rivals, source, self.options["seed"]))
+        images, seed = self.tuning.apart(source), self.options["seed"]
+        return replace(self, rivals=bind(self.backbone, self.rivals, images, seed))
 
     def tune(self) -> pd.DataFrame:
         """Run the whole grid on the tuning episodes."""
@@ -155,16 +153,15 @@ class _Plan:
 
     def test(self, settings: pd.DataFrame, full: bool) -> pd.DataFrame:
         """Run the chosen settings, or the whole grid, on the test episodes."""
-        if full:
-            return self._run("test", self.data, self.episodes, self._grid(), self.grid.steps)
         parts = []
         for way, shot in task_sizes(self.episodes):
+            title, episodes = f"test {shot}-shot", of_size(self.episodes, way, shot)
             chosen = self._chosen(settings, way, shot)
-            episodes = of_size(self.episodes, way, shot)
-            parts.append(self._run(f"test {shot}-shot", self.data, episodes, chosen, None))
-        import pandas as pd
-
-        return pd.concat(parts, ignore_index=True)
+            if full:
+                parts.append(self._run(title, self.data, episodes, self._grid(), self.grid.steps))
+                chosen = [one for one in chosen if not self.grid.holds(one)]
+            parts.append(self._run(title, self.data, episodes, chosen, None))
+        return _joined(parts)
 
     def untuned(self) -> pd.DataFrame:
         """Return every rival's own setting, as it was given."""
@@ -216,7 +213,12 @@ class _Plan:
     def _chosen(self, settings: pd.DataFrame, way: int, shot: int) -> list[Candidate]:
         rows = settings[(settings["way"] == way) & (settings["shot"] == shot)].set_index("method")
         return [
-            at_setting(one, float(rows.step_size[one.name]), int(rows.steps[one.name]))
+            at_setting(
+                one,
+                lr=float(rows.lr[one.name]),
+                head_lr=float(rows.head_lr[one.name]),
+                steps=int(rows.steps[one.name]),
+            )
             for one in self.rivals
         ]
 
@@ -243,11 +245,21 @@ class _Plan:
         return rows
 
 
+def _name(source: Any) -> str | None:
+    return f"{len(source)} {source.name} images" if isinstance(source, ImageDataset) else None
+
+
+def _joined(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    import pandas as pd
+
+    return pd.concat([part for part in parts if len(part)], ignore_index=True)
+
+
 def _frame(tuned: pd.DataFrame, tested: pd.DataFrame, settings: pd.DataFrame) -> pd.DataFrame:
     import pandas as pd
 
-    rows = pd.concat([part for part in (tuned, tested) if len(part)], ignore_index=True)
-    by = [*TASK, "method", "step_size", "steps"]
+    rows = _joined([tuned, tested])
+    by = [*TASK, "method", *SETTING]
     chosen = pd.MultiIndex.from_frame(settings[by])
     rows["chosen"] = pd.MultiIndex.from_frame(rows[by]).isin(chosen)
     return rows

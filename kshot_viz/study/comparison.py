@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from kshot_viz.data.dataset import ImageDataset
 from kshot_viz.study import files, tables
+from kshot_viz.study.notes import footer
 from kshot_viz.study.replay import Replay, replay_row
 
 if TYPE_CHECKING:
@@ -43,8 +44,9 @@ class Comparison:
     episodes: Mapping[str, Any]
     backbone: Backbone | None = field(default=None, repr=False)
     data: ImageDataset | None = field(default=None, repr=False)
+    tuning_data: ImageDataset | None = field(default=None, repr=False)
 
-    def summary(self, *, reference: str = "plain") -> pd.DataFrame:
+    def summary(self, *, reference: str = tables.PLAIN) -> pd.DataFrame:
         """Return one row per way, shot and method, each at its own chosen setting.
 
         Parameters
@@ -55,21 +57,33 @@ class Comparison:
         Returns
         -------
         DataFrame
-            ``way, shot, method, accuracy, low, high, n, step_size, steps, difference,
+            ``way, shot, method, accuracy, low, high, n, step_size, head_lr, steps, difference,
             difference_low, difference_high, p_value, p_holm, diverged``. Intervals are 95 %
             bootstrap; ``p_value`` is Wilcoxon's, ``p_holm`` adjusted over the rivals of one shot.
+            Differences are NaN where ``"plain"`` did not take part.
+
+        Raises
+        ------
+        KShotKeyError
+            If ``reference`` is no method of this comparison.
         """
         return tables.summary(self.frame, self.settings, reference)
 
-    def curve(self) -> pd.DataFrame:
+    def curve(self, *, head_lr: float | None = None) -> pd.DataFrame:
         """Return accuracy against step size on the validation episodes, at the longest run.
+
+        Parameters
+        ----------
+        head_lr : float, optional
+            Step size of the head beside a moving body; each method's chosen one by default.
 
         Returns
         -------
         DataFrame
-            ``way, shot, method, step_size, steps, accuracy, low, high, n, diverged`` (share).
+            ``way, shot, method, step_size, head_lr, steps, accuracy, low, high, n, diverged``
+            (share).
         """
-        return tables.curve(self.frame)
+        return tables.curve(self.frame, self.settings, head_lr)
 
     def replay(
         self, row: int, *, backbone: Backbone | None = None, data: ImageDataset | None = None
@@ -81,14 +95,16 @@ class Comparison:
         row : int
             Index in ``frame``.
         backbone, data : optional
-            Needed after :meth:`load`; must be the ones compared.
+            Needed after :meth:`load`; must be the ones compared. The data of a tuning row with
+            ``tune="source"`` is the source.
 
         Raises
         ------
         KShotValueError
             If the row does not exist, or network or data are others.
         """
-        return replay_row(self, row, backbone or self.backbone, data or self.data)
+        known = [one for one in (data, self.data, self.tuning_data) if one is not None]
+        return replay_row(self, row, backbone or self.backbone, known)
 
     def save(self, folder: str | Path) -> Path:
         """Write ``results.parquet`` and ``comparison.json`` into ``folder``."""
@@ -101,8 +117,8 @@ class Comparison:
 
     @cached_property
     def note(self) -> str:
-        """The sentence under every table: episodes, images, and labels used for tuning."""
-        return tables.note(self.manifest)
+        """The sentences under every table: labels used, episodes, images, tests."""
+        return " ".join(footer(self.manifest))
 
     def __repr__(self) -> str:
         shots = sorted(self.frame["shot"].unique().tolist()) if len(self.frame) else []

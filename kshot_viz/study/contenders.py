@@ -21,11 +21,18 @@ def contenders(
     ``"grouped"`` follows ``rule``; ``"shuffled"`` has groups of the same sizes with members drawn
     at random, ``"weight_groups"`` forms groups from weights instead of activations.
     """
+    if isinstance(methods, (str, Candidate)) or not methods:
+        raise KShotValueError(
+            f"`methods` must be a list of one or more names or candidates; not {methods!r}."
+        )
     found = [one if isinstance(one, Candidate) else _by_name(one, rule, config) for one in methods]
     names = [one.name for one in found]
     double = sorted({name for name in names if names.count(name) > 1})
-    if double or not found:
-        raise KShotValueError(f"`methods` must be distinct and at least one; twice: {double}.")
+    if double:
+        raise KShotValueError(
+            f"`methods` must have distinct names; twice: {', '.join(map(repr, double))}. Give a "
+            f"candidate a `name=` of its own."
+        )
     return found
 
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from kshot_viz.errors import KShotFileError
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from kshot_viz.study.comparison import Comparison
 
 SCHEMA = 1
@@ -39,25 +41,47 @@ def save(comparison: Comparison, folder: str | Path) -> Path:
 def load(folder: str | Path) -> dict[str, Any]:
     """Read both files into the fields of a comparison."""
     import pandas as pd
-    from pyarrow import ArrowException
 
-    source = Path(folder)
+    about = _read_about(Path(folder) / ABOUT)
+    rest = {name: about[name] for name in ("manifest", "candidates", "episodes")}
+    return {
+        "frame": _read_rows(Path(folder) / ROWS),
+        "settings": pd.DataFrame(about["settings"]),
+        **rest,
+    }
+
+
+def _read_about(path: Path) -> dict[str, Any]:
     try:
-        about = json.loads((source / ABOUT).read_text(encoding="utf-8"))
-        _check_schema(source, about)
-        frame = pd.read_parquet(source / ROWS)
-        settings = pd.DataFrame(about["settings"])
-        rest = {name: about[name] for name in ("manifest", "candidates", "episodes")}
-    except (OSError, ValueError, KeyError, TypeError, ArrowException) as error:
-        if isinstance(error, KShotFileError):
-            raise
-        raise KShotFileError(f"{source} holds no readable comparison: {error}") from error
-    return {"frame": frame, "settings": settings, **rest}
-
-
-def _check_schema(source: Path, about: dict[str, Any]) -> None:
-    if about["schema"] > SCHEMA:
+        about = json.loads(path.read_text(encoding="utf-8"))
+        newer = about["schema"] > SCHEMA
+        lacking = {"manifest", "settings", "candidates", "episodes"} - set(about)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise KShotFileError(f"{path} holds no readable comparison: {_why(error)}") from error
+    if newer:
         raise KShotFileError(
-            f"{source / ABOUT} has schema {about['schema']}; this version reads up to {SCHEMA}. "
+            f"{path} has schema {about['schema']}; this version reads up to {SCHEMA}. "
             f"Install a newer kshot-viz."
         )
+    if lacking:
+        raise KShotFileError(f"{path} holds no comparison: it lacks {', '.join(sorted(lacking))}.")
+    return about
+
+
+def _read_rows(path: Path) -> pd.DataFrame:
+    import pandas as pd
+    from pyarrow import ArrowException
+
+    try:
+        frame = pd.read_parquet(path)
+        # Parquet gives arrays back where there were lists.
+        frame["predicted"] = [list(map(int, row)) for row in frame["predicted"]]
+    except (OSError, ValueError, KeyError, TypeError, ArrowException) as error:
+        raise KShotFileError(f"{path} holds no readable rows: {_why(error)}") from error
+    return frame
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.strerror}."
+    return f"it is cut off, or no such file ({type(error).__name__}: {error})."

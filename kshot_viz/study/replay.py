@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from kshot_viz.data.dataset import ImageDataset
 from kshot_viz.data.episode import Episode
@@ -14,6 +17,8 @@ from kshot_viz.finetune.evaluate import evaluate
 if TYPE_CHECKING:
     from kshot_viz.models.backbone import Backbone
     from kshot_viz.study.comparison import Comparison
+
+_UNKNOWN = "A loaded comparison knows no images and no network: give `backbone=` and `data=`."
 
 
 @dataclass(frozen=True)
@@ -41,18 +46,19 @@ class Replay:
 
 
 def replay_row(
-    comparison: Comparison, row: int, backbone: Backbone | None, data: ImageDataset | None
+    comparison: Comparison, row: int, backbone: Backbone | None, data: Sequence[ImageDataset]
 ) -> Replay:
-    """Run row number ``row`` of a comparison's frame again."""
-    if not 0 <= row < len(comparison.frame):
-        last = len(comparison.frame) - 1
+    """Run row number ``row`` of a comparison's frame again, on whichever data it belongs to."""
+    last = len(comparison.frame) - 1
+    if not isinstance(row, (int, np.integer)) or not 0 <= row <= last:
         raise KShotValueError(f"`row` must be 0 to {last}, a row of `.frame`; not {row!r}.")
-    network, images = _same(comparison, backbone, data)
+    network = _same(comparison, backbone)
     recorded: dict[str, Any] = dict(comparison.frame.iloc[row])  # type: ignore[call-overload]
+    episode = Episode.from_dict(comparison.episodes[episode_key(recorded)])
     rows = evaluate(
         network,
-        images,
-        [Episode.from_dict(comparison.episodes[episode_key(recorded)])],
+        _drawn_from(data, episode),
+        [episode],
         [Candidate.from_dict(comparison.candidates[recorded["candidate"]])],
         at_steps=[int(recorded["steps"])],
         seed=int(recorded["seed"]),
@@ -66,20 +72,22 @@ def episode_key(row: Any) -> str:
     return f"{row['way']}-way {row['shot']}-shot {row['episode']}"
 
 
-def _same(
-    comparison: Comparison, backbone: Backbone | None, data: ImageDataset | None
-) -> tuple[Backbone, ImageDataset]:
-    if backbone is None or data is None:
-        raise KShotValueError(
-            "A loaded comparison knows no images and no network: give `backbone=` and `data=`."
-        )
+def _same(comparison: Comparison, backbone: Backbone | None) -> Backbone:
+    if backbone is None:
+        raise KShotValueError(_UNKNOWN)
     expected = comparison.manifest["backbone"]["fingerprint"]
     if backbone.fingerprint != expected:
         raise KShotValueError(
             f"`backbone` has fingerprint {backbone.fingerprint[:12]}; the comparison was made with "
             f"{comparison.manifest['backbone']['name']!r}, {expected[:12]}."
         )
-    return backbone, data
+    return backbone
+
+
+def _drawn_from(data: Sequence[ImageDataset], episode: Episode) -> ImageDataset:
+    if not data:
+        raise KShotValueError(_UNKNOWN)
+    return next((one for one in data if one.fingerprint == episode.fingerprint), data[0])
 
 
 def _plain(value: Any) -> Any:

@@ -2,34 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kshot_viz.errors import unknown_name
 from kshot_viz.stats import bootstrap_mean, holm, paired_test
 
 if TYPE_CHECKING:
     import pandas as pd
 
 TASK = ["way", "shot"]
-SETTING = ["step_size", "steps"]
-# Queries drawn this often on average make the episodes far from independent.
-HEAVY_REUSE = 5.0
+SETTING = ["lr", "head_lr", "steps"]
+CURVE_BY = [*TASK, "method", "step_size", "head_lr", "steps"]
+CURVE = [*CURVE_BY, "accuracy", "low", "high", "n", "diverged"]
+# The method the others are compared with, where it takes part.
+PLAIN = "plain"
 
 
 def choose(frame: pd.DataFrame) -> pd.DataFrame:
     """Return the setting with the best mean validation accuracy of each way, shot and method.
 
-    Ties go to the smaller step size, then to fewer steps.
+    Ties go to the smaller step sizes, the body's first, then to fewer steps.
     """
-    by = [*TASK, "method", *SETTING, "lr", "head_lr"]
+    by = [*TASK, "method", "step_size", *SETTING]
     means = frame.groupby(by, sort=False)["accuracy"].agg(["mean", "size"]).reset_index()
     means = means.rename(columns={"mean": "val_accuracy", "size": "n_val"})
-    ranked = means.sort_values(
-        ["val_accuracy", *SETTING], ascending=[False, True, True], kind="stable"
+    # Equal accuracies added up in another order differ in their last bits, and are a tie.
+    ranked = means.assign(rank=means["val_accuracy"].round(12)).sort_values(
+        ["rank", *SETTING], ascending=[False, True, True, True], kind="stable"
     )
-    best = ranked.drop_duplicates([*TASK, "method"])
+    best = ranked.drop_duplicates([*TASK, "method"]).drop(columns="rank")
     return best.sort_index().reset_index(drop=True)
 
 
@@ -37,40 +41,28 @@ def summary(frame: pd.DataFrame, settings: pd.DataFrame, reference: str) -> pd.D
     """Summarise the test rows; see :meth:`Comparison.summary`."""
     import pandas as pd
 
+    methods = list(dict.fromkeys(settings["method"]))
+    if reference not in methods and reference != PLAIN:
+        raise unknown_name("reference", reference, methods)
     rows = frame[frame["chosen"] & (frame["pool"] == "test")]
     return pd.DataFrame(
         [row for _, task in rows.groupby(TASK) for row in _task_rows(task, settings, reference)]
     )
 
 
-def curve(frame: pd.DataFrame) -> pd.DataFrame:
+def curve(frame: pd.DataFrame, settings: pd.DataFrame, head_lr: float | None) -> pd.DataFrame:
     """Summarise the validation rows at the longest run; see :meth:`Comparison.curve`."""
     import pandas as pd
 
     rows = frame[frame["pool"] == "val"]
     rows = rows[rows["steps"] == rows["steps"].max()]
-    groups = rows.groupby([*TASK, "method", "step_size"], sort=False)
-    return pd.DataFrame([_point(key, part) for key, part in groups])
-
-
-def note(manifest: Mapping[str, Any]) -> str:
-    """Say what the numbers stand on."""
-    used = manifest["labels_used_for_tuning"]
-    queries = " or ".join(map(str, manifest["n_query"]))
-    parts = [
-        f"{manifest['n_test']} test episodes, {queries} queries each, from "
-        f"{manifest['distinct_images']} distinct images of {manifest['data']['name']!r}.",
-        f"Tuned on {manifest['n_val']} {manifest['tune']} episodes, using {used} target labels "
-        f"beyond the k."
-        if manifest["tune"]
-        else "Nothing was tuned.",
-    ]
-    if manifest["query_reuse"] > HEAVY_REUSE:
-        parts.append(
-            f"Each query image is used {manifest['query_reuse']:.1f} times on average, so the "
-            f"episodes are not independent and intervals are too narrow."
-        )
-    return " ".join(parts)
+    chosen = settings[[*TASK, "method", "head_lr"]].rename(columns={"head_lr": "beside"})
+    rows = rows.merge(chosen, on=[*TASK, "method"])
+    beside = rows["beside"] if head_lr is None else head_lr
+    body_moves = (rows["step_size"] == rows["lr"]).groupby(rows["method"]).transform("all")
+    rows = rows[~body_moves | (rows["head_lr"] == beside)]
+    groups = rows.groupby(CURVE_BY, sort=False)
+    return pd.DataFrame([_point(key, part) for key, part in groups], columns=CURVE)
 
 
 def _task_rows(
@@ -92,6 +84,7 @@ def _task_rows(
             "high": accuracy.high,
             "n": accuracy.n,
             "step_size": float(rows["step_size"].iloc[0]),
+            "head_lr": float(rows["head_lr"].iloc[0]),
             "steps": int(rows["steps"].iloc[0]),
             **tests[method],
             "p_holm": adjusted[method],
@@ -115,14 +108,9 @@ def _paired(wide: pd.DataFrame, method: str, reference: str) -> dict[str, float]
 
 
 def _point(key: Any, rows: pd.DataFrame) -> dict[str, Any]:
-    way, shot, method, step_size = key
     accuracy = bootstrap_mean(rows["accuracy"].to_numpy())
     return {
-        "way": way,
-        "shot": shot,
-        "method": method,
-        "step_size": step_size,
-        "steps": int(rows["steps"].iloc[0]),
+        **dict(zip(CURVE_BY, key, strict=True)),
         "accuracy": accuracy.mean,
         "low": accuracy.low,
         "high": accuracy.high,

@@ -10,6 +10,7 @@ from kshot_viz.data.dataset import ImageDataset
 from kshot_viz.data.episode import Episode
 from kshot_viz.data.episodes import sample_episodes, validation_episodes
 from kshot_viz.errors import KShotValueError, unknown_name
+from kshot_viz.finetune.evaluate import check_source
 
 TUNE = ("validation", "source", None)
 
@@ -21,6 +22,18 @@ class Tuning:
     data: ImageDataset
     episodes: list[Episode]
     target_labels: int
+
+    def apart(self, source: Any) -> Any:
+        """Return the source images that groups may be formed from: no query of a tuning episode.
+
+        Where the episodes were drawn from the source itself, their queries are left out; any other
+        source that holds one is an error.
+        """
+        if source is not self.data:
+            check_source(source, self.data, self.episodes)
+            return source
+        asked = {source.digests[image] for one in self.episodes for image in one.query}
+        return source.take([i for i, one in enumerate(source.digests) if one not in asked])
 
 
 def tuning_episodes(
@@ -36,14 +49,13 @@ def tuning_episodes(
     ``"validation"`` takes the data's own validation pool and counts its images as target labels
     used; ``"source"`` takes a labelled source set and uses none; None tunes nothing.
     """
-    if not episodes:
-        raise KShotValueError("`episodes` is empty; make some with kv.sample_episodes(data, ...).")
+    _check_episodes(episodes)
     if tune not in TUNE:
         raise unknown_name("tune", tune, TUNE)
     if tune is None:
         return Tuning(data, [], 0)
-    if n_val < 1:
-        raise KShotValueError(f"`n_val` must be >= 1 to tune on episodes; not {n_val}.")
+    if isinstance(n_val, bool) or not isinstance(n_val, int) or n_val < 1:
+        raise KShotValueError(f"`n_val` must be an integer >= 1 to tune on; not {n_val!r}.")
     if tune == "source":
         return Tuning(_labelled(source), _from_source(source, episodes, n_val), 0)
     drawn = [
@@ -63,6 +75,23 @@ def task_sizes(episodes: Sequence[Episode]) -> list[tuple[int, int]]:
 def of_size(episodes: Sequence[Episode], way: int, shot: int) -> list[Episode]:
     """Keep the episodes of one way and shot."""
     return [one for one in episodes if (one.way, one.shot) == (way, shot)]
+
+
+def _check_episodes(episodes: Sequence[Episode]) -> None:
+    if not episodes:
+        raise KShotValueError("`episodes` is empty; make some with kv.sample_episodes(data, ...).")
+    seen = set()
+    for one in episodes:
+        if not isinstance(one, Episode) or one.pool != "test":
+            raise KShotValueError(
+                f"`episodes` must be test episodes; not {getattr(one, 'name', one)!r}. "
+                f"Tuning episodes are drawn here."
+            )
+        if (one.way, one.shot, one.index) in seen:
+            raise KShotValueError(
+                f"`episodes` holds {one.name} of {one.way} way and {one.shot} shot twice."
+            )
+        seen.add((one.way, one.shot, one.index))
 
 
 def _from_source(source: Any, episodes: Sequence[Episode], n_val: int) -> list[Episode]:

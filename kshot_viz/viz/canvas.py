@@ -90,8 +90,3 @@ def legend_outside(ax: Axes, **options: Any) -> None:
     )
     for text in legend.get_texts():
         text.set_parse_math(False)
-
-
-def counted(n: int, one: str) -> str:
-    """Return ``"1 shot"`` or ``"5 shots"``, with thousands separated."""
-    return f"{n:,} {one}" if n == 1 else f"{n:,} {one}s"

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kshot_viz.errors import KShotValueError
-from kshot_viz.viz.canvas import bare, counted, entitle, new_axes
+from kshot_viz.study.notes import counted
+from kshot_viz.viz.canvas import bare, entitle, new_axes
 from kshot_viz.viz.colours import rgb, text_on
 from kshot_viz.viz.groups import LayerGroups, layer_groups
 

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kshot_viz.study.tables import HEAVY_REUSE
-from kshot_viz.viz.canvas import counted
 from kshot_viz.viz.colours import method_label
 from kshot_viz.viz.table import LEVEL, REFERENCE, is_clear, p_text, points, tasks
 from kshot_viz.viz.tasks import task_name
@@ -27,18 +25,6 @@ def headlines(summary: pd.DataFrame) -> list[str]:
     return [
         f"{task_name(way, shot)}: {_headline(rows)}" for (way, shot), rows in tasks(summary).items()
     ]
-
-
-def footer(manifest: Mapping[str, Any]) -> list[str]:
-    """Return what must stand under every table: labels used, episodes, images, tests."""
-    parts = [_tuning(manifest), _scoring(manifest), _testing()]
-    reuse = float(manifest.get("query_reuse", 0))
-    if reuse > HEAVY_REUSE:
-        parts.append(
-            "Warning: the episodes share their query images heavily, so they are not independent: "
-            "the intervals are too narrow and the p-values too small."
-        )
-    return [part for part in parts if part]
 
 
 def _headline(rows: list[dict[str, Any]]) -> str:
@@ -70,6 +56,8 @@ def _nothing_clear(rivals: list[dict[str, Any]]) -> str:
     if not known:
         return said
     largest = max(known, key=lambda row: abs(row["difference"]))
+    if points(largest["difference"]) == "0.0":
+        return said + " Every difference is below 0.1 points." + _too_few(known)
     said += (
         f" The largest difference is that of {method_label(largest['method'])}: "
         f"{points(largest['difference'])} points (95 % interval {_interval(largest)}, "
@@ -118,35 +106,4 @@ def _p(row: Row) -> str:
     text = p_text(row["p_holm"])
     return (
         f"adjusted p < {text[1:]}" if text.startswith("<") else f"adjusted p = {text or 'unknown'}"
-    )
-
-
-def _tuning(manifest: Mapping[str, Any]) -> str:
-    tune, used = manifest.get("tune"), manifest.get("labels_used_for_tuning", 0)
-    if tune is None:
-        return "Nothing was tuned: every method ran at the setting it was given."
-    own = "Each method ran at its own best step size and number of steps, chosen on"
-    episodes = counted(int(manifest.get("n_val", 0)), "tuning episode")
-    if tune == "validation":
-        return (
-            f"{own} {episodes} a task, drawn from images apart from the test images. That used "
-            f"{counted(int(used), 'labelled target image')} beyond the k shots."
-        )
-    return f"{own} {episodes} a task of source data. No target label beyond the k shots was used."
-
-
-def _scoring(manifest: Mapping[str, Any]) -> str:
-    if "n_test" not in manifest:
-        return ""
-    return (
-        f"{counted(int(manifest['n_test']), 'test episode')} in all, scored on "
-        f"{counted(int(manifest['distinct_images']), 'distinct image')}; a query image is used "
-        f"{float(manifest['query_reuse']):.1f} times on average."
-    )
-
-
-def _testing() -> str:
-    return (
-        "Intervals are 95 % bootstrap intervals over episodes. p is Wilcoxon's signed-rank test "
-        "against plain on the same episodes, adjusted for the number of rivals by Holm's method."
     )

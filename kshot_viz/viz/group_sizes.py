@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kshot_viz.errors import KShotValueError
-from kshot_viz.viz.canvas import counted, entitle, ink, new_axes, tidy
+from kshot_viz.study.notes import counted
+from kshot_viz.viz.canvas import entitle, ink, new_axes, tidy
 from kshot_viz.viz.colours import text_on
 from kshot_viz.viz.groups import palette
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kshot_viz.errors import KShotValueError
-from kshot_viz.viz.canvas import counted
+from kshot_viz.study.notes import counted
 from kshot_viz.viz.colours import DEAD_COLOUR, LONE_COLOUR, group_colours
 
 if TYPE_CHECKING:

@@ -129,7 +129,7 @@ def _dress(ax: Axes, right: Axes, frame: pd.DataFrame) -> None:
         ax.set_yscale("log")
         ax.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
     else:
-        ax.set_ylim(bottom=0)
+        ax.set_ylim(0, 1.06 * frame["loss"].max() if frame["loss"].notna().any() else 1)
 
 
 def _spans_decades(losses: pd.Series[float]) -> bool:

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from kshot_viz.errors import unknown_name
 from kshot_viz.seeds import child_seed
-from kshot_viz.viz.canvas import counted, entitle, ink, new_axes, tidy
+from kshot_viz.study.notes import counted
+from kshot_viz.viz.canvas import entitle, ink, new_axes, tidy
 from kshot_viz.viz.groups import LayerGroups, layer_groups
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from kshot_viz.grouping.grouping import Grouping
 
 METHODS = ("pca", "umap")
+# Beyond this, finding two components by iteration is much faster than finding all of them.
+_SMALL = 64
 
 
 def plot_neuron_map(
@@ -83,14 +86,14 @@ def _map_frame(
     """Return ``neuron, group, x, y``; with PCA, ``.attrs["explained"]`` holds two shares."""
     import pandas as pd
 
-    points = activations.layer(layer).compact
+    whole = activations.layer(layer)
     if method == "pca":
-        places, explained = _principal(points)
+        places, explained = _principal(np.asarray(whole.points, dtype=np.float64))
     else:
-        places, explained = _neighbours(points, child_seed(seed, "umap", layer)), None
+        places, explained = _neighbours(whole.compact, child_seed(seed, "umap", layer)), None
     frame = pd.DataFrame(
         {
-            "neuron": np.arange(len(points)),
+            "neuron": np.arange(whole.width),
             "group": groups.labels,
             "x": places[:, 0],
             "y": places[:, 1],
@@ -107,7 +110,8 @@ def _principal(points: NDArray[np.float64]) -> tuple[NDArray[np.float64], tuple[
     places, shares = np.zeros((len(points), 2)), np.zeros(2)
     if len(points) > 1 and np.ptp(points, axis=0).any():
         kept = min(2, *points.shape)
-        pca = PCA(n_components=kept, svd_solver="full")
+        solver = "arpack" if min(points.shape) > _SMALL else "full"
+        pca = PCA(n_components=kept, svd_solver=solver, random_state=0)
         places[:, :kept] = pca.fit_transform(points)
         shares[:kept] = pca.explained_variance_ratio_
     return places, (float(shares[0]), float(shares[1]))
@@ -184,7 +188,7 @@ def _label(ax: Axes, frame: pd.DataFrame, method: str) -> None:
         ]
     else:
         names = ["UMAP 1", "UMAP 2"]
-        ax.tick_params(labelbottom=False, labelleft=False)
+        ax.tick_params(labelbottom=False, labelleft=False, length=0)
     ax.set_xlabel(names[0], fontsize=10)
     ax.set_ylabel(names[1], fontsize=10)
 

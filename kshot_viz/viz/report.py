@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kshot_viz.errors import KShotFileError
+from kshot_viz.study.notes import footer
 from kshot_viz.viz.canvas import figure_of
 from kshot_viz.viz.colours import method_label
-from kshot_viz.viz.findings import footer, headlines
+from kshot_viz.viz.findings import headlines
 from kshot_viz.viz.page import code, facts, folded, page, paragraphs, picture, section, table
 from kshot_viz.viz.png import to_png, write_file
 from kshot_viz.viz.table import CLEAR_NOTE, TableBlock, blocks

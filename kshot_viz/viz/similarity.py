@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from kshot_viz.viz.canvas import bare, counted, entitle, new_axes
+from kshot_viz.study.notes import counted
+from kshot_viz.viz.canvas import bare, entitle, new_axes
 from kshot_viz.viz.groups import LayerGroups, layer_groups
 
 if TYPE_CHECKING:

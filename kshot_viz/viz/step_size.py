@@ -228,6 +228,6 @@ def _note(frame: pd.DataFrame) -> str:
     worst = frame["diverged"].max()
     diverged = f"; up to {100 * worst:.0f} % of the runs of a point diverged" if worst > 0 else ""
     return (
-        f"{values(frame['n'], 'tuning episode')}, after {values(frame['steps'], 'step')}; bands "
-        f"are 95 % intervals{diverged}"
+        f"{values(frame['n'], 'tuning episode')}, after {values(frame['steps'], 'step')}, with "
+        f"each method's chosen step size of the head; bands are 95 % intervals{diverged}"
     )

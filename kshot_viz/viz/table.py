@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from kshot_viz.viz.canvas import counted
+from kshot_viz.study.notes import counted
 from kshot_viz.viz.colours import method_label, method_styles
 from kshot_viz.viz.tasks import records, task_name
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from kshot_viz.viz.tasks import ComparisonLike
 
 REFERENCE = "plain"
+# The method whose step size is its head's.
+HEAD_ONLY = "head_only"
 LEVEL = 0.05
 CLEAR_NOTE = (
     "* clear of zero: the 95 % interval of the difference excludes zero and the adjusted p is "
@@ -121,6 +123,11 @@ def _block(way: int, shot: int, rows: list[dict[str, Any]], diverged: bool) -> T
     return TableBlock(way, shot, task_name(way, shot) + same, tuple(columns), tuple(lines))
 
 
+def _step_sizes(row: Mapping[str, Any]) -> str:
+    body = "-" if row["method"] == HEAD_ONLY else f"{row['step_size']:g}"
+    return f"{body}/{row['head_lr']:g}"
+
+
 def _marked(row: Mapping[str, Any]) -> str:
     return difference_text(row) + (" *" if is_clear(row) else "")
 
@@ -130,6 +137,6 @@ _COLUMNS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "accuracy, %": accuracy_text,
     "vs plain, points": _marked,
     "p adj.": lambda row: p_text(row["p_holm"]),
-    "step size": lambda row: f"{row['step_size']:g}",
+    "lr/head lr": _step_sizes,
     "steps": lambda row: str(int(row["steps"])),
 }

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from kshot_viz.errors import KShotValueError
-from kshot_viz.viz.canvas import counted
+from kshot_viz.study.notes import counted
 from kshot_viz.viz.colours import method_styles
 
 if TYPE_CHECKING:

@@ -6,7 +6,8 @@ import textwrap
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from kshot_viz.viz.findings import footer, headlines
+from kshot_viz.study.notes import footer
+from kshot_viz.viz.findings import headlines
 from kshot_viz.viz.table import CLEAR_NOTE, TableBlock, blocks
 
 if TYPE_CHECKING:

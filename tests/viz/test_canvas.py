@@ -6,7 +6,8 @@ import sys
 import pytest
 from matplotlib.figure import Figure
 
-from kshot_viz.viz.canvas import counted, entitle, figure_of, ink, legend_outside, new_axes, tidy
+from kshot_viz.study.notes import counted
+from kshot_viz.viz.canvas import entitle, figure_of, ink, legend_outside, new_axes, tidy
 
 
 def test_without_axes_there_is_a_new_figure() -> None:

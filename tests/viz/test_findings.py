@@ -5,7 +5,8 @@ from typing import Any
 
 import pandas as pd
 
-from kshot_viz.viz.findings import footer, headlines
+from kshot_viz.study.notes import footer
+from kshot_viz.viz.findings import headlines
 
 NAN = float("nan")
 CLEAR = {"difference": 0.031, "difference_low": 0.021, "difference_high": 0.041, "p_holm": 0.004}
@@ -83,3 +84,9 @@ def test_other_ways_of_tuning_are_said(make: Callable) -> None:
     source = footer({**make().manifest, "tune": "source", "labels_used_for_tuning": 0})
     assert "No target label beyond the k shots was used" in source[0]
     assert footer({**make().manifest, "tune": None})[0].startswith("Nothing was tuned")
+
+
+def test_differences_that_round_to_zero_have_no_largest_one(row: Callable) -> None:
+    text = said(row("plain"), row(difference=0.0), row("shuffled", difference=-1e-5))
+    assert "Every difference is below 0.1 points." in text
+    assert "largest" not in text

@@ -87,3 +87,14 @@ def test_umap_keeps_families_together_and_obeys_its_seed(as_layer: Callable) -> 
     assert (away.argmin(axis=1) == frame["group"]).all()
     ax = plot_neuron_map(acts, "a", method="umap")
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("UMAP 1", "UMAP 2")
+
+
+@given(rows=st.integers(65, 90), columns=st.integers(65, 90))
+def test_large_layers_have_the_map_that_all_components_give(rows: int, columns: int) -> None:
+    points = np.random.default_rng(rows * columns).normal(size=(rows, columns))
+    points *= np.linspace(3, 0.1, columns)
+    centred = points - points.mean(axis=0)
+    left, scale, _ = np.linalg.svd(centred, full_matrices=False)
+    places, explained = _principal(points)
+    np.testing.assert_allclose(np.abs(places), np.abs(left[:, :2] * scale[:2]), atol=1e-6)
+    np.testing.assert_allclose(explained, scale[:2] ** 2 / (scale**2).sum())

@@ -30,7 +30,7 @@ def test_one_block_a_task_with_methods_in_the_fixed_order(make: Callable) -> Non
         "accuracy, %",
         "vs plain, points",
         "p adj.",
-        "step size",
+        "lr/head lr",
         "steps",
     )
     assert made[0].rows[1].cells == (
@@ -38,7 +38,7 @@ def test_one_block_a_task_with_methods_in_the_fixed_order(make: Callable) -> Non
         "71.4 [70.1, 72.6]",
         "+0.9 [-0.4, +2.2]",
         "0.400",
-        "0.003",
+        "0.003/0.1",
         "20",
     )
     assert made[0].rows[0].cells[2:4] == ("reference", "")

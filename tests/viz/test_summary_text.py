@@ -15,7 +15,7 @@ def test_columns_are_aligned_and_fit_a_terminal(make: Callable) -> None:
     assert table[0].split()[0] == "method"
     assert len({line.index("7") for line in table[1:]}) == 1
     assert len({len(line) for line in table}) == 1
-    assert max(map(len, lines)) <= 81
+    assert max(map(len, lines)) <= 84
     assert text.isascii()
 
 

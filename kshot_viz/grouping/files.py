@@ -1,0 +1,66 @@
+"""Groupings as plain JSON values and on disk."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kshot_viz.errors import KShotFileError
+from kshot_viz.grouping.labels import Labels, checked
+
+SCHEMA = 1
+
+
+def plain(value: Any) -> Any:
+    """Return a deep copy made of JSON values only; numpy's numbers become Python's."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    return value.tolist() if isinstance(value, (np.generic, np.ndarray)) else value
+
+
+def parse(record: Any) -> tuple[dict[str, Labels], dict[str, int], dict[str, Any]]:
+    """Return labels, dead groups and origin from a grouping's record.
+
+    Raises
+    ------
+    KShotFileError
+        For a record of a newer schema, or of something else than a grouping.
+    """
+    schema = record.get("schema") if isinstance(record, Mapping) else None
+    if isinstance(schema, int) and schema > SCHEMA:
+        raise KShotFileError(
+            f"This grouping has schema {schema}; this version reads up to {SCHEMA}."
+        )
+    if schema != SCHEMA:
+        raise KShotFileError(f"This is not a grouping: its `schema` is not {SCHEMA}.")
+    try:
+        rows = {name: checked(row) for name, row in record["labels"].items()}
+        dead = {name: int(rows[name].max()) for name in record["dead"]}
+        return rows, dead, dict(record["origin"])
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise KShotFileError(f"This is not a grouping: {error!r}.") from error
+
+
+def write(path: str | Path, record: Mapping[str, Any]) -> Path:
+    """Write JSON; a reader never sees half a file."""
+    target = Path(path)
+    part = target.with_name(target.name + ".part")
+    try:
+        part.write_text(json.dumps(record), encoding="utf-8")
+        return part.replace(target)
+    except OSError as error:
+        raise KShotFileError(f"{path} cannot be written: {error.strerror}.") from error
+
+
+def read(path: str | Path) -> Any:
+    """Read JSON; a file that is missing or cut off is a KShotFileError."""
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise KShotFileError(f"The file cannot be read: {error}.") from error

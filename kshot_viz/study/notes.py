@@ -1,0 +1,66 @@
+"""The sentences that stand under every table: what the numbers rest on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+# Queries drawn this often on average make the episodes far from independent.
+HEAVY_REUSE = 5.0
+
+
+def footer(manifest: Mapping[str, Any]) -> list[str]:
+    """Return what must stand under every table: labels used, episodes, images, tests."""
+    parts = [_tuning(manifest), _grouping(manifest), _scoring(manifest), _testing()]
+    reuse = float(manifest.get("query_reuse", 0))
+    if reuse > HEAVY_REUSE:
+        parts.append(
+            "Warning: the episodes share their query images heavily, so they are not independent: "
+            "the intervals are too narrow and the p-values too small."
+        )
+    return [part for part in parts if part]
+
+
+def counted(n: int, one: str) -> str:
+    """Return ``"1 shot"`` or ``"5 shots"``, with thousands separated."""
+    return f"{n:,} {one}" if n == 1 else f"{n:,} {one}s"
+
+
+def _grouping(manifest: Mapping[str, Any]) -> str:
+    origin = manifest.get("groups_from")
+    if origin == "source":
+        return (
+            f"Groups were formed from {manifest.get('source') or 'source images'}, never a query."
+        )
+    return "Groups were formed from each episode's own k shots." if origin == "support" else ""
+
+
+def _tuning(manifest: Mapping[str, Any]) -> str:
+    tune, used = manifest.get("tune"), manifest.get("labels_used_for_tuning", 0)
+    if tune is None:
+        return "Nothing was tuned: every method ran at the setting it was given."
+    own = "Each method ran at its own best step size and number of steps, chosen on"
+    episodes = counted(int(manifest.get("n_val", 0)), "tuning episode")
+    if tune == "validation":
+        return (
+            f"{own} {episodes} a task, drawn from images apart from the test images. That used "
+            f"{counted(int(used), 'labelled target image')} beyond the k shots."
+        )
+    return f"{own} {episodes} a task of source data. No target label beyond the k shots was used."
+
+
+def _scoring(manifest: Mapping[str, Any]) -> str:
+    if "n_test" not in manifest:
+        return ""
+    return (
+        f"{counted(int(manifest['n_test']), 'test episode')} in all, scored on "
+        f"{counted(int(manifest['distinct_images']), 'distinct image')}; a query image is used "
+        f"{float(manifest['query_reuse']):.1f} times on average."
+    )
+
+
+def _testing() -> str:
+    return (
+        "Intervals are 95 % bootstrap intervals over episodes. p is Wilcoxon's signed-rank test "
+        "against plain on the same episodes, adjusted for the number of rivals by Holm's method."
+    )

@@ -1,0 +1,50 @@
+"""The sentences under a table are true of the comparison above them."""
+
+from __future__ import annotations
+
+import pytest
+
+from kshot_viz.study.notes import counted, footer
+
+MANIFEST = {
+    "groups_from": "support",
+    "labels_used_for_tuning": 1042,
+    "n_val": 6,
+    "n_test": 20,
+    "distinct_images": 1014,
+    "query_reuse": 2.8,
+    "tune": "validation",
+}
+
+
+def said(**changes):
+    return " ".join(footer(MANIFEST | changes))
+
+
+def test_labels_episodes_images_and_tests_are_named():
+    text = said()
+    assert "6 tuning episodes" in text
+    assert "1,042 labelled target images beyond the k shots" in text
+    assert "20 test episodes in all, scored on 1,014 distinct images" in text
+    assert "used 2.8 times on average" in text
+    assert "Holm" in text
+    assert "each episode's own k shots" in text
+
+
+def test_tuning_elsewhere_and_none_at_all_are_told_apart():
+    assert "No target label beyond the k shots" in said(tune="source", labels_used_for_tuning=0)
+    assert "Nothing was tuned" in said(tune=None)
+
+
+def test_a_source_is_named():
+    text = said(groups_from="source", source="72 letters images")
+    assert "from 72 letters images, never a query" in text
+
+
+@pytest.mark.parametrize(("reuse", "warned"), [(5.0, False), (5.1, True)])
+def test_heavy_reuse_is_warned_of(reuse, warned):
+    assert ("not independent" in said(query_reuse=reuse)) == warned
+
+
+def test_counts_agree_with_their_noun():
+    assert [counted(n, "shot") for n in (0, 1, 2000)] == ["0 shots", "1 shot", "2,000 shots"]

@@ -1,0 +1,220 @@
+"""Tables from rows, with numbers worked out by hand or by scipy."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats as scipy_stats
+
+from kshot_viz.errors import KShotKeyError
+from kshot_viz.stats import bootstrap_mean
+from kshot_viz.study.tables import choose, curve, summary
+
+
+def row(method="plain", accuracy=0.5, **changes):
+    return {
+        "method": method,
+        "way": 3,
+        "shot": 1,
+        "pool": "val",
+        "episode": "val/0",
+        "lr": 0.01,
+        "head_lr": 0.1,
+        "step_size": 0.01,
+        "steps": 8,
+        "accuracy": accuracy,
+        "status": "ok",
+        "chosen": True,
+    } | changes
+
+
+def tested(method, accuracies, **changes):
+    return [
+        row(method, value, pool="test", episode=f"test/{i}", **changes)
+        for i, value in enumerate(accuracies)
+    ]
+
+
+def settings_of(rows):
+    frame = pd.DataFrame(rows).drop_duplicates(["way", "shot", "method"])
+    return frame[["way", "shot", "method", "lr", "head_lr", "steps"]]
+
+
+def table(rows, reference="plain"):
+    return summary(pd.DataFrame(rows), settings_of(rows), reference).set_index("method")
+
+
+# ---- choosing ----------------------------------------------------------------------------------
+
+
+def test_the_best_mean_is_chosen():
+    rows = [
+        *(row(accuracy=a, lr=0.01) for a in (0.6, 0.6)),
+        *(row(accuracy=a, lr=0.1, step_size=0.1) for a in (0.9, 0.5)),
+    ]
+    best = choose(pd.DataFrame(rows)).iloc[0]
+    assert (best.lr, best.val_accuracy, best.n_val) == (0.1, pytest.approx(0.7), 2)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ({"lr": 0.1, "head_lr": 1.0, "steps": 8}, {"lr": 0.01, "head_lr": 1.0, "steps": 8}),
+        ({"lr": 0.1, "head_lr": 1.0, "steps": 2}, {"lr": 0.1, "head_lr": 0.1, "steps": 8}),
+        ({"lr": 0.1, "head_lr": 1.0, "steps": 8}, {"lr": 0.1, "head_lr": 1.0, "steps": 2}),
+    ],
+)
+def test_ties_go_to_small_step_sizes_then_to_few_steps(first, second):
+    for order in ((first, second), (second, first)):
+        best = choose(pd.DataFrame([row(**one) for one in order])).iloc[0]
+        assert {name: best[name] for name in second} == second
+
+
+def test_sums_in_another_order_are_still_a_tie():
+    parts = (0.1, 0.2, 0.3)
+    orders = [np.mean(order) for order in itertools.permutations(parts)]
+    assert len(set(orders)) > 1
+    for order in itertools.permutations(parts):
+        rows = [
+            *(row(accuracy=a, lr=0.01) for a in parts),
+            *(row(accuracy=a, lr=0.1, step_size=0.1) for a in order),
+        ]
+        assert choose(pd.DataFrame(rows)).iloc[0].lr == 0.01
+
+
+def test_every_method_and_shot_chooses_alone_and_keeps_its_place():
+    rows = [
+        row("b", 0.9, lr=0.1),
+        row("b", 0.4, lr=0.2),
+        row("a", 0.3, lr=0.1),
+        row("a", 0.4, lr=0.2),
+        row("b", 0.1, lr=0.1, shot=5),
+        row("b", 0.2, lr=0.2, shot=5),
+    ]
+    best = choose(pd.DataFrame(rows))
+    assert list(zip(best.method, best["shot"], best.lr, strict=True)) == [
+        ("b", 1, 0.1),
+        ("a", 1, 0.2),
+        ("b", 5, 0.2),
+    ]
+
+
+# ---- the summary -------------------------------------------------------------------------------
+
+PLAIN = [0.40, 0.50, 0.60, 0.70, 0.50, 0.60]
+BETTER = [0.50, 0.55, 0.80, 0.75, 0.65, 0.90]
+WORSE = [0.30, 0.50, 0.20, 0.60, 0.45, 0.55]
+
+
+def test_differences_are_paired_by_episode_and_tested_as_scipy_does():
+    rows = [*tested("plain", PLAIN), *tested("grouped", BETTER), *tested("head_only", WORSE)]
+    mixed = list(np.random.default_rng(0).permutation(np.array(rows, dtype=object)))
+    found = table(mixed)
+    for method, values in (("grouped", BETTER), ("head_only", WORSE)):
+        points = np.rint(100 * np.array(values)) - np.rint(100 * np.array(PLAIN))
+        assert found.difference[method] == pytest.approx(points.mean() / 100)
+        assert found.p_value[method] == pytest.approx(scipy_stats.wilcoxon(points).pvalue)
+        interval = bootstrap_mean(np.round(points / 100, 12))
+        assert found.difference_low[method] == pytest.approx(interval.low)
+        assert found.difference_high[method] == pytest.approx(interval.high)
+    expected = bootstrap_mean(BETTER)
+    assert found.loc["grouped", ["accuracy", "low", "high", "n"]].tolist() == pytest.approx(
+        [expected.mean, expected.low, expected.high, 6], abs=0.01
+    )
+
+
+def test_p_values_are_adjusted_over_the_rivals_of_one_task():
+    one = [*tested("plain", PLAIN), *tested("grouped", BETTER), *tested("head_only", WORSE)]
+    other = [changed | {"shot": 5} for changed in one if changed["method"] != "head_only"]
+    found = summary(pd.DataFrame([*one, *other]), settings_of([*one, *other]), "plain")
+    at_one = found[found["shot"] == 1].set_index("method")
+    low, high = at_one.p_value["grouped"], at_one.p_value["head_only"]
+    assert low < high
+    assert at_one.p_holm["grouped"] == pytest.approx(2 * low)
+    assert at_one.p_holm["head_only"] == pytest.approx(max(2 * low, high))
+    at_five = found[found["shot"] == 5].set_index("method")
+    assert at_five.p_holm["grouped"] == at_five.p_value["grouped"] == low
+
+
+def test_the_reference_differs_from_nothing():
+    found = table([*tested("plain", PLAIN), *tested("grouped", BETTER)])
+    assert found.difference["plain"] == 0
+    assert found.loc["plain", ["difference_low", "p_value", "p_holm"]].isna().all()
+
+
+def test_any_method_can_be_the_reference():
+    rows = [*tested("plain", PLAIN), *tested("grouped", BETTER)]
+    found = table(rows, reference="grouped")
+    assert found.difference["plain"] == pytest.approx(-table(rows).difference["grouped"])
+    with pytest.raises(KShotKeyError, match="`reference` must be one of 'plain', 'grouped'"):
+        table(rows, reference="grouppd")
+
+
+def test_without_plain_there_are_no_differences():
+    found = table(tested("grouped", BETTER))
+    assert found[["difference", "p_value", "p_holm"]].isna().all(axis=None)
+
+
+def test_only_chosen_test_rows_count():
+    rows = [
+        *tested("plain", PLAIN),
+        *tested("plain", [1.0] * 6, lr=0.5, chosen=False),
+        row("plain", 1.0),
+    ]
+    found = table(rows)
+    assert found.n["plain"] == 6
+    assert found.accuracy["plain"] == pytest.approx(np.mean(PLAIN))
+
+
+def test_diverged_runs_are_counted_at_chance():
+    rows = tested("plain", PLAIN)
+    rows[1] |= {"status": "diverged at step 3", "accuracy": 1 / 3}
+    found = table(rows)
+    assert found.diverged["plain"] == 1
+    assert found.n["plain"] == 6
+
+
+def test_one_episode_has_neither_interval_nor_p():
+    found = table([*tested("plain", [0.5]), *tested("grouped", [0.6])])
+    assert found.difference["grouped"] == pytest.approx(0.1)
+    assert found.loc["grouped", ["low", "difference_low", "p_value", "p_holm"]].isna().all()
+
+
+# ---- the curve --------------------------------------------------------------------------------
+
+
+def test_the_curve_is_the_longest_run_on_validation_episodes():
+    rows = [
+        row(accuracy=0.2, steps=2),
+        row(accuracy=0.4),
+        row(accuracy=0.6, episode="val/1", status="diverged at step 5"),
+        row(accuracy=0.9, lr=0.1, step_size=0.1),
+        *tested("plain", PLAIN),
+    ]
+    found = curve(pd.DataFrame(rows), settings_of(rows), None).set_index("step_size")
+    assert found.loc[0.01, ["steps", "accuracy", "n", "diverged"]].tolist() == [8, 0.5, 2, 0.5]
+    assert found.accuracy[0.1] == 0.9
+    assert len(found) == 2
+
+
+def test_the_curve_of_a_moving_body_keeps_one_step_size_of_the_head():
+    rows = [row(accuracy=a, head_lr=h) for h, a in ((0.1, 0.3), (1.0, 0.7))]
+    rows += [
+        row("head_only", a, head_lr=h, step_size=h, lr=0.5) for h, a in ((0.1, 0.4), (1.0, 0.8))
+    ]
+    settings = settings_of(rows)
+    chosen = curve(pd.DataFrame(rows), settings, None)
+    assert chosen[chosen.method == "plain"].accuracy.tolist() == [0.3]
+    assert chosen[chosen.method == "head_only"].accuracy.tolist() == [0.4, 0.8]
+    other = curve(pd.DataFrame(rows), settings, 1.0)
+    assert other[other.method == "plain"].accuracy.tolist() == [0.7]
+
+
+def test_a_curve_without_tuning_is_empty_but_has_its_columns():
+    rows = tested("plain", PLAIN)
+    found = curve(pd.DataFrame(rows), settings_of(rows), None)
+    assert len(found) == 0
+    assert {"method", "step_size", "accuracy", "diverged"} <= set(found.columns)

@@ -1,0 +1,119 @@
+"""The arithmetic of tables, against scipy and against numbers worked out by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats as scipy_stats
+
+from kshot_viz.errors import KShotValueError
+from kshot_viz.seeds import numpy_rng
+from kshot_viz.stats import Interval, bootstrap_mean, holm, paired_test
+
+SHARES = st.lists(st.integers(0, 15).map(lambda hits: hits / 15), min_size=2, max_size=12)
+
+
+def test_the_interval_is_scipys_percentile_bootstrap():
+    values = np.array([0.4, 0.6, 0.55, 0.7, 0.65])
+    expected = scipy_stats.bootstrap(
+        (values,), np.mean, n_resamples=9999, method="percentile", rng=numpy_rng(0, "bootstrap")
+    ).confidence_interval
+    found = bootstrap_mean(values)
+    assert (found.low, found.high) == tuple(expected)
+    assert (found.mean, found.n) == (values.mean(), 5)
+
+
+@given(values=SHARES)
+def test_an_interval_holds_its_mean_and_lies_within_the_values(values):
+    found = bootstrap_mean(values, resamples=199)
+    slack = 1e-12
+    assert min(values) - slack <= found.low <= found.high <= max(values) + slack
+    assert min(values) - slack <= found.mean <= max(values) + slack
+
+
+def test_equal_values_have_no_spread_and_one_value_no_interval():
+    assert bootstrap_mean([0.3] * 4) == Interval(0.3, 0.3, 0.3, 4)
+    alone = bootstrap_mean([0.3])
+    assert (alone.mean, alone.n) == (0.3, 1)
+    assert np.isnan([alone.low, alone.high]).all()
+
+
+def test_a_seed_decides_the_resampling():
+    values = np.sqrt(np.arange(9))
+    assert bootstrap_mean(values, seed=1) == bootstrap_mean(values, seed=1)
+    assert bootstrap_mean(values, seed=1) != bootstrap_mean(values, seed=2)
+
+
+def test_intervals_as_text():
+    assert str(Interval(0.5, 0.4, 0.61, 9)) == "0.500 [0.400, 0.610] (n=9)"
+    assert Interval(0.714, 0.701, 0.726, 9).percent() == "71.4 [70.1, 72.6]"
+    assert bootstrap_mean([0.5]).percent() == "50.0 [-, -]"
+
+
+def test_the_paired_test_by_hand():
+    # All five differences are positive: 2 of the 2^5 sign patterns are as extreme, p = 2/32.
+    first, second = [0.7, 0.8, 0.6, 0.9, 0.75], [0.6, 0.5, 0.58, 0.7, 0.7]
+    found = paired_test(first, second)
+    assert found.p_value == pytest.approx(2 / 32)
+    assert found.difference.mean == pytest.approx(0.134)
+    assert found.difference.n == 5
+
+
+@given(data=st.data(), first=SHARES)
+def test_the_paired_test_is_scipys_on_whole_numbers(data, first):
+    size = len(first)
+    second = data.draw(st.lists(st.sampled_from([0.2, 0.4, 0.6]), min_size=size, max_size=size))
+    hits = np.rint(15 * np.array(first)) - np.rint(15 * np.array(second))
+    expected = scipy_stats.wilcoxon(hits).pvalue if hits.any() else 1.0
+    assert paired_test(first, second).p_value == pytest.approx(expected)
+
+
+def test_ties_are_seen_through_rounding():
+    # 0.8 - 0.6 and 0.4 - 0.2 differ in the last bit, yet both are three of fifteen queries.
+    first, second = [0.8, 0.4, 0.6, 0.2, 0.4], [0.6, 0.2, 0.4, 0.4, 0.2]
+    expected = scipy_stats.wilcoxon([3, 3, 3, -3, 3]).pvalue
+    assert paired_test(first, second).p_value == pytest.approx(expected)
+    assert paired_test([0.1 + 0.2, 0.3], [0.3, 0.3]).p_value == 1.0
+
+
+def test_swapping_the_methods_turns_the_difference_around():
+    rng = numpy_rng(0, "swap")
+    first, second = rng.random(8), rng.random(8)
+    there, back = paired_test(first, second), paired_test(second, first)
+    assert there.p_value == back.p_value
+    assert there.difference.mean == pytest.approx(-back.difference.mean)
+
+
+def test_too_few_pairs_have_no_p_value():
+    found = paired_test([0.5], [0.4])
+    assert found.difference.mean == pytest.approx(0.1)
+    assert np.isnan([found.p_value, found.difference.low]).all()
+
+
+def test_bad_samples_are_refused():
+    with pytest.raises(KShotValueError, match="equal lengths; not 2 and 3"):
+        paired_test([1, 2], [1, 2, 3])
+    with pytest.raises(KShotValueError, match="at least one value"):
+        bootstrap_mean([])
+
+
+def test_holm_by_hand():
+    # Ordered 0.01, 0.02, 0.03, 0.04 times 4, 3, 2, 1: 0.04, 0.06, 0.06, 0.04; then never falling.
+    np.testing.assert_allclose(holm([0.04, 0.01, 0.03, 0.02]), [0.06, 0.04, 0.06, 0.06])
+    np.testing.assert_allclose(holm([0.5, 0.9]), [1.0, 1.0])
+
+
+def test_holm_does_not_count_what_is_unknown():
+    np.testing.assert_allclose(holm([0.01, np.nan, 0.04]), [0.02, np.nan, 0.04])
+    assert holm([]).size == 0
+    assert np.isnan(holm([np.nan])).all()
+
+
+@given(p=st.lists(st.floats(0, 1), min_size=1, max_size=8))
+def test_holm_never_lowers_and_keeps_the_order(p):
+    adjusted = holm(p)
+    assert (adjusted >= np.array(p)).all()
+    assert (adjusted <= 1).all()
+    assert (np.diff(adjusted[np.argsort(p, kind="stable")]) >= 0).all()
