@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -124,10 +124,14 @@ class _Batches:
             raise KShotValueError("`images` is an empty batch; at least one image is needed.")
 
     def __call__(self, what: str) -> Iterator[Tensor]:
-        from tqdm.auto import tqdm
+        starts: Iterable[int] = range(0, self.n_images, self._batch_size)
+        if self._progress:
+            # Only here: even a silent bar makes a lock between processes, and a worker that an
+            # interrupt kills would leave it behind.
+            from tqdm.auto import tqdm
 
-        starts = range(0, self.n_images, self._batch_size)
-        for start in tqdm(starts, desc=what, unit="batch", disable=not self._progress):
+            starts = tqdm(starts, desc=what, unit="batch")
+        for start in starts:
             part = slice_images(self._images, start, start + self._batch_size)
             yield self.backbone.prepare(part)
 

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from kshot_viz.activations.geometry import inner_products, isometric
 from kshot_viz.errors import unknown_name
 
-# A neuron counts as dead when its output moves by less than this share of its own level and of the
-# liveliest neuron in its layer: float32 sums of a constant already wobble by about 1e-7.
+# A neuron counts as dead when its output moves by less than this share of its own level, of the
+# layer's usual level or of the layer's liveliest neuron: float32 sums of a constant already wobble
+# by about 1e-7 of what is summed, which may cancel to almost nothing.
 DEAD_TOLERANCE = 1e-6
 
 
@@ -48,7 +49,8 @@ class LayerActivations:
     @cached_property
     def dead(self) -> NDArray[np.bool_]:
         """Which neurons gave the same output everywhere, shape (neurons,)."""
-        level = np.maximum(np.abs(self.mean), self.std.max(initial=0.0))
+        own = np.abs(self.mean)
+        level = np.maximum(own, max(np.median(own), self.std.max()))
         return self.std <= DEAD_TOLERANCE * level
 
     @cached_property

@@ -95,7 +95,9 @@ def compare(
     head_lr: Annotated[
         list[float] | None, typer.Option(help="Step sizes of the head to choose from.")
     ] = None,
-    steps: Annotated[list[int] | None, typer.Option(help="Step counts to choose from.")] = None,
+    steps: Annotated[
+        list[int] | None, typer.Option(min=1, help="Step counts to choose from.")
+    ] = None,
     tune: Annotated[
         Literal["validation", "source", "none"],
         typer.Option(help="Where settings are chosen; source needs class folders in --source."),

@@ -16,6 +16,7 @@ from kshot_viz.data.episodes import sample_episodes
 from kshot_viz.data.folder import load_folder
 from kshot_viz.data.loose import load_loose_images
 from kshot_viz.errors import KShotValueError
+from kshot_viz.finetune.config import FinetuneConfig
 from kshot_viz.models.registry import load_backbone
 from kshot_viz.study.compare import compare_methods
 from kshot_viz.study.grid import TuningGrid
@@ -53,6 +54,17 @@ class CompareRequest:
     def __post_init__(self) -> None:
         if self.tune == "source" and self.source is None:
             raise KShotValueError("`--tune source` needs `--source`, a folder of class folders.")
+        if self.tune is None and any(len(values) > 1 for values in self.grid.values()):
+            raise KShotValueError(
+                "`--tune none` chooses nothing: give `--lr`, `--head-lr` and `--steps` once each."
+            )
+
+    @property
+    def config(self) -> FinetuneConfig:
+        """The setting that runs where nothing is tuned; the grid replaces it otherwise."""
+        names = {"lrs": "lr", "head_lrs": "head_lr", "steps": "steps"}
+        given = {name: self.grid[key][0] for key, name in names.items() if key in self.grid}
+        return FinetuneConfig().but(**given)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""
@@ -79,6 +91,7 @@ def run_compare(request: CompareRequest, out: Path, *, workers: int | None, comm
         source=source,
         tune=request.tune,
         grid=TuningGrid.from_dict(request.grid),
+        config=request.config,
         n_val=request.val_episodes,
         full=request.full,
         executor="processes" if device is None else "serial",

@@ -6,6 +6,7 @@ episodes gives the same task to every method on every machine.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
@@ -57,9 +58,10 @@ class Episode:
         if self.pool not in POOLS:
             raise KShotValueError(f"`pool` must be one of {POOLS}; not {self.pool!r}.")
         _check_sizes(self)
-        shared = set(self.support) & set(self.query)
-        if shared or len(set(self.support)) < len(self.support):
-            raise KShotValueError(f"episode {self.name} uses images {sorted(shared)} twice.")
+        used = Counter((*self.support, *self.query))
+        twice = sorted(image for image, count in used.items() if count > 1)
+        if twice:
+            raise KShotValueError(f"episode {self.name} uses the images {twice} twice.")
 
     @property
     def name(self) -> str:

@@ -130,8 +130,9 @@ def _extensions() -> set[str]:
 
 
 def _check_classes(folders: Sequence[Path], found: Sequence[int], what: str) -> None:
+    present = set(found)
     for c, folder in enumerate(folders):
-        if c not in found:
+        if c not in present:
             raise KShotFileError(
                 f"the class folder {str(folder)!r} does not hold {what}; add some or remove it."
             )

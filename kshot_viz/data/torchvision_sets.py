@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ _NAMES = [
     "Caltech256",
     "CIFAR10",
     "CIFAR100",
+    "CLEVRClassification",
     "Country211",
     "DTD",
     "EMNIST",
@@ -58,7 +60,7 @@ _SPLIT_WORDS: dict[str, dict[str, str]] = {
     "Country211": {"val": "valid"},
 }
 _EXTRA: dict[str, dict[str, Any]] = {"EMNIST": {"split": "balanced"}, "Places365": {"small": True}}
-_FILE_LISTS = ("samples", "_samples", "_image_files", "_images")
+_FILE_LISTS = ("samples", "_samples", "_image_files", "_images", "imgs", "data")
 
 
 @dataclass(frozen=True)
@@ -132,7 +134,8 @@ def _open(name: str, root: Path, download: bool, split: str) -> Any:
     if "download" in accepted:
         options["download"] = download
     try:
-        root.mkdir(parents=True, exist_ok=True)
+        if download:
+            root.mkdir(parents=True, exist_ok=True)
         return factory(str(root), **options)
     except (OSError, RuntimeError, ImportError, ValueError) as error:
         if isinstance(error, ValueError) and "split" in options:
@@ -208,11 +211,19 @@ def _stored_targets(source: Any) -> list[int]:
 
 def _named(source: Any, raw: Sequence[int]) -> tuple[np.ndarray, list[str]]:
     """Give targets and class names; a set without names gets its numbers as names."""
-    given = getattr(source, "classes", None) or getattr(source, "categories", None)
+    given = _given_names(source)
     targets = np.asarray(raw, dtype=np.int64)
-    if not given or targets.max() >= len(given):
+    if targets.max() >= len(given):
         values, targets = np.unique(targets, return_inverse=True)
         return targets.astype(np.int64), [str(value) for value in values.tolist()]
     names = [str(entry if isinstance(entry, str) else entry[0]) for entry in given]
-    twice = {name for name in names if names.count(name) > 1}
+    twice = {name for name, count in Counter(names).items() if count > 1}
     return targets, [f"{name} ({i})" if name in twice else name for i, name in enumerate(names)]
+
+
+def _given_names(source: Any) -> list[Any]:
+    for attribute in ("classes", "categories"):
+        if getattr(source, attribute, None):
+            return list(getattr(source, attribute))
+    numbered = getattr(source, "class_to_idx", None) or {}
+    return sorted(numbered, key=numbered.__getitem__)

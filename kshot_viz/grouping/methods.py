@@ -70,23 +70,30 @@ _ward = _linkage("ward")
 
 
 def _spectral(points: Points, n_groups: int, seed: int) -> Labels:
-    """Spectral clustering of a Gaussian affinity whose width adapts to each neuron.
+    """Normalised cuts (Ng, Jordan & Weiss, 2001) of a Gaussian affinity as wide as usual distances.
 
-    The width of a pair is the product of both neurons' distances to their seventh neighbour
-    (Zelnik-Manor & Perona, 2004).
+    Eigenvectors become groups by a pivoted QR (Damle, Minden & Ying, 2019), so nothing is random.
+    Unlike in scikit-learn a neuron is similar to itself: otherwise one that is like no other could
+    not have a group of its own.
     """
+    from scipy.linalg import eigh
     from scipy.spatial.distance import pdist, squareform
-    from sklearn.cluster import SpectralClustering
 
-    distances = squareform(pdist(points))
-    near = np.sort(distances, axis=1)[:, min(7, len(points) - 1)]
-    width = np.maximum(near, np.finfo(float).tiny ** 0.25)
-    affinity = np.exp(-(distances**2) / np.outer(width, width))
-    # A little of everything keeps the graph connected, which the eigensolver needs.
-    fit = SpectralClustering(
-        n_groups, affinity="precomputed", assign_labels="cluster_qr", random_state=seed % 2**32
-    ).fit(affinity + 1e-6)
-    return fit.labels_.astype(np.int64)
+    distances = pdist(points)
+    width = max(float(np.median(distances)), np.finfo(float).tiny ** 0.25)
+    affinity = np.exp(-(squareform(distances / width) ** 2))
+    degree = np.sqrt(affinity.sum(axis=1))
+    last = (len(points) - n_groups, len(points) - 1)
+    return _by_pivots(eigh(affinity / np.outer(degree, degree), subset_by_index=last)[1])
+
+
+def _by_pivots(vectors: Points) -> Labels:
+    """Pick one typical row per column, turn the columns towards them, and take the nearest."""
+    from scipy.linalg import polar, qr
+
+    typical = qr(vectors.T, mode="r", pivoting=True)[1][: vectors.shape[1]]
+    turn = polar(vectors[typical].T)[0]
+    return np.abs(vectors @ turn).argmax(axis=1)
 
 
 def _cosine_average(points: Points, n_groups: int, seed: int) -> Labels:

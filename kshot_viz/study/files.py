@@ -82,6 +82,8 @@ def _read_rows(path: Path) -> pd.DataFrame:
 
 
 def _why(error: Exception) -> str:
+    if isinstance(error, FileNotFoundError):
+        return "there is no such file."
     if isinstance(error, OSError) and error.strerror:
         return f"{error.strerror}."
-    return f"it is cut off, or no such file ({type(error).__name__}: {error})."
+    return f"it is cut off or of another kind ({type(error).__name__}: {error})."

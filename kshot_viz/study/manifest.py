@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from kshot_viz.data.dataset import ImageDataset
 from kshot_viz.data.episode import Episode
 from kshot_viz.data.episodes import distinct_images, query_reuse
-from kshot_viz.study.tuning import Tuning, task_sizes
+from kshot_viz.study.tuning import Tuning, of_size, task_sizes
 
 if TYPE_CHECKING:
     from kshot_viz.models.backbone import Backbone
@@ -37,7 +37,8 @@ def describe(
         "n_test": len(episodes),
         "n_query": sorted({len(one.query) for one in episodes}),
         "distinct_images": distinct_images(episodes),
-        "query_reuse": query_reuse(episodes),
+        # Intervals are of one task each, so it is within a task that reuse makes them too narrow.
+        "query_reuse": max(query_reuse(of_size(episodes, *size)) for size in sizes),
         "versions": versions(),
     }
 

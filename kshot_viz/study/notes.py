@@ -55,7 +55,7 @@ def _scoring(manifest: Mapping[str, Any]) -> str:
     return (
         f"{counted(int(manifest['n_test']), 'test episode')} in all, scored on "
         f"{counted(int(manifest['distinct_images']), 'distinct image')}; a query image is used "
-        f"{float(manifest['query_reuse']):.1f} times on average."
+        f"{float(manifest['query_reuse']):.1f} times a task on average."
     )
 
 

@@ -11,7 +11,12 @@ from PIL import Image
 
 from kshot_viz.data.dataset import ImageFiles
 from kshot_viz.data.registry import load_dataset
-from kshot_viz.data.torchvision_sets import TorchvisionImages, load_torchvision, torchvision_names
+from kshot_viz.data.torchvision_sets import (
+    TorchvisionImages,
+    _named,
+    load_torchvision,
+    torchvision_names,
+)
 from kshot_viz.errors import KShotFileError, KShotKeyError, KShotValueError
 
 
@@ -109,3 +114,24 @@ def test_every_listed_name_exists() -> None:
     import torchvision
 
     assert all(hasattr(torchvision.datasets, name) for name in torchvision_names())
+
+
+class Numbered:
+    """Stand in for a set without class names, or with names that occur twice."""
+
+    def __init__(self, **attributes: object) -> None:
+        self.__dict__.update(attributes)
+
+
+def test_class_names() -> None:
+    targets, names = _named(Numbered(), [5, 7, 5])
+    assert (targets.tolist(), names) == ([0, 1, 0], ["5", "7"])
+    twice = Numbered(classes=[("crane", "bird"), "crane", "dog"])
+    assert _named(twice, [0, 2])[1] == ["crane (0)", "crane (1)", "dog"]
+    assert _named(Numbered(class_to_idx={"b": 1, "a": 0}), [0, 1])[1] == ["a", "b"]
+
+
+def test_a_failed_load_leaves_nothing_behind(tmp_path: Path) -> None:
+    with pytest.raises(KShotFileError):
+        load_torchvision("CIFAR10", root=tmp_path / "new")
+    assert not (tmp_path / "new").exists()

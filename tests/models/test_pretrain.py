@@ -24,7 +24,7 @@ WEIGHTS = Path(pretrain.__file__).with_name("weights")
 
 @pytest.fixture(autouse=True)
 def few_episodes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pretrain, "_EPISODES", 4)
+    monkeypatch.setattr(pretrain, "_EPISODES", 40)
 
 
 def test_same_seed_same_bytes(tmp_path: Path) -> None:
@@ -54,7 +54,8 @@ def test_the_record_says_how_it_was_made(tmp_path: Path) -> None:
     assert record["fonts"] == {face.name: face.sha256 for face in find_faces()}
     trained = [p for p in glyph_bank("include").points if not is_held_out(p)]
     assert record["letters"] == len(trained)
-    assert set(record["held_out"]) == {"letters", "jitter", "1_shot", "5_shot"}
+    assert record["held_out"]["letters"] == len(glyph_bank("include").points) - len(trained)
+    assert 0 < record["held_out"]["all_way_1_shot"]["mean"] < 1
 
 
 def test_the_files_load_as_a_bundled_network(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ def test_labels_episodes_images_and_tests_are_named():
     assert "6 tuning episodes" in text
     assert "1,042 labelled target images beyond the k shots" in text
     assert "20 test episodes in all, scored on 1,014 distinct images" in text
-    assert "used 2.8 times on average" in text
+    assert "used 2.8 times a task on average" in text
     assert "Holm" in text
     assert "each episode's own k shots" in text
 

@@ -31,7 +31,7 @@ def row(method="plain", accuracy=0.5, **changes):
     } | changes
 
 
-def tested(method, accuracies, **changes):
+def scored(method, accuracies, **changes):
     return [
         row(method, value, pool="test", episode=f"test/{i}", **changes)
         for i, value in enumerate(accuracies)
@@ -110,7 +110,7 @@ WORSE = [0.30, 0.50, 0.20, 0.60, 0.45, 0.55]
 
 
 def test_differences_are_paired_by_episode_and_tested_as_scipy_does():
-    rows = [*tested("plain", PLAIN), *tested("grouped", BETTER), *tested("head_only", WORSE)]
+    rows = [*scored("plain", PLAIN), *scored("grouped", BETTER), *scored("head_only", WORSE)]
     mixed = list(np.random.default_rng(0).permutation(np.array(rows, dtype=object)))
     found = table(mixed)
     for method, values in (("grouped", BETTER), ("head_only", WORSE)):
@@ -127,7 +127,7 @@ def test_differences_are_paired_by_episode_and_tested_as_scipy_does():
 
 
 def test_p_values_are_adjusted_over_the_rivals_of_one_task():
-    one = [*tested("plain", PLAIN), *tested("grouped", BETTER), *tested("head_only", WORSE)]
+    one = [*scored("plain", PLAIN), *scored("grouped", BETTER), *scored("head_only", WORSE)]
     other = [changed | {"shot": 5} for changed in one if changed["method"] != "head_only"]
     found = summary(pd.DataFrame([*one, *other]), settings_of([*one, *other]), "plain")
     at_one = found[found["shot"] == 1].set_index("method")
@@ -140,13 +140,13 @@ def test_p_values_are_adjusted_over_the_rivals_of_one_task():
 
 
 def test_the_reference_differs_from_nothing():
-    found = table([*tested("plain", PLAIN), *tested("grouped", BETTER)])
+    found = table([*scored("plain", PLAIN), *scored("grouped", BETTER)])
     assert found.difference["plain"] == 0
     assert found.loc["plain", ["difference_low", "p_value", "p_holm"]].isna().all()
 
 
 def test_any_method_can_be_the_reference():
-    rows = [*tested("plain", PLAIN), *tested("grouped", BETTER)]
+    rows = [*scored("plain", PLAIN), *scored("grouped", BETTER)]
     found = table(rows, reference="grouped")
     assert found.difference["plain"] == pytest.approx(-table(rows).difference["grouped"])
     with pytest.raises(KShotKeyError, match="`reference` must be one of 'plain', 'grouped'"):
@@ -154,14 +154,14 @@ def test_any_method_can_be_the_reference():
 
 
 def test_without_plain_there_are_no_differences():
-    found = table(tested("grouped", BETTER))
+    found = table(scored("grouped", BETTER))
     assert found[["difference", "p_value", "p_holm"]].isna().all(axis=None)
 
 
 def test_only_chosen_test_rows_count():
     rows = [
-        *tested("plain", PLAIN),
-        *tested("plain", [1.0] * 6, lr=0.5, chosen=False),
+        *scored("plain", PLAIN),
+        *scored("plain", [1.0] * 6, lr=0.5, chosen=False),
         row("plain", 1.0),
     ]
     found = table(rows)
@@ -170,7 +170,7 @@ def test_only_chosen_test_rows_count():
 
 
 def test_diverged_runs_are_counted_at_chance():
-    rows = tested("plain", PLAIN)
+    rows = scored("plain", PLAIN)
     rows[1] |= {"status": "diverged at step 3", "accuracy": 1 / 3}
     found = table(rows)
     assert found.diverged["plain"] == 1
@@ -178,7 +178,7 @@ def test_diverged_runs_are_counted_at_chance():
 
 
 def test_one_episode_has_neither_interval_nor_p():
-    found = table([*tested("plain", [0.5]), *tested("grouped", [0.6])])
+    found = table([*scored("plain", [0.5]), *scored("grouped", [0.6])])
     assert found.difference["grouped"] == pytest.approx(0.1)
     assert found.loc["grouped", ["low", "difference_low", "p_value", "p_holm"]].isna().all()
 
@@ -192,7 +192,7 @@ def test_the_curve_is_the_longest_run_on_validation_episodes():
         row(accuracy=0.4),
         row(accuracy=0.6, episode="val/1", status="diverged at step 5"),
         row(accuracy=0.9, lr=0.1, step_size=0.1),
-        *tested("plain", PLAIN),
+        *scored("plain", PLAIN),
     ]
     found = curve(pd.DataFrame(rows), settings_of(rows), None).set_index("step_size")
     assert found.loc[0.01, ["steps", "accuracy", "n", "diverged"]].tolist() == [8, 0.5, 2, 0.5]
@@ -214,7 +214,7 @@ def test_the_curve_of_a_moving_body_keeps_one_step_size_of_the_head():
 
 
 def test_a_curve_without_tuning_is_empty_but_has_its_columns():
-    rows = tested("plain", PLAIN)
+    rows = scored("plain", PLAIN)
     found = curve(pd.DataFrame(rows), settings_of(rows), None)
     assert len(found) == 0
     assert {"method", "step_size", "accuracy", "diverged"} <= set(found.columns)

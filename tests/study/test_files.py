@@ -1,0 +1,109 @@
+"""Law 10: saved and loaded is equal; what is cut off or newer says so."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from kshot_viz.errors import KShotFileError
+from kshot_viz.study.comparison import Comparison
+from kshot_viz.study.files import ABOUT, ROWS
+
+
+@pytest.fixture
+def folder(short, tmp_path):
+    return short.save(tmp_path / "deep" / "results")
+
+
+def test_loaded_is_equal_to_saved(comparison, tmp_path):
+    loaded = Comparison.load(comparison.save(tmp_path))
+    pd.testing.assert_frame_equal(loaded.frame, comparison.frame)
+    pd.testing.assert_frame_equal(loaded.settings, comparison.settings)
+    assert loaded.frame.equals(comparison.frame)
+    assert loaded.manifest == comparison.manifest
+    assert loaded.candidates == comparison.candidates
+    assert loaded.episodes == comparison.episodes
+
+
+def test_loaded_says_the_same(short, folder):
+    loaded = Comparison.load(folder)
+    pd.testing.assert_frame_equal(loaded.summary(), short.summary())
+    pd.testing.assert_frame_equal(loaded.curve(), short.curve())
+    assert loaded._repr_html_() == short._repr_html_()
+
+
+def test_saving_again_changes_nothing(folder):
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    Comparison.load(folder).save(folder)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    assert set(before) == {ROWS, ABOUT}
+
+
+@pytest.mark.parametrize("name", [ABOUT, ROWS])
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.99])
+def test_a_file_that_is_cut_off_is_named(folder, name, share):
+    path = folder / name
+    path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
+    with pytest.raises(KShotFileError, match=f"{name} holds no readable"):
+        Comparison.load(folder)
+
+
+@pytest.mark.parametrize("name", [ABOUT, ROWS])
+def test_a_missing_file_is_named(folder, name):
+    (folder / name).unlink()
+    with pytest.raises(KShotFileError, match=f"{name} holds no readable.*there is no such file"):
+        Comparison.load(folder)
+
+
+def test_a_newer_file_asks_for_a_newer_version(folder):
+    record = json.loads((folder / ABOUT).read_text())
+    (folder / ABOUT).write_text(json.dumps(record | {"schema": 2}))
+    with pytest.raises(KShotFileError, match=r"schema 2; this version reads up to 1\..*newer"):
+        Comparison.load(folder)
+
+
+@pytest.mark.parametrize("text", ["[]", "{}", '{"schema": "1"}', "null", "12", "\x00"])
+def test_another_json_is_no_comparison(folder, text):
+    (folder / ABOUT).write_text(text)
+    with pytest.raises(KShotFileError, match=f"{ABOUT} holds no"):
+        Comparison.load(folder)
+
+
+@pytest.mark.parametrize("part", ["manifest", "settings", "candidates", "episodes"])
+def test_a_part_that_is_missing_is_named(folder, part):
+    record = json.loads((folder / ABOUT).read_text())
+    del record[part]
+    (folder / ABOUT).write_text(json.dumps(record))
+    with pytest.raises(KShotFileError, match=f"lacks {part}"):
+        Comparison.load(folder)
+
+
+def test_another_table_is_no_comparison(folder):
+    pd.DataFrame({"a": [1]}).to_parquet(folder / ROWS)
+    with pytest.raises(KShotFileError, match=f"{ROWS} holds no readable rows"):
+        Comparison.load(folder)
+
+
+def test_a_full_disk_leaves_the_old_files(short, folder, monkeypatch):
+    before = {name: (folder / name).read_bytes() for name in (ROWS, ABOUT)}
+
+    def full(self, *args, **kwargs):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_text", full)
+        with pytest.raises(KShotFileError, match="results cannot be written: No space left"):
+            short.save(folder)
+    assert {name: (folder / name).read_bytes() for name in (ROWS, ABOUT)} == before
+    pd.testing.assert_frame_equal(Comparison.load(folder).frame, short.frame)
+
+
+def test_a_path_that_is_a_file(short, tmp_path):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(KShotFileError, match="cannot be written"):
+        short.save(tmp_path / "file")
+    with pytest.raises(KShotFileError, match="Not a directory"):
+        Comparison.load(tmp_path / "file")
