@@ -16,10 +16,10 @@ from safetensors.torch import save_file
 
 from kshot_viz.cli import main
 from kshot_viz.models.glyphnet import GlyphNet
-from kshot_viz.study.grid import TuningGrid
 
 CLASSES = ("ape", "bee", "cat")
-SMALL_GRID = TuningGrid(lrs=(0.003, 0.03), head_lrs=(0.1,), head_only_lrs=(0.1, 1.0), steps=(2, 5))
+TUNED = ["--lr", "0.003", "--lr", "0.03", "--head-lr", "0.1", "--steps", "2", "--steps", "5"]
+UNTUNED = ["--tune", "none", "--lr", "0.003", "--head-lr", "0.1", "--steps", "3"]
 
 
 @dataclass(frozen=True)
@@ -37,11 +37,10 @@ class Ended:
 
 
 def kshot(*words: object) -> Ended:
-    """Run ``kshot-viz`` in this process, with a grid that is done in a moment."""
+    """Run ``kshot-viz`` in this process."""
     out, err, code = io.StringIO(), io.StringIO(), 0
     with (
         patch.object(sys, "argv", ["kshot-viz", *map(str, words)]),
-        patch("kshot_viz.study.compare.TuningGrid", lambda: SMALL_GRID),
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(err),
     ):
@@ -81,6 +80,6 @@ def make_weights(path: Path) -> Path:
 def small_run(pictures: Path, weights: Path, out: Path, *words: object) -> list[object]:
     """Return the words of a comparison that takes seconds; later words win."""
     fixed = "--preprocess glyphs --size 16 --query 5 --episodes 3 --val-episodes 2 --workers 1"
-    return [
-        "compare", pictures, "--weights", weights, "--out", out, *fixed.split(), *words
-    ]  # fmt: skip
+    given = ["--weights", weights, "--out", out]
+    settings = [] if "--steps" in words else TUNED
+    return ["compare", pictures, *given, *fixed.split(), *settings, *words]

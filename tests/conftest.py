@@ -4,8 +4,15 @@ import os
 
 os.environ.setdefault("MPLBACKEND", "agg")
 
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
 import torch
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from spoilt import World
 
 torch.set_num_threads(1)
 
@@ -15,3 +22,20 @@ settings.register_profile(
 )
 settings.register_profile("thorough", max_examples=400, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fast"))
+
+
+@pytest.fixture(scope="session")
+def ready(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Pictures, weights and results that every ``world`` is a copy of."""
+    from spoilt import make_ready
+
+    return make_ready(tmp_path_factory.mktemp("ready"))
+
+
+@pytest.fixture
+def world(ready: Path, tmp_path: Path) -> World:
+    """A request that works, to be spoilt."""
+    from command_line import make_pictures
+    from spoilt import World
+
+    return World(tmp_path, make_pictures(tmp_path / "zoo"), ready / "net.safetensors")

@@ -113,7 +113,7 @@ def compare(
     from kshot_viz.cli.compare import CompareRequest, run_compare
 
     request = CompareRequest(
-        folder=str(folder),
+        folder=str(folder.absolute()),
         backbone=backbone,
         weights=None if weights.lower() == "none" else weights,
         preprocess=preprocess,
@@ -124,7 +124,7 @@ def compare(
         episodes=episodes,
         val_episodes=val_episodes,
         val_share=val_share,
-        source=None if source is None else str(source),
+        source=None if source is None else str(source.absolute()),
         groups=groups_from_text(groups),
         grid=_grid(lr, head_lr, steps),
         tune=None if tune == "none" else tune,
@@ -144,7 +144,10 @@ def replay(
     """Run one row of a results table again and say whether it is identical."""
     from kshot_viz.cli.replay import run_replay
 
-    typer.echo(run_replay(folder, row))
+    again = run_replay(folder, row)
+    typer.echo(again)
+    if not again.identical:
+        raise typer.Exit(1)
 
 
 @app.command()

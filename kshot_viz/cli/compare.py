@@ -101,13 +101,12 @@ def run_compare(request: CompareRequest, out: Path, *, workers: int | None, comm
         seed=request.seed,
         progress=True,
     )
-    figures = comparison_figures(comparison) | grouping_figures(
-        backbone, data if source is None else source, request.groups, request.seed
-    )
     write_results(
         comparison,
         out,
-        figures=figures,
+        draw=lambda: (
+            comparison_figures(comparison) | grouping_figures(comparison, backbone, data, source)
+        ),
         title=f"{data.name}: {', '.join(map(str, request.shots))} shot, {request.backbone}",
         command=command,
         request=request.to_dict(),

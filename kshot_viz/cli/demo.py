@@ -41,9 +41,16 @@ def run_demo(out: Path, *, workers: int | None, full: bool, seed: int, command: 
         seed=seed,
         progress=True,
     )
-    figures = comparison_figures(comparison) | grouping_figures(backbone, source, GROUPS, seed)
-    request = {"kind": "demo"}
-    write_results(comparison, out, figures=figures, title=TITLE, command=command, request=request)
+    write_results(
+        comparison,
+        out,
+        draw=lambda: (
+            comparison_figures(comparison) | grouping_figures(comparison, backbone, data, source)
+        ),
+        title=TITLE,
+        command=command,
+        request={"kind": "demo"},
+    )
 
 
 def demo_source() -> ImageDataset:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+import shlex
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,16 +25,17 @@ def write_results(
     comparison: Comparison,
     out: Path,
     *,
-    figures: Mapping[str, Figure],
+    draw: Callable[[], Mapping[str, Figure]],
     title: str,
     command: str,
     request: Mapping[str, Any],
 ) -> None:
-    """Write the table, every figure as PNG, and the report; print the table and where it all is."""
+    """Write the rows first, then every figure as PNG and the report; print the table."""
     from kshot_viz.viz import save_figure, summary_text, write_report
 
     comparison.save(out)
     save_request(out, {**request, "command": command})
+    figures = draw()
     for name, figure in figures.items():
         save_figure(figure, out / f"{_file_name(name)}.png")
     report = write_report(
@@ -41,7 +43,7 @@ def write_results(
     )
     typer.echo(summary_text(comparison))
     typer.echo(f"\nRows: {out / 'results.parquet'}. Page: {report}.")
-    typer.echo(f"Any row again: kshot-viz replay {out} --row 0")
+    typer.echo(f"Any row again: {shlex.join(['kshot-viz', 'replay', str(out), '--row', '0'])}")
 
 
 def save_request(out: Path, request: Mapping[str, Any]) -> None:

@@ -16,7 +16,7 @@ from typing import Any, overload
 
 import numpy as np
 
-from kshot_viz.data.pixels import digest, read_pixels
+from kshot_viz.data.pixels import digest, image_digest, read_pixels
 from kshot_viz.errors import KShotValueError
 
 
@@ -188,14 +188,14 @@ def dataset_from_arrays(
         If the array is not such a batch, or lengths or targets do not fit.
     """
     pixels = _checked_pixels(images)
-    digests = tuple(digest(image) for image in pixels)
+    content = [digest(image) for image in pixels]
     return ImageDataset(
         images=pixels,
         targets=np.asarray(targets),
         classes=tuple(map(str, classes)),
         name=name,
-        digests=digests,
-        fingerprint=content_fingerprint(classes, np.asarray(targets), digests),
+        digests=tuple(image_digest(image) for image in pixels),
+        fingerprint=content_fingerprint(classes, np.asarray(targets), content),
         notes=dict(notes or {}),
     )
 

@@ -15,7 +15,7 @@ from PIL import Image
 from torch import Tensor
 
 from kshot_viz.data.dataset import ImageDataset
-from kshot_viz.data.pixels import as_rgb, digest, pixels
+from kshot_viz.data.pixels import image_digest, pixels
 from kshot_viz.errors import KShotValueError
 
 __all__ = ["image_count", "image_digests", "pixels", "slice_images", "to_unit"]
@@ -78,20 +78,19 @@ def slice_images(images: Any, start: int, stop: int) -> Any:
     return source[start:stop]
 
 
-def image_digests(images: Any, channels: int) -> tuple[str, ...]:
-    """Return the digest of each image, as a data set of so many channels keeps it.
+def image_digests(images: Any) -> tuple[str, ...]:
+    """Return the digest of each image, as a data set keeps it.
 
     Rows of features have none. Values of float images are rounded to eight bits.
     """
     if isinstance(images, ImageDataset):
         return images.digests
     units = (to_unit(slice_images(images, i, i + 1))[0] for i in range(image_count(images)))
-    return tuple(digest(_to_bytes(unit, channels)) for unit in units if unit.ndim == 3)
+    return tuple(image_digest(_to_bytes(unit)) for unit in units if unit.ndim == 3)
 
 
-def _to_bytes(unit: Tensor, channels: int) -> np.ndarray:
-    array = unit.mul(255).round().to(torch.uint8).permute(1, 2, 0).cpu().numpy()
-    return as_rgb(array) if channels == 3 else array[:, :, :channels]
+def _to_bytes(unit: Tensor) -> np.ndarray:
+    return unit.mul(255).round().to(torch.uint8).permute(1, 2, 0).cpu().numpy()
 
 
 def _from_array(array: np.ndarray) -> Tensor:

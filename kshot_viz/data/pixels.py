@@ -79,6 +79,11 @@ def digest(array: np.ndarray) -> str:
     return state.hexdigest()
 
 
+def image_digest(array: np.ndarray) -> str:
+    """Return the digest of one image, the same for a grey image and for its RGB copy."""
+    return digest(as_rgb(array))
+
+
 def _on_white(picture: Image.Image) -> Image.Image:
     layer = picture.convert("RGBA")
     return Image.alpha_composite(Image.new("RGBA", layer.size, (255, 255, 255, 255)), layer)

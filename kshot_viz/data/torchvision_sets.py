@@ -13,7 +13,7 @@ import numpy as np
 
 from kshot_viz.data.dataset import ImageDataset, content_fingerprint, dataset_from_arrays
 from kshot_viz.data.folder import check_files, files_dataset
-from kshot_viz.data.pixels import digest, pixels
+from kshot_viz.data.pixels import digest, image_digest, pixels
 from kshot_viz.errors import KShotFileError, KShotValueError, unknown_name
 
 DEFAULT_ROOT = "~/.cache/kshot_viz/torchvision"
@@ -177,13 +177,15 @@ def _from_files(source: Any, paths: list[Path], name: str, notes: dict[str, str]
 
 
 def _from_memory(source: Any, name: str, notes: dict[str, str]) -> ImageDataset:
+    content: list[str] = []
     digests: list[str] = []
     raw: list[int] = []
     arrays: list[np.ndarray] = []
     for i in range(len(source)):
         picture, target = source[i]
         array = pixels(picture)
-        digests.append(digest(array))
+        content.append(digest(array))
+        digests.append(image_digest(array))
         raw.append(int(target))
         if i == len(arrays) and array.shape == (arrays[0] if arrays else array).shape:
             arrays.append(array)
@@ -193,7 +195,7 @@ def _from_memory(source: Any, name: str, notes: dict[str, str]) -> ImageDataset:
     if arrays:
         return dataset_from_arrays(np.stack(arrays), targets, classes, name=name, notes=notes)
     images = TorchvisionImages(source, tuple(range(len(source))))
-    fingerprint = content_fingerprint(classes, targets, digests)
+    fingerprint = content_fingerprint(classes, targets, content)
     return ImageDataset(images, targets, tuple(classes), name, tuple(digests), fingerprint, notes)
 
 

@@ -70,6 +70,9 @@ class FinetuneConfig:
         if isinstance(self.steps, bool) or not isinstance(self.steps, int) or self.steps < 0:
             raise KShotValueError(f"`steps` must be an integer >= 0; not {self.steps!r}.")
 
+    def __hash__(self) -> int:
+        return hash(self.key)
+
     def but(self, **changes: Any) -> FinetuneConfig:
         """Return a copy with some settings changed."""
         unknown = set(changes) - {item.name for item in fields(self)}

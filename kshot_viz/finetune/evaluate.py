@@ -9,9 +9,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
+
+from kshot_viz import __version__
 from kshot_viz.data.dataset import ImageDataset
 from kshot_viz.data.episode import Episode
 from kshot_viz.data.images import image_digests
+from kshot_viz.data.pixels import digest
 from kshot_viz.errors import KShotValueError
 from kshot_viz.finetune.candidate import Candidate
 from kshot_viz.finetune.device import check_device
@@ -20,6 +24,7 @@ from kshot_viz.finetune.store import RowStore
 from kshot_viz.finetune.task import Row, Task, one_thread
 from kshot_viz.grouping.grouping import Grouping
 from kshot_viz.grouping.rule import GroupingRule
+from kshot_viz.models.preprocess import Preprocess
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -97,7 +102,7 @@ def check_source(source: Any, data: ImageDataset, episodes: Iterable[Episode]) -
     if source is None:
         return
     queries = {data.digests[index] for episode in episodes for index in episode.query}
-    digests = image_digests(source, channels=data.images[0].shape[-1])
+    digests = image_digests(source)
     shared = sum(one in queries for one in digests)
     if shared:
         raise KShotValueError(
@@ -143,11 +148,14 @@ def _tasks(
     device: str | None,
     seed: int,
 ) -> Iterator[Task]:
-    network = [backbone.fingerprint, repr(backbone.preprocess)]
+    # Rows of another version of the arithmetic are not served again.
+    network = [backbone.fingerprint, str(backbone.module), backbone.head_name]
+    network += [__version__, torch.__version__]
     named = [(one, _steps(one, at_steps), [one.key, one.name]) for one in candidates]
     for episode in episodes:
         support, query = episode.split(data)
-        place = _digest([network, episode.to_dict(), seed, device])
+        seen = _seen(backbone, support)
+        place = _digest([network, seen, episode.to_dict(), seed, device])
         for candidate, steps, key in named:
             yield Task(
                 backbone=backbone,
@@ -161,6 +169,13 @@ def _tasks(
                 place=place,
                 device=device,
             )
+
+
+def _seen(backbone: Backbone, support: ImageDataset) -> str:
+    """Name the preprocess by its values or, if it is a function, by what it makes of an image."""
+    if backbone.preprocess is None or isinstance(backbone.preprocess, Preprocess):
+        return repr(backbone.preprocess)
+    return digest(backbone.prepare(support.take([0])).cpu().numpy())
 
 
 def _steps(candidate: Candidate, at_steps: Sequence[int] | None) -> tuple[int, ...]:

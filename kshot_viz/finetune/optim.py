@@ -14,8 +14,8 @@ from kshot_viz.finetune.plan import Slot
 class TiedOptimizer:
     """Steps all slots; members of a group get the same step, bit for bit.
 
-    Decay is added before the gradients are shared: ``W - W0`` of two members differs by rounding,
-    and Adam would blow such a difference up to a full step wherever the gradient is tiny.
+    The pull towards the start is shared too: ``W - W0`` of two members differs by rounding, and
+    Adam would blow such a difference up to a full step wherever the gradient is tiny.
     """
 
     def __init__(self, slots: Sequence[Slot], config: FinetuneConfig) -> None:
@@ -41,15 +41,13 @@ class TiedOptimizer:
         self._optimizer.step()
 
     def _shared(self, slot: Slot, gradient: Tensor) -> Tensor:
+        shared = gradient if slot.ties is None else slot.ties(gradient)
         decay = self._config.weight_decay
-        if decay:
-            pull = slot.parameter - slot.start
-            if self._decoupled:
-                slot.parameter.sub_(_tied(slot, pull), alpha=slot.lr * decay)
-            else:
-                gradient = gradient.add(pull, alpha=decay)
-        return _tied(slot, gradient)
-
-
-def _tied(slot: Slot, tensor: Tensor) -> Tensor:
-    return tensor if slot.ties is None else slot.ties(tensor)
+        if not decay:
+            return shared
+        pull = slot.parameter - slot.start
+        pull = pull if slot.ties is None else slot.ties.mean(pull)
+        if not self._decoupled:
+            return shared.add(pull, alpha=decay)
+        slot.parameter.sub_(pull, alpha=slot.lr * decay)
+        return shared

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 
-from kshot_viz.errors import unknown_name
+from kshot_viz.errors import KShotValueError, unknown_name
 from kshot_viz.finetune.config import FinetuneConfig
 from kshot_viz.finetune.methods import Method
 from kshot_viz.finetune.ties import Ties
@@ -47,41 +47,60 @@ def plan_slots(
     rates = _rates(backbone, moving, config)
     slots = []
     for name, parameter in backbone.module.named_parameters():
-        lr = rates[name]
+        lr = rates[id(parameter)]
         parameter.requires_grad_(lr > 0)
         if lr > 0:
             start = parameter.detach().clone()
-            slots.append(Slot(name, parameter, start, lr, ties.get(name)))
+            slots.append(Slot(name, parameter, start, lr, ties.get(id(parameter))))
     return slots
 
 
 def _check_names(backbone: Backbone, layer_lr: Mapping[str, float]) -> None:
     modules = {name for name, _ in backbone.module.named_modules() if name}
+    head = backbone.head_parameters()
     for name in layer_lr:
         if name not in modules:
             raise unknown_name("layer_lr", name, backbone.layers)
+        if any(parameter.startswith(f"{name}.") for parameter in head):
+            raise KShotValueError(f"`layer_lr` names the head, {name!r}; it has its own `head_lr`.")
 
 
-def _ties(backbone: Backbone, grouping: Grouping | None, config: FinetuneConfig) -> dict[str, Ties]:
-    found: dict[str, Ties] = {}
+def _ties(backbone: Backbone, grouping: Grouping | None, config: FinetuneConfig) -> dict[int, Ties]:
+    """Return the ties of each parameter, by identity: a weight may be shared under two names."""
+    found: dict[int, Ties] = {}
     for layer in grouping or ():
         assert grouping is not None
-        for name, parameter in backbone.tied_parameters(layer).items():
-            found[name] = Ties(grouping[layer], reduce=config.reduce, device=parameter.device)
+        for parameter in backbone.tied_parameters(layer).values():
+            found[id(parameter)] = Ties(
+                grouping[layer], reduce=config.reduce, device=parameter.device
+            )
     return found
 
 
-def _rates(backbone: Backbone, moving: set[str], config: FinetuneConfig) -> dict[str, float]:
-    owner = {name: layer for layer in backbone.layers for name in backbone.tied_parameters(layer)}
+def _rates(backbone: Backbone, moving: set[str], config: FinetuneConfig) -> dict[int, float]:
+    """Return the step size of each parameter, by identity; 0 for those that stay."""
+    owner = {
+        id(parameter): layer
+        for layer in backbone.layers
+        for parameter in backbone.tied_parameters(layer).values()
+    }
     head = backbone.head_parameters()
-    rates = {}
-    for name, _ in backbone.module.named_parameters():
-        path = owner.get(name, name)
-        body = config.lr * _factor(path, config.layer_lr) if name in moving else 0.0
-        rates[name] = config.head_lr if name in head else body
+    rates: dict[int, float] = {}
+    for name, parameter in backbone.module.named_parameters(remove_duplicate=False):
+        key = id(parameter)
+        if name in head:
+            rates[key] = config.head_lr
+        elif name in moving:
+            rates[key] = config.lr * _factor(name, owner.get(key, name), config.layer_lr)
+        else:
+            rates.setdefault(key, 0.0)
     return rates
 
 
-def _factor(path: str, layer_lr: Mapping[str, float]) -> float:
-    matching = [name for name in layer_lr if path == name or path.startswith(f"{name}.")]
-    return layer_lr[max(matching, key=len)] if matching else 1.0
+def _factor(name: str, owner: str, layer_lr: Mapping[str, float]) -> float:
+    """Return the multiplier of a parameter: its own module's, else its layer's, else 1."""
+    for path in (name, owner):
+        matching = [one for one in layer_lr if path == one or path.startswith(f"{one}.")]
+        if matching:
+            return layer_lr[max(matching, key=len)]
+    return 1.0

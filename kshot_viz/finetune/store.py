@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 from kshot_viz.errors import KShotFileError
 from kshot_viz.finetune.task import Row
+
+_START = b'{"task":'
 
 
 class RowStore:
@@ -47,11 +50,18 @@ class RowStore:
             folder.mkdir(parents=True, exist_ok=True)
             text = self._path.read_bytes() if self._path.exists() else b""
             whole = text[: text.rfind(b"\n") + 1]
-            if len(whole) < len(text):
-                self._path.write_bytes(whole)
+            self._cut(text[len(whole) :], len(whole))
         except OSError as error:
             raise KShotFileError(f"{self._path} cannot be opened: {error.strerror}.") from error
         return dict(self._entry(number, line) for number, line in enumerate(whole.splitlines(), 1))
+
+    def _cut(self, torn: bytes, length: int) -> None:
+        """Drop a torn last line in place, if it is one of ours."""
+        if not torn:
+            return
+        if not torn.startswith(_START[: len(torn)]):
+            raise KShotFileError(f"{self._path} holds something else; give another `store=`.")
+        os.truncate(self._path, length)
 
     def _entry(self, number: int, line: bytes) -> tuple[str, list[Row]]:
         try:

@@ -32,14 +32,21 @@ class Ties:
         self._sizes = torch.bincount(self._index)
         self._mean = reduce == "mean"
 
+    def mean(self, tensor: Tensor) -> Tensor:
+        """Return the group means of any tensor of the layer, whatever ``reduce`` is."""
+        return self._shared(tensor, mean=True)
+
     def __call__(self, gradient: Tensor) -> Tensor:
         """Return the shared gradient; equal in every bit within a group."""
+        return self._shared(gradient, mean=self._mean)
+
+    def _shared(self, gradient: Tensor, *, mean: bool) -> Tensor:
         if gradient.shape[0] != self._index.numel():
             raise KShotValueError(
                 f"The gradient has {gradient.shape[0]} neurons, the labels {self._index.numel()}."
             )
         shared = self._sums(gradient)
-        if self._mean:
+        if mean:
             sizes = self._sizes.to(gradient.dtype)
             shared = shared / sizes.view(-1, *[1] * (gradient.dim() - 1))
         return shared[self._index]

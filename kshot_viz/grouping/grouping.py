@@ -150,7 +150,9 @@ class Grouping(Mapping[str, Labels]):
     def move(self, layer: str, neurons: Iterable[int], group: int) -> Grouping:
         """Put neurons into an existing group."""
         target = int(self._groups(layer, [group])[0])
-        return self._with(layer, edit.moved(self[layer], self._neurons(layer, neurons), target))
+        moved = self._with(layer, edit.moved(self[layer], self._neurons(layer, neurons), target))
+        # A group that others join is no longer one of dead neurons only.
+        return moved.replace(layer, moved[layer]) if target == self.dead_group(layer) else moved
 
     def split(self, layer: str, neurons: Iterable[int]) -> Grouping:
         """Take neurons out of their groups and make a new group of them."""

@@ -92,7 +92,9 @@ class GroupingRule:
         """
         if self.groups_from == "support":
             return self
-        made = self.given or self._cluster(backbone, source, child_seed(seed, "grouping"))
+        made = self.given
+        if made is None:
+            made = self._cluster(backbone, source, child_seed(seed, "grouping"))
         made.check(backbone)
         return made
 
@@ -108,7 +110,13 @@ class GroupingRule:
             The episode's name; child seeds are derived from it.
         seed : int
         """
-        whole = self.given or self._cluster(backbone, support, child_seed(seed, "grouping", name))
+        whole = self.given
+        if whole is None and self.groups_from == "source":
+            raise KShotValueError(
+                "Groups from 'source' are made once, from `source=`; the support cannot stand in."
+            )
+        if whole is None:
+            whole = self._cluster(backbone, support, child_seed(seed, "grouping", name))
         return self.shuffle(whole, name=name, seed=seed) if self.shuffled else whole
 
     def shuffle(self, whole: Grouping, *, name: str, seed: int) -> Grouping:

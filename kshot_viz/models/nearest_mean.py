@@ -20,6 +20,7 @@ from kshot_viz.data.episodes import Episode
 from kshot_viz.data.images import image_count, slice_images, to_unit
 from kshot_viz.errors import KShotValueError
 from kshot_viz.models.backbone import Backbone
+from kshot_viz.models.recorder import evaluating
 
 _BATCH = 256
 
@@ -101,12 +102,8 @@ def _module_features(module: Any, images: Any) -> Tensor:
     batch = to_unit(images)
     if not isinstance(batch, Tensor):
         raise KShotValueError("`images` differ in size; wrap the module in a Backbone.")
-    training = module.training
-    module.eval()
-    try:
+    with evaluating(module):
         out = module(batch)
-    finally:
-        module.train(training)
     return out if out.ndim == 2 else out.flatten(2).mean(2)
 
 

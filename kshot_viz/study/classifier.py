@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
@@ -103,6 +105,13 @@ class KShotClassifier(ClassifierMixin, BaseEstimator):
             config=self._config(),
             seed=self.random_state or 0,
         )
+        if self.result_.diverged:
+            warnings.warn(
+                f"Fine-tuning {self.result_.status}; every class is as likely as any other. A "
+                f"smaller `lr` may help.",
+                ConvergenceWarning,
+                stacklevel=2,
+            )
         return self
 
     def predict(self, X: Any) -> NDArray[Any]:
@@ -113,7 +122,8 @@ class KShotClassifier(ClassifierMixin, BaseEstimator):
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Return class probabilities, shape (n_samples, n_classes)."""
         check_is_fitted(self)
-        return np.nan_to_num(self.result_.predict_proba(self._images(X, reset=False)))
+        shares = self.result_.predict_proba(self._images(X, reset=False))
+        return np.nan_to_num(shares, nan=1.0 / len(self.classes_))
 
     def _config(self) -> FinetuneConfig:
         return FinetuneConfig(

@@ -118,7 +118,7 @@ def compare_methods(
     return Comparison(
         frame=_frame(tuned, tested, settings),
         settings=settings,
-        manifest=plan.manifest(tune) | {"groups_from": rule.groups_from, "source": _name(source)},
+        manifest=plan.manifest(tune) | plan.origin(source),
         candidates=plan.tried(settings),
         episodes={key: one.to_dict() for key, one in plan.keyed().items()},
         backbone=backbone,
@@ -139,12 +139,22 @@ class _Plan:
     tuning: Tuning
     options: dict[str, Any]
     progress: bool
+    unbound: Sequence[Candidate] = ()
 
     def bound(self, source: Any) -> _Plan:
         """Form the groups that are the same in every episode, after looking for query images."""
         check_source(source, self.data, self.episodes)
         images, seed = self.tuning.apart(source), self.options["seed"]
-        return replace(self, rivals=bind(self.backbone, self.rivals, images, seed))
+        bound = bind(self.backbone, self.rivals, images, seed)
+        return replace(self, rivals=bound, unbound=self.rivals)
+
+    def origin(self, source: Any) -> dict[str, Any]:
+        """Say what formed the groups of the methods called by name; ready ones know it better."""
+        rules = [one.grouping for one in self.unbound if isinstance(one.grouping, GroupingRule)]
+        formed = {rule.groups_from for rule in rules} - {"weights"}
+        images = self.tuning.apart(source) if "source" in formed else None
+        named = f"{len(images)} {images.name} images" if isinstance(images, ImageDataset) else None
+        return {"groups_from": "/".join(sorted(formed)), "source": named}
 
     def tune(self) -> pd.DataFrame:
         """Run the whole grid on the tuning episodes."""
@@ -243,10 +253,6 @@ class _Plan:
             head = {one.name for one in self.rivals if swept(one) == "head_lr"}
             rows["step_size"] = rows["head_lr"].where(rows["method"].isin(head), rows["lr"])
         return rows
-
-
-def _name(source: Any) -> str | None:
-    return f"{len(source)} {source.name} images" if isinstance(source, ImageDataset) else None
 
 
 def _joined(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:

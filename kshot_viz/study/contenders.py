@@ -40,7 +40,7 @@ def _by_name(name: str, rule: GroupingRule, config: FinetuneConfig) -> Candidate
     rules = {
         "grouped": rule,
         "shuffled": replace(rule, shuffled=True),
-        "weight_groups": replace(rule, groups_from="weights"),
+        "weight_groups": replace(rule, groups_from="weights", given=None),
     }
     if name not in CONTENDERS:
         raise unknown_name("methods", name, CONTENDERS)

@@ -36,6 +36,7 @@ def describe(
         "n_val": len(tuning.episodes) // len(sizes),
         "n_test": len(episodes),
         "n_query": sorted({len(one.query) for one in episodes}),
+        "queries_per_class": sorted({one.query_per_class for one in episodes}),
         "distinct_images": distinct_images(episodes),
         # Intervals are of one task each, so it is within a task that reuse makes them too narrow.
         "query_reuse": max(query_reuse(of_size(episodes, *size)) for size in sizes),

@@ -52,8 +52,10 @@ def _tuning(manifest: Mapping[str, Any]) -> str:
 def _scoring(manifest: Mapping[str, Any]) -> str:
     if "n_test" not in manifest:
         return ""
+    each = " or ".join(map(str, manifest.get("queries_per_class", [])))
+    queries = f"with {each} queries a class, " if each else ""
     return (
-        f"{counted(int(manifest['n_test']), 'test episode')} in all, scored on "
+        f"{counted(int(manifest['n_test']), 'test episode')} in all, {queries}scored on "
         f"{counted(int(manifest['distinct_images']), 'distinct image')}; a query image is used "
         f"{float(manifest['query_reuse']):.1f} times a task on average."
     )

@@ -81,6 +81,11 @@ def _same(comparison: Comparison, backbone: Backbone | None) -> Backbone:
             f"`backbone` has fingerprint {backbone.fingerprint[:12]}; the comparison was made with "
             f"{comparison.manifest['backbone']['name']!r}, {expected[:12]}."
         )
+    if str(backbone.preprocess) != comparison.manifest["preprocess"]:
+        raise KShotValueError(
+            f"`backbone` prepares images by {backbone.preprocess}; the comparison was made with "
+            f"{comparison.manifest['preprocess']}."
+        )
     return backbone
 
 

@@ -63,8 +63,23 @@ def tuning_episodes(
         for way, shot in task_sizes(episodes)
         for one in validation_episodes(data, of_size(episodes, way, shot), n=n_val)
     ]
-    used = {image for one in drawn for image in one.support + one.query}
+    used = _images(drawn)
+    _check_apart(data, used, _images(episodes))
     return Tuning(data, drawn, len(used))
+
+
+def _images(episodes: Sequence[Episode]) -> set[int]:
+    return {image for one in episodes for image in one.support + one.query}
+
+
+def _check_apart(data: ImageDataset, tuning: set[int], test: set[int]) -> None:
+    """Look at the images themselves: test episodes may come from a file that was edited."""
+    shared = {data.digests[i] for i in tuning} & {data.digests[i] for i in test}
+    if shared:
+        raise KShotValueError(
+            f"{len(shared)} images are in tuning and in test episodes. Draw the test episodes with "
+            f"kv.sample_episodes(data, val_share=..., seed=...), or use tune='source'."
+        )
 
 
 def task_sizes(episodes: Sequence[Episode]) -> list[tuple[int, int]]:

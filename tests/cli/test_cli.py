@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from command_line import Ended, kshot, make_pictures, make_weights, picture, small_run
+from command_line import UNTUNED, Ended, kshot, make_pictures, make_weights, picture, small_run
 
 from kshot_viz.finetune import executors
 from kshot_viz.study.comparison import Comparison
@@ -149,7 +149,7 @@ def test_replay_runs_one_row_again(finished):
 def test_several_shots_without_tuning_keep_unreadable_pictures_out(weights, tmp_path):
     folder = make_pictures(tmp_path / "zoo", per_class=10)
     (folder / "bee" / "03.png").write_bytes(b"no picture")
-    words = ("--shots", 1, "--shots", 2, "--tune", "none", "--episodes", 2)
+    words = ("--shots", 1, "--shots", 2, "--episodes", 2, *UNTUNED)
     refused = kshot(*small_run(folder, weights, tmp_path / "out", *words))
     assert refused.code == 2
     assert "03.png" in refused.complaint
@@ -160,6 +160,7 @@ def test_several_shots_without_tuning_keep_unreadable_pictures_out(weights, tmp_
     assert set(found["shot"]) == {1, 2}
     assert set(found.pool) == {"test"}
     assert "Nothing was tuned" in ended.out
+    assert set(found.steps) == {3}
     assert not list((tmp_path / "out").glob("*step_size*"))
     again = kshot("replay", tmp_path / "out", "--row", 0)
     assert again.out.endswith(": identical\n")
@@ -170,8 +171,8 @@ def test_groups_from_a_flat_folder_of_other_pictures(pictures, weights, tmp_path
     for i in range(8):
         picture(i % 3, 900 + i).save(tmp_path / "loose" / f"{i}.png")
     ended = kshot(
-        *small_run(pictures, weights, tmp_path / "out", "--source", tmp_path / "loose"),
-        *("--tune", "none", "--groups", 4, "--episodes", 2),
+        *small_run(pictures, weights, tmp_path / "out", "--source", tmp_path / "loose", *UNTUNED),
+        *("--groups", 4, "--episodes", 2),
     )
     assert ended.code == 0
     candidates = Comparison.load(tmp_path / "out").candidates.values()
@@ -188,7 +189,7 @@ def test_tuning_on_a_labelled_source(pictures, weights, tmp_path):
     out = tmp_path / "out"
     ended = kshot(*small_run(pictures, weights, out, "--source", source, "--tune", "source"))
     assert ended.code == 0
-    assert "No target label beyond the k shots was used" in ended.out
+    assert "No target label beyond" in ended.out
     found = rows(out)
     for pool in ("val", "test"):
         row = found.index[found.pool == pool][0]
@@ -196,7 +197,7 @@ def test_tuning_on_a_labelled_source(pictures, weights, tmp_path):
 
 
 def test_random_weights_by_name(pictures, tmp_path):
-    words = small_run(pictures, "none", tmp_path / "out", "--tune", "none", "--episodes", 1)
+    words = small_run(pictures, "none", tmp_path / "out", "--episodes", 1, *UNTUNED)
     assert kshot(*words).code == 0
 
 
@@ -230,10 +231,10 @@ def test_a_full_disk_names_the_file_and_keeps_the_rows(
 ):
     real, store = Path.open, tmp_path / "out" / "rows.jsonl"
 
-    def full(self, *args, **kwargs):
-        if self == store and store.exists() and store.read_text().count("\n") == 5:
+    def full(self, mode="r", **kwargs):
+        if mode == "a" and store.exists() and store.read_text().count("\n") == 5:
             raise OSError(28, "No space left on device")
-        return real(self, *args, **kwargs)
+        return real(self, mode, **kwargs)
 
     with monkeypatch.context() as patched:
         patched.setattr(Path, "open", full)
@@ -262,7 +263,7 @@ def test_a_full_disk_at_the_very_end_is_one_line(finished, pictures, weights, mo
 @pytest.mark.slow
 def test_ctrl_c_in_a_terminal_then_the_same_command(pictures, weights, tmp_path):
     """A SIGINT to the whole group of processes, as a terminal sends it."""
-    words = ("--tune", "none", "--episodes", 5, "--workers", 2)
+    words = ("--episodes", 5, "--workers", 2, *UNTUNED)
     command = small_run(pictures, weights, tmp_path / "out", *words)
     entry = [sys.executable, "-c", "from kshot_viz.cli import main; main()"]
     store = tmp_path / "out" / "rows.jsonl"
@@ -289,7 +290,9 @@ def test_ctrl_c_in_a_terminal_then_the_same_command(pictures, weights, tmp_path)
     kept = store.read_text().count("\n")
     assert 3 <= kept < 5 * len(CONTENDERS)
     assert not (tmp_path / "out" / "results.parquet").exists()
-    assert kshot(*command).code == 0
+    # Rows depend on the request alone, so any number of workers may go on.
+    assert kshot(*command, "--workers", 1).code == 0
+    assert store.read_text().count("\n") == 5 * len(CONTENDERS)
     whole = small_run(pictures, weights, tmp_path / "whole", *words, "--workers", 1)
     assert kshot(*whole).code == 0
     assert rows(tmp_path / "out").equals(rows(tmp_path / "whole"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib import import_module
 
 import pandas as pd
 import pytest
@@ -17,6 +18,7 @@ from kshot_viz.finetune.evaluate import evaluate
 from kshot_viz.finetune.loop import finetune
 from kshot_viz.grouping.grouping import Grouping
 from kshot_viz.grouping.rule import GroupingRule
+from kshot_viz.models.backbone import Backbone
 
 CONFIG = FinetuneConfig(lr=0.02, steps=6)
 
@@ -128,6 +130,38 @@ def test_an_interrupted_run_goes_on(tmp_path, data, episodes, monkeypatch):
     again = evaluate(backbone, data, episodes, candidates(), store=store)
     assert len(calls) == 10 + 15 - 3
     assert again.equals(resumed)
+
+
+def test_a_function_is_known_by_what_it_does(tmp_path, data, episodes):
+    """As the preprocess of a network; its name and its address tell nothing."""
+
+    def rows(preprocess):
+        net = Backbone(toy_backbone().module, head="head", preprocess=preprocess)
+        return evaluate(
+            net, data, episodes[:1], [Candidate(None, CONFIG)], store=tmp_path / "rows.jsonl"
+        )
+
+    first = rows(lambda images: images * 2)
+    again = rows(lambda images: images + images)
+    other = rows(lambda images: images * 3)
+    assert first.equals(again)
+    assert set(first.task).isdisjoint(other.task)
+
+
+def test_rows_of_another_version_are_made_anew(tmp_path, data, episodes, monkeypatch):
+    request = (toy_backbone(), data, episodes[:1], candidates()[-1:])
+    store = tmp_path / "rows.jsonl"
+    evaluate(*request, store=store)
+    monkeypatch.setattr(import_module("kshot_viz.finetune.evaluate"), "__version__", "99.0")
+    evaluate(*request, store=store)
+    assert len(store.read_text().splitlines()) == 2
+
+
+def test_a_bar_carries_its_title(capsys, data, episodes):
+    evaluate(toy_backbone(), data, episodes[:1], candidates()[-1:], progress="tune")
+    assert "tune: 100%" in capsys.readouterr().err
+    evaluate(toy_backbone(), data, [], [], progress="tune")
+    assert capsys.readouterr().err == ""
 
 
 def test_a_full_disk_keeps_what_is_there(tmp_path, data, episodes, monkeypatch):
