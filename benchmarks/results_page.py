@@ -12,10 +12,14 @@ import argparse
 import json
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kshot_viz.study.comparison import Comparison
 from kshot_viz.viz import plot_accuracy, plot_step_size, save_figure, summary_markdown
 from kshot_viz.viz.colours import method_label
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 START, END = "<!-- reading -->", "<!-- /reading -->"
 
@@ -28,7 +32,7 @@ def main() -> None:
     parser.add_argument("--title", required=True)
     arguments = parser.parse_args()
     comparison = Comparison.load(arguments.results)
-    command = json.loads((arguments.results / "request.json").read_text())["command"]
+    command = json.loads((arguments.results / "request.json").read_text("utf-8"))["command"]
     parts = [
         f"# {arguments.title}",
         f"Made by `{command}`, then `python benchmarks/results_page.py`. "
@@ -69,19 +73,23 @@ def pictures(comparison: Comparison, page: Path) -> list[str]:
 
 
 def curve(comparison: Comparison) -> str:
-    """Return one table a shot: a row per method, a column per step size, at the longest run."""
+    """Return a table per shot and step size of the head: a row a method, a column a step size."""
     tables = []
+    for head_lr in comparison.manifest["grid"]["head_lrs"]:
+        for (way, shot), rows in comparison.curve(head_lr=head_lr).groupby(["way", "shot"]):
+            steps, n = int(rows["steps"].iloc[0]), int(rows["n"].iloc[0])
+            title = (
+                f"{way} classes, {shot} shot, after {steps} steps, mean of {n} tuning episodes, %"
+            )
+            body = rows[rows["method"] != "head_only"]
+            tables += _table(f"{title}; step size of the head {head_lr:g}", body)
     for (way, shot), rows in comparison.curve().groupby(["way", "shot"]):
-        steps, n = int(rows["steps"].iloc[0]), int(rows["n"].iloc[0])
-        title = f"{way} classes, {shot} shot, after {steps} steps, mean of {n} tuning episodes, %"
-        for kind in ("lr", "head"):
-            heads = rows["method"].eq("head_only")
-            tables += _table(title, rows[heads if kind == "head" else ~heads])
-            title = "the same, step size of the head"
+        title = f"{way} classes, {shot} shot; step size of the head, where nothing else moves"
+        tables += _table(title, rows[rows["method"] == "head_only"])
     return "\n".join(tables)
 
 
-def _table(title: str, rows) -> list[str]:
+def _table(title: str, rows: pd.DataFrame) -> list[str]:
     wide = rows.pivot_table(index="method", columns="step_size", values="accuracy", sort=False)
     if wide.empty:
         return []
@@ -95,7 +103,7 @@ def _table(title: str, rows) -> list[str]:
     return [f"{title}:", "", head, rule, *(f"{line} |" for line in lines), ""]
 
 
-def _percent(values) -> list[str]:
+def _percent(values: pd.Series) -> list[str]:
     return [f"{100 * value:.1f}" for value in values]
 
 

@@ -89,8 +89,9 @@ def test_compare_leaves_rows_figures_and_a_page(finished):
     assert ended.code == 0
     assert {path.name for path in out.iterdir() if path.suffix != ".png"} == RESULTS
     figures = {path.stem for path in out.glob("*.png")}
-    assert {"accuracy", "accuracy_against_step_size_1_shot", "group_sizes"} <= figures
-    assert "first_layer_filters_by_group" in figures
+    assert {"accuracy", "accuracy_against_step_size_1_shot"} <= figures
+    for start in ("first_layer_filters", "similarity_of_neurons_in", "map_of", "group_sizes"):
+        assert [name for name in figures if name.startswith(start)]
     assert not [name for name in figures if "__" in name]
     page = (out / "report.html").read_text("utf-8")
     assert page.count("<img") == len(figures)
