@@ -19,6 +19,8 @@ develop := .venv/develop-ready
 
 # uv takes the interpreter that is there and never downloads another one.
 export UV_PYTHON_DOWNLOADS := never
+# Compiling torch and its company at every start of a worker would take longer than most tests.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help setup demo test test-fast lint format lab lock bench clean
 

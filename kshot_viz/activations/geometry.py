@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-FLOAT64_AT_ONCE = 2**20  # numbers: 8 MB
+FLOAT64_AT_ONCE = 2**18  # numbers: 2 MB
 
 
 def mean_and_std(points: NDArray[np.floating]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -8,6 +8,7 @@ from importlib import import_module
 import pandas as pd
 import pytest
 from networks import toy_backbone, toy_data
+from torch import nn
 
 from kshot_viz.data.episodes import sample_episodes
 from kshot_viz.errors import KShotError
@@ -209,3 +210,27 @@ def test_candidates_survive_json(candidate):
     again = Candidate.from_dict(json.loads(json.dumps(candidate.to_dict())))
     assert again == candidate
     assert again.key == candidate.key
+
+
+def test_a_colour_copy_of_a_query_is_still_a_query(data, episodes):
+    copies = data.images[list(episodes[0].query)].repeat(3, axis=3)
+    rule = Candidate(GroupingRule(groups_from="source"), CONFIG)
+    with pytest.raises(KShotError, match="query images"):
+        evaluate(toy_backbone(), data, episodes, [rule], source=copies)
+
+
+def test_a_foreign_file_is_not_overwritten(tmp_path, data, episodes):
+    store = tmp_path / "my.json"
+    store.write_text('{"mine": 1}')
+    with pytest.raises(KShotError, match="something else"):
+        evaluate(toy_backbone(), data, episodes, candidates(), store=store)
+    assert store.read_text() == '{"mine": 1}'
+
+
+def test_another_network_with_equal_weights_gets_its_own_rows(tmp_path, data, episodes):
+    first, second = toy_backbone(), toy_backbone()
+    second.module.extra = nn.Tanh()
+    store = tmp_path / "rows.jsonl"
+    evaluate(first, data, episodes[:1], [Candidate(None, CONFIG)], store=store)
+    evaluate(second, data, episodes[:1], [Candidate(None, CONFIG)], store=store)
+    assert len(store.read_text().splitlines()) == 2

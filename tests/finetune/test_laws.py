@@ -231,3 +231,37 @@ def test_same_seed_gives_the_same_run():
     state = torch.random.get_rng_state()
     assert losses(1) == losses(1) != losses(2)
     assert torch.equal(state, torch.random.get_rng_state())
+
+
+class Twice(nn.Module):
+    """Two layers that share one weight; the one registered last runs first."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b, self.head = nn.Linear(6, 6), nn.Linear(6, 6), nn.Linear(6, 2)
+        self.b.weight = self.a.weight
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(torch.tanh(self.a(torch.tanh(self.b(x)))))
+
+
+def test_ties_hold_for_a_weight_under_two_names():
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        backbone = Backbone(Twice().double(), head="head", example=torch.rand(2, 6).double())
+    rows = (np.random.default_rng(0).random((6, 6)), [0, 1] * 3)
+    grouping = Grouping.one_group(backbone)
+    result = finetune(backbone, rows, grouping=grouping, config=FinetuneConfig(lr=0.1))
+    change = (result.backbone.module.a.weight - backbone.module.a.weight).detach()
+    assert change.abs().max() > 1e-3
+    assert (change - change[:1]).abs().max() < 1e-12
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw"])
+def test_decay_is_the_same_pull_for_summed_gradients(optimizer):
+    """With many members a summed pull would overshoot and blow up."""
+    backbone = toy_backbone(width=48, dtype=torch.float64)
+    config = FinetuneConfig(optimizer=optimizer, lr=1e-3, weight_decay=30.0, reduce="sum", steps=60)
+    result = finetune(backbone, support(), grouping=Grouping.one_group(backbone), config=config)
+    assert not result.diverged
+    assert moved(result, backbone, "conv")["conv.weight"].abs().max() < 1.0

@@ -182,3 +182,16 @@ def test_neuron_gradients_match_finite_differences():
 
     slope = (loss(1e-5) - loss(-1e-5)) / 2e-5
     assert found["conv"][2, 9] == pytest.approx(slope, rel=1e-4, abs=1e-9)
+
+
+def test_layer_lr_reaches_a_batch_norm_by_its_own_name():
+    backbone, data = toy_backbone(), toy_data(3, 3)
+    result = finetune(backbone, data, method="plain", config=CONFIG.but(layer_lr={"norm": 0}))
+    assert {n for n in changed(result, backbone) if not n.startswith("head")} == {
+        "conv.weight",
+        "conv.bias",
+        "deep.weight",
+        "deep.bias",
+    }
+    with pytest.raises(KShotError, match="head_lr"):
+        finetune(backbone, data, method="plain", config=CONFIG.but(layer_lr={"head": 0}))

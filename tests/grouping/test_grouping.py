@@ -317,3 +317,9 @@ def test_it_shows_itself_with_names_escaped():
     assert "<i>" not in page
     assert "<script>" not in page
     assert "<td>&lt;i&gt;a</td><td>3</td><td>2</td><td>2</td><td>1</td>" in page
+
+
+def test_a_dead_group_that_others_join_is_no_longer_dead():
+    grouping = Grouping({"l": [0, 0, 1, 2, 2]}, dead={"l": 2})
+    assert grouping.dead_group("l") == 2
+    assert grouping.move("l", [0], 2).dead_group("l") is None

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from networks import toy_data
 
 from kshot_viz.data.dataset import dataset_from_arrays
 from kshot_viz.data.episodes import sample_episodes, validation_episodes
@@ -109,3 +112,12 @@ def test_bad_requests(data, episodes, source):
         tuning(data, sample_episodes(data, way=3, shot=1, val_share=0.0))
     with pytest.raises(KShotValueError, match="fingerprint"):
         tuning(source, episodes)
+
+
+def test_tuning_images_in_test_episodes_are_an_error():
+    data = toy_data(3, 30)
+    episodes = sample_episodes(data, way=3, shot=1, query=5, n=2, val_share=0.4, seed=0)
+    taken = validation_episodes(data, episodes, n=1)[0]
+    edited = replace(episodes[0], query=taken.query)
+    with pytest.raises(KShotError, match="tuning and in test"):
+        tuning_episodes(data, [edited], source=None, tune="validation", n_val=6)
