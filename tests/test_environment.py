@@ -84,11 +84,11 @@ def test_conda_has_the_dependencies_and_bounds_of_pyproject(environment):
 @pytest.mark.parametrize(
     ("old", "new", "found"),
     [
-        ("scipy>=1.13,<2", "scipy>=1.12,<2", ["scipy"]),
+        ("scipy>=1.15,<2", "scipy>=1.12,<2", ["scipy"]),
         ("pytorch>=2.6,<3", "", ["torch"]),
-        ("scipy>=1.13,<2", "scipy>=1.13,<2\n  - cowsay", ["cowsay"]),
+        ("scipy>=1.15,<2", "scipy>=1.15,<2\n  - cowsay", ["cowsay"]),
         ("python>=3.11,<3.15", "python>=3.11", ["python"]),
-        ("scipy>=1.13,<2", "scipy<2,>=1.13", []),
+        ("scipy>=1.15,<2", "scipy<2,>=1.15", []),
     ],
 )
 def test_a_changed_environment_is_noticed(old, new, found):

@@ -103,11 +103,10 @@ class _Request:
         """Return the layer's labels and whether the last group holds dead neurons."""
         count = count_from(n_groups, layer.width, name)
         silent = layer.dead
-        if silent.all() and layer.width > 1 and self.dead == "separate":
+        if silent.all() and layer.width > 1:
             raise KShotValueError(
-                f"No neuron of layer {name!r} responds: each is constant over its "
-                f"{layer.n_features} features. Are all images (or weights) the same? "
-                f"dead='keep' groups such neurons like others."
+                f"No neuron of layer {name!r} responds: each is constant over the "
+                f"{layer.n_features} features. Are all images (or weights) the same?"
             )
         if self.dead == "keep" or silent.all() or not silent.any():
             return self._live(layer, name, count, np.arange(layer.width)), False

@@ -131,7 +131,9 @@ def test_moving():
     emptied = grouping.move("a", [2, 6], 0)
     assert emptied.dead_group("a") is None
     assert emptied.n_groups("a") == 3
-    assert list(grouping.move("a", [1], 3)["a"]) == [0, 2, 2, 0, 1, 1, 2], "the dead stay last"
+    joined = grouping.move("a", [1], 3)
+    assert list(joined["a"]) == [0, 1, 1, 0, 2, 2, 1]
+    assert joined.dead_group("a") is None, "the living among them"
 
 
 def test_splitting():
