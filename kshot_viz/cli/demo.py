@@ -13,6 +13,7 @@ from kshot_viz.data.episodes import sample_episodes
 from kshot_viz.data.registry import load_dataset
 from kshot_viz.models.registry import load_backbone
 from kshot_viz.study.compare import compare_methods
+from kshot_viz.study.grid import TuningGrid
 
 if TYPE_CHECKING:
     from kshot_viz.data.dataset import ImageDataset
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 SHOTS = (1, 5)
 EPISODES = 20
 GROUPS = 0.1
+# One step size fewer than usual: the demo has five minutes.
+GRID = TuningGrid(lrs=(1e-3, 3e-3, 1e-2, 3e-2))
 TITLE = "Handwritten digits from 1 and 5 examples, with a network that knows only letters"
 
 
@@ -34,6 +37,7 @@ def run_demo(out: Path, *, workers: int | None, full: bool, seed: int, command: 
         groups_from="source",
         source=source,
         n_groups=GROUPS,
+        grid=GRID,
         full=full,
         executor="processes",
         workers=workers,
