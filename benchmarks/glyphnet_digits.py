@@ -32,8 +32,6 @@ RECIPES = {
     "mild jitter": PretrainRecipe(jitter=Jitter()),
     "default": PretrainRecipe(),
     "averaged weights": PretrainRecipe(average=0.15),
-    "label smoothing": PretrainRecipe(label_smoothing=0.1),
-    "weight decay": PretrainRecipe(weight_decay=0.05),
 }
 EPISODES = 200
 SHOTS = (1, 5)
