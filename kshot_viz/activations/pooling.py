@@ -51,12 +51,14 @@ def _max(maps: Tensor, grid: int) -> Tensor:
 
 
 def _grid(maps: Tensor, grid: int) -> Tensor:
-    """Average adaptively; into few cells by one matrix product, which is up to 10 times quicker."""
-    space = maps.shape[2:]
-    size = [min(grid, side) for side in space]
+    """Average adaptively; into few cells by a matrix product, which is up to 10 times quicker."""
+    size = [min(grid, side) for side in maps.shape[2:]]
     if math.prod(size) > 16:
-        return _ADAPTIVE[len(space)](maps, size)
-    return _flat(maps) @ _cells(tuple(space), tuple(size)).to(maps)
+        return _ADAPTIVE[len(size)](maps, size)
+    if maps.shape[2] > 16 and maps.shape[2] % size[0] == 0:
+        # Runs of a long side first, so that the product is short.
+        maps = maps.unflatten(2, (size[0], -1)).mean(dim=3)
+    return _flat(maps) @ _cells(tuple(maps.shape[2:]), tuple(size)).to(maps)
 
 
 @lru_cache(maxsize=64)

@@ -427,6 +427,8 @@ def test_what_a_network_keeps_of_a_pass_can_still_be_trained_through():
             return self.head((self.body(x) * self.kept).mean(dim=(2, 3)))
 
     backbone, data = backbone_of(Remembers()), toy_data(2, 4)
-    capture_activations(backbone, data, batch_size=7)
-    capture_activations(backbone, data.images[:7])
-    assert finetune(backbone, data, method="plain").status == "ok"
+    capture_activations(backbone, data)
+    kept = backbone.module.kept
+    support = data.take(range(len(kept)))
+    assert finetune(backbone, support, method="plain").status == "ok"
+    assert backbone.module.kept is kept

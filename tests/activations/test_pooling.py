@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 from kshot_viz.activations.pooling import POOLS, neuron_rows
 from kshot_viz.errors import KShotError
 
-SIDES = st.lists(st.integers(1, 9), min_size=1, max_size=3)
+SIDES = st.lists(st.integers(1, 9), min_size=1, max_size=3) | st.tuples(
+    st.integers(10, 40), st.integers(1, 20)
+)
 
 
 def cells(side: int, parts: int) -> list[slice]:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from networks import toy_backbone, toy_data
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from kshot_viz.activations import Activations, LayerActivations, capture_activations
 from kshot_viz.activations.geometry import mean_and_std
 from kshot_viz.activations.store import InnerProductStore
 from kshot_viz.errors import KShotError
+from kshot_viz.grouping import cluster
 from kshot_viz.grouping.cluster import cluster_neurons
 from kshot_viz.grouping.grouping import Grouping
 from kshot_viz.grouping.labels import canonical
@@ -228,17 +231,26 @@ def test_bounds_hold_what_they_promise(seed, count, within, between):
 
 
 @EVERY_METHOD
-def test_one_or_two_blas_threads_make_no_difference(method):
-    points = np.random.default_rng(0).normal(size=(160, 400))
+def test_one_or_two_blas_threads_make_no_difference(method, monkeypatch):
+    points = np.random.default_rng(0).normal(size=(256, 600))
+    used = []
 
-    def labels(threads):
-        with threadpool_limits(limits=threads, user_api="blas"):
+    def spied(*request):
+        used.append({pool["num_threads"] for pool in threadpool_info()})
+        return METHODS[method].labels(*request)
+
+    def clustered(threads):
+        with threadpool_limits(limits=threads, user_api="blas"), monkeypatch.context() as patch:
             layer = features(points)
-            return cluster_neurons(acts(a=layer), n_groups=16, method=method)["a"], layer.compact
+            compact = layer.compact
+            spy = replace(METHODS[method], labels=spied)
+            patch.setattr(cluster, "METHODS", {method: spy})
+            return cluster_neurons(acts(a=layer), n_groups=16, method=method)["a"], compact
 
-    (first, compact), (second, again) = labels(1), labels(2)
+    (first, compact), (second, again) = clustered(1), clustered(2)
     np.testing.assert_array_equal(first, second)
     np.testing.assert_array_equal(compact, again)
+    assert used == [{1}, {1}]
 
 
 @given(METHOD, st.integers(0, 2**16), st.integers(2, 6))
