@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
-
-from kshot_viz import __version__
 from kshot_viz.data.dataset import ImageDataset
 from kshot_viz.data.episode import Episode
 from kshot_viz.data.images import image_digests
-from kshot_viz.data.pixels import digest
 from kshot_viz.errors import KShotValueError
 from kshot_viz.finetune.candidate import Candidate
 from kshot_viz.finetune.device import check_device
-from kshot_viz.finetune.executors import Executor, resolve_executor
-from kshot_viz.finetune.store import RowStore
-from kshot_viz.finetune.task import Row, Task, one_thread
+from kshot_viz.finetune.jobs.executors import Executor, resolve_executor
+from kshot_viz.finetune.jobs.job import Job, Stop
+from kshot_viz.finetune.jobs.plan import Request, plan_jobs
+from kshot_viz.finetune.jobs.rows import Row
+from kshot_viz.finetune.jobs.store import RowStore
 from kshot_viz.grouping.grouping import Grouping
 from kshot_viz.grouping.rule import GroupingRule
-from kshot_viz.models.preprocess import Preprocess
+from kshot_viz.threads import one_thread
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,6 +38,9 @@ def evaluate(
     workers: int | None = None,
     at_steps: Sequence[int] | None = None,
     source: Any = None,
+    path: str = "auto",
+    max_memory: int | None = None,
+    stop: Stop | None = None,
     device: str | None = None,
     store: str | Path | None = None,
     seed: int = 0,
@@ -56,14 +55,27 @@ def evaluate(
         The data set the episodes were drawn from.
     episodes : sequence of Episode
     candidates : sequence of Candidate
-    executor : {"serial", "processes"}
-        Where the work is done; the rows are the same, bit for bit.
+    executor : {"serial", "processes", "ray"}
+        Where the work is done; the rows are the same, bit for bit. ``"ray"`` needs the extra of
+        that name.
     workers : int, optional
         Number of processes; the cores at hand by default.
     at_steps : sequence of int, optional
         Step counts to score at; one run serves them all. By default only the last step.
     source : image batch, optional
         Images for candidates whose groups come from ``"source"``; never query images.
+    path : {"auto", "fast", "loop"}
+        How runs are computed. ``"loop"`` is the reference, :func:`kshot_viz.finetune` one by one.
+        ``"auto"`` computes the frozen part of the network once and as many candidates together as
+        fit into the cache, and falls back to the loop where a network cannot be traced; the results
+        are the loop's up to rounding. ``"fast"`` is an error where it would fall back.
+    max_memory : int, optional
+        Bytes that candidates computed together may take, by an estimate from their shapes.
+    stop : callable, optional
+        Called after every step count in ``at_steps`` but the last with the rows so far of the
+        candidates that train in step (a frame, one episode); returns the ``candidate`` keys to end.
+        Their later rows say ``"stopped at step N"`` with NaN for accuracy, and ``spent`` is N.
+        With other executors than ``"serial"`` it must be a function of a module.
     device : str, optional
     store : path, optional
         File that keeps finished rows; the same call goes on from it after an interrupt.
@@ -76,8 +88,10 @@ def evaluate(
     -------
     DataFrame
         One row per candidate, episode and step count, in the order asked for: ``method, way, shot,
-        pool, episode, steps, lr, head_lr, optimizer, n_query, seed, path, candidate, task,
-        accuracy, support_loss, support_accuracy, status, predicted, seconds``. A run that diverged
+        pool, episode, steps, lr, head_lr, optimizer, n_query, seed, path, chunk, spent, candidate,
+        task, job, accuracy, support_loss, support_accuracy, status, predicted, seconds``. ``path``
+        is ``"loop"``, or how much of the network was computed at every step: ``"head"``, ``"tail"``
+        or ``"whole"``; ``chunk`` is the number of candidates computed together. A run that diverged
         is scored at chance (1 / way) and its ``status`` says at which step it happened.
 
     Raises
@@ -91,10 +105,12 @@ def evaluate(
     run = resolve_executor(executor, workers)
     check_device(device)
     check_source(source, data, episodes)
-    bound = bind(backbone, candidates, source, seed)
-    tasks = list(_tasks(backbone, data, episodes, bound, at_steps, device, seed))
-    finished = _finish(tasks, run, workers, RowStore(store) if store else None, progress)
-    return pd.DataFrame([row for task in tasks for row in finished[task.key]])
+    bound = tuple(bind(backbone, candidates, source, seed))
+    steps = None if at_steps is None else tuple(at_steps)
+    request = Request(backbone, bound, steps, path, max_memory, stop, device, seed)
+    plan = plan_jobs(request, data, episodes)
+    finished = _finish(plan.jobs, run, workers, RowStore(store) if store else None, progress)
+    return pd.DataFrame([row for task in plan.tasks for row in finished[task]])
 
 
 def check_source(source: Any, data: ImageDataset, episodes: Iterable[Episode]) -> None:
@@ -139,81 +155,33 @@ def bind(
         return [bound(candidate) for candidate in candidates]
 
 
-def _tasks(
-    backbone: Backbone,
-    data: ImageDataset,
-    episodes: Sequence[Episode],
-    candidates: Sequence[Candidate],
-    at_steps: Sequence[int] | None,
-    device: str | None,
-    seed: int,
-) -> Iterator[Task]:
-    # Rows of another version of the arithmetic are not served again.
-    network = [backbone.fingerprint, str(backbone.module), backbone.head_name]
-    network += [__version__, torch.__version__]
-    named = [(one, _steps(one, at_steps), [one.key, one.name]) for one in candidates]
-    for episode in episodes:
-        support, query = episode.split(data)
-        seen = _seen(backbone, support)
-        place = _digest([network, seen, episode.to_dict(), seed, device])
-        for candidate, steps, key in named:
-            yield Task(
-                backbone=backbone,
-                episode=episode,
-                support=support,
-                query=query,
-                candidate=candidate,
-                at_steps=steps,
-                seed=seed,
-                key=_digest([place, key, steps]),
-                place=place,
-                device=device,
-            )
-
-
-def _seen(backbone: Backbone, support: ImageDataset) -> str:
-    """Name the preprocess by its values or, if it is a function, by what it makes of an image."""
-    if backbone.preprocess is None or isinstance(backbone.preprocess, Preprocess):
-        return repr(backbone.preprocess)
-    return digest(backbone.prepare(support.take([0])).cpu().numpy())
-
-
-def _steps(candidate: Candidate, at_steps: Sequence[int] | None) -> tuple[int, ...]:
-    last = candidate.config.steps
-    steps = tuple(sorted(set(at_steps))) if at_steps is not None else (last,)
-    if not steps or not 0 <= steps[0] <= steps[-1] <= last:
-        raise KShotValueError(
-            f"`at_steps` must lie in 0 to {last}, the candidate's steps; not {list(steps)}."
-        )
-    return steps
-
-
-def _digest(request: Any) -> str:
-    return hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()[:24]
-
-
 def _finish(
-    tasks: Sequence[Task],
+    jobs: Sequence[Job],
     run: Executor,
     workers: int | None,
     store: RowStore | None,
     progress: bool | str,
 ) -> dict[str, list[Row]]:
+    """Return the rows of every task, from the store where they are there."""
     from tqdm.auto import tqdm
 
-    finished = {task.key: store[task.key] for task in tasks if store and task.key in store}
-    missing = [task for task in tasks if task.key not in finished]
-    bar = tqdm(
-        run(missing, workers),
+    done = {job.key: store[job.key] for job in jobs if store and job.key in store}
+    missing = [job for job in jobs if job.key not in done]
+    runs = {job.key: len(job.entries) for job in jobs}
+    with tqdm(
         desc=progress if isinstance(progress, str) else None,
-        initial=len(finished),
-        total=len(tasks),
+        initial=sum(runs[key] for key in done),
+        total=sum(runs.values()),
         unit="run",
-        disable=not (progress and tasks),
-    )
-    for rows in bar:
-        key = rows[0]["task"]
-        finished[key] = rows
-        if store:
-            store.add(key, rows)
-    return finished
+        disable=not (progress and jobs),
+    ) as bar:
+        for rows in run(missing, workers):
+            key = rows[0]["job"]
+            done[key] = rows
+            if store:
+                store.add(key, rows)
+            bar.update(runs[key])
+    tasks: dict[str, list[Row]] = {}
+    for row in (row for rows in done.values() for row in rows):
+        tasks.setdefault(row["task"], []).append(row)
+    return tasks

@@ -39,12 +39,8 @@ def plan_slots(
     backbone : Backbone
         A copy with its new head; ``requires_grad`` of its parameters is set here.
     """
-    _check_names(backbone, config.layer_lr)
-    if grouping is not None:
-        grouping.check(backbone)
-    moving = method.moves(backbone, grouping, config)
+    rates = step_sizes(backbone, method, grouping, config)
     ties = _ties(backbone, grouping, config)
-    rates = _rates(backbone, moving, config)
     slots = []
     for name, parameter in backbone.module.named_parameters():
         lr = rates[id(parameter)]
@@ -53,6 +49,24 @@ def plan_slots(
             start = parameter.detach().clone()
             slots.append(Slot(name, parameter, start, lr, ties.get(id(parameter))))
     return slots
+
+
+def step_sizes(
+    backbone: Backbone, method: Method, grouping: Grouping | None, config: FinetuneConfig
+) -> dict[int, float]:
+    """Return the step size of each parameter, by identity; 0 for those that stay.
+
+    Raises
+    ------
+    KShotValueError
+        For a grouping made for another network, or a step size for the head by name.
+    KShotKeyError
+        For an unknown layer name.
+    """
+    _check_names(backbone, config.layer_lr)
+    if grouping is not None:
+        grouping.check(backbone)
+    return _rates(backbone, method.moves(backbone, grouping, config), config)
 
 
 def _check_names(backbone: Backbone, layer_lr: Mapping[str, float]) -> None:
@@ -78,7 +92,6 @@ def _ties(backbone: Backbone, grouping: Grouping | None, config: FinetuneConfig)
 
 
 def _rates(backbone: Backbone, moving: set[str], config: FinetuneConfig) -> dict[int, float]:
-    """Return the step size of each parameter, by identity; 0 for those that stay."""
     owner = {
         id(parameter): layer
         for layer in backbone.layers

@@ -112,9 +112,9 @@ class FinetuneResult:
 
 
 def predictions(logits: Tensor) -> NDArray[np.int64]:
-    """Return the index of the largest logit of each row; NaN never wins."""
+    """Return the place of the largest logit, last axis; NaN never wins."""
     finite = torch.nan_to_num(logits, nan=float("-inf"))
-    return finite.argmax(dim=1).cpu().numpy()
+    return finite.argmax(dim=-1).cpu().numpy()
 
 
 def outcome(losses: Sequence[float]) -> str:

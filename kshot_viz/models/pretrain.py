@@ -11,7 +11,6 @@ import json
 import platform
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -34,6 +33,7 @@ from kshot_viz.models.nearest_mean import nearest_mean_accuracy
 from kshot_viz.models.preprocess import RECIPES
 from kshot_viz.seeds import child_seed
 from kshot_viz.stats import bootstrap_mean
+from kshot_viz.threads import one_thread
 
 SCHEMA = 1
 ROUGH = Jitter(affine=0.18, rotate=8, stroke=0.8, coarse=0.3, blur=0.5, contrast=0.2)
@@ -115,7 +115,7 @@ def pretrain_glyphnet(
     out = Path(out_dir)
     out.mkdir(parents=True, exist_ok=True)
     bank = glyph_bank(homoglyphs)
-    with _one_thread():
+    with one_thread():
         net = train_glyphnet(bank, recipe, seed, progress=progress)
         scores = held_out_accuracy(net, bank)
     record = _record(bank, recipe, seed, homoglyphs) | {"held_out": scores}
@@ -209,17 +209,6 @@ def _ahead(
             ready = coming.result()
             coming = pool.submit(stream.batch, step + 1, recipe.batch)
             yield ready
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    # Sums split over threads differ in the last bits, and tiny networks gain nothing from them.
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _weights(net: nn.Module) -> dict[str, Tensor]:

@@ -15,6 +15,8 @@ from kshot_viz.finetune.candidate import Candidate
 from kshot_viz.finetune.evaluate import evaluate
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from kshot_viz.models.backbone import Backbone
     from kshot_viz.study.comparison import Comparison
 
@@ -55,21 +57,30 @@ def replay_row(
     network = _same(comparison, backbone)
     recorded: dict[str, Any] = dict(comparison.frame.iloc[row])  # type: ignore[call-overload]
     episode = Episode.from_dict(comparison.episodes[episode_key(recorded)])
+    company = _company(comparison, recorded)
     rows = evaluate(
         network,
         _drawn_from(data, episode),
         [episode],
-        [Candidate.from_dict(comparison.candidates[recorded["candidate"]])],
-        at_steps=[int(recorded["steps"])],
+        [Candidate.from_dict(comparison.candidates[key]) for key in company["candidate"].unique()],
+        at_steps=sorted({int(steps) for steps in company["steps"]}),
+        path="loop" if recorded["path"] == "loop" else "fast",
         seed=int(recorded["seed"]),
         device=comparison.manifest["device"],
     )
-    return Replay(row, recorded, dict(rows.iloc[0]))  # type: ignore[call-overload]
+    same = rows["candidate"].eq(recorded["candidate"]) & rows["steps"].eq(recorded["steps"])
+    return Replay(row, recorded, dict(rows[same].iloc[0]))  # type: ignore[call-overload]
 
 
 def episode_key(row: Any) -> str:
     """Name an episode among those of several ways and shots."""
     return f"{row['way']}-way {row['shot']}-shot {row['episode']}"
+
+
+def _company(comparison: Comparison, recorded: dict[str, Any]) -> pd.DataFrame:
+    """Return the rows that were computed together with one: their sums were formed as one."""
+    frame = comparison.frame
+    return frame[frame["job"] == recorded["job"]]
 
 
 def _same(comparison: Comparison, backbone: Backbone | None) -> Backbone:

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 from command_line import UNTUNED, Ended, kshot, make_pictures, make_weights, picture, small_run
 
-from kshot_viz.finetune import executors
+from kshot_viz.finetune.jobs import executors
 from kshot_viz.study.comparison import Comparison
 from kshot_viz.study.contenders import CONTENDERS
 
@@ -132,7 +132,7 @@ def test_the_same_command_again_runs_nothing(finished, pictures, weights, monkey
     def never(task):
         raise AssertionError(f"{task.key} ran again")
 
-    monkeypatch.setattr(executors, "run_task", never)
+    monkeypatch.setattr(executors, "run_job", never)
     ended = kshot(*small_run(pictures, weights, out))
     assert ended.code == 0
     assert rows(out).equals(before)
@@ -206,7 +206,7 @@ def test_random_weights_by_name(pictures, tmp_path):
 
 
 def test_an_interrupt_says_how_to_go_on(finished, pictures, weights, tmp_path, monkeypatch):
-    real, calls = executors.run_task, []
+    real, calls = executors.run_job, []
 
     def interrupted(task):
         calls.append(task)
@@ -215,7 +215,7 @@ def test_an_interrupt_says_how_to_go_on(finished, pictures, weights, tmp_path, m
         return real(task)
 
     with monkeypatch.context() as patched:
-        patched.setattr(executors, "run_task", interrupted)
+        patched.setattr(executors, "run_job", interrupted)
         ended = kshot(*small_run(pictures, weights, tmp_path / "out"))
     assert ended.code == 130
     assert ended.complaint == (

@@ -12,10 +12,10 @@ from torch import nn
 
 from kshot_viz.data.episodes import sample_episodes
 from kshot_viz.errors import KShotError
-from kshot_viz.finetune import executors
 from kshot_viz.finetune.candidate import Candidate
 from kshot_viz.finetune.config import FinetuneConfig
 from kshot_viz.finetune.evaluate import evaluate
+from kshot_viz.finetune.jobs import executors
 from kshot_viz.finetune.loop import finetune
 from kshot_viz.grouping.grouping import Grouping
 from kshot_viz.grouping.rule import GroupingRule
@@ -77,10 +77,10 @@ def test_processes_give_the_same_rows(data, episodes):
         assert same(here, there)
 
 
-def test_order_and_company_do_not_matter(data, episodes):
+def test_order_and_company_do_not_matter_to_the_reference(data, episodes):
     backbone = toy_backbone()
-    together = evaluate(backbone, data, episodes, candidates())
-    alone = evaluate(backbone, data, [episodes[2]], [candidates()[1]])
+    together = evaluate(backbone, data, episodes, candidates(), path="loop")
+    alone = evaluate(backbone, data, [episodes[2]], [candidates()[1]], path="loop")
     match = together[(together.episode == "test/2") & (together.method == "shuffled")]
     assert same(match.reset_index(drop=True), alone)
 
@@ -109,7 +109,7 @@ def test_a_diverged_run_is_scored_at_chance_and_alone(data, episodes):
 def test_an_interrupted_run_goes_on(tmp_path, data, episodes, monkeypatch):
     backbone, store = toy_backbone(), tmp_path / "rows.jsonl"
     whole = evaluate(backbone, data, episodes, candidates())
-    real, calls = executors.run_task, []
+    real, calls = executors.run_job, []
 
     def interrupted(task):
         calls.append(task.key)
@@ -117,19 +117,20 @@ def test_an_interrupted_run_goes_on(tmp_path, data, episodes, monkeypatch):
             raise KeyboardInterrupt
         return real(task)
 
-    monkeypatch.setattr(executors, "run_task", interrupted)
+    monkeypatch.setattr(executors, "run_job", interrupted)
     with pytest.raises(KeyboardInterrupt):
         evaluate(backbone, data, episodes, candidates(), store=store)
-    kept = [json.loads(line)["task"] for line in store.read_text().splitlines()]
+    kept = [json.loads(line)["job"] for line in store.read_text().splitlines()]
     assert kept == calls[:3]
-    store.write_text(store.read_text() + '{"task": "torn')
+    store.write_text(store.read_text() + '{"job": "torn')
     calls.clear()
     calls.extend([""] * 10)
     resumed = evaluate(backbone, data, episodes, candidates(), store=store)
-    assert len(calls) == 10 + 15 - 3
+    jobs = whole.job.nunique()
+    assert len(calls) == 10 + jobs - 3
     assert same(whole, resumed)
     again = evaluate(backbone, data, episodes, candidates(), store=store)
-    assert len(calls) == 10 + 15 - 3
+    assert len(calls) == 10 + jobs - 3
     assert again.equals(resumed)
 
 
@@ -153,7 +154,7 @@ def test_rows_of_another_version_are_made_anew(tmp_path, data, episodes, monkeyp
     request = (toy_backbone(), data, episodes[:1], candidates()[-1:])
     store = tmp_path / "rows.jsonl"
     evaluate(*request, store=store)
-    monkeypatch.setattr(import_module("kshot_viz.finetune.evaluate"), "__version__", "99.0")
+    monkeypatch.setattr(import_module("kshot_viz.finetune.jobs.plan"), "__version__", "99.0")
     evaluate(*request, store=store)
     assert len(store.read_text().splitlines()) == 2
 

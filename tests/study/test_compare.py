@@ -10,9 +10,9 @@ import pytest
 
 from kshot_viz.data.episodes import sample_episodes
 from kshot_viz.errors import KShotError, KShotFileError, KShotKeyError, KShotValueError
-from kshot_viz.finetune import executors
 from kshot_viz.finetune.candidate import Candidate
 from kshot_viz.finetune.config import FinetuneConfig
+from kshot_viz.finetune.jobs import executors
 from kshot_viz.grouping.grouping import Grouping
 from kshot_viz.grouping.rule import GroupingRule
 from kshot_viz.study.compare import compare_methods
@@ -243,7 +243,7 @@ def test_another_seed_is_another_clustering_of_the_same_episodes(compare, short,
 
 
 def test_an_interrupted_comparison_goes_on(tmp_path, compare, short, episodes, monkeypatch):
-    real, calls = executors.run_task, []
+    real, calls = executors.run_job, []
 
     def stops_after(limit):
         def run(task):
@@ -256,32 +256,33 @@ def test_an_interrupted_comparison_goes_on(tmp_path, compare, short, episodes, m
 
     request = {"methods": ["plain", "grouped"], "episodes": episodes[:3], "out": tmp_path}
     # The first stop is among the tuning episodes, the second among the test episodes.
-    for limit in (5, 14):
+    for limit in (2, 7):
         calls.clear()
-        monkeypatch.setattr(executors, "run_task", stops_after(limit))
+        monkeypatch.setattr(executors, "run_job", stops_after(limit))
         with pytest.raises(KeyboardInterrupt):
             compare(**request)
     finished = (tmp_path / "rows.jsonl").read_text().splitlines()
-    assert len({json.loads(line)["task"] for line in finished}) == 4 + 13
+    assert len({json.loads(line)["job"] for line in finished}) == 1 + 6
     calls.clear()
-    monkeypatch.setattr(executors, "run_task", stops_after(None))
+    monkeypatch.setattr(executors, "run_job", stops_after(None))
     assert same(compare(**request).frame, short.frame)
-    assert len(calls) == 2 * (4 * 2 + 3) - 17
+    jobs = short.frame.job.nunique()
+    assert len(calls) == jobs - 7
     assert compare(**request).frame.equals(compare(**request).frame)
-    assert len(calls) == 2 * (4 * 2 + 3) - 17
+    assert len(calls) == jobs - 7
 
 
 def test_more_methods_reuse_what_is_there(tmp_path, compare, episodes, monkeypatch):
-    compare(methods=["plain"], episodes=episodes[:3], out=tmp_path)
-    real, names = executors.run_task, []
+    compare(methods=["plain", "grouped"], episodes=episodes[:3], out=tmp_path)
+    real, names = executors.run_job, []
 
     def run(task):
-        names.append(task.candidate.name)
+        names.extend(entry.candidate.name for entry in task.entries)
         return real(task)
 
-    monkeypatch.setattr(executors, "run_task", run)
-    compare(methods=["plain", "head_only"], episodes=episodes[:3], out=tmp_path)
-    assert set(names) == {"head_only"}
+    monkeypatch.setattr(executors, "run_job", run)
+    compare(methods=["shuffled", "plain", "grouped"], episodes=episodes[:3], out=tmp_path)
+    assert set(names) == {"shuffled"}
 
 
 # ---- refusals ----------------------------------------------------------------------------------

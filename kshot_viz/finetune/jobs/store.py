@@ -1,4 +1,4 @@
-"""Finished rows on disk, one JSON line a task, so that an interrupted run goes on."""
+"""Finished rows on disk, one JSON line a job, so that an interrupted run goes on."""
 
 from __future__ import annotations
 
@@ -7,32 +7,32 @@ import os
 from pathlib import Path
 
 from kshot_viz.errors import KShotFileError
-from kshot_viz.finetune.task import Row
+from kshot_viz.finetune.jobs.rows import Row
 
-_START = b'{"task":'
+_START = b'{"job":'
 
 
 class RowStore:
-    """A file of finished tasks.
+    """A file of finished jobs.
 
-    A line is written whole and flushed before the next task is taken up. A line that was cut off
-    (full disk, power) is dropped when the file is opened, and its task runs again.
+    A line is written whole and flushed before the next job is taken up. A line that was cut off
+    (full disk, power) is dropped when the file is opened, and its job runs again.
     """
 
     def __init__(self, path: str | Path) -> None:
         self._path = Path(path)
         self._rows = self._read()
 
-    def __contains__(self, task: str) -> bool:
-        return task in self._rows
+    def __contains__(self, job: str) -> bool:
+        return job in self._rows
 
-    def __getitem__(self, task: str) -> list[Row]:
-        return self._rows[task]
+    def __getitem__(self, job: str) -> list[Row]:
+        return self._rows[job]
 
-    def add(self, task: str, rows: list[Row]) -> None:
-        """Keep the rows of one task; a KShotFileError names the file if the disk is full."""
-        self._rows[task] = rows
-        line = json.dumps({"task": task, "rows": rows}) + "\n"
+    def add(self, job: str, rows: list[Row]) -> None:
+        """Keep the rows of one job; a KShotFileError names the file if the disk is full."""
+        self._rows[job] = rows
+        line = json.dumps({"job": job, "rows": rows}) + "\n"
         try:
             with self._path.open("a", encoding="utf-8") as file:
                 file.write(line)
@@ -66,9 +66,9 @@ class RowStore:
     def _entry(self, number: int, line: bytes) -> tuple[str, list[Row]]:
         try:
             record = json.loads(line)
-            return record["task"], record["rows"]
+            return record["job"], record["rows"]
         except (ValueError, KeyError, TypeError) as error:
             raise KShotFileError(
-                f"{self._path}, line {number}, is not a finished task. Move the file away to start "
+                f"{self._path}, line {number}, is not a finished job. Move the file away to start "
                 f"anew."
             ) from error

@@ -1,0 +1,164 @@
+"""A network as a graph of calls, so that its frozen part can be told from the part that moves."""
+
+from __future__ import annotations
+
+import copy
+import operator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+
+from kshot_viz.models.head import Head
+from kshot_viz.models.recorder import evaluating
+
+_WHOLE = "whole"
+_NOT_IN_PLACE: dict[Any, Callable[..., Any]] = {
+    operator.iadd: operator.add,
+    operator.isub: operator.sub,
+    operator.imul: operator.mul,
+    operator.itruediv: operator.truediv,
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Graph:
+    """Calls in order of execution; ``meta["shape"]`` of a node is what it gave for the example."""
+
+    nodes: tuple[fx.Node, ...]
+    module: nn.Module
+
+    @property
+    def image(self) -> fx.Node:
+        """The network's input."""
+        return self.nodes[0]
+
+    @property
+    def output(self) -> fx.Node:
+        """The node whose value the network returns."""
+        return self.nodes[-1].args[0]  # type: ignore[return-value]
+
+    def calls(self) -> Iterator[fx.Node]:
+        """Yield every node that computes something."""
+        return iter(self.nodes[1:-1])
+
+    def target(self, node: fx.Node) -> Any:
+        """Return the module a node calls, or the tensor it reads."""
+        owner, _, leaf = str(node.target).rpartition(".")
+        if node.op == "get_attr":
+            return getattr(self.module.get_submodule(owner), leaf)
+        return self.module.get_submodule(str(node.target))
+
+    def parameters(self, node: fx.Node) -> list[nn.Parameter]:
+        """Return the parameters a node reads."""
+        if node.op == "call_module":
+            return list(self.target(node).parameters())
+        read = self.target(node) if node.op == "get_attr" else None
+        return [read] if isinstance(read, nn.Parameter) else []
+
+
+def trace(network: nn.Module, example: Tensor) -> Graph | None:
+    """Return the graph of a network, or None where it cannot be followed.
+
+    Control flow that looks at values cannot be followed. What was traced is believed only if it
+    returns what the network returns for ``example``, a batch of prepared images.
+
+    Parameters
+    ----------
+    network : nn.Module
+        A copy with its new head. The graph calls its very modules, which no longer work in place.
+    example : Tensor, shape (N, ...)
+    """
+    whole = _Whole(network)
+    try:
+        graph = _Tracer().trace(whole)
+        _pool_first(graph, whole)
+        nodes = tuple(map(_out_of_place, graph.nodes))
+        if not _agrees(nodes, network, example):
+            return None
+    except Exception:  # Whatever a stranger's forward raises when it meets a stand-in for a tensor.
+        return None
+    return Graph(nodes, _settled(whole))
+
+
+def run_node(graph: Graph, node: fx.Node, values: dict[fx.Node, Any]) -> Any:
+    """Compute one node from the values of the nodes it reads."""
+    if node.op == "get_attr":
+        return graph.target(node)
+    args = fx.map_arg(node.args, values.__getitem__)
+    kwargs = fx.map_arg(node.kwargs, values.__getitem__)
+    if node.op == "call_module":
+        return graph.target(node)(*args, **kwargs)
+    if node.op == "call_method":
+        return getattr(args[0], str(node.target))(*args[1:], **kwargs)
+    return node.target(*args, **kwargs)  # type: ignore[operator]
+
+
+class _Whole(nn.Module):
+    """Calls the network as a module, so that hooks on the network itself are followed too."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.whole = network
+
+    def forward(self, images: Tensor) -> Any:
+        return self.whole(images)
+
+
+class _Tracer(fx.Tracer):
+    def is_leaf_module(self, module: nn.Module, name: str) -> bool:
+        return isinstance(module, Head) or super().is_leaf_module(module, name)
+
+
+def _out_of_place(node: fx.Node) -> fx.Node:
+    """Let a value that is computed once be read many times."""
+    if node.op == "call_function":
+        node.target = _NOT_IN_PLACE.get(node.target, node.target)
+        if node.kwargs.get("inplace"):
+            node.kwargs = {**node.kwargs, "inplace": False}
+    if node.op == "call_method" and str(node.target).endswith("_"):
+        node.target = str(node.target).rstrip("_")
+    return node
+
+
+def _pool_first(graph: fx.Graph, module: nn.Module) -> None:
+    """Pool before the ReLU instead of after it: the same values and gradients on fewer entries."""
+
+    def calls(node: fx.Node, kind: type[nn.Module]) -> bool:
+        return node.op == "call_module" and type(module.get_submodule(str(node.target))) is kind
+
+    for relu in list(graph.nodes):
+        pool = next(iter(relu.users), None)
+        if pool is None or len(relu.users) > 1 or not calls(relu, nn.ReLU):
+            continue
+        if calls(pool, nn.MaxPool2d) and not module.get_submodule(str(pool.target)).return_indices:
+            pool.replace_all_uses_with(relu)
+            pool.args, relu.args = relu.args, (pool,)
+            pool.append(relu)
+
+
+def _agrees(nodes: tuple[fx.Node, ...], network: nn.Module, example: Tensor) -> bool:
+    """Compare on a copy whose head is not zero, since a zero head would hide every mistake."""
+    lively = copy.deepcopy(network)
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad(), evaluating(lively):
+        for head in (m for m in lively.modules() if isinstance(m, Head)):
+            drawn = torch.randn(head.linear.weight.shape, generator=generator)
+            head.linear.weight.copy_(drawn)
+        expected = lively(example)
+        other = Graph(nodes, _settled(_Whole(lively)))
+        values: dict[fx.Node, Any] = {other.image: example}
+        for node in other.calls():
+            values[node] = run_node(other, node, values)
+            node.meta["shape"] = tuple(getattr(values[node], "shape", ()))
+        found = values[other.output]
+    return isinstance(found, Tensor) and bool(torch.allclose(found, expected, rtol=1e-4, atol=1e-5))
+
+
+def _settled(module: nn.Module) -> nn.Module:
+    for child in module.modules():
+        if getattr(child, "inplace", False) is True:
+            child.inplace = False  # type: ignore[assignment]
+    return module

@@ -1,0 +1,86 @@
+"""Which neurons of one layer are tied, for several candidates side by side."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+class Lanes:
+    """The groups of one layer in each of ``C`` candidates; a lane is one candidate.
+
+    Candidates may differ in their number of groups: all are given the largest, and the rows of
+    groups that a candidate lacks belong to no neuron and stay zero.
+
+    Parameters
+    ----------
+    labels : Tensor of int64, shape (C, neurons)
+    mean : Tensor of bool, shape (C,)
+        Whether the candidate averages its gradients, or sums them.
+    """
+
+    def __init__(self, labels: Tensor, mean: Tensor) -> None:
+        self.labels, self.mean = labels, mean
+        lanes, self.neurons = labels.shape
+        self.groups = int(labels.max()) + 1
+        ahead = torch.arange(lanes, device=labels.device).unsqueeze(1)
+        self._row = (labels + ahead * self.groups).reshape(-1)
+        order = torch.argsort(labels, dim=1, stable=True)
+        self._members = (order + ahead * self.neurons).reshape(-1)
+        sizes = torch.bincount(self._row, minlength=lanes * self.groups)
+        self._starts = sizes.cumsum(0) - sizes
+        self.sizes = sizes.view(lanes, self.groups)
+        self._onehot: Tensor | None = None
+
+    def share(self, dtype: torch.dtype) -> Tensor:
+        """Return what a group's summed gradient is multiplied by, shape (C, groups)."""
+        sizes = self.sizes.clamp(min=1)
+        return torch.where(self.mean.unsqueeze(1), 1 / sizes.to(dtype), torch.ones_like(sizes))
+
+    def spread(self, rows: Tensor) -> Tensor:
+        """Give every neuron its group's row: (C * groups, F) -> (C * neurons, F)."""
+        return _Spread.apply(rows, self)
+
+    def pick(self, rows: Tensor) -> Tensor:
+        """As ``spread``, without a gradient."""
+        return rows.index_select(0, self._row)
+
+    def sums(self, rows: Tensor) -> Tensor:
+        """Sum over the members of each group: (C * neurons, F) -> (C * groups, F)."""
+        return F.embedding_bag(self._members, rows, self._starts, mode="sum")
+
+    def channel_sums(self, values: Tensor) -> Tensor:
+        """Sum channels over groups: (N, C * neurons, ...) -> (N, C * groups, ...)."""
+        last = values.movedim(1, -1)
+        lanes = len(self.labels)
+        if lanes == 1:
+            return torch.matmul(last, self._members_of(values.dtype)[0]).movedim(-1, 1)
+        split = last.reshape(-1, lanes, self.neurons).transpose(0, 1)
+        summed = torch.bmm(split, self._members_of(values.dtype)).transpose(0, 1)
+        return summed.reshape(*last.shape[:-1], -1).movedim(-1, 1)
+
+    def _members_of(self, dtype: torch.dtype) -> Tensor:
+        """Return the 0/1 matrix neuron -> group of each candidate, shape (C, neurons, groups)."""
+        if self._onehot is None:
+            self._onehot = F.one_hot(self.labels, self.groups).to(dtype)
+        return self._onehot
+
+    def keep(self, lanes: Tensor) -> Lanes:
+        """Return some of the candidates."""
+        return Lanes(self.labels[lanes], self.mean[lanes])
+
+
+class _Spread(torch.autograd.Function):
+    """Copies rows to members; the gradient of a row is the sum over its members'."""
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor, lanes: Lanes) -> Tensor:
+        ctx.lanes = lanes
+        return lanes.pick(rows)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Any:
+        return ctx.lanes.sums(gradients[0].contiguous()), None

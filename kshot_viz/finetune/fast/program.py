@@ -1,0 +1,255 @@
+"""The tail of a network with a rule for every layer that moves, for a chunk of candidates."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, fx, nn
+
+from kshot_viz.finetune.fast.constant import ConstantRule, takes_patches
+from kshot_viz.finetune.fast.graph import Graph, run_node
+from kshot_viz.finetune.fast.independent import by_channel, by_image
+from kshot_viz.finetune.fast.lane import Lane
+from kshot_viz.finetune.fast.lanes import Lanes
+from kshot_viz.finetune.fast.layout import Size, Value, apart, side_by_side
+from kshot_viz.finetune.fast.rules import (
+    AnyRule,
+    ConvRule,
+    GroupConvRule,
+    HeadRule,
+    LinearRule,
+    Moved,
+    NormRule,
+)
+from kshot_viz.finetune.fast.shifts import Block, Shifts
+from kshot_viz.finetune.fast.trunk import Frozen, Tail
+from kshot_viz.models.head import Head
+from kshot_viz.models.recorder import BATCH_NORM
+
+CONV = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+# Below this fan-in, or with more rows than half the neurons, summing output gradients by group
+# costs more than the smaller weight gradient saves.
+GROUP_FAN_IN = 64
+
+
+class Program:
+    """Computes the logits of every candidate from their shifts.
+
+    Attributes
+    ----------
+    blocks : list of Block
+        What trains, for all candidates it was made for.
+    """
+
+    def __init__(self, tail: Tail, lanes: Sequence[Lane], support: Frozen) -> None:
+        self._tail, self._lanes, self._support = tail, lanes, support
+        self._moving = {key for lane in lanes for key in lane.moving}
+        self._tied: dict[tuple[int, ...], Lanes | None] = {}
+        self.blocks: list[Block] = []
+        self._rules: dict[fx.Node, Any] = {}
+        self._folded: set[fx.Node] = set()
+        for node in tail.nodes:
+            if node not in self._folded:
+                self._rules[node] = self._rule(node)
+
+    def logits(self, shifts: Shifts, frozen: Frozen) -> Tensor:
+        """Return the logits for the images of ``frozen``, shape (C, N, classes)."""
+        graph, size = self._tail.graph, Size(shifts.lanes, frozen.n)
+        values: dict[fx.Node, Any] = dict(frozen.values)
+        for node in self._tail.nodes:
+            if node in self._folded:
+                values[node] = values[node.all_input_nodes[0]]
+            else:
+                values[node] = self._run(node, values, shifts, frozen, size)
+        found = side_by_side(values[graph.output], size)
+        return apart(found, size).transpose(0, 1)
+
+    def _run(
+        self,
+        node: fx.Node,
+        values: Mapping[fx.Node, Any],
+        shifts: Shifts,
+        frozen: Frozen,
+        size: Size,
+    ) -> Any:
+        rule = self._rules[node]
+        if isinstance(rule, ConstantRule):
+            return rule.on(frozen, shifts, size)
+        if isinstance(rule, AnyRule):
+            args = fx.map_arg(node.args, lambda one: side_by_side(values[one], size))
+            kwargs = fx.map_arg(node.kwargs, lambda one: side_by_side(values[one], size))
+            return rule.call(args, kwargs, shifts)
+        if isinstance(rule, Moved):
+            return Value(rule.tensor(shifts, size))
+        if rule is not None:
+            return rule(values[node.all_input_nodes[0]], shifts, size)
+        return _plain(self._tail.graph, node, values, size)
+
+    def _rule(self, node: fx.Node) -> Any:
+        graph = self._tail.graph
+        read = graph.parameters(node)
+        if not any(id(one) in self._moving for one in read):
+            return None
+        if node.op == "get_attr":
+            return self._moved(read[0])
+        layer = graph.target(node)
+        given = node.args[0] if len(node.args) == 1 and not node.kwargs else None
+        if isinstance(given, fx.Node) and given in self._support.values:
+            constant = self._constant(layer, node, given)
+            if constant is not None:
+                return constant
+        if given is None or not supported(layer):
+            return self._any(layer, node)
+        return self._varying(layer, node)
+
+    def _constant(self, layer: nn.Module, node: fx.Node, given: fx.Node) -> ConstantRule | None:
+        inputs = self._support.values[given]
+        if not isinstance(layer, (nn.Conv2d, nn.Linear, Head)) or not takes_patches(layer, inputs):
+            return None
+        weight = _linear(layer).weight
+        positions = _positions(layer, inputs)
+        width = weight[0].numel()
+        if positions >= width:
+            return None
+        gram = all(lane.config.optimizer == "sgd" for lane in self._lanes)
+        width += _linear(layer).bias is not None
+        block = self._block(weight, positions if gram else width)
+        return ConstantRule(layer, node, given, self._add(block), gram, self._support)
+
+    def _varying(self, layer: nn.Module, node: fx.Node) -> Any:
+        if isinstance(layer, BATCH_NORM):
+            return NormRule(layer, *self._pair(layer))
+        if isinstance(layer, Head):
+            return HeadRule(layer, *self._pair(layer.linear))
+        weight, bias = self._pair(layer)
+        if isinstance(layer, nn.Linear):
+            return LinearRule(weight, bias)
+        assert isinstance(layer, CONV)
+        norm = self._norm_after(node)
+        if norm is None and self._by_group(layer, weight):
+            return GroupConvRule(layer, weight, bias)
+        return ConvRule(layer, weight, bias, norm)
+
+    def _by_group(self, conv: Any, weight: Moved) -> bool:
+        if weight.place is None or conv.groups > 1:
+            return False
+        block = self.blocks[weight.place]
+        if block.lanes is None or block.start[0].numel() < GROUP_FAN_IN:
+            return False
+        return block.lanes.groups * 2 <= block.lanes.neurons
+
+    def _norm_after(self, node: fx.Node) -> NormRule | None:
+        """Fold a batch norm that alone reads a convolution into its weights."""
+        after = next(iter(node.users), None)
+        if after is None or len(node.users) > 1 or after.op != "call_module":
+            return None
+        norm = self._tail.graph.target(after)
+        if not isinstance(norm, BATCH_NORM) or not supported(norm):
+            return None
+        self._folded.add(after)
+        return NormRule(norm, *self._pair(norm))
+
+    def _any(self, layer: nn.Module, node: fx.Node) -> AnyRule:
+        named = {name: self._moved(one) for name, one in layer.named_parameters()}
+        return AnyRule(layer, named, node)
+
+    def _pair(self, layer: nn.Module) -> tuple[Moved, Moved]:
+        weight, bias = layer._parameters.get("weight"), layer._parameters.get("bias")
+        return self._moved(weight), self._moved(bias)
+
+    def _moved(self, parameter: nn.Parameter | None) -> Moved:
+        if parameter is None or id(parameter) not in self._moving:
+            fixed = None if parameter is None else parameter.detach()
+            return Moved(fixed=fixed)
+        for place, block in enumerate(self.blocks):
+            if block.parameter == id(parameter):
+                return Moved(place)
+        block = self._block(parameter, parameter[0].numel(), whole=True)
+        return Moved(self._add(block))
+
+    def _add(self, block: Block) -> int:
+        self.blocks.append(block)
+        return len(self.blocks) - 1
+
+    def _block(self, parameter: Tensor, width: int, *, whole: bool = False) -> Block:
+        key, tied = id(parameter), self._ties(parameter)
+        rates = parameter.new_tensor([lane.rates[key] for lane in self._lanes])
+        return Block(key, parameter.detach(), tied, rates, width, whole and tied is None)
+
+    def _ties(self, parameter: Tensor) -> Lanes | None:
+        labels = [lane.labels.get(id(parameter)) for lane in self._lanes]
+        which = tuple(map(id, labels))
+        if which not in self._tied:
+            self._tied[which] = _lanes(labels, parameter, self._lanes)
+        return self._tied[which]
+
+
+def supported(layer: nn.Module) -> bool:
+    """Say whether there is a rule that runs this layer for several candidates at once."""
+    if isinstance(layer, BATCH_NORM):
+        return layer.running_mean is not None and not layer.training
+    if isinstance(layer, CONV):
+        return layer.padding_mode == "zeros" and not isinstance(layer.padding, str)
+    return type(layer) is nn.Linear or isinstance(layer, Head)
+
+
+def batches(tail: Tail, moving: set[int]) -> bool:
+    """Say whether the whole tail can run for several candidates at once."""
+    graph = tail.graph
+    return all(
+        _takes_lanes(graph, node)
+        if any(id(one) in moving for one in graph.parameters(node))
+        else by_image(graph, node)
+        for node in tail.nodes
+    )
+
+
+def _takes_lanes(graph: Graph, node: fx.Node) -> bool:
+    if node.op != "call_module" or len(node.args) != 1 or node.kwargs:
+        return False
+    layer = graph.target(node)
+    # A linear layer on tokens counts features last; candidates' channels lie second.
+    flat = not isinstance(layer, nn.Linear) or len(node.meta["shape"]) == 2
+    second = not isinstance(layer, Head) or layer.axis == 1
+    return supported(layer) and flat and second
+
+
+def _plain(graph: Graph, node: fx.Node, values: Mapping[fx.Node, Any], size: Size) -> Value:
+    inputs = node.all_input_nodes
+    first = values[inputs[0]]
+    if isinstance(first, Value) and first.rows and by_channel(graph, node):
+        return Value(run_node(graph, node, {inputs[0]: first.tensor}), rows=True)
+    given = {one: _tensor(values[one], size) for one in inputs}
+    if size.lanes > 1 and node.target is torch.cat:
+        listed: Any = node.args[0]
+        parts = [apart(given[one], size) for one in listed]
+        return Value(torch.cat(parts, dim=2).flatten(1, 2))
+    return Value(run_node(graph, node, given))
+
+
+def _tensor(value: Any, size: Size) -> Any:
+    return side_by_side(value, size) if isinstance(value, (Tensor, Value)) else value
+
+
+def _linear(layer: nn.Module) -> Any:
+    return layer.linear if isinstance(layer, Head) else layer
+
+
+def _positions(layer: nn.Module, inputs: Tensor) -> int:
+    if not isinstance(layer, nn.Conv2d):
+        return len(inputs)
+    out = layer(inputs[:1])
+    return len(inputs) * out.shape[2] * out.shape[3]
+
+
+def _lanes(labels: Sequence[Any], parameter: Tensor, lanes: Sequence[Lane]) -> Lanes | None:
+    if all(one is None for one in labels):
+        return None
+    each = np.arange(len(parameter))
+    table = np.stack([each if one is None else np.asarray(one) for one in labels])
+    mean = [lane.config.reduce == "mean" for lane in lanes]
+    device = parameter.device
+    return Lanes(torch.from_numpy(table).to(device), torch.tensor(mean, device=device))

@@ -1,0 +1,74 @@
+"""Train a chunk of candidates on one episode, all in step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from kshot_viz.finetune.fast.lane import Lane
+from kshot_viz.finetune.fast.program import Program
+from kshot_viz.finetune.fast.shifts import Shifts
+from kshot_viz.finetune.fast.steps import Stepper
+from kshot_viz.finetune.fast.trunk import Frozen, Tail
+
+
+class Chunk:
+    """Some candidates of one episode, trained together.
+
+    Parameters
+    ----------
+    tail : Tail
+    lanes : sequence of Lane
+        With the same optimizer and number of steps.
+    support : Frozen
+    targets : Tensor of int64, shape (N,)
+    """
+
+    def __init__(self, tail: Tail, lanes: Sequence[Lane], support: Frozen, targets: Tensor) -> None:
+        self._program = Program(tail, lanes, support)
+        self._support, self._targets = support, targets
+        self._shifts = Shifts(self._program.blocks)
+        self._stepper = Stepper(self._shifts, [lane.config for lane in lanes])
+        self._steps = lanes[0].config.steps
+
+    def states(self) -> Iterator[tuple[int, Tensor]]:
+        """Train, and yield (steps taken, losses of shape (C,)) at every state passed.
+
+        Between two states the candidates may be asked, and some dropped. A candidate whose loss
+        is not finite goes on without touching the others.
+        """
+        for step in range(self._steps + 1):
+            losses = self._losses()
+            yield step, losses.detach()
+            if step == self._steps:
+                return
+            if len(losses) != self._shifts.lanes:
+                losses = self._losses()
+            self._stepper.step(torch.autograd.grad(losses.sum(), self._shifts.rows))
+
+    def accuracies(self) -> Tensor:
+        """Return every candidate's share of support images it knows, shape (C,)."""
+        hits = self.logits(self._support).argmax(dim=2) == self._targets
+        return hits.double().mean(dim=1)
+
+    def logits(self, frozen: Frozen) -> Tensor:
+        """Return the logits of every candidate for other images, shape (C, N, classes)."""
+        with torch.inference_mode():
+            return self._program.logits(self._shifts, frozen)
+
+    def keep(self, lanes: Sequence[int]) -> None:
+        """Go on with some of the candidates, by their present places."""
+        chosen = torch.tensor(lanes, device=self._targets.device)
+        self._shifts = self._stepper.keep(chosen)
+
+    def _losses(self) -> Tensor:
+        logits = self._program.logits(self._shifts, self._support)
+        lanes, images, classes = logits.shape
+        if lanes == 1:
+            return F.cross_entropy(logits[0], self._targets).unsqueeze(0)
+        targets = self._targets.expand(lanes, images).reshape(-1)
+        each = F.cross_entropy(logits.reshape(-1, classes), targets, reduction="none")
+        return each.view(lanes, images).mean(dim=1)
