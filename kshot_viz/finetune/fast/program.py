@@ -27,9 +27,9 @@ from kshot_viz.finetune.fast.rules import (
 from kshot_viz.finetune.fast.shifts import Block, Shifts
 from kshot_viz.finetune.fast.trunk import Frozen, Tail
 from kshot_viz.models.head import Head
-from kshot_viz.models.recorder import BATCH_NORM
 
 CONV = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 # Below this fan-in, or with more rows than half the neurons, summing output gradients by group
 # costs more than the smaller weight gradient saves.
 GROUP_FAN_IN = 64
@@ -90,24 +90,18 @@ class Program:
 
     def _rule(self, node: fx.Node) -> Any:
         graph = self._tail.graph
+        if takes_lanes(graph, node):
+            layer, given = graph.target(node), node.all_input_nodes[0]
+            constant = given in self._support.values and self._constant(layer, node, given)
+            return constant or self._varying(layer, node)
         read = graph.parameters(node)
         if not any(id(one) in self._moving for one in read):
             return None
-        if node.op == "get_attr":
-            return self._moved(read[0])
-        layer = graph.target(node)
-        given = node.args[0] if len(node.args) == 1 and not node.kwargs else None
-        if isinstance(given, fx.Node) and given in self._support.values:
-            constant = self._constant(layer, node, given)
-            if constant is not None:
-                return constant
-        if given is None or not supported(layer):
-            return self._any(layer, node)
-        return self._varying(layer, node)
+        return self._moved(read[0]) if node.op == "get_attr" else self._any(node)
 
     def _constant(self, layer: nn.Module, node: fx.Node, given: fx.Node) -> ConstantRule | None:
         inputs = self._support.values[given]
-        if not isinstance(layer, (nn.Conv2d, nn.Linear, Head)) or not takes_patches(layer, inputs):
+        if not self._alone(layer) or not takes_patches(layer, inputs):
             return None
         weight = _linear(layer).weight
         positions = _positions(layer, inputs)
@@ -119,8 +113,16 @@ class Program:
         block = self._block(weight, positions if gram else width)
         return ConstantRule(layer, node, given, self._add(block), gram, self._support)
 
+    def _alone(self, layer: nn.Module) -> bool:
+        """Say whether weight and bias move as one, and no other call reads them."""
+        own = {id(one) for one in layer.parameters()}
+        graph = self._tail.graph
+        readers = [node for node in graph.calls() if own & {id(p) for p in graph.parameters(node)}]
+        rates = all(len({lane.rates[key] for key in own}) == 1 for lane in self._lanes)
+        return len(readers) == 1 and rates and own <= self._moving
+
     def _varying(self, layer: nn.Module, node: fx.Node) -> Any:
-        if isinstance(layer, BATCH_NORM):
+        if isinstance(layer, NORMS):
             return NormRule(layer, *self._pair(layer))
         if isinstance(layer, Head):
             return HeadRule(layer, *self._pair(layer.linear))
@@ -147,12 +149,13 @@ class Program:
         if after is None or len(node.users) > 1 or after.op != "call_module":
             return None
         norm = self._tail.graph.target(after)
-        if not isinstance(norm, BATCH_NORM) or not supported(norm):
+        if not isinstance(norm, NORMS) or not takes_lanes(self._tail.graph, after):
             return None
         self._folded.add(after)
         return NormRule(norm, *self._pair(norm))
 
-    def _any(self, layer: nn.Module, node: fx.Node) -> AnyRule:
+    def _any(self, node: fx.Node) -> AnyRule:
+        layer = self._tail.graph.target(node)
         named = {name: self._moved(one) for name, one in layer.named_parameters()}
         return AnyRule(layer, named, node)
 
@@ -187,34 +190,27 @@ class Program:
         return self._tied[which]
 
 
-def supported(layer: nn.Module) -> bool:
-    """Say whether there is a rule that runs this layer for several candidates at once."""
-    if isinstance(layer, BATCH_NORM):
-        return layer.running_mean is not None and not layer.training
-    if isinstance(layer, CONV):
-        return layer.padding_mode == "zeros" and not isinstance(layer.padding, str)
-    return type(layer) is nn.Linear or isinstance(layer, Head)
-
-
-def batches(tail: Tail, moving: set[int]) -> bool:
+def batches(tail: Tail) -> bool:
     """Say whether the whole tail can run for several candidates at once."""
     graph = tail.graph
-    return all(
-        _takes_lanes(graph, node)
-        if any(id(one) in moving for one in graph.parameters(node))
-        else by_image(graph, node)
-        for node in tail.nodes
-    )
+    return all(by_image(graph, node) or takes_lanes(graph, node) for node in tail.nodes)
 
 
-def _takes_lanes(graph: Graph, node: fx.Node) -> bool:
+def takes_lanes(graph: Graph, node: fx.Node) -> bool:
+    """Say whether there is a rule that runs this call for several candidates at once."""
     if node.op != "call_module" or len(node.args) != 1 or node.kwargs:
         return False
     layer = graph.target(node)
+    if layer._forward_hooks or layer._forward_pre_hooks:
+        return False
+    if type(layer) in NORMS:
+        return layer.running_mean is not None and not layer.training
+    if type(layer) in CONV:
+        return layer.padding_mode == "zeros" and not isinstance(layer.padding, str)
+    if type(layer) is Head:
+        return layer.axis == 1
     # A linear layer on tokens counts features last; candidates' channels lie second.
-    flat = not isinstance(layer, nn.Linear) or len(node.meta["shape"]) == 2
-    second = not isinstance(layer, Head) or layer.axis == 1
-    return supported(layer) and flat and second
+    return type(layer) is nn.Linear and len(node.meta["shape"]) == 2
 
 
 def _plain(graph: Graph, node: fx.Node, values: Mapping[fx.Node, Any], size: Size) -> Value:

@@ -20,8 +20,8 @@ from kshot_viz.grouping.rule import GroupingRule
 if TYPE_CHECKING:
     from kshot_viz.models.backbone import Backbone
 
-# What the frozen part answers to the queries is kept up to this many bytes, else computed again
-# whenever candidates are scored.
+# What the frozen parts answer to an episode's images is kept up to this many bytes, else computed
+# again whenever it is needed.
 KEEP_BYTES = 256 * 2**20
 
 
@@ -135,7 +135,8 @@ class Desk:
             ]
         else:
             found = [freeze(tail, images) for images in batches]
-        if sum(one.nbytes for one in found) <= KEEP_BYTES:
+        kept = (one for batches in [found, *self._frozen.values()] for one in batches)
+        if sum(one.nbytes for one in kept) <= KEEP_BYTES:
             self._frozen[key] = found
         return found
 

@@ -189,8 +189,7 @@ class _Kinds:
 
 def _together(tail: Tail, case: Case, max_memory: int | None) -> int:
     """Return how many candidates to compute as one: a power of two, by the shapes alone."""
-    moving = {id(one) for node in tail.nodes for one in tail.graph.parameters(node)}
-    if not batches(tail, moving):
+    if not batches(tail):
         return 1
     item = next(iter(case.backbone.module.parameters())).element_size()
     activations = item * sum(torch.Size(node.meta["shape"]).numel() for node in tail.nodes)

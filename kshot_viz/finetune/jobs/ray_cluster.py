@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -66,8 +67,14 @@ def connect(workers: int | None = None) -> Any:
     if os.environ.get("RAY_ADDRESS"):
         ray.init(log_to_driver=False)
     else:
-        local: dict[str, Any] = {"_node_ip_address": "127.0.0.1", "include_dashboard": False}
-        ray.init(num_cpus=workers, log_to_driver=False, **local)
+        # Workers find the modules that this process finds, such as the file of a user's network.
+        found = {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+        ray.init(
+            num_cpus=workers,
+            log_to_driver=False,
+            include_dashboard=False,
+            runtime_env={"env_vars": found},
+        )
     return ray
 
 
