@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from kshot_viz.errors import KShotValueError, unknown_name
@@ -66,7 +67,7 @@ class Candidate:
         config = FinetuneConfig.from_dict(record["config"])
         return cls(_grouping(record["grouping"]), config, record["method"], record["name"])
 
-    @property
+    @cached_property
     def key(self) -> str:
         """A short digest of everything but the name, the same on every machine."""
         record = self.to_dict() | {"name": ""}

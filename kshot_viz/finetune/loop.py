@@ -118,7 +118,8 @@ class Run:
 
     def _loss(self, seed: int, step: int) -> tuple[Tensor, float]:
         with _mode(self.backbone.module, self.config.train_mode, child_seed(seed, "dropout", step)):
-            logits = self.backbone.module(self.support.inputs)
+            # A copy, since the network may write to its input.
+            logits = self.backbone.module(self.support.inputs.clone())
         loss = F.cross_entropy(logits, self.support.targets)
         hits = logits.detach().argmax(dim=1) == self.support.targets
         return loss, hits.double().mean().item()

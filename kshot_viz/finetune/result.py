@@ -87,7 +87,8 @@ class FinetuneResult:
     def _forward(self, images: Any) -> Tensor:
         inputs = self.backbone.prepare(images)
         with torch.inference_mode(), evaluating(self.backbone.module):
-            return self.backbone.module(inputs).cpu()
+            # A copy, since the network may write to its input.
+            return self.backbone.module(inputs.clone()).cpu()
 
     def __repr__(self) -> str:
         return (

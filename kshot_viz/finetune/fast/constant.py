@@ -52,9 +52,11 @@ class ConstantRule:
         else:
             shift = rows @ inputs.t()
         lanes = shifts.blocks[self.place].lanes
-        shift = shift if lanes is None else lanes.spread(shift)
-        moved = shift.view(size.lanes, *start.shape) + start
-        return self._shaped(moved.flatten(0, 1), frozen, size)
+        if lanes is None:
+            moved = (shift.view(size.lanes, *start.shape) + start).flatten(0, 1)
+        else:
+            moved = lanes.spread(shift, start)
+        return Value(moved, rows=True)
 
     def value(self, frozen: Frozen) -> Tensor:
         """Return the input of the layer; a head's input pooled."""
@@ -69,21 +71,12 @@ class ConstantRule:
         return frozen.once((self.site, "products"), make)
 
     def _start(self, frozen: Frozen) -> Tensor:
-        """Return what the pretrained layer answers, neurons first: (neurons, positions)."""
-        if isinstance(self.layer, Head):
-            return frozen.values[self.given].new_zeros(self.layer.linear.out_features, frozen.n)
-        return self.layer(frozen.values[self.given]).transpose(0, 1).flatten(1).contiguous()
-
-    def _shaped(self, rows: Tensor, frozen: Frozen, size: Size) -> Value:
+        """Return what the pretrained layer answers, neurons first: (neurons, N, ...)."""
+        given = frozen.values[self.given]
         if not isinstance(self.layer, Head):
-            shape = frozen.once((self.site, "shape"), lambda: self._positions(frozen))
-            return Value(rows.view(-1, frozen.n, *shape), rows=True)
-        logits = rows.t()
-        extra = frozen.values[self.given].ndim - 2 if self.layer.keep_ndim else 0
-        return Value(logits.reshape(*logits.shape, *[1] * extra))
-
-    def _positions(self, frozen: Frozen) -> tuple[int, ...]:
-        return tuple(self.layer(frozen.values[self.given][:1]).shape[2:])
+            return self.layer(given).transpose(0, 1).contiguous()
+        extra = given.ndim - 2 if self.layer.keep_ndim else 0
+        return given.new_zeros(self.layer.linear.out_features, len(given), *[1] * extra)
 
 
 def patches(layer: nn.Module, given: Tensor) -> Tensor:

@@ -62,8 +62,9 @@ class Graph:
 def trace(network: nn.Module, example: Tensor) -> Graph | None:
     """Return the graph of a network, or None where it cannot be followed.
 
-    Control flow that looks at values cannot be followed. What was traced is believed only if it
-    returns what the network returns for ``example``, a batch of prepared images.
+    Control flow that looks at values cannot be followed. What was traced is believed only if for
+    ``example``, a batch of prepared images, it returns what the network returns, and with the same
+    gradients: a trace sees no ``torch.no_grad()``, and no backward pass that somebody wrote.
 
     Parameters
     ----------
@@ -127,7 +128,8 @@ def _pool_first(graph: fx.Graph, module: nn.Module) -> None:
     """Pool before the ReLU instead of after it: the same values and gradients on fewer entries."""
 
     def calls(node: fx.Node, kind: type[nn.Module]) -> bool:
-        return node.op == "call_module" and type(module.get_submodule(str(node.target))) is kind
+        called = module.get_submodule(str(node.target)) if node.op == "call_module" else None
+        return type(called) is kind and not hooked(called)
 
     for relu in list(graph.nodes):
         pool = next(iter(relu.users), None)
@@ -143,18 +145,42 @@ def _agrees(nodes: tuple[fx.Node, ...], network: nn.Module, example: Tensor) -> 
     """Compare on a copy whose head is not zero, since a zero head would hide every mistake."""
     lively = copy.deepcopy(network)
     generator = torch.Generator().manual_seed(0)
-    with torch.no_grad(), evaluating(lively):
-        for head in (m for m in lively.modules() if isinstance(m, Head)):
-            drawn = torch.randn(head.linear.weight.shape, generator=generator)
-            head.linear.weight.copy_(drawn)
-        expected = lively(example)
-        other = Graph(nodes, _settled(_Whole(lively)))
-        values: dict[fx.Node, Any] = {other.image: example}
-        for node in other.calls():
-            values[node] = run_node(other, node, values)
-            node.meta["shape"] = tuple(getattr(values[node], "shape", ()))
-        found = values[other.output]
-    return isinstance(found, Tensor) and bool(torch.allclose(found, expected, rtol=1e-4, atol=1e-5))
+    for head in (m for m in lively.modules() if isinstance(m, Head)):
+        drawn = torch.randn(head.linear.weight.shape, generator=generator)
+        head.linear.weight.data.copy_(drawn)
+    parameters = [one.requires_grad_() for one in lively.parameters()]
+    with torch.enable_grad(), evaluating(lively):
+        expected = lively(example.clone())
+        found = _run(Graph(nodes, _settled(_Whole(lively))), example)
+        if not isinstance(found, Tensor) or not _close(found.detach(), expected.detach()):
+            return False
+        weights = torch.randn(expected.shape, generator=generator).to(expected)
+        first, second = (
+            torch.autograd.grad(one, parameters, weights, allow_unused=True)
+            for one in (found, expected)
+        )
+    return all(map(_same_gradient, first, second))
+
+
+def _run(graph: Graph, example: Tensor) -> Any:
+    """Compute the output, and note the shape of every value."""
+    values: dict[fx.Node, Any] = {graph.image: example}
+    graph.image.meta["shape"] = tuple(example.shape)
+    for node in graph.calls():
+        values[node] = run_node(graph, node, values)
+        node.meta["shape"] = tuple(getattr(values[node], "shape", ()))
+    return values[graph.output]
+
+
+def _close(found: Tensor, expected: Tensor) -> bool:
+    return bool(torch.allclose(found, expected, rtol=1e-4, atol=1e-5))
+
+
+def _same_gradient(found: Tensor | None, expected: Tensor | None) -> bool:
+    if found is None or expected is None:
+        return found is expected
+    size = expected.abs().max().item()
+    return _close(found / size, expected / size) if size else not found.any()
 
 
 def _settled(module: nn.Module) -> nn.Module:
@@ -162,3 +188,9 @@ def _settled(module: nn.Module) -> nn.Module:
         if getattr(child, "inplace", False) is True:
             child.inplace = False  # type: ignore[assignment]
     return module
+
+
+def hooked(module: nn.Module) -> bool:
+    """Say whether something runs around the module's own forward, which a rule would skip."""
+    around = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+    return any(getattr(module, name) for name in around)

@@ -9,19 +9,20 @@ import torch
 import torch.nn.functional as F
 from torch import fx, nn
 
-from kshot_viz.finetune.fast.graph import Graph
+from kshot_viz.finetune.fast.graph import Graph, hooked
 
-_POOLS = (
-    nn.MaxPool1d,
-    nn.MaxPool2d,
-    nn.MaxPool3d,
-    nn.AvgPool1d,
-    nn.AvgPool2d,
-    nn.AvgPool3d,
-    nn.AdaptiveAvgPool1d,
-    nn.AdaptiveAvgPool2d,
-    nn.AdaptiveMaxPool2d,
-)
+# With the dimensions of a batch; given one less, a pooling takes images for channels.
+_POOLS = {
+    nn.MaxPool1d: 3,
+    nn.MaxPool2d: 4,
+    nn.MaxPool3d: 5,
+    nn.AvgPool1d: 3,
+    nn.AvgPool2d: 4,
+    nn.AvgPool3d: 5,
+    nn.AdaptiveAvgPool1d: 3,
+    nn.AdaptiveAvgPool2d: 4,
+    nn.AdaptiveMaxPool2d: 4,
+}
 _ENTRIES = (
     nn.ReLU,
     nn.ReLU6,
@@ -48,11 +49,12 @@ def by_image(graph: Graph, node: fx.Node) -> bool:
     if by_channel(graph, node):
         return True
     if node.op == "call_module":
-        return type(graph.target(node)) is nn.Flatten and graph.target(node).start_dim == 1
+        module = graph.target(node)
+        return type(module) is nn.Flatten and module.start_dim == 1 and not hooked(module)
     if node.target in _BINARY:
-        return True
+        return _same_channels(node)
     if node.target is torch.cat:
-        return _argument(node, 1, "dim", 0) == 1
+        return bool(node.args) and _argument(node, 1, "dim", 0) == 1
     if node.target in (torch.flatten, "flatten"):
         return _argument(node, 1, "start_dim", 0) == 1
     return False
@@ -63,12 +65,32 @@ def by_channel(graph: Graph, node: fx.Node) -> bool:
     if len(node.all_input_nodes) != 1:
         return False
     if node.op == "call_module":
-        module = graph.target(node)
-        indices = getattr(module, "return_indices", False)
-        return isinstance(module, (*_POOLS, *_ENTRIES)) and not indices
+        return _module_by_channel(graph.target(node), _dimensions(node))
     if node.target in (torch.mean, "mean"):
         return _over_positions(_argument(node, 1, "dim", None))
-    return node.target in _ENTRY_FUNCTIONS | _POOL_FUNCTIONS or node.target == "relu"
+    if node.target in _POOL_FUNCTIONS:
+        return _dimensions(node) == 4
+    return node.target in _ENTRY_FUNCTIONS or node.target == "relu"
+
+
+def _module_by_channel(module: nn.Module, dimensions: int) -> bool:
+    if hooked(module) or getattr(module, "return_indices", False):
+        return False
+    return isinstance(module, _ENTRIES) or _POOLS.get(type(module)) == dimensions
+
+
+def _dimensions(node: fx.Node) -> int:
+    return len(_shape(node.all_input_nodes[0]))
+
+
+def _same_channels(node: fx.Node) -> bool:
+    """Candidates' channels lie side by side, so a value with fewer cannot be spread over them."""
+    shapes = [_shape(one) for one in node.all_input_nodes]
+    return min(map(len, shapes)) >= 2 and len({(len(one), one[1]) for one in shapes}) == 1
+
+
+def _shape(node: fx.Node) -> tuple[int, ...]:
+    return node.meta["shape"]
 
 
 def _over_positions(dim: Any) -> bool:

@@ -40,13 +40,27 @@ class Lanes:
         sizes = self.sizes.clamp(min=1)
         return torch.where(self.mean.unsqueeze(1), 1 / sizes.to(dtype), torch.ones_like(sizes))
 
-    def spread(self, rows: Tensor) -> Tensor:
-        """Give every neuron its group's row: (C * groups, F) -> (C * neurons, F)."""
-        return _Spread.apply(rows, self)
+    def spread(self, rows: Tensor, start: Tensor) -> Tensor:
+        """Give every neuron its group's row, added to its own start.
 
-    def pick(self, rows: Tensor) -> Tensor:
+        Parameters
+        ----------
+        rows : Tensor, shape (C * groups, F)
+        start : Tensor, shape (neurons, ...) of F entries a neuron
+            The same for all candidates; it gets no gradient.
+
+        Returns
+        -------
+        Tensor, shape (C * neurons, ...)
+        """
+        return _Spread.apply(rows, start, self)
+
+    def pick(self, rows: Tensor, start: Tensor) -> Tensor:
         """As ``spread``, without a gradient."""
-        return rows.index_select(0, self._row)
+        found = rows.new_empty(len(self._row), *start.shape[1:])
+        torch.index_select(rows, 0, self._row, out=found.view(len(found), -1))
+        found.view(-1, *start.shape).add_(start)
+        return found
 
     def sums(self, rows: Tensor) -> Tensor:
         """Sum over the members of each group: (C * neurons, F) -> (C * groups, F)."""
@@ -77,10 +91,11 @@ class _Spread(torch.autograd.Function):
     """Copies rows to members; the gradient of a row is the sum over its members'."""
 
     @staticmethod
-    def forward(ctx: Any, rows: Tensor, lanes: Lanes) -> Tensor:
+    def forward(ctx: Any, rows: Tensor, start: Tensor, lanes: Lanes) -> Tensor:
         ctx.lanes = lanes
-        return lanes.pick(rows)
+        return lanes.pick(rows, start)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Any:
-        return ctx.lanes.sums(gradients[0].contiguous()), None
+        gradient = gradients[0].contiguous()
+        return ctx.lanes.sums(gradient.view(len(gradient), -1)), None, None

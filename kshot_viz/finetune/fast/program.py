@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from kshot_viz.finetune.fast.constant import ConstantRule, takes_patches
-from kshot_viz.finetune.fast.graph import Graph, run_node
+from kshot_viz.finetune.fast.graph import Graph, hooked, run_node
 from kshot_viz.finetune.fast.independent import by_channel, by_image
 from kshot_viz.finetune.fast.lane import Lane
 from kshot_viz.finetune.fast.lanes import Lanes
@@ -54,9 +54,10 @@ class Program:
         for node in tail.nodes:
             if node not in self._folded:
                 self._rules[node] = self._rule(node)
+        self._fresh = {node for node in tail.nodes if self._only_reader(node)}
 
     def logits(self, shifts: Shifts, frozen: Frozen) -> Tensor:
-        """Return the logits for the images of ``frozen``, shape (C, N, classes)."""
+        """Return the logits for the images of ``frozen``, shape (C, classes, N)."""
         graph, size = self._tail.graph, Size(shifts.lanes, frozen.n)
         values: dict[fx.Node, Any] = dict(frozen.values)
         for node in self._tail.nodes:
@@ -64,8 +65,10 @@ class Program:
                 values[node] = values[node.all_input_nodes[0]]
             else:
                 values[node] = self._run(node, values, shifts, frozen, size)
-        found = side_by_side(values[graph.output], size)
-        return apart(found, size).transpose(0, 1)
+        found = values[graph.output]
+        if found.rows:
+            return found.tensor.view(size.lanes, -1, size.images)
+        return apart(found.tensor, size).permute(1, 2, 0)
 
     def _run(
         self,
@@ -86,7 +89,21 @@ class Program:
             return Value(rule.tensor(shifts, size))
         if rule is not None:
             return rule(values[node.all_input_nodes[0]], shifts, size)
+        if node in self._fresh:
+            given = values[node.all_input_nodes[0]]
+            return Value(torch.relu_(given.tensor), given.rows)
         return _plain(self._tail.graph, node, values, size)
+
+    def _only_reader(self, node: fx.Node) -> bool:
+        """Say whether a ReLU alone reads what a layer just made, so that it may work in place."""
+        graph = self._tail.graph
+        layer = graph.target(node) if node.op == "call_module" else None
+        if type(layer) is not nn.ReLU or hooked(layer):
+            return False
+        made = node.all_input_nodes[0]
+        makes = made in self._folded or not isinstance(self._rules.get(made), (Moved, type(None)))
+        pools = made.op == "call_module" and type(graph.target(made)) is nn.MaxPool2d
+        return len(made.users) == 1 and made in self._tail.nodes and (makes or pools)
 
     def _rule(self, node: fx.Node) -> Any:
         graph = self._tail.graph
@@ -170,7 +187,8 @@ class Program:
         for place, block in enumerate(self.blocks):
             if block.parameter == id(parameter):
                 return Moved(place)
-        block = self._block(parameter, parameter[0].numel(), whole=True)
+        width = parameter.numel() // parameter.shape[:1].numel()
+        block = self._block(parameter, width, whole=True)
         return Moved(self._add(block))
 
     def _add(self, block: Block) -> int:
@@ -201,7 +219,7 @@ def takes_lanes(graph: Graph, node: fx.Node) -> bool:
     if node.op != "call_module" or len(node.args) != 1 or node.kwargs:
         return False
     layer = graph.target(node)
-    if layer._forward_hooks or layer._forward_pre_hooks:
+    if hooked(layer):
         return False
     if type(layer) in NORMS:
         return layer.running_mean is not None and not layer.training

@@ -131,8 +131,10 @@ class NormRule:
             mean, variance = self.norm.running_mean, self.norm.running_var
             assert mean is not None
             assert variance is not None
-            inverse = torch.rsqrt(variance + self.norm.eps)
-            self.known[lanes] = inverse.repeat(lanes), mean.repeat(lanes)
+            # Training uses them too, even where they were first asked for without gradients.
+            with torch.inference_mode(False):
+                inverse = torch.rsqrt(variance + self.norm.eps)
+                self.known[lanes] = inverse.repeat(lanes), mean.repeat(lanes)
         return self.known[lanes]
 
     def __call__(self, given: Any, shifts: Shifts, size: Size) -> Value:
@@ -159,22 +161,19 @@ class HeadRule:
         """Return the output of every candidate."""
         weight, bias = self.weight.tensor(shifts, size), self.bias.tensor(shifts, size)
         weight = weight.view(size.lanes, -1, weight.shape[-1])
-        bias = bias.view(size.lanes, 1, -1)
-        if isinstance(given, Value) and given.rows:
-            rows = given.tensor.flatten(2).mean(2) if given.tensor.ndim > 2 else given.tensor
-            by_lane = rows.view(size.lanes, -1, size.images)
-            logits = torch.baddbmm(bias.transpose(1, 2), weight, by_lane).permute(2, 0, 1)
-            return self._shaped(logits, given.tensor.ndim)
-        whole = side_by_side(given, size)
-        features = apart(self.head._pool(whole), size).transpose(0, 1)
-        logits = torch.baddbmm(bias, features, weight.transpose(1, 2)).transpose(0, 1)
-        return self._shaped(logits, whole.ndim)
-
-    def _shaped(self, logits: Tensor, ndim: int) -> Value:
-        """Lay (N, C, classes) side by side."""
-        flat = logits.flatten(1)
+        features, ndim = self._features(given, size)
+        logits = torch.baddbmm(bias.view(size.lanes, -1, 1), weight, features).flatten(0, 1)
         extra = ndim - 2 if self.head.keep_ndim else 0
-        return Value(flat.reshape(*flat.shape, *[1] * extra))
+        return Value(logits.view(*logits.shape, *[1] * extra), rows=True)
+
+    def _features(self, given: Any, size: Size) -> tuple[Tensor, int]:
+        """Return the pooled input, (C, features, N), and how many dimensions it had."""
+        if isinstance(given, Value) and given.rows:
+            rows = given.tensor
+            pooled = rows.flatten(2).mean(2) if rows.ndim > 2 else rows
+            return pooled.view(size.lanes, -1, rows.shape[1]), rows.ndim
+        whole = side_by_side(given, size)
+        return apart(self.head._pool(whole), size).permute(1, 2, 0), whole.ndim
 
 
 @dataclass(frozen=True, eq=False)

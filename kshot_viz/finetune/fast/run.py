@@ -41,21 +41,23 @@ class Chunk:
         is not finite goes on without touching the others.
         """
         for step in range(self._steps + 1):
-            losses = self._losses()
+            losses, asked = self._losses(), self._shifts
             yield step, losses.detach()
             if step == self._steps:
                 return
-            if len(losses) != self._shifts.lanes:
+            if self._shifts is not asked:
                 losses = self._losses()
-            self._stepper.step(torch.autograd.grad(losses.sum(), self._shifts.rows))
+            # A network may hold parameters that its output does not depend on.
+            gradients = torch.autograd.grad(losses.sum(), self._shifts.rows, materialize_grads=True)
+            self._stepper.step(gradients)
 
     def accuracies(self) -> Tensor:
         """Return every candidate's share of support images it knows, shape (C,)."""
-        hits = self.logits(self._support).argmax(dim=2) == self._targets
+        hits = self.logits(self._support).argmax(dim=1) == self._targets
         return hits.double().mean(dim=1)
 
     def logits(self, frozen: Frozen) -> Tensor:
-        """Return the logits of every candidate for other images, shape (C, N, classes)."""
+        """Return the logits of every candidate for other images, shape (C, classes, N)."""
         with torch.inference_mode():
             return self._program.logits(self._shifts, frozen)
 
@@ -66,9 +68,5 @@ class Chunk:
 
     def _losses(self) -> Tensor:
         logits = self._program.logits(self._shifts, self._support)
-        lanes, images, classes = logits.shape
-        if lanes == 1:
-            return F.cross_entropy(logits[0], self._targets).unsqueeze(0)
-        targets = self._targets.expand(lanes, images).reshape(-1)
-        each = F.cross_entropy(logits.reshape(-1, classes), targets, reduction="none")
-        return each.view(lanes, images).mean(dim=1)
+        targets = self._targets.expand(len(logits), -1)
+        return F.cross_entropy(logits, targets, reduction="none").mean(dim=1)

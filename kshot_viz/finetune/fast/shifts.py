@@ -42,27 +42,30 @@ class Block:
     @property
     def shape(self) -> tuple[int, int, int]:
         """Candidates, rows, entries."""
-        rows = len(self.start) if self.lanes is None else self.lanes.groups
+        rows = self.neurons if self.lanes is None else self.lanes.groups
         return len(self.lr), rows, self.width
+
+    @property
+    def neurons(self) -> int:
+        """Length of the parameter's first axis; a single number counts as one."""
+        return self.start.shape[:1].numel()
 
     @property
     def origin(self) -> Tensor:
         """Where the rows start: what decay pulls them back to, shape (1, rows, entries) or less."""
         if self.whole:
-            return self.start.view(1, len(self.start), self.width)
+            return self.start.view(1, self.neurons, self.width)
         return self.start.new_zeros(1, 1, 1)
 
     def full(self, rows: Tensor, *, gradient: bool = True) -> Tensor:
         """Return the parameter of every candidate, shape (C * neurons, ...)."""
         count, shape = len(self.lr), self.start.shape
         if self.whole:
-            return rows.view(count * shape[0], *shape[1:])
+            return rows.view(shape if count == 1 else (count * shape[0], *shape[1:]))
         flat = rows.view(-1, self.width)
-        if self.lanes is not None:
-            flat = self.lanes.spread(flat) if gradient else self.lanes.pick(flat)
-        if count == 1:
-            return flat.view(shape) + self.start
-        return (flat.view(count, *shape) + self.start).flatten(0, 1)
+        if self.lanes is None:
+            return (flat.view(count, *shape) + self.start).flatten(0, 1)
+        return (self.lanes.spread if gradient else self.lanes.pick)(flat, self.start)
 
     def keep(self, lanes: Tensor) -> Block:
         """Return some of the candidates."""

@@ -67,7 +67,8 @@ class Frozen:
     def once(self, key: Any, make: Callable[[], Any]) -> Any:
         """Return what ``make`` gives, computed at the first call."""
         if key not in self.derived:
-            with torch.no_grad():
+            # Training uses it too, even where it was first asked for without gradients.
+            with torch.inference_mode(False), torch.no_grad():
                 self.derived[key] = make()
         return self.derived[key]
 

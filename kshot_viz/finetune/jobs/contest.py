@@ -68,7 +68,7 @@ class Loop:
     def _answers(self) -> Tensor:
         module = self._run.backbone.module
         with torch.inference_mode(), evaluating(module):
-            logits = [module(part) for part in self._desk.queries.split(256)]
+            logits = [module(part.clone()) for part in self._desk.queries.split(256)]
         return torch.from_numpy(predictions(torch.cat(logits)))
 
 
@@ -96,7 +96,7 @@ class Together:
             return [self._lost(one) for one in self._diverged]
         accuracies = self._chunk.accuracies().tolist()
         logits = [self._chunk.logits(one) for one in self._desk.frozen_queries(self._tail)]
-        answers = torch.from_numpy(predictions(torch.cat(logits, dim=1)))
+        answers = torch.from_numpy(predictions(torch.cat(logits, dim=2).transpose(1, 2)))
         rows = zip(self._losses.tolist(), accuracies, answers, self._diverged, strict=True)
         return [self._lost(at) if at is not None else Standing(*row) for *row, at in rows]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ from kshot_viz.finetune.candidate import Candidate
 from kshot_viz.finetune.fast.network import Network
 from kshot_viz.finetune.fast.program import batches
 from kshot_viz.finetune.fast.trunk import Tail
-from kshot_viz.finetune.jobs.case import Case, desk
+from kshot_viz.finetune.jobs.case import Case
 from kshot_viz.finetune.jobs.job import Job, Stop
 from kshot_viz.finetune.jobs.rows import Entry
 from kshot_viz.finetune.methods import METHODS
@@ -79,6 +79,7 @@ def plan_jobs(request: Request, data: ImageDataset, episodes: Sequence[Episode])
     """Return what there is to do; what was asked for twice is done once."""
     steps = [steps_of(one, request.at_steps) for one in request.candidates]
     network = _network_key(request.backbone)
+    ways: dict[int, Network] = {}
     jobs: list[Job] = []
     tasks: list[str] = []
     for episode in episodes:
@@ -89,7 +90,10 @@ def plan_jobs(request: Request, data: ImageDataset, episodes: Sequence[Episode])
         ]
         tasks += [one.entry.key for one in asked]
         distinct = {one.entry.key: one for one in asked}
-        jobs += _episode_jobs(request, case, distinct.values())
+        with one_thread():
+            kinds = _Kinds(request, case, ways)
+            kind = {key: kinds.of(one.entry.candidate) for key, one in distinct.items()}
+        jobs += _episode_jobs(request, case, distinct.values(), kind)
     return Plan(tuple(jobs), tuple(tasks))
 
 
@@ -117,12 +121,12 @@ class _Asked:
     steps: tuple[int, ...]
 
 
-def _episode_jobs(request: Request, case: Case, asked: Iterable[_Asked]) -> Iterator[Job]:
+def _episode_jobs(
+    request: Request, case: Case, asked: Iterable[_Asked], kinds: Mapping[str, _Kind]
+) -> Iterator[Job]:
     alike: dict[tuple[_Kind, tuple[int, ...]], list[Entry]] = {}
-    with one_thread():
-        kinds = _Kinds(request, case)
-        for one in asked:
-            alike.setdefault((kinds.of(one.entry.candidate), one.steps), []).append(one.entry)
+    for one in asked:
+        alike.setdefault((kinds[one.entry.key], one.steps), []).append(one.entry)
     for (kind, steps), entries in alike.items():
         # Candidates that cannot be computed as one still train in step where a `stop` compares.
         size = max(kind.together, IN_STEP) if request.stop else kind.together
@@ -144,9 +148,9 @@ class _Kind:
 class _Kinds:
     """Sorts the candidates of an episode by what can be computed together."""
 
-    def __init__(self, request: Request, case: Case) -> None:
-        self._request, self._case = request, case
-        self._network: Network | None = None
+    def __init__(self, request: Request, case: Case, ways: dict[int, Network]) -> None:
+        self._request, self._case, self._ways = request, case, ways
+        self._tails: dict[Any, Tail] = {}
         self._sizes: dict[Tail, int] = {}
 
     def of(self, candidate: Candidate) -> _Kind:
@@ -166,20 +170,31 @@ class _Kinds:
             return "with `train_mode` on, images of a batch influence each other"
         if self._traced().graph is None:
             return "its network cannot be traced by torch.fx, or traced it answers differently"
+        if not self._tail(candidate).nodes:
+            return "nothing of its network moves"
         return ""
 
     def _traced(self) -> Network:
-        if self._network is None:
-            self._network = desk(self._case).traced()
-        return self._network
+        """Return the network with a head for these classes, traced once for all episodes."""
+        way = self._case.episode.way
+        if way not in self._ways:
+            backbone = self._case.backbone
+            tuned = backbone.with_new_head(way)
+            self._ways[way] = Network(tuned, backbone.prepare(self._case.support.take([0, 1])))
+        return self._ways[way]
 
     def _tail(self, candidate: Candidate) -> Tail:
         """Return the tail of a candidate; every layer counts where a rule is yet to name them."""
-        backbone = self._traced().backbone
         grouping = candidate.grouping if isinstance(candidate.grouping, Grouping) else None
-        method = METHODS[candidate.method if grouping or not candidate.grouping else "plain"]
-        rates = step_sizes(backbone, method, grouping, candidate.config)
-        return self._traced().tail({key for key, rate in rates.items() if rate > 0})
+        config = candidate.config
+        moves = (config.others, config.lr > 0, config.head_lr > 0, *sorted(config.layer_lr.items()))
+        key = (candidate.method, tuple(grouping or ()), grouping is None, moves)
+        if key not in self._tails:
+            method = METHODS[candidate.method if grouping or not candidate.grouping else "plain"]
+            rates = step_sizes(self._traced().backbone, method, grouping, config)
+            moving = {one for one, rate in rates.items() if rate > 0}
+            self._tails[key] = self._traced().tail(moving)
+        return self._tails[key]
 
     def _together(self, tail: Tail) -> int:
         if tail not in self._sizes:
@@ -191,8 +206,9 @@ def _together(tail: Tail, case: Case, max_memory: int | None) -> int:
     """Return how many candidates to compute as one: a power of two, by the shapes alone."""
     if not batches(tail):
         return 1
-    item = next(iter(case.backbone.module.parameters())).element_size()
-    activations = item * sum(torch.Size(node.meta["shape"]).numel() for node in tail.nodes)
+    shapes = [node.meta["shape"] for node in tail.nodes]
+    entries = sum(torch.Size(shape[1:]).numel() for shape in shapes) * len(case.support)
+    activations = entries * next(iter(case.backbone.module.parameters())).element_size()
     fits = min(MOST, CACHE_BYTES // max(1, activations))
     if max_memory is not None:
         # Queries are scored in batches of twice the support.

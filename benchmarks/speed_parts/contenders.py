@@ -1,0 +1,129 @@
+"""Ways to run the same candidates; each returns their answers to the queries."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from speed_parts.cases import Case
+from torch import Tensor
+from torch.func import functional_call, grad, vmap
+
+import kshot_viz as kv
+
+Answers = dict[str, list[int]]
+
+
+def loop(case: Case, episode: kv.Episode, threads: int) -> tuple[float, Answers]:
+    """The reference: fine-tune and score one after the other in this process."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    support, query = episode.split(case.data)
+    begin = time.perf_counter()
+    answers = {}
+    for one in case.candidates[:: case.share]:
+        result = kv.finetune(
+            case.backbone, support, method=one.method, grouping=one.grouping, config=one.config
+        )
+        answers[one.key] = _indices(result, query)
+    seconds = time.perf_counter() - begin
+    torch.set_num_threads(before)
+    return seconds / len(answers), answers
+
+
+def evaluated(case: Case, episode: kv.Episode, *, path: str, workers: int) -> tuple[float, Answers]:
+    """The library's own ``evaluate`` in worker processes."""
+    chosen = case.candidates[:: case.share] if path == "loop" else case.candidates
+    begin = time.perf_counter()
+    rows = kv.evaluate(
+        case.backbone,
+        case.data,
+        [episode],
+        chosen,
+        executor="processes",
+        workers=workers,
+        path=path,
+    )
+    seconds = time.perf_counter() - begin
+    return seconds / len(chosen), dict(zip(rows.candidate, rows.predicted, strict=True))
+
+
+def vectorised(case: Case, episode: kv.Episode) -> tuple[float, Answers]:
+    """``torch.func.vmap`` over the step of a candidate, in one thread, 8 candidates at a time."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    support, query = episode.split(case.data)
+    begin = time.perf_counter()
+    chosen = case.candidates[:: case.share][:8]
+    answers = _vectorised(case, support, query, chosen)
+    seconds = time.perf_counter() - begin
+    torch.set_num_threads(before)
+    return seconds / len(chosen), answers
+
+
+def _vectorised(
+    case: Case,
+    support: kv.ImageDataset,
+    query: kv.ImageDataset,
+    chosen: Sequence[kv.Candidate],
+) -> Answers:
+    tuned = case.backbone.with_new_head(len(set(support.targets.tolist())))
+    module, config = tuned.module, chosen[0].config
+    inputs, targets = tuned.prepare(support.images), torch.from_numpy(support.targets)
+    start = {name: value.detach() for name, value in module.named_parameters()}
+    rates = _rates(tuned, chosen)
+    ties = {name: one for name, one in _ties(tuned, chosen).items() if rates[name].any()}
+    moving = [name for name in start if rates[name].any()]
+    fixed = {name: value for name, value in start.items() if name not in moving}
+
+    def loss(trained: dict[str, Tensor]) -> Tensor:
+        logits = functional_call(module, {**fixed, **trained}, inputs)
+        return F.cross_entropy(logits, targets)
+
+    step = vmap(grad(loss))
+    values = {name: start[name].expand(len(chosen), *start[name].shape).clone() for name in moving}
+    velocity = {name: torch.zeros_like(value) for name, value in values.items()}
+    for _ in range(config.steps):
+        for name, gradient in step(values).items():
+            if name in ties:
+                gradient = torch.einsum("cij,cj...->ci...", ties[name], gradient)
+            velocity[name] = velocity[name] * config.momentum + gradient
+            rate = rates[name].view(-1, *[1] * (gradient.ndim - 1))
+            values[name] = values[name] - rate * velocity[name]
+    asked = tuned.prepare(query.images)
+    with torch.no_grad():
+        logits = vmap(lambda one: functional_call(module, {**fixed, **one}, asked))(values)
+    found = logits.argmax(dim=2).tolist()
+    return {one.key: answers for one, answers in zip(chosen, found, strict=True)}
+
+
+def _rates(tuned: kv.Backbone, chosen: Sequence[kv.Candidate]) -> dict[str, Tensor]:
+    head = tuned.head_parameters()
+    names = [name for name, _ in tuned.module.named_parameters()]
+
+    def rate(one: kv.Candidate, name: str) -> float:
+        if name in head:
+            return one.config.head_lr
+        if one.method == "head_only" or any(name.startswith(f"{k}.") for k in one.config.layer_lr):
+            return 0.0
+        return one.config.lr
+
+    return {name: torch.tensor([rate(one, name) for one in chosen]) for name in names}
+
+
+def _ties(tuned: kv.Backbone, chosen: Sequence[kv.Candidate]) -> dict[str, Tensor]:
+    """Return the projection on group means of every tied parameter, (candidates, n, n)."""
+    found = {}
+    for layer in chosen[0].grouping or ():
+        labels = torch.stack([torch.as_tensor(one.grouping[layer]) for one in chosen])
+        member = F.one_hot(labels).float()
+        share = member / member.sum(dim=1, keepdim=True).clamp(min=1)
+        for name in tuned.tied_parameters(layer):
+            found[name] = share @ member.transpose(1, 2)
+    return found
+
+
+def _indices(result: kv.FinetuneResult, query: kv.ImageDataset) -> list[int]:
+    return result.logits(query).argmax(dim=1).tolist()
