@@ -1,11 +1,11 @@
 """How much faster candidates run than in the plain loop, and how far from the machine's limit.
 
 The loop is the library's reference, `kv.finetune` and scoring one after the other, in one process
-with whichever of 1 and 2 threads is faster. Beside it: the loop in two processes, `torch.func.vmap`,
-and `kv.evaluate` in one and in two worker processes of one thread. All answer alike, which is
-asserted first; all run interleaved, every round on another episode; a ratio is the median over rounds.
-The limit of a step is the larger of (needed operations / matmul rate) and (needed bytes / memory
-rate), both rates measured in the same run.
+with whichever of 1 and 2 threads is faster. Beside it: the loop in two processes,
+`torch.func.vmap`, and `kv.evaluate` in one and in two worker processes of one thread. All answer
+alike, which is asserted first; all run interleaved, every round on another episode; a ratio is the
+median over rounds. The limit of a step is the larger of (needed operations / matmul rate) and
+(needed bytes / memory rate), both rates measured in the same run.
 """
 
 from __future__ import annotations
@@ -71,7 +71,10 @@ def assert_equal(case: cases.Case, answers: dict[str, Answers]) -> None:
     reference = answers["loop, 1 thread"]
     for name, found in answers.items():
         pairs = [
-            pair for key in found if key in reference for pair in zip(found[key], reference[key])
+            pair
+            for key in found
+            if key in reference
+            for pair in zip(found[key], reference[key], strict=True)
         ]
         same = sum(a == b for a, b in pairs) / len(pairs)
         assert same >= AGREEMENT, f"{case.name}: {name} agrees in {same:.1%} of the answers only"

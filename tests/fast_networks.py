@@ -121,7 +121,8 @@ def lively(
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         module = make().to(dtype)
-        for norm in (one for one in module.modules() if isinstance(one, nn.BatchNorm2d)):
+        norms = (one for one in module.modules() if isinstance(one, nn.BatchNorm2d))
+        for norm in (one for one in norms if one.track_running_stats):
             norm.running_mean.normal_(std=0.1)
             norm.running_var.uniform_(0.5, 1.5)
         return Backbone(module, head=head, example=torch.rand(2, *shape, dtype=dtype))

@@ -11,7 +11,6 @@ from torch import nn
 
 import kshot_viz as kv
 from kshot_viz.data.dataset import ImageDataset, dataset_from_arrays
-from kshot_viz.models.glyphnet import GlyphNet
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +45,7 @@ class Case:
 
 
 def linear(rounds: int, n: int = 256) -> Case:
-    """512 features, a grouped linear layer of 512, ReLU, head: 5-way 5-shot, 100 steps."""
+    """Return 512 features, a grouped linear layer of 512, ReLU and head, 5-way 5-shot."""
     torch.manual_seed(0)
     net = nn.Sequential(nn.Flatten(), nn.Linear(512, 512), nn.ReLU(), nn.Linear(512, 5))
     backbone = kv.Backbone(net, head="3", example=torch.rand(2, 1, 16, 32), name="features")
@@ -64,7 +63,7 @@ def linear(rounds: int, n: int = 256) -> Case:
 
 
 def head(rounds: int) -> Case:
-    """Only the head of the bundled network, at 64 step sizes."""
+    """Return the head of the bundled network at 64 step sizes."""
     rates = np.geomspace(1e-3, 0.3, 64)
     candidates = [
         kv.Candidate(None, kv.FinetuneConfig(head_lr=float(rate)), method="head_only")
@@ -76,7 +75,7 @@ def head(rounds: int) -> Case:
 
 
 def last_block(rounds: int) -> Case:
-    """The last block of the bundled network, 64 groupings of three groups."""
+    """Return the last block of the bundled network, 64 groupings of three groups."""
     frozen = {f"blocks.{i}": 0.0 for i in range(3)}
     config = kv.FinetuneConfig(lr=3e-3, layer_lr=frozen)
     candidates = [
@@ -91,7 +90,7 @@ def last_block(rounds: int) -> Case:
 
 
 def conv4(rounds: int, *, shot: int = 1) -> Case:
-    """The whole bundled network in groups of 10 %, nothing frozen."""
+    """Return the whole bundled network in groups of 10 %, nothing frozen."""
     candidates = _grouped(kv.load_backbone("glyphnet"), 8, lr=3e-3, steps=40)
     images = 10 * shot
     # Per image: layers of 1 and 32 inputs at 28, 14, 7 and 3 pixels a side.
@@ -104,12 +103,12 @@ def conv4(rounds: int, *, shot: int = 1) -> Case:
 
 
 def squeezenet(rounds: int, *, grouped: bool = True) -> Case:
-    """Whole SqueezeNet at 128 px, nothing frozen."""
+    """Return whole SqueezeNet at 128 px, nothing frozen."""
     torch.manual_seed(0)
     backbone = kv.load_backbone("squeezenet1_1", weights=None, size=128)
-    config = {"lr": 1e-4, "steps": 10}
+    config = {"lr": 1e-4, "steps": 40}
     if grouped:
-        candidates = _grouped(backbone, 4, **config)
+        candidates = _grouped(backbone, 2, **config)
     else:
         candidates = [
             kv.Candidate(None, kv.FinetuneConfig(**config, head_lr=h)) for h in (0.1, 0.01)
@@ -118,9 +117,9 @@ def squeezenet(rounds: int, *, grouped: bool = True) -> Case:
     rows = by_group if grouped else macs
     flops = 10 * 2 * (macs + (macs - first) + rows)
     data = _blobs((128, 128, 3), classes=10)
-    episodes = kv.sample_episodes(data, way=10, shot=1, query=5, n=rounds, seed=0)
+    episodes = kv.sample_episodes(data, way=10, shot=1, query=15, n=rounds, seed=0)
     kind = "in groups of 10 %" if grouped else "plain"
-    title = f"whole SqueezeNet 1.1, 128 px, {kind}, 10-way 1-shot, 10 steps"
+    title = f"whole SqueezeNet 1.1, 128 px, {kind}, 10-way 1-shot, 40 steps"
     name = "squeezenet" if grouped else "squeezenet plain"
     nbytes = 10 * 4 * 4 * activations
     return Case(name, title, backbone, data, episodes, candidates, flops, nbytes, peers=False)
@@ -140,12 +139,6 @@ def _glyphnet(
     data, backbone = kv.load_dataset("digits"), kv.load_backbone("glyphnet")
     episodes = kv.sample_episodes(data, way=10, shot=shot, query=15, n=rounds, seed=0)
     return Case(name, title, backbone, data, episodes, candidates, flops, nbytes, share=share)
-
-
-def conv4_of(width: int) -> kv.Backbone:
-    """Return a Conv-4 with random weights."""
-    torch.manual_seed(0)
-    return kv.Backbone(GlyphNet(width), example=torch.rand(2, 1, 28, 28))
 
 
 def _grouped(backbone: kv.Backbone, n: int, *, lr: float, steps: int) -> list[kv.Candidate]:

@@ -7,17 +7,17 @@ from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
-from speed_parts.cases import Case
 from torch import Tensor
 from torch.func import functional_call, grad, vmap
 
 import kshot_viz as kv
+from speed_parts.cases import Case
 
 Answers = dict[str, list[int]]
 
 
 def loop(case: Case, episode: kv.Episode, threads: int) -> tuple[float, Answers]:
-    """The reference: fine-tune and score one after the other in this process."""
+    """Run the reference: fine-tune and score one after the other in this process."""
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     support, query = episode.split(case.data)
@@ -34,7 +34,7 @@ def loop(case: Case, episode: kv.Episode, threads: int) -> tuple[float, Answers]
 
 
 def evaluated(case: Case, episode: kv.Episode, *, path: str, workers: int) -> tuple[float, Answers]:
-    """The library's own ``evaluate`` in worker processes."""
+    """Run the library's own ``evaluate`` in worker processes."""
     chosen = case.candidates[:: case.share] if path == "loop" else case.candidates
     begin = time.perf_counter()
     rows = kv.evaluate(
@@ -51,7 +51,7 @@ def evaluated(case: Case, episode: kv.Episode, *, path: str, workers: int) -> tu
 
 
 def vectorised(case: Case, episode: kv.Episode) -> tuple[float, Answers]:
-    """``torch.func.vmap`` over the step of a candidate, in one thread, 8 candidates at a time."""
+    """Run ``torch.func.vmap`` over the step of 8 candidates, in one thread."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     support, query = episode.split(case.data)
@@ -117,7 +117,7 @@ def _ties(tuned: kv.Backbone, chosen: Sequence[kv.Candidate]) -> dict[str, Tenso
     """Return the projection on group means of every tied parameter, (candidates, n, n)."""
     found = {}
     for layer in chosen[0].grouping or ():
-        labels = torch.stack([torch.as_tensor(one.grouping[layer]) for one in chosen])
+        labels = torch.stack([torch.tensor(one.grouping[layer]) for one in chosen])
         member = F.one_hot(labels).float()
         share = member / member.sum(dim=1, keepdim=True).clamp(min=1)
         for name in tuned.tied_parameters(layer):

@@ -58,6 +58,14 @@ class ConstantRule:
             moved = lanes.spread(shift, start)
         return Value(moved, rows=True)
 
+    def known(self, frozen: Frozen) -> tuple[Tensor, Tensor]:
+        """Return the inner products with the support, and what the pretrained layer answers."""
+        inputs = frozen.once(
+            (self.site, "patches"), lambda: patches(self.layer, self.value(frozen))
+        )
+        start = frozen.once((self.site, "start"), lambda: self._start(frozen))
+        return self._products(frozen, inputs), start
+
     def value(self, frozen: Frozen) -> Tensor:
         """Return the input of the layer; a head's input pooled."""
         given = frozen.values[self.given]

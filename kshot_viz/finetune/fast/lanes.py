@@ -55,9 +55,9 @@ class Lanes:
         """
         return _Spread.apply(rows, start, self)
 
-    def pick(self, rows: Tensor, start: Tensor) -> Tensor:
-        """As ``spread``, without a gradient."""
-        found = rows.new_empty(len(self._row), *start.shape[1:])
+    def pick(self, rows: Tensor, start: Tensor, *, out: Tensor | None = None) -> Tensor:
+        """As ``spread``, without a gradient; written into ``out`` where given."""
+        found = rows.new_empty(len(self._row), *start.shape[1:]) if out is None else out
         torch.index_select(rows, 0, self._row, out=found.view(len(found), -1))
         found.view(-1, *start.shape).add_(start)
         return found

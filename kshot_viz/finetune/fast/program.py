@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ from kshot_viz.finetune.fast.rules import (
 )
 from kshot_viz.finetune.fast.shifts import Block, Shifts
 from kshot_viz.finetune.fast.trunk import Frozen, Tail
+from kshot_viz.finetune.fast.two_layers import TwoLayers
 from kshot_viz.models.head import Head
 
 CONV = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
@@ -55,6 +57,10 @@ class Program:
             if node not in self._folded:
                 self._rules[node] = self._rule(node)
         self._fresh = {node for node in tail.nodes if self._only_reader(node)}
+        for node, rule in self._rules.items():
+            if isinstance(rule, HeadRule) and self._after_rows(node):
+                self._rules[node] = replace(rule, relu=True)
+                self._folded.add(node.all_input_nodes[0])
 
     def logits(self, shifts: Shifts, frozen: Frozen) -> Tensor:
         """Return the logits for the images of ``frozen``, shape (C, classes, N)."""
@@ -69,6 +75,20 @@ class Program:
         if found.rows:
             return found.tensor.view(size.lanes, -1, size.images)
         return apart(found.tensor, size).permute(1, 2, 0)
+
+    def two_layers(self, targets: Tensor) -> TwoLayers | None:
+        """Return the tail written out, where it is a grouped layer, a ReLU and the head."""
+        made = [(node, rule) for node, rule in self._rules.items() if node not in self._folded]
+        if [type(rule) for _, rule in made] != [ConstantRule, HeadRule] or not made[1][1].relu:
+            return None
+        first, head = made[0][1], made[1][1]
+        tied = self.blocks[first.place].lanes is not None
+        ends = made[1][0] is self._tail.graph.output and not head.head.keep_ndim
+        ends = ends and None not in (head.weight.place, head.bias.place)
+        if not (first.gram and tied and ends):
+            return None
+        products, start = first.known(self._support)
+        return TwoLayers(first.place, head.weight.place, head.bias.place, products, start, targets)
 
     def _run(
         self,
@@ -104,6 +124,13 @@ class Program:
         makes = made in self._folded or not isinstance(self._rules.get(made), (Moved, type(None)))
         pools = made.op == "call_module" and type(graph.target(made)) is nn.MaxPool2d
         return len(made.users) == 1 and made in self._tail.nodes and (makes or pools)
+
+    def _after_rows(self, head: fx.Node) -> bool:
+        """Say whether a head alone reads a ReLU of flat rows, which it may then do itself."""
+        relu = head.all_input_nodes[0]
+        if relu not in self._fresh or len(relu.users) > 1 or len(relu.meta["shape"]) != 2:
+            return False
+        return isinstance(self._rules.get(relu.all_input_nodes[0]), ConstantRule)
 
     def _rule(self, node: fx.Node) -> Any:
         graph = self._tail.graph

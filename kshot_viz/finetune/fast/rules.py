@@ -151,18 +151,23 @@ class NormRule:
 
 @dataclass(frozen=True, eq=False)
 class HeadRule:
-    """The new head on features that differ between candidates."""
+    """The new head on features that differ between candidates; with a ReLU before it, if folded."""
 
     head: Head
     weight: Moved
     bias: Moved
+    relu: bool = False
 
     def __call__(self, given: Any, shifts: Shifts, size: Size) -> Value:
         """Return the output of every candidate."""
         weight, bias = self.weight.tensor(shifts, size), self.bias.tensor(shifts, size)
-        weight = weight.view(size.lanes, -1, weight.shape[-1])
+        weight, bias = weight.view(size.lanes, -1, weight.shape[-1]), bias.view(size.lanes, -1, 1)
         features, ndim = self._features(given, size)
-        logits = torch.baddbmm(bias.view(size.lanes, -1, 1), weight, features).flatten(0, 1)
+        if self.relu:
+            logits = _ReluHead.apply(features, weight, bias)
+        else:
+            logits = torch.baddbmm(bias, weight, features)
+        logits = logits.flatten(0, 1)
         extra = ndim - 2 if self.head.keep_ndim else 0
         return Value(logits.view(*logits.shape, *[1] * extra), rows=True)
 
@@ -174,6 +179,28 @@ class HeadRule:
             return pooled.view(size.lanes, -1, rows.shape[1]), rows.ndim
         whole = side_by_side(given, size)
         return apart(self.head._pool(whole), size).permute(1, 2, 0), whole.ndim
+
+
+class _ReluHead(torch.autograd.Function):
+    """``weight @ relu(features) + bias``, with as few passes over the features as possible.
+
+    Both the ReLU and its gradient work in place: nothing else reads what they overwrite.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, features: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        active = features.relu_()
+        ctx.save_for_backward(active, weight)
+        return torch.baddbmm(bias, weight, active)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Any:
+        active, weight = ctx.saved_tensors
+        gradient = gradients[0].contiguous()
+        by_weight = torch.bmm(gradient, active.transpose(1, 2))
+        back = torch.bmm(weight.transpose(1, 2), gradient)
+        torch.ops.aten.threshold_backward.grad_input(back, active, 0, grad_input=back)
+        return back, by_weight, gradient.sum(dim=2, keepdim=True)
 
 
 @dataclass(frozen=True, eq=False)

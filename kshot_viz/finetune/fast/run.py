@@ -33,6 +33,7 @@ class Chunk:
         self._shifts = Shifts(self._program.blocks)
         self._stepper = Stepper(self._shifts, [lane.config for lane in lanes])
         self._steps = lanes[0].config.steps
+        self._written_out = self._program.two_layers(targets)
 
     def states(self) -> Iterator[tuple[int, Tensor]]:
         """Train, and yield (steps taken, losses of shape (C,)) at every state passed.
@@ -41,15 +42,13 @@ class Chunk:
         is not finite goes on without touching the others.
         """
         for step in range(self._steps + 1):
-            losses, asked = self._losses(), self._shifts
+            asked, (losses, gradients) = self._shifts, self._losses()
             yield step, losses.detach()
             if step == self._steps:
                 return
             if self._shifts is not asked:
-                losses = self._losses()
-            # A network may hold parameters that its output does not depend on.
-            gradients = torch.autograd.grad(losses.sum(), self._shifts.rows, materialize_grads=True)
-            self._stepper.step(gradients)
+                losses, gradients = self._losses()
+            self._stepper.step(gradients or self._gradients(losses))
 
     def accuracies(self) -> Tensor:
         """Return every candidate's share of support images it knows, shape (C,)."""
@@ -66,7 +65,14 @@ class Chunk:
         chosen = torch.tensor(lanes, device=self._targets.device)
         self._shifts = self._stepper.keep(chosen)
 
-    def _losses(self) -> Tensor:
+    def _gradients(self, losses: Tensor) -> Sequence[Tensor]:
+        # Zeros for parameters that the network holds but does not use.
+        return torch.autograd.grad(losses.sum(), self._shifts.rows, materialize_grads=True)
+
+    def _losses(self) -> tuple[Tensor, Sequence[Tensor]]:
+        """Return the losses, and the gradients where they come along."""
+        if self._written_out is not None:
+            return self._written_out.descend(self._shifts)
         logits = self._program.logits(self._shifts, self._support)
         targets = self._targets.expand(len(logits), -1)
-        return F.cross_entropy(logits, targets, reduction="none").mean(dim=1)
+        return F.cross_entropy(logits, targets, reduction="none").mean(dim=1), ()

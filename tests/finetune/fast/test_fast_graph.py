@@ -95,9 +95,7 @@ def gradients(output: Tensor, module: nn.Module) -> list[Tensor]:
 # -- what cannot be traced -----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "make", [Looks, Counts, Draws, WritesInPlace, HidesGradients, OwnBackward]
-)
+@pytest.mark.parametrize("make", [Looks, Counts, Draws, WritesInPlace, HidesGradients, OwnBackward])
 def test_a_network_that_lies_when_traced_is_left_to_the_loop(make):
     assert traced(lively(make), Task.draw()).graph is None
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from fast_networks import (
     FAMILY,
-    Rows,
-    Stack,
     Task,
     alone,
     difference,
@@ -17,6 +16,7 @@ from fast_networks import (
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import Tensor
 
 from kshot_viz.finetune.candidate import Candidate
 from kshot_viz.finetune.config import FinetuneConfig
@@ -59,21 +59,112 @@ def candidates(draw, backbone: Backbone, optimizer: str):
     return Candidate(None, config, draw(st.sampled_from(["plain", "last_block", "head_only"])))
 
 
-def largest_difference(data: st.DataObject, name: str, most: int) -> float:
+def largest_excess(data: st.DataObject, name: str) -> float:
+    """Return the largest difference between both paths, in units of what is allowed."""
     make, seed = FAMILY[name], data.draw(SEEDS)
     width = data.draw(st.integers(4, 8))
     backbone = lively(lambda: make(width), seed=seed, shape=shape_of(make))
     task = Task.draw(shape_of(make), data.draw(st.sampled_from([6, 9])), seed=seed)
     optimizer = data.draw(st.sampled_from(["sgd", "adam", "adamw"]))
-    tried = data.draw(st.lists(candidates(backbone, optimizer), min_size=1, max_size=most))
+    tried = data.draw(st.lists(candidates(backbone, optimizer), min_size=1, max_size=5))
     asked = torch.cat([task.support.inputs, task.others])
     found = together(backbone, task, tried, asked)
-    expected = [alone(backbone, task, one, asked) for one in tried]
-    return max(map(difference, found, expected))
+    excess = (excess_of(backbone, task, *one, asked) for one in zip(tried, found, strict=True))
+    return max(excess)
+
+
+def excess_of(
+    backbone: Backbone, task: Task, candidate: Candidate, found: Tensor | None, asked: Tensor
+) -> float:
+    """Some runs amplify rounding at every step: there the loop is no closer to itself."""
+    expected = alone(backbone, task, candidate, asked)
+    gap = difference(found, expected)
+    return gap / BOUND if gap <= BOUND else gap / max(BOUND, own(backbone, task, candidate, asked))
+
+
+def own(backbone: Backbone, task: Task, candidate: Candidate, asked: Tensor) -> float:
+    """Return 10 times what the loop itself changes when its support images are reordered."""
+    expected = alone(backbone, task, candidate, asked)
+    size, rng = len(task.support.inputs), np.random.default_rng(0)
+    mixed = [task.reordered(rng.permutation(size)) for _ in range(4)]
+    return 10 * max(difference(alone(backbone, one, candidate, asked), expected) for one in mixed)
 
 
 @pytest.mark.parametrize("name", FAMILY)
-@settings(max_examples=6)
+@settings(max_examples=10)
 @given(data=st.data())
 def test_candidates_together_equal_the_loop(name, data):
-    assert largest_difference(data, name, most=5) <= BOUND
+    assert largest_excess(data, name) <= 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FAMILY)
+@settings(max_examples=40)
+@given(data=st.data())
+def test_many_candidates_together_equal_the_loop(name, data):
+    assert largest_excess(data, name) <= 1
+
+
+# -- steps of an ordinary size amplify nothing: no excuse there -----------------------------------
+
+
+@pytest.mark.parametrize("decay", [0.0, 0.1])
+@pytest.mark.parametrize("settings", ["sgd 0.0", "sgd 0.5", "sgd 0.9", "adam 0", "adamw 0"])
+@pytest.mark.parametrize("name", FAMILY)
+def test_at_ordinary_steps_the_bound_holds_without_exception(name, settings, decay):
+    optimizer, momentum = settings.split()
+    backbone, task = lively(FAMILY[name], shape=shape_of(FAMILY[name])), draw(name)
+    config = FinetuneConfig(optimizer=optimizer, momentum=float(momentum), weight_decay=decay)
+    tried = [Candidate(None, config.but(lr=lr)) for lr in (1e-4, 3e-3)]
+    tried += [Candidate(halved(backbone), config.but(reduce=one)) for one in ("mean", "sum")]
+    found = together(backbone, task, tried, task.others)
+    expected = [alone(backbone, task, one, task.others) for one in tried]
+    assert None not in expected
+    assert max(map(difference, found, expected)) <= BOUND
+
+
+def draw(name: str, **settings) -> Task:
+    return Task.draw(shape_of(FAMILY[name]), **settings)
+
+
+def halved(backbone: Backbone) -> Grouping:
+    return Grouping({name: np.arange(one.width) // 2 for name, one in backbone.layers.items()})
+
+
+# -- float32 -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("grouped", [False, True])
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+@pytest.mark.parametrize("name", ["Stack", "Rows", "Residual"])
+def test_in_float32_paths_differ_as_little_as_orders_do(name, optimizer, grouped):
+    make, single = FAMILY[name], torch.float32
+    backbone, task = lively(make, shape=shape_of(make), dtype=single), draw(name, dtype=single)
+    config = FinetuneConfig(optimizer=optimizer, lr=0.01, steps=40)
+    candidate = Candidate(halved(backbone) if grouped else None, config)
+    found = together(backbone, task, [candidate, candidate], task.others)
+    expected = alone(backbone, task, candidate, task.others)
+    scale = expected.abs().max().clamp_min(1.0).item()
+    bound = max(own(backbone, task, candidate, task.others), 8 * torch.finfo(single).eps) * scale
+    best = expected.topk(2, dim=1).values
+    clear = best[:, 0] - best[:, 1] > bound
+    for logits in found:
+        assert (logits - expected).abs().max() <= bound
+        assert torch.equal(logits.argmax(1)[clear], expected.argmax(1)[clear])
+
+
+# -- the law can fail ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "change", [{"lr": 0.021}, {"reduce": "sum"}, {"momentum": 0.89}, {"weight_decay": 1e-3}]
+)
+@pytest.mark.parametrize("name", FAMILY)
+def test_other_settings_exceed_the_bound(name, change):
+    make = FAMILY[name]
+    backbone, task = lively(make, shape=shape_of(make)), draw(name)
+    config = FinetuneConfig(lr=0.02, head_lr=0.3)
+    grouping = Grouping.one_group(backbone)
+    (wrong,) = together(backbone, task, [Candidate(grouping, config.but(**change))], task.others)
+    expected = alone(backbone, task, Candidate(grouping, config), task.others)
+    assert difference(wrong, expected) > 100 * BOUND
