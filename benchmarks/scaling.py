@@ -5,8 +5,8 @@ Candidates of all kinds on digits run with 1 and 2 workers, for few and many epi
     seconds = start + each * jobs + computing / workers
 
 where `computing` is the sum of the jobs' own seconds, and `start` and `each` are fitted by least
-squares. The part in front does not shrink: at `computing / (start + each * jobs)` workers both parts
-are equal, and beyond that twice the workers save less than a quarter of the time.
+squares. The part in front does not shrink: at `computing / (start + each * jobs)` workers both
+parts are equal, and beyond that twice the workers save less than a quarter of the time.
 """
 
 from __future__ import annotations

@@ -84,8 +84,8 @@ class Program:
         first, head = made[0][1], made[1][1]
         tied = self.blocks[first.place].lanes is not None
         ends = made[1][0] is self._tail.graph.output and not head.head.keep_ndim
-        ends = ends and None not in (head.weight.place, head.bias.place)
-        if not (first.gram and tied and ends):
+        trains = None not in (head.weight.place, head.bias.place)
+        if not (first.gram and tied and ends and trains):
             return None
         products, start = first.known(self._support)
         return TwoLayers(first.place, head.weight.place, head.bias.place, products, start, targets)

@@ -19,14 +19,15 @@ from kshot_viz.threads import one_thread
 
 # A task whose worker was lost runs again, this often; it gives the same rows.
 RETRIES = 5
-# Tasks handed in at a time, as a multiple of the workers.
+# Tasks handed in at a time, as a multiple of the cluster's CPUs, so that none waits for us.
 AHEAD = 4
 
 
 def run_on_ray(jobs: Sequence[Job], workers: int | None) -> Iterator[list[Row]]:
     """Run jobs on the cluster this process is connected to, else on one of its own.
 
-    Rows come as they finish. At most ``workers`` (all CPUs of the cluster by default) work at once.
+    Rows come as they finish. At most ``workers`` tasks work at once, by default as many as the
+    cluster has CPUs.
 
     Raises
     ------
@@ -34,7 +35,7 @@ def run_on_ray(jobs: Sequence[Job], workers: int | None) -> Iterator[list[Row]]:
         Without Ray, or where a task lost its worker too often.
     """
     ray = connect(workers)
-    at_once = AHEAD * (workers or max(1, int(ray.cluster_resources().get("CPU", 1))))
+    at_once = workers or AHEAD * max(1, int(ray.cluster_resources().get("CPU", 1)))
     work = ray.remote(num_cpus=1, max_retries=RETRIES)(_work)
     waiting = iter(_shared(ray, jobs))
     running = [work.remote(*one) for _, one in zip(range(at_once), waiting, strict=False)]

@@ -91,7 +91,7 @@ def own(backbone: Backbone, task: Task, candidate: Candidate, asked: Tensor) -> 
 
 
 @pytest.mark.parametrize("name", FAMILY)
-@settings(max_examples=10)
+@settings(max_examples=6)
 @given(data=st.data())
 def test_candidates_together_equal_the_loop(name, data):
     assert largest_excess(data, name) <= 1
@@ -99,7 +99,7 @@ def test_candidates_together_equal_the_loop(name, data):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", FAMILY)
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(data=st.data())
 def test_many_candidates_together_equal_the_loop(name, data):
     assert largest_excess(data, name) <= 1
@@ -109,7 +109,7 @@ def test_many_candidates_together_equal_the_loop(name, data):
 
 
 @pytest.mark.parametrize("decay", [0.0, 0.1])
-@pytest.mark.parametrize("settings", ["sgd 0.0", "sgd 0.5", "sgd 0.9", "adam 0", "adamw 0"])
+@pytest.mark.parametrize("settings", ["sgd 0.0", "sgd 0.9", "adam 0", "adamw 0"])
 @pytest.mark.parametrize("name", FAMILY)
 def test_at_ordinary_steps_the_bound_holds_without_exception(name, settings, decay):
     optimizer, momentum = settings.split()
