@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import nn
 
 from kshot_viz import __version__
 from kshot_viz.data.dataset import ImageDataset
@@ -26,6 +27,7 @@ from kshot_viz.finetune.methods import METHODS
 from kshot_viz.finetune.plan import step_sizes
 from kshot_viz.grouping.grouping import Grouping
 from kshot_viz.models.preprocess import Preprocess
+from kshot_viz.models.recorder import BATCH_NORM
 from kshot_viz.threads import one_thread
 
 if TYPE_CHECKING:
@@ -167,7 +169,9 @@ class _Kinds:
 
     def _why_not(self, candidate: Candidate) -> str:
         if candidate.config.train_mode:
-            return "with `train_mode` on, images of a batch influence each other"
+            return "with `train_mode` on, the images of a batch influence each other"
+        if _mixes_images(self._case.backbone.module):
+            return "a batch norm of it has no running statistics and mixes the images of a batch"
         if self._traced().graph is None:
             return "its network cannot be traced by torch.fx, or traced it answers differently"
         if not self._tail(candidate).nodes:
@@ -214,6 +218,11 @@ def _together(tail: Tail, case: Case, max_memory: int | None) -> int:
         # Queries are scored in batches of twice the support.
         fits = min(fits, max_memory // max(1, 2 * WORKING_COPIES * activations))
     return 1 << (max(1, fits).bit_length() - 1)
+
+
+def _mixes_images(module: nn.Module) -> bool:
+    norms = (one for one in module.modules() if isinstance(one, BATCH_NORM))
+    return any(norm.running_mean is None for norm in norms)
 
 
 def _network_key(backbone: Backbone) -> list[str]:
