@@ -21,11 +21,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from speed_parts import cases
-from speed_parts.contenders import Answers, evaluated, loop, vectorised
+from speed_parts import cases, page
+from speed_parts.contenders import Answers, Episodes, evaluated, loop, vectorised
 from speed_parts.rates import matmul_rate, memory_rate
-
-import kshot_viz as kv
 
 CASES: dict[str, Callable[[int], cases.Case]] = {
     "linear": cases.linear,
@@ -33,6 +31,7 @@ CASES: dict[str, Callable[[int], cases.Case]] = {
     "last block": cases.last_block,
     "conv4": cases.conv4,
     "conv4 5-shot": partial(cases.conv4, shot=5),
+    "mixed": cases.mixed,
     "squeezenet": cases.squeezenet,
     "squeezenet plain": partial(cases.squeezenet, grouped=False),
 }
@@ -41,7 +40,7 @@ RESULTS = Path(__file__).parents[1] / "docs" / "results"
 AGREEMENT = 0.98
 
 
-def contenders(case: cases.Case) -> dict[str, Callable[[kv.Episode], tuple[float, Answers]]]:
+def contenders(case: cases.Case) -> dict[str, Callable[[Episodes], tuple[float, Answers]]]:
     """Return every way to run a case."""
     found = {
         "loop, 1 thread": lambda one: loop(case, one, 1),
@@ -58,11 +57,11 @@ def contenders(case: cases.Case) -> dict[str, Callable[[kv.Episode], tuple[float
 def measure(case: cases.Case, limits: dict[str, float]) -> dict[str, Any]:
     """Time all contenders on every episode, after a first round that warms up and compares."""
     ways = contenders(case)
-    assert_equal(case, {name: way(case.episodes[0])[1] for name, way in ways.items()})
+    assert_equal(case, {name: way(case.rounds[0])[1] for name, way in ways.items()})
     seconds: dict[str, list[float]] = {name: [] for name in ways}
-    for episode in case.episodes[1:]:
+    for episodes in case.rounds[1:]:
         for name, way in ways.items():
-            seconds[name].append(way(episode)[0])
+            seconds[name].append(way(episodes)[0])
     return {"title": case.title, "seconds": seconds, **summary(case, seconds, limits)}
 
 
@@ -122,13 +121,22 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5, help="timed episodes")
     parser.add_argument("--only", choices=CASES, action="append", help="cases; all by default")
-    parser.add_argument("--out", type=Path, default=RESULTS / "speed.json", help="JSON file")
+    parser.add_argument("--page", action="store_true", help="only write the page again")
+    parser.add_argument("--out", type=Path, default=RESULTS / "speed_cpu.json", help="JSON file")
     return parser.parse_args()
 
 
 def main() -> None:
-    """Measure, print and write."""
+    """Measure, print and write the JSON, then the page of all devices."""
     asked = arguments()
+    if not asked.page:
+        run(asked)
+    records = {one.stem: json.loads(one.read_text()) for one in sorted(RESULTS.glob("speed*.json"))}
+    page.write(records, RESULTS / "speed.md")
+
+
+def run(asked: argparse.Namespace) -> None:
+    """Time the cases asked for; each is written when it is done."""
     limits = {"flops": matmul_rate(), "bytes": memory_rate()}
     print(f"load average {os.getloadavg()[0]:.2f}, torch {torch.__version__}")
     print(f"one thread: {limits['flops'] / 1e9:.0f} GFLOP/s, {limits['bytes'] / 1e9:.1f} GB/s")

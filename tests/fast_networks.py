@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from kshot_viz.finetune.candidate import Candidate
+from kshot_viz.finetune.fast.kinds import batches
 from kshot_viz.finetune.fast.lane import Lane, plan_lane
 from kshot_viz.finetune.fast.network import Network
-from kshot_viz.finetune.fast.program import batches
 from kshot_viz.finetune.fast.run import Chunk
 from kshot_viz.finetune.fast.trunk import Tail, freeze
 from kshot_viz.finetune.loop import finetune

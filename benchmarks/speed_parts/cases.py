@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,10 +16,11 @@ from kshot_viz.data.dataset import ImageDataset, dataset_from_arrays
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """Candidates to be tried on every episode.
+    """Candidates to be tried on the episodes of every round.
 
     Attributes
     ----------
+    rounds : sequence of lists of Episode
     flops, nbytes : float
         What one step of one candidate needs at least, with everything frozen computed before.
     peers : bool
@@ -31,7 +33,7 @@ class Case:
     title: str
     backbone: kv.Backbone
     data: ImageDataset
-    episodes: Sequence[kv.Episode]
+    rounds: Sequence[list[kv.Episode]]
     candidates: Sequence[kv.Candidate]
     flops: float
     nbytes: float
@@ -57,9 +59,9 @@ def linear(rounds: int, n: int = 256) -> Case:
     flops = 2 * 25 * 25 * 51 + 3 * 2 * 25 * 512 * 5
     nbytes = 4 * (2 * 2 * 25 * 51 + 4 * 512 * 5 + 2 * 25 * 512)
     data = _blobs((16, 32), classes=5)
-    episodes = kv.sample_episodes(data, way=5, shot=5, query=15, n=rounds, seed=0)
+    drawn = _drawn(data, 5, 5, rounds)
     title = f"linear 512 to 512 in 51 groups, {n} groupings, 5-way 5-shot, 100 steps"
-    return Case("linear", title, backbone, data, episodes, candidates, flops, nbytes, share=n // 8)
+    return Case("linear", title, backbone, data, drawn, candidates, flops, nbytes, share=n // 8)
 
 
 def head(rounds: int) -> Case:
@@ -111,18 +113,40 @@ def squeezenet(rounds: int, *, grouped: bool = True) -> Case:
         candidates = _grouped(backbone, 2, **config)
     else:
         candidates = [
-            kv.Candidate(None, kv.FinetuneConfig(**config, head_lr=h)) for h in (0.1, 0.01)
+            kv.Candidate(None, kv.FinetuneConfig(**config, head_lr=h)) for h in (0.003, 0.001)
         ]
     macs, first, by_group, activations = _convolutions(backbone)
     rows = by_group if grouped else macs
     flops = 10 * 2 * (macs + (macs - first) + rows)
     data = _blobs((128, 128, 3), classes=10)
-    episodes = kv.sample_episodes(data, way=10, shot=1, query=15, n=rounds, seed=0)
+    drawn = _drawn(data, 10, 1, rounds)
     kind = "in groups of 10 %" if grouped else "plain"
     title = f"whole SqueezeNet 1.1, 128 px, {kind}, 10-way 1-shot, 40 steps"
     name = "squeezenet" if grouped else "squeezenet plain"
     nbytes = 10 * 4 * 4 * activations
-    return Case(name, title, backbone, data, episodes, candidates, flops, nbytes, peers=False)
+    return Case(name, title, backbone, data, drawn, candidates, flops, nbytes, peers=False)
+
+
+def mixed(rounds: int) -> Case:
+    """Return 200 candidates on 8 episodes: shares of groups x step sizes x frozen blocks."""
+    candidates = []
+    for share, lr, depth in itertools.product(
+        (0.1, 0.2, 0.3, 0.5, 1.0), np.geomspace(3e-4, 3e-2, 10), range(4)
+    ):
+        frozen = {f"blocks.{i}": 0.0 for i in range(depth)}
+        layers = [f"blocks.{i}.conv" for i in range(depth, 4)]
+        groups = {name: _shares(32, max(1, round(32 * share)), len(candidates)) for name in layers}
+        config = kv.FinetuneConfig(lr=float(lr), layer_lr=frozen)
+        candidates.append(kv.Candidate(kv.Grouping(groups), config))
+    # One block after the other, of the candidates that move it, on average.
+    macs = [
+        10 * 32 * 9 * inputs * pixels for inputs, pixels in ((1, 784), (32, 196), (32, 49), (32, 9))
+    ]
+    flops = float(np.mean([2 * (3 * sum(macs[depth:]) - macs[depth]) for depth in range(4)]))
+    title = "200 mixed candidates x 8 episodes, bundled network, 10-way 1-shot, 40 steps"
+    return _glyphnet(
+        "mixed", title, rounds, candidates, flops, 4e6, share=8, peers=False, at_once=8
+    )
 
 
 def _glyphnet(
@@ -135,10 +159,19 @@ def _glyphnet(
     *,
     share: int = 1,
     shot: int = 1,
+    peers: bool = True,
+    at_once: int = 1,
 ) -> Case:
     data, backbone = kv.load_dataset("digits"), kv.load_backbone("glyphnet")
-    episodes = kv.sample_episodes(data, way=10, shot=shot, query=15, n=rounds, seed=0)
-    return Case(name, title, backbone, data, episodes, candidates, flops, nbytes, share=share)
+    drawn = _drawn(data, 10, shot, rounds, at_once)
+    return Case(name, title, backbone, data, drawn, candidates, flops, nbytes, peers, share)
+
+
+def _drawn(
+    data: ImageDataset, way: int, shot: int, rounds: int, at_once: int = 1
+) -> list[list[kv.Episode]]:
+    drawn = kv.sample_episodes(data, way=way, shot=shot, query=15, n=rounds * at_once, seed=0)
+    return [drawn[i : i + at_once] for i in range(0, len(drawn), at_once)]
 
 
 def _grouped(backbone: kv.Backbone, n: int, *, lr: float, steps: int) -> list[kv.Candidate]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -13,54 +14,67 @@ from torch.func import functional_call, grad, vmap
 import kshot_viz as kv
 from speed_parts.cases import Case
 
-Answers = dict[str, list[int]]
+Answers = dict[tuple[str, str], list[int]]
+Episodes = Sequence[kv.Episode]
 
 
-def loop(case: Case, episode: kv.Episode, threads: int) -> tuple[float, Answers]:
+def loop(case: Case, episodes: Episodes, threads: int) -> tuple[float, Answers]:
     """Run the reference: fine-tune and score one after the other in this process."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    support, query = episode.split(case.data)
-    begin = time.perf_counter()
-    answers = {}
-    for one in case.candidates[:: case.share]:
-        result = kv.finetune(
-            case.backbone, support, method=one.method, grouping=one.grouping, config=one.config
-        )
-        answers[one.key] = _indices(result, query)
-    seconds = time.perf_counter() - begin
-    torch.set_num_threads(before)
-    return seconds / len(answers), answers
+    with _threads(threads):
+        begin = time.perf_counter()
+        answers = {}
+        for episode in episodes:
+            support, query = episode.split(case.data)
+            for one in case.candidates[:: case.share]:
+                result = kv.finetune(
+                    case.backbone,
+                    support,
+                    method=one.method,
+                    grouping=one.grouping,
+                    config=one.config,
+                )
+                answers[one.key, episode.name] = result.logits(query).argmax(dim=1).tolist()
+        return (time.perf_counter() - begin) / len(answers), answers
 
 
-def evaluated(case: Case, episode: kv.Episode, *, path: str, workers: int) -> tuple[float, Answers]:
+def evaluated(case: Case, episodes: Episodes, *, path: str, workers: int) -> tuple[float, Answers]:
     """Run the library's own ``evaluate`` in worker processes."""
     chosen = case.candidates[:: case.share] if path == "loop" else case.candidates
     begin = time.perf_counter()
     rows = kv.evaluate(
         case.backbone,
         case.data,
-        [episode],
+        episodes,
         chosen,
         executor="processes",
         workers=workers,
         path=path,
     )
     seconds = time.perf_counter() - begin
-    return seconds / len(chosen), dict(zip(rows.candidate, rows.predicted, strict=True))
+    keys = zip(rows.candidate, rows.episode, strict=True)
+    return seconds / len(rows), dict(zip(keys, rows.predicted, strict=True))
 
 
-def vectorised(case: Case, episode: kv.Episode) -> tuple[float, Answers]:
+def vectorised(case: Case, episodes: Episodes) -> tuple[float, Answers]:
     """Run ``torch.func.vmap`` over the step of 8 candidates, in one thread."""
+    with _threads(1):
+        begin = time.perf_counter()
+        chosen = case.candidates[:: case.share][:8]
+        answers = {}
+        for episode in episodes:
+            found = _vectorised(case, *episode.split(case.data), chosen)
+            answers |= {(key, episode.name): one for key, one in found.items()}
+        return (time.perf_counter() - begin) / len(answers), answers
+
+
+@contextlib.contextmanager
+def _threads(n: int) -> Iterator[None]:
     before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    support, query = episode.split(case.data)
-    begin = time.perf_counter()
-    chosen = case.candidates[:: case.share][:8]
-    answers = _vectorised(case, support, query, chosen)
-    seconds = time.perf_counter() - begin
-    torch.set_num_threads(before)
-    return seconds / len(chosen), answers
+    torch.set_num_threads(n)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _vectorised(
@@ -68,7 +82,7 @@ def _vectorised(
     support: kv.ImageDataset,
     query: kv.ImageDataset,
     chosen: Sequence[kv.Candidate],
-) -> Answers:
+) -> dict[str, list[int]]:
     tuned = case.backbone.with_new_head(len(set(support.targets.tolist())))
     module, config = tuned.module, chosen[0].config
     inputs, targets = tuned.prepare(support.images), torch.from_numpy(support.targets)
@@ -123,7 +137,3 @@ def _ties(tuned: kv.Backbone, chosen: Sequence[kv.Candidate]) -> dict[str, Tenso
         for name in tuned.tied_parameters(layer):
             found[name] = share @ member.transpose(1, 2)
     return found
-
-
-def _indices(result: kv.FinetuneResult, query: kv.ImageDataset) -> list[int]:
-    return result.logits(query).argmax(dim=1).tolist()

@@ -1,10 +1,11 @@
-"""The weight gradient of a convolution taken by group instead of by neuron."""
+"""Convolutions of several candidates, and gradients taken by group instead of by neuron."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from kshot_viz.finetune.fast.lanes import Lanes
@@ -26,6 +27,10 @@ def convolve(conv: Conv, images: Tensor, weight: Tensor, bias: Tensor | None, la
     -------
     Tensor, shape (N, C * neurons, ...)
     """
+    if lanes == 1 and _is_product(conv, images):
+        # The library's own 1 x 1 convolution goes image by image.
+        pixels = F.linear(images.movedim(1, -1), weight.flatten(1), bias)
+        return pixels.movedim(-1, 1)
     if lanes == 1:
         return conv._conv_forward(images, weight, bias)
     operation = (torch.conv1d, torch.conv2d, torch.conv3d)[images.ndim - 3]
@@ -35,14 +40,34 @@ def convolve(conv: Conv, images: Tensor, weight: Tensor, bias: Tensor | None, la
 
 
 def convolve_groups(
-    conv: Conv, images: Tensor, weight: Tensor, rows: Tensor, tied: Lanes
+    conv: Conv,
+    images: Tensor,
+    full: tuple[Tensor, Tensor | None],
+    rows: Tensor,
+    tied: Lanes,
+    bias_rows: Tensor | None,
 ) -> Tensor:
-    """As ``convolve``, differentiable by the rows (C * groups, ...), not by ``weight``.
+    """As ``convolve``, differentiable by one row a group instead of by every neuron.
 
     The output's gradient is summed over the members of each group first, so the weight gradient
     takes groups / neurons of the work.
+
+    Parameters
+    ----------
+    full : tuple
+        Weight and bias, without gradients.
+    rows : Tensor, shape (C, groups, channels * positions)
+    bias_rows : Tensor, shape (C, groups, 1), or None
     """
-    return _GroupConv.apply(images, weight, rows, conv, tied)
+    return _GroupConv.apply(images, *full, rows, bias_rows, conv, tied)
+
+
+def _is_product(conv: Conv, images: Tensor) -> bool:
+    """Say whether a convolution is a matrix product of pixels that lie side by side."""
+    point = set(conv.kernel_size) == {1} and set(conv.stride) == {1} and conv.groups == 1
+    unpadded = not isinstance(conv.padding, str) and set(conv.padding) == {0}
+    pixels = images.ndim == 4 and images.is_contiguous(memory_format=torch.channels_last)
+    return point and unpadded and pixels and not images.is_cuda
 
 
 def _groups(conv: Conv, images: Tensor, lanes: int) -> int:
@@ -52,26 +77,70 @@ def _groups(conv: Conv, images: Tensor, lanes: int) -> int:
 class _GroupConv(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, images: Tensor, weight: Tensor, rows: Tensor, conv: Conv, tied: Lanes
+        ctx: Any,
+        images: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        rows: Tensor,
+        bias_rows: Tensor | None,
+        conv: Conv,
+        tied: Lanes,
     ) -> Tensor:
         ctx.save_for_backward(images, weight)
         ctx.conv, ctx.tied, ctx.shape = conv, tied, rows.shape
-        return convolve(conv, images, weight, None, len(tied.labels))
+        ctx.product = len(tied.labels) == 1 and _is_product(conv, images)
+        if ctx.product:
+            return _product(images, weight, bias)
+        return convolve(conv, images, weight, bias, len(tied.labels))
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Any:
         images, weight = ctx.saved_tensors
-        conv, tied = ctx.conv, ctx.tied
-        settings = (conv.stride, conv.padding, conv.dilation, False, [0] * len(conv.stride))
-        groups = _groups(conv, images, len(tied.labels))
-        gradient, by_image = gradients[0], None
-        if ctx.needs_input_grad[0]:
-            by_image = torch.ops.aten.convolution_backward(
-                gradient, images, weight, None, *settings, groups, [True, False, False]
-            )[0]
-        summed = tied.channel_sums(gradient)
-        like = weight[: summed.shape[1]]
-        by_group = torch.ops.aten.convolution_backward(
-            summed, images, like, None, *settings, groups, [False, True, False]
-        )[1]
-        return by_image, None, by_group.reshape(ctx.shape), None, None
+        gradient, summed = gradients[0], ctx.tied.channel_sums(gradients[0])
+        wanted, by_bias = ctx.needs_input_grad[0], None
+        if ctx.product:
+            by_image, by_group = _product_gradients(images, weight, gradient, summed, wanted)
+        else:
+            by_image, by_group = _conv_gradients(ctx, images, weight, gradient, summed, wanted)
+        if ctx.needs_input_grad[4]:
+            by_bias = summed.movedim(1, -1).flatten(0, -2).sum(0).view(*ctx.shape[:2], 1)
+        return by_image, None, None, by_group.reshape(ctx.shape), by_bias, None, None
+
+
+def _product(images: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """Return a 1 x 1 convolution as a tensor of its own, so that a ReLU may work on it in place."""
+    shape = (len(images), len(weight), *images.shape[2:])
+    found = torch.empty(shape, dtype=images.dtype, memory_format=torch.channels_last)
+    pixels, out = images.movedim(1, -1).flatten(0, -2), found.movedim(1, -1).view(-1, shape[1])
+    if bias is None:
+        torch.mm(pixels, weight.flatten(1).t(), out=out)
+    else:
+        torch.addmm(bias, pixels, weight.flatten(1).t(), out=out)
+    return found
+
+
+def _product_gradients(
+    images: Tensor, weight: Tensor, gradient: Tensor, summed: Tensor, wanted: bool
+) -> tuple[Tensor | None, Tensor]:
+    """Return the gradients by images and by group of a 1 x 1 convolution."""
+    pixels = images.movedim(1, -1).flatten(0, -2)
+    by_group = summed.movedim(1, -1).flatten(0, -2).t() @ pixels
+    if not wanted:
+        return None, by_group
+    return torch.matmul(gradient.movedim(1, -1), weight.flatten(1)).movedim(-1, 1), by_group
+
+
+def _conv_gradients(
+    ctx: Any, images: Tensor, weight: Tensor, gradient: Tensor, summed: Tensor, wanted: bool
+) -> tuple[Tensor | None, Tensor]:
+    """Return the gradients by images and by group of any convolution."""
+    conv, lanes = ctx.conv, len(ctx.tied.labels)
+    settings = (conv.stride, conv.padding, conv.dilation, False, [0] * len(conv.stride))
+    groups = _groups(conv, images, lanes)
+    backward = torch.ops.aten.convolution_backward
+    by_image = None
+    if wanted:
+        mask = [True, False, False]
+        by_image = backward(gradient, images, weight, None, *settings, groups, mask)[0]
+    like, mask = weight[: summed.shape[1]], [False, True, False]
+    return by_image, backward(summed, images, like, None, *settings, groups, mask)[1]

@@ -83,11 +83,11 @@ class GroupConvRule:
         assert place is not None
         tied = shifts.blocks[place].lanes
         assert tied is not None
-        weight, rows = _channels_last(shifts.value(place)), shifts.rows[place].flatten(0, 1)
-        images = _images(given, self.conv, size)
-        found = convolve_groups(self.conv, images, weight, rows, tied)
-        bias = self.bias.full(shifts, size)
-        return Value(found if bias is None else found + _per_channel(bias, found))
+        weight, images = _channels_last(shifts.value(place)), _images(given, self.conv, size)
+        bias = None if self.bias.place is None else shifts.rows[self.bias.place]
+        fixed = self.bias.full(shifts, size)
+        full = weight, None if fixed is None else fixed.detach()
+        return Value(convolve_groups(self.conv, images, full, shifts.rows[place], tied, bias))
 
 
 @dataclass(frozen=True, eq=False)

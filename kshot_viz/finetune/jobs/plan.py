@@ -17,8 +17,8 @@ from kshot_viz.data.episode import Episode
 from kshot_viz.data.pixels import digest
 from kshot_viz.errors import KShotValueError, unknown_name
 from kshot_viz.finetune.candidate import Candidate
+from kshot_viz.finetune.fast.kinds import batches
 from kshot_viz.finetune.fast.network import Network
-from kshot_viz.finetune.fast.program import batches
 from kshot_viz.finetune.fast.trunk import Tail
 from kshot_viz.finetune.jobs.case import Case
 from kshot_viz.finetune.jobs.job import Job, Stop

@@ -35,9 +35,9 @@ from kshot_viz.finetune.config import FinetuneConfig
 from kshot_viz.finetune.evaluate import evaluate
 from kshot_viz.finetune.fast.convolve import convolve, convolve_groups
 from kshot_viz.finetune.fast.independent import by_channel, by_image
+from kshot_viz.finetune.fast.kinds import batches
 from kshot_viz.finetune.fast.lanes import Lanes
 from kshot_viz.finetune.fast.layout import Size, Value, apart, side_by_side
-from kshot_viz.finetune.fast.program import batches
 from kshot_viz.finetune.fast.shifts import Block, Shifts
 from kshot_viz.finetune.fast.steps import Stepper
 from kshot_viz.grouping.grouping import Grouping
@@ -165,22 +165,30 @@ def test_convolutions_side_by_side_are_the_convolutions(conv, shared):
         torch.testing.assert_close(found[:, lane], expected, **CLOSE)
 
 
+@pytest.mark.parametrize("point", [True, False])
 @pytest.mark.parametrize("shared", [True, False])
 @given(tied=ties(most=3))
-def test_the_gradient_by_group_is_the_sum_of_autograds(tied, shared):
+def test_the_gradient_by_group_is_the_sum_of_autograds(tied, shared, point):
     lanes, neurons = tied.labels.shape
-    conv = nn.Conv2d(3, neurons, 3, stride=2, padding=1)
-    images = drawn(2, 3 if shared else 3 * lanes, 5, 5).requires_grad_()
-    weight = drawn(lanes * neurons, 3, 3, 3).requires_grad_()
-    rows = torch.zeros(lanes * tied.groups, 3, 3, 3, dtype=torch.float64, requires_grad=True)
-    plain = convolve(conv, images, weight, None, lanes)
+    conv = nn.Conv2d(3, neurons, 1) if point else nn.Conv2d(3, neurons, 3, stride=2, padding=1)
+    side = conv.kernel_size[0]
+    given = drawn(2, 3 if shared else 3 * lanes, 5, 5)
+    images = given.contiguous(memory_format=torch.channels_last).requires_grad_()
+    weight = drawn(lanes * neurons, 3, side, side).requires_grad_()
+    bias = drawn(lanes * neurons).requires_grad_()
+    rows = torch.zeros(lanes, tied.groups, 3 * side**2, dtype=torch.float64, requires_grad=True)
+    bias_rows = torch.zeros(lanes, tied.groups, 1, dtype=torch.float64, requires_grad=True)
+    plain = convolve(conv, images, weight, bias, lanes)
     pulled = drawn(*plain.shape, seed=1)
-    by_image, by_weight = torch.autograd.grad(plain, [images, weight], pulled)
-    grouped = convolve_groups(conv, images, weight.detach(), rows, tied)
+    expected = torch.autograd.grad(plain, [images, weight, bias], pulled)
+    full = weight.detach(), bias.detach()
+    grouped = convolve_groups(conv, images, full, rows, tied, bias_rows)
     torch.testing.assert_close(grouped, plain, **CLOSE)
-    found = torch.autograd.grad(grouped, [images, rows], pulled)
-    torch.testing.assert_close(found[0], by_image, **CLOSE)
-    torch.testing.assert_close(found[1].flatten(1), tied.sums(by_weight.flatten(1)), **CLOSE)
+    found = torch.autograd.grad(grouped, [images, rows, bias_rows], pulled)
+    torch.testing.assert_close(found[0], expected[0], **CLOSE)
+    by_group = tied.sums(expected[1].flatten(1)), tied.sums(expected[2].unsqueeze(1))
+    torch.testing.assert_close(found[1].flatten(0, 1), by_group[0], **CLOSE)
+    torch.testing.assert_close(found[2].flatten(0, 1), by_group[1], **CLOSE)
 
 
 # -- steps ---------------------------------------------------------------------------------------
