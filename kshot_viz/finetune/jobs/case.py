@@ -20,6 +20,8 @@ from kshot_viz.grouping.rule import GroupingRule
 if TYPE_CHECKING:
     from kshot_viz.models.backbone import Backbone
 
+# Images that a network is traced with, here and where jobs are planned.
+EXAMPLE = 2
 # What the frozen parts answer to an episode's images is kept up to this many bytes, else computed
 # again whenever it is needed.
 KEEP_BYTES = 256 * 2**20
@@ -180,7 +182,7 @@ def _networks(case: Case, support: Support) -> Network:
     tuned = case.backbone.with_new_head(len(support.classes))
     if case.device is not None:
         tuned = tuned.to(case.device)
-    return Network(tuned, support.inputs)
+    return Network(tuned, support.inputs[:EXAMPLE])
 
 
 def _laid_out(images: Tensor, device: str | None) -> Tensor:

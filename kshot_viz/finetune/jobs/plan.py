@@ -20,7 +20,7 @@ from kshot_viz.finetune.candidate import Candidate
 from kshot_viz.finetune.fast.kinds import batches
 from kshot_viz.finetune.fast.network import Network
 from kshot_viz.finetune.fast.trunk import Tail
-from kshot_viz.finetune.jobs.case import Case
+from kshot_viz.finetune.jobs.case import EXAMPLE, Case
 from kshot_viz.finetune.jobs.job import Job, Stop
 from kshot_viz.finetune.jobs.rows import Entry
 from kshot_viz.finetune.methods import METHODS
@@ -184,7 +184,8 @@ class _Kinds:
         if way not in self._ways:
             backbone = self._case.backbone
             tuned = backbone.with_new_head(way)
-            self._ways[way] = Network(tuned, backbone.prepare(self._case.support.take([0, 1])))
+            example = self._case.support.take(range(EXAMPLE))
+            self._ways[way] = Network(tuned, backbone.prepare(example))
         return self._ways[way]
 
     def _tail(self, candidate: Candidate) -> Tail:
