@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import time
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,8 @@ import numpy as np
 
 import kshot_viz as kv
 
-RESULTS = Path(__file__).parents[1] / "docs" / "results"
+DOCS = Path(__file__).parents[1] / "docs"
+FITTED = re.compile(r"(<!-- fitted -->\n).*?(<!-- /fitted -->)", re.DOTALL)
 EPISODES, WORKERS = (1, 2, 4, 8), (1, 2)
 
 
@@ -72,6 +74,23 @@ def fit(measured: list[dict[str, Any]]) -> dict[str, float]:
     }
 
 
+def describe(record: dict[str, Any]) -> str:
+    """Say in a table what was fitted."""
+    lines = [
+        f"Measured with 1 and 2 workers on {record['cores']} cores, mixed candidates on digits:",
+        "",
+        "| executor | start, s | each job, ms | a job computes, s | workers worth having |",
+        "| --- | ---: | ---: | ---: | ---: |",
+    ]
+    for name in ("processes", "ray"):
+        model = record[name]["model"]
+        each, job = max(model["each"], 1e-4), model["computing_per_job"]
+        found = f"{model['start']:.2f} | {1e3 * each:.1f} | {job:.2f} | about {job / each:.0f}"
+        lines.append(f"| {name} | {found} |")
+    errors = [record[name]["model"]["largest_error"] for name in ("processes", "ray")]
+    return "\n".join([*lines, "", f"The model is off by at most {100 * max(errors):.0f} %.", ""])
+
+
 def _episodes(data: kv.ImageDataset, n: int, seed: int) -> list[kv.Episode]:
     return kv.sample_episodes(data, way=10, shot=1, query=15, n=n, val_share=0.4, seed=seed)
 
@@ -80,7 +99,7 @@ def main() -> None:
     """Measure, print and write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--executor", action="append", choices=("processes", "ray"))
-    parser.add_argument("--out", type=Path, default=RESULTS / "scaling.json")
+    parser.add_argument("--out", type=Path, default=DOCS / "results" / "scaling.json")
     asked = parser.parse_args()
     record: dict[str, Any] = {"cores": os.cpu_count(), "load_average": os.getloadavg()}
     for executor in asked.executor or ("processes", "ray"):
@@ -88,6 +107,12 @@ def main() -> None:
         record[executor] = {"measured": measured, "model": fit(measured)}
         print(executor, record[executor]["model"])
     asked.out.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    if {"processes", "ray"} <= set(record):
+        page = DOCS / "scaling.md"
+        text = FITTED.sub(
+            lambda marks: marks[1] + describe(record) + marks[2], page.read_text(encoding="utf-8")
+        )
+        page.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":
