@@ -24,7 +24,7 @@ import kshot_viz as kv
 
 MIB = 2**20
 CAPS: dict[str, tuple[int | None, ...]] = {
-    "linear": (None, 32 * MIB, 8 * MIB),
+    "linear": (None, 32 * MIB, 16 * MIB),
     "conv4": (None, 128 * MIB, 48 * MIB),
 }
 RESULTS = Path(__file__).parents[1] / "docs" / "results" / "memory.json"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import nn
+from torch import fx, nn
 
 from kshot_viz import __version__
 from kshot_viz.data.dataset import ImageDataset
@@ -37,8 +37,9 @@ PATHS = ("auto", "loop", "fast")
 # Candidates computed as one share the calls of a step, and lose by it once what they compute no
 # longer lies in the cache: measured best at 2 to 4 MB of activations each, and at most 64.
 CACHE_BYTES, MOST = 16 * 2**20, 64
-# Values, their gradients and what lies between them, as multiples of the activations.
-WORKING_COPIES = 4
+# Values, their gradients and what lies between them; rows, their gradient, momentum, step sizes and
+# shares, and the weights made of them.
+ACTIVATION_COPIES, WEIGHT_COPIES = 4, 6
 # Candidates that a `stop` sees at once, where they are not computed as one.
 IN_STEP = 32
 
@@ -211,14 +212,29 @@ def _together(tail: Tail, case: Case, max_memory: int | None) -> int:
     """Return how many candidates to compute as one: a power of two, by the shapes alone."""
     if not batches(tail):
         return 1
-    shapes = [node.meta["shape"] for node in tail.nodes]
-    entries = sum(torch.Size(shape[1:]).numel() for shape in shapes) * len(case.support)
-    activations = entries * next(iter(case.backbone.module.parameters())).element_size()
-    fits = min(MOST, CACHE_BYTES // max(1, activations))
+    item = next(iter(case.backbone.module.parameters())).element_size()
+    images = len(case.support)
+    activations = item * images * sum(_per_image(node) for node in tail.nodes)
+    weights = item * sum(_trained(tail, node, images) for node in tail.nodes)
+    fits = min(MOST, CACHE_BYTES // max(1, activations + weights))
     if max_memory is not None:
         # Queries are scored in batches of twice the support.
-        fits = min(fits, max_memory // max(1, 2 * WORKING_COPIES * activations))
+        most = 2 * ACTIVATION_COPIES * activations + WEIGHT_COPIES * weights
+        fits = min(fits, max_memory // max(1, most))
     return 1 << (max(1, fits).bit_length() - 1)
+
+
+def _per_image(node: fx.Node) -> int:
+    return torch.Size(node.meta["shape"][1:]).numel()
+
+
+def _trained(tail: Tail, node: fx.Node, images: int) -> int:
+    """Return the entries that train in a call, at most: fewer where its input stays the same."""
+    whole = sum(one.numel() for one in tail.graph.parameters(node))
+    if not whole or node.all_input_nodes[0] not in tail.cut:
+        return whole
+    positions = images * torch.Size(node.meta["shape"][2:]).numel()
+    return min(whole, node.meta["shape"][1] * positions)
 
 
 def _mixes_images(module: nn.Module) -> bool:
