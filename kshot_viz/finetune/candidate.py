@@ -29,12 +29,16 @@ class Candidate:
         "grouped" where there is a grouping, else "plain", unless given.
     name : str
         What the rows call it; the method's name by default.
+    apart : str
+        Candidates with different values are never computed as one, so that the rows of one method
+        are the same bits whichever others it is compared with.
     """
 
     grouping: Grouping | GroupingRule | None = None
     config: FinetuneConfig = field(default_factory=FinetuneConfig)
     method: str = ""
     name: str = ""
+    apart: str = ""
 
     def __post_init__(self) -> None:
         if not self.method:
@@ -59,18 +63,20 @@ class Candidate:
             "method": self.method,
             "config": self.config.to_dict(),
             "grouping": grouping,
+            "apart": self.apart,
         }
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> Candidate:
         """Rebuild a candidate."""
         config = FinetuneConfig.from_dict(record["config"])
-        return cls(_grouping(record["grouping"]), config, record["method"], record["name"])
+        grouping = _grouping(record["grouping"])
+        return cls(grouping, config, record["method"], record["name"], record.get("apart", ""))
 
     @cached_property
     def key(self) -> str:
-        """A short digest of everything but the name, the same on every machine."""
-        record = self.to_dict() | {"name": ""}
+        """A short digest of grouping, settings and method, the same on every machine."""
+        record = self.to_dict() | {"name": "", "apart": ""}
         text = json.dumps(record, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 

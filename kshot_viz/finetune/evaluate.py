@@ -68,14 +68,16 @@ def evaluate(
         How runs are computed. ``"loop"`` is the reference, :func:`kshot_viz.finetune` one by one.
         ``"auto"`` computes the frozen part of the network once and as many candidates together as
         fit into the cache, and falls back to the loop where a network cannot be traced; the results
-        are the loop's up to rounding. ``"fast"`` is an error where it would fall back.
+        are the loop's up to rounding (which Adam in float32 makes visible: it turns a gradient that
+        is rounding alone into whole steps). ``"fast"`` is an error where it would fall back.
     max_memory : int, optional
         Bytes that candidates computed together may take, by an estimate from their shapes.
     stop : callable, optional
         Called after every step count in ``at_steps`` but the last with the rows so far of the
-        candidates that train in step (a frame, one episode); returns the ``candidate`` keys to end.
-        Their later rows say ``"stopped at step N"`` with NaN for accuracy, and ``spent`` is N.
-        With other executors than ``"serial"`` it must be a function of a module.
+        candidates that train in step (a frame: one episode, up to 64 candidates in their order);
+        returns the ``candidate`` keys to end. Their later rows say ``"stopped at step N"`` with NaN
+        for accuracy, and ``spent`` is N. With ``store`` it needs an attribute ``key``, a text that
+        changes when its rule does.
     device : str, optional
     store : path, optional
         File that keeps finished rows; the same call goes on from it after an interrupt.
@@ -108,6 +110,11 @@ def evaluate(
     bound = tuple(bind(backbone, candidates, source, seed))
     steps = None if at_steps is None else tuple(at_steps)
     request = Request(backbone, bound, steps, path, max_memory, stop, device, seed)
+    if store is not None and stop is not None and not hasattr(stop, "key"):
+        raise KShotValueError(
+            "`stop` with `store` needs an attribute `key` that names its rule, so that rows of "
+            "another rule are not served again."
+        )
     plan = plan_jobs(request, data, episodes)
     finished = _finish(plan.jobs, run, workers, RowStore(store) if store else None, progress)
     return pd.DataFrame([row for task in plan.tasks for row in finished[task]])

@@ -155,7 +155,7 @@ class Backbone:
         The first batch of every new shape is checked by one forward pass of its first image, so
         call this before attaching hooks.
         """
-        batch = cast_like(apply_preprocess(self.preprocess, images), self.module)
+        batch = _row_by_row(cast_like(apply_preprocess(self.preprocess, images), self.module))
         shape = tuple(batch.shape[1:])
         if shape not in self._taken:
             self._check(batch[:1])
@@ -238,6 +238,18 @@ class Backbone:
                 f"{explain(self.module, image, error)} "
                 f"In the probing pass it took (N, {', '.join(map(str, self.input_shape))})."
             ) from error
+
+
+def _row_by_row(batch: Tensor) -> Tensor:
+    """Lay a batch out in memory as its shape says.
+
+    With one channel a layout of pixels looks the same but is passed on by convolutions, and then
+    ``view`` fails in networks that use it, and sums come out in other last bits.
+    """
+    strides = torch.empty(batch.shape, device="meta").stride()
+    if batch.stride() == strides:
+        return batch
+    return batch.clone(memory_format=torch.contiguous_format)
 
 
 def _outside(info: LayerInfo, owned: Callable[[str], bool]) -> LayerInfo:

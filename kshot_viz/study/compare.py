@@ -100,7 +100,10 @@ def compare_methods(
         backbone=backbone,
         data=data,
         episodes=list(episodes),
-        rivals=contenders(methods, rule, config or FinetuneConfig()),
+        rivals=[
+            replace(one, apart=one.name)
+            for one in contenders(methods, rule, config or FinetuneConfig())
+        ],
         grid=grid or TuningGrid(),
         tuning=tuning_episodes(data, episodes, source=source, tune=tune, n_val=n_val),
         options={

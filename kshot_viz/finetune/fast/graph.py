@@ -25,10 +25,21 @@ _NOT_IN_PLACE: dict[Any, Callable[..., Any]] = {
 
 @dataclass(frozen=True, eq=False)
 class Graph:
-    """Calls in order of execution; ``meta["shape"]`` of a node is what it gave for the example."""
+    """Calls in order of execution; ``meta["shape"]`` of a node is what it gave for the example.
+
+    ``channels_last`` says whether convolutions run on pixels that hold all their channels, which is
+    faster; a network that looks at its values with ``view`` may not bear it.
+    """
 
     nodes: tuple[fx.Node, ...]
     module: nn.Module
+    channels_last: bool = False
+
+    def laid_out(self, images: Tensor) -> Tensor:
+        """Return prepared images in the memory layout that the network is run in."""
+        if self.channels_last and images.ndim == 4:
+            return images.contiguous(memory_format=torch.channels_last)
+        return images
 
     @property
     def image(self) -> fx.Node:
@@ -64,7 +75,9 @@ def trace(network: nn.Module, example: Tensor) -> Graph | None:
 
     Control flow that looks at values cannot be followed. What was traced is believed only if for
     ``example``, a batch of prepared images, it returns what the network returns, and with the same
-    gradients: a trace sees no ``torch.no_grad()``, and no backward pass that somebody wrote.
+    gradients: a trace sees no ``torch.no_grad()``, and no backward pass that somebody wrote. A
+    network whose images influence each other is not believed either, since images are asked in
+    other batches than in the loop.
 
     Parameters
     ----------
@@ -76,12 +89,15 @@ def trace(network: nn.Module, example: Tensor) -> Graph | None:
     try:
         graph = _Tracer().trace(whole)
         _pool_first(graph, whole)
-        nodes = tuple(map(_out_of_place, graph.nodes))
-        if not _agrees(nodes, network, example):
+        if any(_acts_only(node, whole) for node in graph.nodes):
             return None
+        nodes = tuple(map(_out_of_place, graph.nodes))
     except Exception:  # Whatever a stranger's forward raises when it meets a stand-in for a tensor.
         return None
-    return Graph(nodes, _settled(whole))
+    layouts = (True, False) if example.ndim == 4 else (False,)
+    fitting = (last for last in layouts if _believable(nodes, network, example, last))
+    last = next(fitting, None)
+    return None if last is None else Graph(nodes, _settled(whole), last)
 
 
 def run_node(graph: Graph, node: fx.Node, values: dict[fx.Node, Any]) -> Any:
@@ -113,6 +129,17 @@ class _Tracer(fx.Tracer):
         return isinstance(module, Head) or super().is_leaf_module(module, name)
 
 
+def _acts_only(node: fx.Node, module: nn.Module) -> bool:
+    """Say whether a call works in place and its value is then read under an older name."""
+    if node.users:
+        return False
+    if node.op == "call_module":
+        return getattr(module.get_submodule(str(node.target)), "inplace", False) is True
+    name = getattr(node.target, "__name__", str(node.target))
+    written = name.endswith("_") or name == "setitem" or bool(node.kwargs.get("inplace"))
+    return node.op in ("call_method", "call_function") and written
+
+
 def _out_of_place(node: fx.Node) -> fx.Node:
     """Let a value that is computed once be read many times."""
     if node.op == "call_function":
@@ -141,23 +168,41 @@ def _pool_first(graph: fx.Graph, module: nn.Module) -> None:
             pool.append(relu)
 
 
-def _agrees(nodes: tuple[fx.Node, ...], network: nn.Module, example: Tensor) -> bool:
+def _believable(
+    nodes: tuple[fx.Node, ...], network: nn.Module, example: Tensor, channels_last: bool
+) -> bool:
+    try:
+        return _agrees(nodes, network, example, channels_last)
+    except Exception:  # As above; a view of values in another layout than expected, for one.
+        return False
+
+
+def _agrees(
+    nodes: tuple[fx.Node, ...], network: nn.Module, example: Tensor, channels_last: bool
+) -> bool:
     """Compare on a copy whose head is not zero, since a zero head would hide every mistake."""
     lively = copy.deepcopy(network)
     generator = torch.Generator().manual_seed(0)
     for head in (m for m in lively.modules() if isinstance(m, Head)):
         drawn = torch.randn(head.linear.weight.shape, generator=generator)
         head.linear.weight.data.copy_(drawn)
-    parameters = [one.requires_grad_() for one in lively.parameters()]
+    lively.requires_grad_()
     with torch.enable_grad(), evaluating(lively):
         expected = lively(example.clone())
-        found = _run(Graph(nodes, _settled(_Whole(lively))), example)
+        single = torch.cat([lively(one.clone()) for one in example.split(1)])
+        if not _close(single.detach(), expected.detach()):
+            return False
+        other = _Whole(copy.deepcopy(lively))
+        if channels_last:
+            other.to(memory_format=torch.channels_last)
+        graph = Graph(nodes, _settled(other), channels_last)
+        found = _run(graph, graph.laid_out(example))
         if not isinstance(found, Tensor) or not _close(found.detach(), expected.detach()):
             return False
         weights = torch.randn(expected.shape, generator=generator).to(expected)
         first, second = (
-            torch.autograd.grad(one, parameters, weights, allow_unused=True)
-            for one in (found, expected)
+            torch.autograd.grad(one, list(module.parameters()), weights, allow_unused=True)
+            for one, module in ((found, other), (expected, lively))
         )
     return all(map(_same_gradient, first, second))
 
@@ -193,4 +238,5 @@ def _settled(module: nn.Module) -> nn.Module:
 def hooked(module: nn.Module) -> bool:
     """Say whether something runs around the module's own forward, which a rule would skip."""
     around = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
-    return any(getattr(module, name) for name in around)
+    replaced = {"forward", "_conv_forward"} & vars(module).keys()
+    return bool(replaced) or any(getattr(module, name) for name in around)

@@ -29,16 +29,17 @@ class Value:
 
 @dataclass(frozen=True)
 class Size:
-    """How many candidates and images a value is about."""
+    """How many candidates and images a value is about, and how its pixels lie."""
 
     lanes: int
     images: int
+    channels_last: bool = False
 
 
 def side_by_side(value: Any, size: Size) -> Tensor:
     """Return (N, C * channels, ...); a value that all candidates share is repeated."""
     if isinstance(value, Value):
-        return _images_first(value.tensor) if value.rows else value.tensor
+        return _images_first(value.tensor, size) if value.rows else value.tensor
     if size.lanes == 1:
         return value
     return value.repeat(1, size.lanes, *[1] * (value.ndim - 2))
@@ -49,8 +50,8 @@ def apart(tensor: Tensor, size: Size) -> Tensor:
     return tensor.unflatten(1, (size.lanes, -1))
 
 
-def _images_first(rows: Tensor) -> Tensor:
+def _images_first(rows: Tensor, size: Size) -> Tensor:
     images = rows.transpose(0, 1)
-    if images.ndim == 4:
+    if images.ndim == 4 and size.channels_last:
         return images.contiguous(memory_format=torch.channels_last)
     return images.contiguous()

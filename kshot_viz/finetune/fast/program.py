@@ -37,7 +37,8 @@ class Program:
 
     def logits(self, shifts: Shifts, frozen: Frozen) -> Tensor:
         """Return the logits for the images of ``frozen``, shape (C, classes, N)."""
-        graph, size = self._tail.graph, Size(shifts.lanes, frozen.n)
+        graph = self._tail.graph
+        size = Size(shifts.lanes, frozen.n, graph.channels_last)
         values: dict[fx.Node, Any] = dict(frozen.values)
         for node in self._tail.nodes:
             if node in self._folded:

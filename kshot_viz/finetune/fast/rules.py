@@ -66,7 +66,8 @@ class ConvRule:
             weight = weight * scale.view(-1, *[1] * (weight.ndim - 1))
             bias = shift if bias is None else bias * scale + shift
         images = _images(given, self.conv, size)
-        return Value(convolve(self.conv, images, _channels_last(weight), bias, size.lanes))
+        weight = _laid_out(weight, size)
+        return Value(convolve(self.conv, images, weight, bias, size.lanes))
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +84,7 @@ class GroupConvRule:
         assert place is not None
         tied = shifts.blocks[place].lanes
         assert tied is not None
-        weight, images = _channels_last(shifts.value(place)), _images(given, self.conv, size)
+        weight, images = _laid_out(shifts.value(place), size), _images(given, self.conv, size)
         bias = None if self.bias.place is None else shifts.rows[self.bias.place]
         fixed = self.bias.full(shifts, size)
         full = weight, None if fixed is None else fixed.detach()
@@ -225,8 +226,10 @@ def _images(given: Any, conv: Conv, size: Size) -> Tensor:
     return side_by_side(given, size)
 
 
-def _channels_last(weight: Tensor) -> Tensor:
-    return weight.contiguous(memory_format=torch.channels_last) if weight.ndim == 4 else weight
+def _laid_out(weight: Tensor, size: Size) -> Tensor:
+    if weight.ndim == 4 and size.channels_last:
+        return weight.contiguous(memory_format=torch.channels_last)
+    return weight
 
 
 def _per_channel(values: Tensor, like: Tensor) -> Tensor:

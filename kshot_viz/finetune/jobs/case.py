@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-import torch
 from torch import Tensor
 
 from kshot_viz.data.dataset import ImageDataset
@@ -31,8 +30,9 @@ KEEP_BYTES = 256 * 2**20
 class Case:
     """One episode, with its images only.
 
-    ``network`` names the network with everything that decides its numbers; ``place`` names the
-    network, episode and seed.
+    ``place`` names the network, episode and seed by everything that decides their numbers, as far
+    as that can be seen; ``call`` names the call of ``evaluate``, so that nothing prepared for one
+    network is ever taken for another that looks alike.
     """
 
     backbone: Backbone
@@ -40,8 +40,8 @@ class Case:
     support: ImageDataset
     query: ImageDataset
     seed: int
-    network: str
     place: str
+    call: str
     device: str | None = None
 
 
@@ -99,7 +99,7 @@ class Desk:
     def traced(self) -> Network:
         """Return the network with its new head as a graph."""
         if self.network is None:
-            self.network = _networks(self.case, self.support)
+            self.network = _network(self.case, self.support)
         return self.network
 
     def frozen_support(self, tail: Tail) -> Frozen:
@@ -136,7 +136,7 @@ class Desk:
                 for values, images in given
             ]
         else:
-            found = [freeze(tail, images) for images in batches]
+            found = [freeze(tail, tail.graph.laid_out(images)) for images in batches]
         kept = (one for batches in [found, *self._frozen.values()] for one in batches)
         if sum(one.nbytes for one in kept) <= KEEP_BYTES:
             self._frozen[key] = found
@@ -156,9 +156,9 @@ class Desk:
             support = prepare_support(case.backbone, case.support)
             query = prepare_support(case.backbone, case.query)
             answers = query.targets.cpu()
-            inputs = _laid_out(support.inputs, case.device)
-            targets = support.targets.to(inputs.device)
-            queries = _laid_out(query.inputs, case.device)
+            inputs, targets, queries = support.inputs, support.targets, query.inputs
+            if case.device is not None:
+                inputs, targets, queries = (x.to(case.device) for x in (inputs, targets, queries))
             self._images = Support(inputs, targets, support.classes), queries, answers
         return self._images
 
@@ -166,28 +166,28 @@ class Desk:
 def desk(case: Case) -> Desk:
     """Return the desk of a case; jobs come episode by episode, so the last one is kept."""
     global _LAST
-    if _LAST is None or _LAST.case.place != case.place:
+    if _LAST is None or (_LAST.case.call, _LAST.case.place) != (case.call, case.place):
         before = _LAST.network if _LAST is not None and _same(_LAST.case, case) else None
         _LAST = Desk(case, before)
     return _LAST
 
 
+def clear_desk() -> None:
+    """Let go of the network and images of the last case."""
+    global _LAST
+    _LAST = None
+
+
 def _same(first: Case, second: Case) -> bool:
     """Say whether one traced network serves both."""
-    sizes = (first.episode.way, first.device), (second.episode.way, second.device)
-    return first.network == second.network and sizes[0] == sizes[1]
+    return first.call == second.call and first.episode.way == second.episode.way
 
 
-def _networks(case: Case, support: Support) -> Network:
+def _network(case: Case, support: Support) -> Network:
     tuned = case.backbone.with_new_head(len(support.classes))
     if case.device is not None:
         tuned = tuned.to(case.device)
     return Network(tuned, support.inputs[:EXAMPLE])
-
-
-def _laid_out(images: Tensor, device: str | None) -> Tensor:
-    moved = images if device is None else images.to(device)
-    return moved.contiguous(memory_format=torch.channels_last) if moved.ndim == 4 else moved
 
 
 _LAST: Desk | None = None

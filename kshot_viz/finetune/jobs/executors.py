@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from kshot_viz.errors import KShotError, KShotValueError, unknown_name
 from kshot_viz.finetune.jobs.allocator import keep_freed_memory, large_pages
+from kshot_viz.finetune.jobs.case import clear_desk
 from kshot_viz.finetune.jobs.job import Job, run_job
 from kshot_viz.finetune.jobs.rows import Row
 
@@ -15,7 +16,11 @@ Executor = Callable[[Sequence[Job], int | None], Iterator[list[Row]]]
 
 def serial(jobs: Sequence[Job], workers: int | None = None) -> Iterator[list[Row]]:
     """Run one job after the other in this process."""
-    return map(run_job, jobs)
+    try:
+        for job in jobs:
+            yield run_job(job)
+    finally:
+        clear_desk()
 
 
 def processes(jobs: Sequence[Job], workers: int | None = None) -> Iterator[list[Row]]:

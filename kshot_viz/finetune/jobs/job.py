@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
 
+from kshot_viz.errors import KShotError, KShotValueError
 from kshot_viz.finetune.jobs.case import Case, Desk, desk
 from kshot_viz.finetune.jobs.contest import Contest, Loop, Together
 from kshot_viz.finetune.jobs.rows import About, Entry, Row, scored, stopped
@@ -21,31 +22,39 @@ Stop = Callable[["pd.DataFrame"], Collection[str]]
 
 
 @dataclass(frozen=True, eq=False)
+class Batch:
+    """Candidates that are computed as one; with ``loop`` a single one, by the reference."""
+
+    entries: tuple[Entry, ...]
+    loop: bool
+
+
+@dataclass(frozen=True, eq=False)
 class Job:
     """Candidates of one episode that are tried in one go.
 
     Attributes
     ----------
     case : Case
-    entries : tuple of Entry
+    batches : tuple of Batch
+        One, or several that train in step where a ``stop`` compares their candidates.
     at_steps : tuple of int
         Steps to score at.
-    loop : bool
-        Use the reference loop.
-    together : int
-        How many candidates are computed as one; a job without ``stop`` has no more.
     stop : callable or None
     key : str
         Names the job by all of this.
     """
 
     case: Case
-    entries: tuple[Entry, ...]
+    batches: tuple[Batch, ...]
     at_steps: tuple[int, ...]
-    loop: bool
-    together: int
     stop: Stop | None
     key: str
+
+    @property
+    def entries(self) -> list[Entry]:
+        """All candidates, batch by batch."""
+        return [entry for batch in self.batches for entry in batch.entries]
 
 
 def run_job(job: Job) -> list[Row]:
@@ -54,10 +63,11 @@ def run_job(job: Job) -> list[Row]:
     Where memory does not suffice, half as many candidates are computed together; the rows say so.
     """
     begin = time.perf_counter()
-    with one_thread():
+    with one_thread(), torch.inference_mode(False), torch.enable_grad():
         rows = _within_memory(job)
-    seconds = (time.perf_counter() - begin) / len(job.entries)
-    places = {entry.key: place for place, entry in enumerate(job.entries)}
+    entries = job.entries
+    seconds = (time.perf_counter() - begin) / len(entries)
+    places = {entry.key: place for place, entry in enumerate(entries)}
     rows.sort(key=lambda row: (places[row["task"]], row["steps"]))
     return [row | {"seconds": seconds} for row in rows]
 
@@ -66,18 +76,21 @@ def _within_memory(job: Job) -> list[Row]:
     try:
         return list(_rows(job, desk(job.case)))
     except (MemoryError, torch.OutOfMemoryError, RuntimeError) as error:
-        if job.together == 1 or not _lacks_memory(error):
+        if not _lacks_memory(error):
             raise
-    return _halved(job)
+        if all(len(batch.entries) == 1 for batch in job.batches):
+            raise KShotError(
+                f"There is not enough memory for a candidate of {job.entries[0].candidate.name!r} "
+                f"on its own: freeze layers, or take smaller images."
+            ) from error
+    halves = tuple(half for batch in job.batches for half in _halved(batch))
+    return _within_memory(replace(job, batches=halves))
 
 
-def _halved(job: Job) -> list[Row]:
-    half = job.together // 2
-    if job.stop is not None:
-        return _within_memory(replace(job, together=half))
-    starts = range(0, len(job.entries), half)
-    parts = [replace(job, entries=job.entries[i : i + half], together=half) for i in starts]
-    return [row for part in parts for row in _within_memory(part)]
+def _halved(batch: Batch) -> list[Batch]:
+    middle = len(batch.entries) // 2
+    parts = (batch.entries[:middle], batch.entries[middle:])
+    return [replace(batch, entries=part) for part in parts if part]
 
 
 def _lacks_memory(error: BaseException) -> bool:
@@ -88,6 +101,10 @@ def _lacks_memory(error: BaseException) -> bool:
 
 def _rows(job: Job, at: Desk) -> Iterator[Row]:
     """Yield rows in the order they come: all of one step, then the next."""
+    if job.stop is None and len(job.batches) > 1:
+        for batch in job.batches:
+            yield from _rows(replace(job, batches=(batch,)), at)
+        return
     field = _Field(job, at)
     for place, step in enumerate(job.at_steps):
         yield from field.score(step)
@@ -100,9 +117,8 @@ class _Field:
     """The contests of a job in step, and the rows so far."""
 
     def __init__(self, job: Job, at: Desk) -> None:
-        starts = range(0, len(job.entries), job.together)
-        self._chunks = [job.entries[i : i + job.together] for i in starts]
-        self._contests = [_start(job, at, chunk) for chunk in self._chunks]
+        self._chunks = [batch.entries for batch in job.batches]
+        self._contests = [_start(batch, at) for batch in job.batches]
         self._job, self._desk = job, at
         self._seen: list[Row] = []
 
@@ -122,7 +138,7 @@ class _Field:
         """Ask which candidates to end, end them, and give back the rows of their missing steps."""
         import pandas as pd
 
-        ended = set(stop(pd.DataFrame(self._seen)))
+        ended = _ended(stop(pd.DataFrame(self._seen)), {row["candidate"] for row in self._seen})
         rows = []
         for place, (chunk, contest) in enumerate(zip(self._chunks, self._contests, strict=True)):
             gone = [one for one in chunk if one.candidate.key in ended]
@@ -142,6 +158,18 @@ class _Field:
         return About(entry, case.episode, case.seed, contest.path, chunk, self._job.key)
 
 
-def _start(job: Job, at: Desk, chunk: Sequence[Entry]) -> Contest:
-    candidates = [entry.candidate for entry in chunk]
-    return Loop(at, candidates[0]) if job.loop else Together(at, candidates)
+def _start(batch: Batch, at: Desk) -> Contest:
+    candidates = [entry.candidate for entry in batch.entries]
+    return Loop(at, candidates[0]) if batch.loop else Together(at, candidates)
+
+
+def _ended(asked: object, seen: Collection[str]) -> set[str]:
+    """Return the keys that a ``stop`` gave back, checked."""
+    if asked is None:
+        return set()
+    keys = None if isinstance(asked, str) or not isinstance(asked, Iterable) else list(asked)
+    if keys is None or not set(keys) <= set(seen):
+        raise KShotValueError(
+            f"`stop` must return values of the column `candidate`, or nothing; not {asked!r}."
+        )
+    return set(keys)

@@ -88,7 +88,12 @@ def _shared(ray: Any, jobs: Sequence[Job]) -> Iterator[tuple[_Light, Any, Any]]:
         places.setdefault(job.case.place, []).append(job)
     for together in places.values():
         case = ray.put(together[0].case)
-        fast = [[e.candidate for e in job.entries] for job in together if not job.loop]
+        fast = [
+            [entry.candidate for entry in batch.entries]
+            for job in together
+            for batch in job.batches
+            if not batch.loop
+        ]
         prepared = lay.remote(case, fast)
         yield from ((_Light.of(job), case, prepared) for job in together)
 
