@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -35,20 +35,29 @@ class Chunk:
         self._steps = lanes[0].config.steps
         self._written_out = self._program.two_layers(targets)
 
-    def states(self) -> Iterator[tuple[int, Tensor]]:
+    def states(self, pauses: Collection[int] = ()) -> Iterator[tuple[int, Tensor]]:
         """Train, and yield (steps taken, losses of shape (C,)) at every state passed.
 
-        Between two states the candidates may be asked, and some dropped. A candidate whose loss
-        is not finite goes on without touching the others.
+        Between two states the candidates may be asked. A candidate whose loss is not finite goes
+        on without touching the others.
+
+        Parameters
+        ----------
+        pauses : collection of int
+            Steps at which candidates may be dropped, and nothing but their rows is held: the pass
+            is made again afterwards.
         """
         for step in range(self._steps + 1):
-            asked, (losses, gradients) = self._shifts, self._losses()
-            yield step, losses.detach()
-            if step == self._steps:
-                return
-            if self._shifts is not asked:
+            if step in pauses:
+                with torch.no_grad():
+                    losses, _ = self._losses()
+                yield step, losses
+                losses, gradients = self._losses() if step < self._steps else (losses, ())
+            else:
                 losses, gradients = self._losses()
-            self._stepper.step(gradients or self._gradients(losses))
+                yield step, losses.detach()
+            if step < self._steps:
+                self._stepper.step(gradients or self._gradients(losses))
 
     def accuracies(self) -> Tensor:
         """Return every candidate's share of support images it knows, shape (C,)."""
@@ -61,7 +70,7 @@ class Chunk:
             return self._program.logits(self._shifts, frozen)
 
     def keep(self, lanes: Sequence[int]) -> None:
-        """Go on with some of the candidates, by their present places."""
+        """Go on with some of the candidates, by their present places; only at a pause."""
         chosen = torch.tensor(lanes, device=self._targets.device)
         self._shifts = self._stepper.keep(chosen)
 

@@ -75,12 +75,14 @@ class Loop:
 class Together:
     """Candidates whose moving parts run as one."""
 
-    def __init__(self, desk: Desk, candidates: Sequence[Candidate]) -> None:
+    def __init__(
+        self, desk: Desk, candidates: Sequence[Candidate], pauses: Sequence[int] = ()
+    ) -> None:
         lanes, self._tail = lay_out(desk, candidates)
         self._desk, self.path = desk, desk.traced().reach(self._tail)
         support = desk.frozen_support(self._tail)
         self._chunk = Chunk(self._tail, lanes, support, desk.support.targets)
-        self._states = self._chunk.states()
+        self._states = self._chunk.states(pauses)
         self._at = -1
         self._losses = torch.zeros(len(lanes))
         self._diverged: list[int | None] = [None] * len(lanes)

@@ -118,7 +118,8 @@ class _Field:
 
     def __init__(self, job: Job, at: Desk) -> None:
         self._chunks = [batch.entries for batch in job.batches]
-        self._contests = [_start(batch, at) for batch in job.batches]
+        pauses = job.at_steps if job.stop else ()
+        self._contests = [_start(batch, at, pauses) for batch in job.batches]
         self._job, self._desk = job, at
         self._seen: list[Row] = []
 
@@ -158,9 +159,9 @@ class _Field:
         return About(entry, case.episode, case.seed, contest.path, chunk, self._job.key)
 
 
-def _start(batch: Batch, at: Desk) -> Contest:
+def _start(batch: Batch, at: Desk, pauses: Sequence[int]) -> Contest:
     candidates = [entry.candidate for entry in batch.entries]
-    return Loop(at, candidates[0]) if batch.loop else Together(at, candidates)
+    return Loop(at, candidates[0]) if batch.loop else Together(at, candidates, pauses)
 
 
 def _ended(asked: object, seen: Collection[str]) -> set[str]:

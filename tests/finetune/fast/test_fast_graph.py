@@ -81,6 +81,26 @@ class OwnBackward(Body):
         return Straight.apply(x * 4)
 
 
+class Mixes(Body):
+    def trick(self, x: Tensor) -> Tensor:
+        return x - x.mean(dim=0, keepdim=True)
+
+
+class MixesInANorm(Body):
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm2d(4, track_running_stats=False)
+
+    def trick(self, x: Tensor) -> Tensor:
+        return self.norm(x)
+
+
+class ActsInPlace(Body):
+    def trick(self, x: Tensor) -> Tensor:
+        torch.nn.functional.relu_(x.sub_(0.1))
+        return x
+
+
 def values(graph: Graph, images: Tensor) -> Tensor:
     found = {graph.image: images}
     for node in graph.calls():
@@ -95,7 +115,15 @@ def gradients(output: Tensor, module: nn.Module) -> list[Tensor]:
 # -- what cannot be traced -----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("make", [Looks, Counts, Draws, WritesInPlace, HidesGradients, OwnBackward])
+LIARS = [Looks, Counts, Draws, WritesInPlace, HidesGradients, OwnBackward, ActsInPlace]
+
+
+@pytest.mark.parametrize("make", [Mixes, MixesInANorm])
+def test_a_network_whose_images_influence_each_other_is_left_to_the_loop(make):
+    assert traced(lively(make), Task.draw()).graph is None
+
+
+@pytest.mark.parametrize("make", LIARS)
 def test_a_network_that_lies_when_traced_is_left_to_the_loop(make):
     assert traced(lively(make), Task.draw()).graph is None
 

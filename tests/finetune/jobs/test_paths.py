@@ -122,6 +122,84 @@ def test_a_network_that_is_not_the_groupings_is_refused(data, episodes):
         evaluate(toy_backbone(), data, episodes, [*candidates(), strange])
 
 
+class LeNet(nn.Module):
+    """Lays its features out with ``view``, which needs them row by row in memory."""
+
+    def __init__(self, channels=1):
+        super().__init__()
+        self.conv = nn.Conv2d(channels, 4, 3, padding=1)
+        self.fc, self.head = nn.Linear(4 * 16, 8), nn.Linear(8, 3)
+
+    def forward(self, x):
+        x = torch.max_pool2d(torch.relu(self.conv(x)), 2)
+        return self.head(torch.relu(self.fc(x.view(x.size(0), -1))))
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_networks_that_use_view_run_on_every_path(data, episodes, channels):
+    shown = data if channels == 1 else toy_data(3, 24)
+    colour = (lambda images: images.expand(-1, 3, -1, -1)) if channels == 3 else None
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        backbone = Backbone(
+            LeNet(channels), head="head", example=torch.rand(2, channels, 8, 8), preprocess=colour
+        )
+    plain = [Candidate(None, CONFIG), Candidate(None, CONFIG, method="head_only")]
+    fast = evaluate(backbone, shown, episodes, plain, path="fast")
+    close(fast, evaluate(backbone, shown, episodes, plain, path="loop"))
+
+
+class Scaled(nn.Module):
+    """Depends on a plain number, which no list of weights shows."""
+
+    def __init__(self, scale):
+        super().__init__()
+        self.scale, self.conv, self.head = scale, nn.Conv2d(1, 4, 3), nn.Linear(4, 3)
+
+    def forward(self, x):
+        return self.head(torch.relu(self.conv(x) * self.scale).mean((2, 3)))
+
+
+@pytest.mark.parametrize("executor", ["serial", "processes"])
+@pytest.mark.parametrize("path", ["loop", "fast"])
+def test_networks_that_look_alike_are_not_mixed_up(tmp_path, data, episodes, path, executor):
+    def losses(scale, **more):
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            backbone = Backbone(Scaled(scale), head="head", example=torch.rand(2, 1, 8, 8))
+        plain = [Candidate(None, CONFIG.but(lr=0.5))]
+        return list(evaluate(backbone, data, episodes[:1], plain, path=path, **more).support_loss)
+
+    store = tmp_path / "rows.jsonl"
+    first = losses(1.0, store=store, executor=executor, workers=1)
+    second = losses(5.0, store=store, executor=executor, workers=1)
+    assert first == losses(1.0) != second == losses(5.0)
+
+
+def test_evaluate_may_be_called_without_gradients(data, episodes):
+    plain = [Candidate(None, CONFIG)]
+    with torch.inference_mode():
+        rows = evaluate(toy_backbone(), data, episodes[:1], plain)
+    assert rows.predicted.equals(evaluate(toy_backbone(), data, episodes[:1], plain).predicted)
+
+
+def test_names_do_not_keep_candidates_apart_but_apart_does(data, episodes):
+    named = [
+        Candidate(one.grouping, one.config, name=f"n{i}") for i, one in enumerate(candidates())
+    ]
+    rows = evaluate(toy_backbone(), data, episodes[:1], named)
+    assert set(rows.chunk) == {5}
+    split = [Candidate(one.grouping, one.config, apart=str(i % 2)) for i, one in enumerate(named)]
+    assert sorted(evaluate(toy_backbone(), data, episodes[:1], split).chunk) == [2, 2, 3, 3, 3]
+
+
+def test_an_episode_given_twice_is_done_once(tmp_path, data, episodes):
+    store = tmp_path / "rows.jsonl"
+    rows = evaluate(toy_backbone(), data, [episodes[0]] * 2, candidates(2), store=store)
+    assert len(rows) == 4
+    assert len(store.read_text().splitlines()) == 1
+
+
 # ---- memory ------------------------------------------------------------------------------------
 
 
@@ -142,10 +220,10 @@ def test_a_cap_makes_smaller_chunks(data, episodes):
 def test_what_does_not_fit_is_done_in_halves(data, episodes, monkeypatch, error):
     real = contest.Together.__init__
 
-    def small(self, desk, chosen):
+    def small(self, desk, chosen, pauses=()):
         if len(chosen) > 2:
             raise error
-        real(self, desk, chosen)
+        real(self, desk, chosen, pauses)
 
     whole = evaluate(toy_backbone(), data, episodes[:1], candidates(8))
     monkeypatch.setattr(contest.Together, "__init__", small)
@@ -239,6 +317,71 @@ def test_a_stop_sees_all_that_train_in_step(data, episodes):
     assert seen == [(1, 5, 2), (1, 5, 4)] * 2
     with pytest.raises(KShotValueError, match="`stop` must be a function"):
         evaluate(toy_backbone(), data, episodes, candidates(1), stop="weak")
+
+
+def mixed():
+    """Candidates of every kind: head, tail, whole network, and the reference loop."""
+    return [
+        *candidates(3),
+        *candidates(3, layer_lr=DEEP),
+        *(Candidate(None, CONFIG.but(head_lr=r), method="head_only") for r in (0.1, 0.2, 0.3)),
+        Candidate(None, CONFIG.but(train_mode=True), name="noisy"),
+    ]
+
+
+def half(rows):
+    """End the worse half of those still running."""
+    last = rows[rows.steps == rows.steps.max()]
+    return list(last.sort_values("support_loss").candidate[len(last) // 2 :])
+
+
+@pytest.mark.parametrize("more", [{}, {"max_memory": 100_000}, {"path": "loop"}])
+def test_a_stop_compares_candidates_of_all_kinds(data, episodes, more):
+    seen = []
+
+    def watched(rows):
+        seen.append(rows[rows.steps == rows.steps.max()].candidate.nunique())
+        return half(rows)
+
+    rows = evaluate(
+        toy_backbone(), data, episodes[:1], mixed(), at_steps=(2, 4, 6), stop=watched, **more
+    )
+    assert seen == [10, 5]
+    assert rows[rows.steps == 6].status.eq("ok").sum() == 2
+
+
+def test_a_stop_that_answers_nonsense_is_told_so(data, episodes):
+    for answer in ("abc", [0, 1], 3):
+        with pytest.raises(KShotValueError, match="values of the column `candidate`"):
+            evaluate(
+                toy_backbone(),
+                data,
+                episodes[:1],
+                candidates(2),
+                at_steps=(2, 6),
+                stop=lambda rows, answer=answer: answer,
+            )
+    silent = evaluate(
+        toy_backbone(), data, episodes[:1], candidates(2), at_steps=(2, 6), stop=lambda rows: None
+    )
+    assert silent.status.eq("ok").all()
+
+
+def test_kept_rows_belong_to_their_stop(tmp_path, data, episodes):
+    class Best:
+        def __init__(self, n):
+            self.n, self.key = n, f"best {n}"
+
+        def __call__(self, rows):
+            return rows.sort_values("support_loss").candidate[self.n :]
+
+    request = (toy_backbone(), data, episodes[:1], candidates(4))
+    store = {"at_steps": (2, 6), "store": tmp_path / "rows.jsonl"}
+    for n in (1, 3):
+        rows = evaluate(*request, stop=Best(n), **store)
+        assert rows[rows.steps == 6].status.eq("ok").sum() == n
+    with pytest.raises(KShotValueError, match="needs an attribute `key`"):
+        evaluate(*request, stop=half, **store)
 
 
 def test_processes_stop_the_same_candidates(data, episodes):
