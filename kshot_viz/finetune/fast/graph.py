@@ -37,9 +37,10 @@ class Graph:
 
     def laid_out(self, images: Tensor) -> Tensor:
         """Return prepared images in the memory layout that the network is run in."""
-        if self.channels_last and images.ndim == 4:
-            return images.contiguous(memory_format=torch.channels_last)
-        return images
+        if not self.channels_last or images.ndim != 4:
+            return images
+        # Of one channel both layouts look alike, and `contiguous` would leave it as it is.
+        return torch.empty_like(images, memory_format=torch.channels_last).copy_(images)
 
     @property
     def image(self) -> fx.Node:
