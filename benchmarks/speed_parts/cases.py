@@ -143,9 +143,12 @@ def mixed(rounds: int) -> Case:
         10 * 32 * 9 * inputs * pixels for inputs, pixels in ((1, 784), (32, 196), (32, 49), (32, 9))
     ]
     flops = float(np.mean([2 * (3 * sum(macs[depth:]) - macs[depth]) for depth in range(4)]))
+    # Activations of the blocks that move, written and read, forward and back.
+    sizes = [10 * 32 * pixels for pixels in (784, 196, 49, 9)]
+    nbytes = float(np.mean([4 * 4 * sum(sizes[depth:]) for depth in range(4)]))
     title = "200 mixed candidates x 8 episodes, bundled network, 10-way 1-shot, 40 steps"
     return _glyphnet(
-        "mixed", title, rounds, candidates, flops, 4e6, share=8, peers=False, at_once=8
+        "mixed", title, rounds, candidates, flops, nbytes, share=16, peers=False, at_once=8
     )
 
 
