@@ -82,12 +82,13 @@ def describe(record: dict[str, Any]) -> str:
         "| executor | start, s | each job, ms | a job computes, s | workers worth having |",
         "| --- | ---: | ---: | ---: | ---: |",
     ]
-    for name in ("processes", "ray"):
+    names = [name for name in ("processes", "ray") if name in record]
+    for name in names:
         model = record[name]["model"]
         each, job = max(model["each"], 1e-4), model["computing_per_job"]
         found = f"{model['start']:.2f} | {1e3 * each:.1f} | {job:.2f} | about {job / each:.0f}"
         lines.append(f"| {name} | {found} |")
-    errors = [record[name]["model"]["largest_error"] for name in ("processes", "ray")]
+    errors = [record[name]["model"]["largest_error"] for name in names]
     return "\n".join([*lines, "", f"The model is off by at most {100 * max(errors):.0f} %.", ""])
 
 
@@ -107,12 +108,10 @@ def main() -> None:
         record[executor] = {"measured": measured, "model": fit(measured)}
         print(executor, record[executor]["model"])
     asked.out.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-    if {"processes", "ray"} <= set(record):
-        page = DOCS / "scaling.md"
-        text = FITTED.sub(
-            lambda marks: marks[1] + describe(record) + marks[2], page.read_text(encoding="utf-8")
-        )
-        page.write_text(text, encoding="utf-8")
+    page = DOCS / "scaling.md"
+    text = page.read_text(encoding="utf-8")
+    filled = FITTED.sub(lambda marks: marks[1] + describe(record) + marks[2], text)
+    page.write_text(filled, encoding="utf-8")
 
 
 if __name__ == "__main__":
