@@ -85,6 +85,7 @@ class Backbone:
         self.not_groupable = {k: v for k, v in network.not_groupable.items() if not owns(k)}
         self.input_shape = tuple(tried.shape[1:])
         self._taken = {self.input_shape}
+        self._in_rows = self._needs_rows(tried[:1])
         if not self.layers:
             raise KShotValueError(
                 f"{self.name} has no layer whose neurons can be grouped besides its head "
@@ -155,12 +156,12 @@ class Backbone:
         The first batch of every new shape is checked by one forward pass of its first image, so
         call this before attaching hooks.
         """
-        batch = _row_by_row(cast_like(apply_preprocess(self.preprocess, images), self.module))
+        batch = cast_like(apply_preprocess(self.preprocess, images), self.module)
         shape = tuple(batch.shape[1:])
         if shape not in self._taken:
             self._check(batch[:1])
             self._taken.add(shape)
-        return batch
+        return row_by_row(batch) if self._in_rows else batch
 
     def with_new_head(self, n_classes: int) -> Backbone:
         """Return a copy with a new linear head for ``n_classes``, starting at zero.
@@ -229,6 +230,18 @@ class Backbone:
     def _parent(self, name: str) -> nn.Module:
         return self.module.get_submodule(name.rpartition(".")[0])
 
+    def _needs_rows(self, image: Tensor) -> bool:
+        """Say whether images must lie row by row in memory; see :func:`row_by_row`."""
+        if image.ndim != 4:
+            return False
+        pixels = torch.empty_like(image, memory_format=torch.channels_last).copy_(image)
+        try:
+            with evaluating(self.module):
+                forward(self.module, pixels)
+        except KShotValueError:
+            return True
+        return False
+
     def _check(self, image: Tensor) -> None:
         try:
             with evaluating(self.module):
@@ -240,11 +253,11 @@ class Backbone:
             ) from error
 
 
-def _row_by_row(batch: Tensor) -> Tensor:
+def row_by_row(batch: Tensor) -> Tensor:
     """Lay a batch out in memory as its shape says.
 
-    With one channel a layout of pixels looks the same but is passed on by convolutions, and then
-    ``view`` fails in networks that use it, and sums come out in other last bits.
+    Pixels that hold all their channels are faster to convolve, and one channel looks the same
+    either way; but convolutions pass the layout on, and ``view`` in a network may fail on it.
     """
     strides = torch.empty(batch.shape, device="meta").stride()
     if batch.stride() == strides:

@@ -23,6 +23,7 @@ from kshot_viz.finetune.jobs.case import Case
 from kshot_viz.finetune.jobs.job import Batch, Job, Stop
 from kshot_viz.finetune.jobs.kinds import Kind, Kinds
 from kshot_viz.finetune.jobs.rows import Entry
+from kshot_viz.models.backbone import row_by_row
 from kshot_viz.models.preprocess import Preprocess
 from kshot_viz.models.recorder import evaluating
 from kshot_viz.threads import one_thread
@@ -161,7 +162,7 @@ def _seen(backbone: Backbone, support: ImageDataset) -> list[str]:
     """Name what no list of weights tells by what it makes of an image: functions and code."""
     with one_thread(), torch.inference_mode(), evaluating(backbone.module):
         prepared = backbone.prepare(support.take([0]))
-        answer = backbone.module(prepared.clone())
+        answer = backbone.module(row_by_row(prepared).clone())
     known = backbone.preprocess is None or isinstance(backbone.preprocess, Preprocess)
     look = repr(backbone.preprocess) if known else digest(prepared.cpu().numpy())
     made = digest(answer.cpu().numpy()) if isinstance(answer, Tensor) else type(answer).__name__
