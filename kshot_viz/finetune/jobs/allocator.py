@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import functools
-import os
-from collections.abc import Iterator
 
 # From glibc's malloc.h.
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD = -1, -2, -3
@@ -26,23 +23,3 @@ def keep_freed_memory() -> bool:
     settings = {_MMAP_THRESHOLD: 2**30, _TRIM_THRESHOLD: 2**31 - 1, _TOP_PAD: 2**26}
     done = [mallopt(name, value) for name, value in settings.items()]
     return all(done)
-
-
-@contextlib.contextmanager
-def large_pages() -> Iterator[None]:
-    """Let processes started here take memory in large pages where the kernel has them.
-
-    Walking over tens of megabytes of activations in pages of 4 kB costs much in address
-    translation, twice as much in a virtual machine. glibc 2.35 and later reads the variable when a
-    process starts; anything else ignores it.
-    """
-    before = os.environ.get("GLIBC_TUNABLES")
-    kept = f"{before}:" if before else ""
-    os.environ["GLIBC_TUNABLES"] = f"{kept}glibc.malloc.hugetlb=1"
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ["GLIBC_TUNABLES"]
-        else:
-            os.environ["GLIBC_TUNABLES"] = before

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 
 from kshot_viz.errors import KShotError, KShotValueError, unknown_name
-from kshot_viz.finetune.jobs.allocator import keep_freed_memory, large_pages
+from kshot_viz.finetune.jobs.allocator import keep_freed_memory
 from kshot_viz.finetune.jobs.case import clear_desk
 from kshot_viz.finetune.jobs.job import Job, run_job
 from kshot_viz.finetune.jobs.rows import Row
@@ -34,9 +34,7 @@ def processes(jobs: Sequence[Job], workers: int | None = None) -> Iterator[list[
     count = min(workers or cores(), max(1, len(jobs)))
     pool = Parallel(n_jobs=count, backend="loky", return_as="generator_unordered", batch_size=1)
     try:
-        with large_pages():
-            results = pool(delayed(in_worker)(job) for job in jobs)
-        yield from results
+        yield from pool(delayed(in_worker)(job) for job in jobs)
     except TerminatedWorkerError as error:
         raise KShotError(
             "A worker process died, most likely for lack of memory. Finished rows are kept where "

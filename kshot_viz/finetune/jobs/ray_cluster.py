@@ -10,7 +10,7 @@ from typing import Any
 
 from kshot_viz.errors import KShotError
 from kshot_viz.finetune.candidate import Candidate
-from kshot_viz.finetune.jobs.allocator import keep_freed_memory, large_pages
+from kshot_viz.finetune.jobs.allocator import keep_freed_memory
 from kshot_viz.finetune.jobs.case import Case, Prepared, desk
 from kshot_viz.finetune.jobs.contest import lay_out
 from kshot_viz.finetune.jobs.job import Job, run_job
@@ -70,13 +70,12 @@ def connect(workers: int | None = None) -> Any:
     else:
         # Workers find the modules that this process finds, such as the file of a user's network.
         found = {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-        with large_pages():
-            ray.init(
-                num_cpus=workers,
-                log_to_driver=False,
-                include_dashboard=False,
-                runtime_env={"env_vars": found},
-            )
+        ray.init(
+            num_cpus=workers,
+            log_to_driver=False,
+            include_dashboard=False,
+            runtime_env={"env_vars": found},
+        )
     return ray
 
 
