@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -38,18 +40,13 @@ def loop(case: Case, episodes: Episodes, threads: int) -> tuple[float, Answers]:
 
 
 def evaluated(case: Case, episodes: Episodes, *, path: str, workers: int) -> tuple[float, Answers]:
-    """Run the library's own ``evaluate`` in worker processes."""
+    """Run the library's own ``evaluate`` in worker processes that are up already."""
     chosen = case.candidates[:: case.share] if path == "loop" else case.candidates
+    pool: dict[str, Any] = {"executor": "processes", "workers": workers}
+    short = [replace(one, config=one.config.but(steps=0)) for one in chosen[:2]]
+    kv.evaluate(case.backbone, case.data, case.rounds[0][:1], short, path="loop", **pool)
     begin = time.perf_counter()
-    rows = kv.evaluate(
-        case.backbone,
-        case.data,
-        episodes,
-        chosen,
-        executor="processes",
-        workers=workers,
-        path=path,
-    )
+    rows = kv.evaluate(case.backbone, case.data, episodes, chosen, path=path, **pool)
     seconds = time.perf_counter() - begin
     keys = zip(rows.candidate, rows.episode, strict=True)
     return seconds / len(rows), dict(zip(keys, rows.predicted, strict=True))

@@ -9,6 +9,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
+# Matrix products of a few columns are several times slower than of this many (measured: 6 columns
+# 745 us, 16 columns 255 us for 9,610 x 64).
+COLUMNS = 16
+
+
 class Lanes:
     """The groups of one layer in each of ``C`` candidates; a lane is one candidate.
 
@@ -71,15 +76,23 @@ class Lanes:
         last = values.movedim(1, -1)
         lanes = len(self.labels)
         if lanes == 1:
-            return torch.matmul(last, self._members_of(values.dtype)[0]).movedim(-1, 1)
+            summed = torch.matmul(last, self._members_of(values.dtype)[0])
+            return summed[..., : self.groups].movedim(-1, 1)
         split = last.reshape(-1, lanes, self.neurons).transpose(0, 1)
-        summed = torch.bmm(split, self._members_of(values.dtype)).transpose(0, 1)
+        members = self._members_of(values.dtype)[..., : self.groups]
+        summed = torch.bmm(split, members).transpose(0, 1)
         return summed.reshape(*last.shape[:-1], -1).movedim(-1, 1)
 
     def _members_of(self, dtype: torch.dtype) -> Tensor:
-        """Return the 0/1 matrix neuron -> group of each candidate, shape (C, neurons, groups)."""
+        """Return the 0/1 matrix neuron -> group of each candidate, with empty columns at the end.
+
+        Returns
+        -------
+        Tensor, shape (C, neurons, groups rounded up to ``COLUMNS``)
+        """
         if self._onehot is None:
-            self._onehot = F.one_hot(self.labels, self.groups).to(dtype)
+            columns = -(-self.groups // COLUMNS) * COLUMNS
+            self._onehot = F.one_hot(self.labels, columns).to(dtype)
         return self._onehot
 
     def keep(self, lanes: Tensor) -> Lanes:

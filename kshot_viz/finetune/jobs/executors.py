@@ -31,8 +31,16 @@ def processes(jobs: Sequence[Job], workers: int | None = None) -> Iterator[list[
     from joblib import Parallel, delayed
     from joblib.externals.loky.process_executor import TerminatedWorkerError
 
-    count = min(workers or cores(), max(1, len(jobs)))
-    pool = Parallel(n_jobs=count, backend="loky", return_as="generator_unordered", batch_size=1)
+    count = _POOL.size(len(jobs), workers or cores())
+    # Jobs travel whole (`max_nbytes`): removing the files that joblib would map large arrays from
+    # takes a second at the end of every call.
+    pool = Parallel(
+        n_jobs=count,
+        backend="loky",
+        return_as="generator_unordered",
+        batch_size=1,
+        max_nbytes=None,
+    )
     try:
         yield from pool(delayed(in_worker)(job) for job in jobs)
     except TerminatedWorkerError as error:
@@ -47,6 +55,21 @@ def ray(jobs: Sequence[Job], workers: int | None = None) -> Iterator[list[Row]]:
     from kshot_viz.finetune.jobs.ray_cluster import run_on_ray
 
     return run_on_ray(jobs, workers)
+
+
+class _Pool:
+    """Remembers how many processes are up: a pool that shrinks and grows starts them anew."""
+
+    def __init__(self) -> None:
+        self._up = 1
+
+    def size(self, jobs: int, most: int) -> int:
+        """Return how many processes to use for ``jobs`` jobs, at most ``most``."""
+        self._up = min(most, max(jobs, self._up))
+        return self._up
+
+
+_POOL = _Pool()
 
 
 def in_worker(job: Job) -> list[Row]:
