@@ -36,10 +36,21 @@ if TYPE_CHECKING:
     from kshot_viz.models.backbone import Backbone
     from kshot_viz.models.preprocess import Preprocess
     from kshot_viz.models.registry import load_backbone
+    from kshot_viz.search.group_search import GroupSearch, search_groups
+    from kshot_viz.search.protocols import (
+        augmented_support_reward,
+        cross_validation_reward,
+        pseudo_episode_reward,
+        validation_reward,
+    )
+    from kshot_viz.search.result import SearchResult
+    from kshot_viz.search.sampler import ReinforceSampler
+    from kshot_viz.search.space import GroupSpace
     from kshot_viz.study.classifier import KShotClassifier
     from kshot_viz.study.compare import compare_methods
     from kshot_viz.study.comparison import Comparison
     from kshot_viz.study.grid import TuningGrid
+    from kshot_viz.study.samplers import compare_samplers
 
 __version__ = "0.1.0"
 
@@ -51,25 +62,35 @@ __all__ = [
     "Episode",
     "FinetuneConfig",
     "FinetuneResult",
+    "GroupSearch",
+    "GroupSpace",
     "Grouping",
     "GroupingRule",
     "ImageDataset",
     "KShotClassifier",
     "KShotError",
     "Preprocess",
+    "ReinforceSampler",
+    "SearchResult",
     "TuningGrid",
+    "augmented_support_reward",
     "capture_activations",
     "cluster_neurons",
     "compare_methods",
+    "compare_samplers",
+    "cross_validation_reward",
     "evaluate",
     "finetune",
     "load_backbone",
     "load_dataset",
     "load_episodes",
     "neuron_gradients",
+    "pseudo_episode_reward",
     "sample_episodes",
     "save_episodes",
+    "search_groups",
     "validation_episodes",
+    "validation_reward",
 ]
 
 # Where each public name lives, room by room in the order of the data's way.
@@ -96,9 +117,19 @@ _HOMES = {
     "neuron_gradients": "finetune.gradients",
     "Candidate": "finetune.candidate",
     "evaluate": "finetune.evaluate",
+    "GroupSpace": "search.space",
+    "GroupSearch": "search.group_search",
+    "search_groups": "search.group_search",
+    "SearchResult": "search.result",
+    "ReinforceSampler": "search.sampler",
+    "pseudo_episode_reward": "search.protocols",
+    "augmented_support_reward": "search.protocols",
+    "cross_validation_reward": "search.protocols",
+    "validation_reward": "search.protocols",
     "Comparison": "study.comparison",
     "TuningGrid": "study.grid",
     "compare_methods": "study.compare",
+    "compare_samplers": "study.samplers",
     "KShotClassifier": "study.classifier",
 }
 

@@ -18,6 +18,7 @@ from kshot_viz.finetune.jobs.job import Job, Stop
 from kshot_viz.finetune.jobs.plan import Request, plan_jobs
 from kshot_viz.finetune.jobs.rows import Row
 from kshot_viz.finetune.jobs.store import RowStore
+from kshot_viz.grouping.clusterings import Clusterings
 from kshot_viz.grouping.grouping import Grouping
 from kshot_viz.grouping.rule import GroupingRule
 from kshot_viz.threads import one_thread
@@ -135,13 +136,18 @@ def check_source(source: Any, data: ImageDataset, episodes: Iterable[Episode]) -
 
 
 def bind(
-    backbone: Backbone, candidates: Sequence[Candidate], source: Any, seed: int
+    backbone: Backbone,
+    candidates: Sequence[Candidate],
+    source: Any,
+    seed: int,
+    clusterings: Clusterings | None = None,
 ) -> list[Candidate]:
     """Make groupings as far as that is possible before any episode, and check them.
 
-    Groups from source images or from weights are the same in every episode; a rule and its
-    shuffled null share one clustering.
+    Groups from source images or from weights are the same in every episode; all rules share the
+    clusterings, which may be handed from call to call.
     """
+    known = clusterings or GroupingRule.clusterings(backbone, source, seed)
     made: dict[str, GroupingRule | Grouping] = {}
 
     def bound(candidate: Candidate) -> Candidate:
@@ -152,10 +158,10 @@ def bind(
             return candidate
         whole = replace(rule, shuffled=False)
         if whole.key not in made:
-            made[whole.key] = whole.bind(backbone, source=source, seed=seed)
+            made[whole.key] = whole.bind(backbone, clusterings=known)
         given = made[whole.key]
-        if not isinstance(given, Grouping):
-            return candidate
+        if isinstance(given, GroupingRule):
+            return replace(candidate, grouping=replace(given, shuffled=rule.shuffled))
         return replace(candidate, grouping=replace(rule, given=given) if rule.shuffled else given)
 
     with one_thread():

@@ -5,16 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from kshot_viz.activations.container import Activations, LayerActivations
+from kshot_viz.activations.container import Activations
 from kshot_viz.errors import KShotValueError, unknown_name
-from kshot_viz.grouping.bounds import merge_close, separate_far
+from kshot_viz.grouping.clustered import ClusteredLayer
 from kshot_viz.grouping.grouping import Grouping
-from kshot_viz.grouping.labels import Labels, canonical, count_from
 from kshot_viz.grouping.methods import METHODS
-from kshot_viz.seeds import child_seed
 
 DEAD = ("separate", "keep")
 
@@ -69,69 +64,28 @@ def cluster_neurons(
         raise unknown_name("method", method, METHODS)
     if dead not in DEAD:
         raise unknown_name("dead", dead, DEAD)
-    _check_quantiles(max_within=max_within, min_between=min_between)
+    check_bounds(max_within=max_within, min_between=min_between)
     from threadpoolctl import threadpool_limits
 
-    request = _Request(method, max_within, min_between, dead, seed)
-    rows, dead_groups = {}, {}
+    rows, last = {}, {}
     # One thread: sums in another order could move a neuron on the border between two groups.
     with threadpool_limits(limits=1):
         for name, wanted in _wanted(activations, n_groups).items():
-            rows[name], silent = request.labels(activations.layer(name), name, wanted)
-            if silent:
-                dead_groups[name] = int(rows[name].max())
-    return Grouping(rows, dead=dead_groups, origin={"n_groups": n_groups, **vars(request)})
-
-
-class _Request:
-    """The settings of one call, applied layer by layer."""
-
-    def __init__(
-        self,
-        method: str,
-        max_within: float | None,
-        min_between: float | None,
-        dead: str,
-        seed: int,
-    ) -> None:
-        self.method, self.dead, self.seed = method, dead, seed
-        self.max_within, self.min_between = max_within, min_between
-
-    def labels(
-        self, layer: LayerActivations, name: str, n_groups: float | int
-    ) -> tuple[Labels, bool]:
-        """Return the layer's labels and whether the last group holds dead neurons."""
-        count = count_from(n_groups, layer.width, name)
-        silent = layer.dead
-        if silent.all() and layer.width > 1:
-            raise KShotValueError(
-                f"No neuron of layer {name!r} responds: each is constant over the "
-                f"{layer.n_features} features. Are all images (or weights) the same?"
+            layer = ClusteredLayer(
+                activations.layer(name), name, method=method, dead=dead, seed=seed
             )
-        if self.dead == "keep" or silent.all() or not silent.any():
-            return self._live(layer, name, count, np.arange(layer.width)), False
-        live = np.flatnonzero(~silent)
-        rows = np.full(layer.width, live.size, dtype=np.int64)
-        rows[live] = self._live(layer, name, min(count, live.size), live)
-        rows[silent] = rows[live].max() + 1
-        return rows, True
-
-    def _live(self, layer: LayerActivations, name: str, count: int, live: Labels) -> Labels:
-        points = METHODS[self.method].points(layer)[live]
-        rows = _labels(points, count, self.method, child_seed(self.seed, "cluster", name))
-        if self.min_between is not None:
-            rows = merge_close(points, rows, self.min_between)
-        if self.max_within is not None:
-            rows = separate_far(points, rows, self.max_within)
-        return canonical(rows)
-
-
-def _labels(points: NDArray[np.float64], count: int, method: str, seed: int) -> Labels:
-    if count == len(points):
-        return np.arange(count)
-    if count == 1:
-        return np.zeros(len(points), dtype=np.int64)
-    return METHODS[method].labels(points, count, seed)
+            rows[name], last[name] = layer.labels(
+                wanted, max_within=max_within, min_between=min_between
+            )
+    origin = {
+        "n_groups": n_groups,
+        "method": method,
+        "max_within": max_within,
+        "min_between": min_between,
+        "dead": dead,
+        "seed": seed,
+    }
+    return Grouping(rows, dead=last, origin=origin)
 
 
 def _wanted(activations: Activations, n_groups: Any) -> dict[str, float | int]:
@@ -142,9 +96,11 @@ def _wanted(activations: Activations, n_groups: Any) -> dict[str, float | int]:
     return {name: n_groups[name] for name in activations if name in n_groups}
 
 
-def _check_quantiles(**bounds: float | None) -> None:
-    for name, value in bounds.items():
-        if value is not None and not 0 <= value <= 1:
-            raise KShotValueError(
-                f"`{name}` is a quantile of the layer's distances in [0, 1]; not {value!r}."
-            )
+def check_bounds(**bounds: float | Mapping[str, float | None] | None) -> None:
+    """Raise a KShotValueError for a bound outside [0, 1], of all layers or of one."""
+    for name, bound in bounds.items():
+        for value in bound.values() if isinstance(bound, Mapping) else [bound]:
+            if value is not None and not 0 <= value <= 1:
+                raise KShotValueError(
+                    f"`{name}` is a quantile of the layer's distances in [0, 1]; not {value!r}."
+                )

@@ -35,7 +35,7 @@ class Grouping(Mapping[str, Labels]):
     labels : mapping of str to array_like of int
         Layer names as in ``module.named_modules()``.
     dead : mapping of str to int, optional
-        Layers with a group of dead neurons, and that group's label.
+        Layers with a group of dead neurons, and that group's label; None where there is none.
     origin : mapping, optional
         How the grouping was made; plain JSON values.
 
@@ -49,10 +49,10 @@ class Grouping(Mapping[str, Labels]):
         self,
         labels: Mapping[str, ArrayLike],
         *,
-        dead: Mapping[str, int] | None = None,
+        dead: Mapping[str, int | None] | None = None,
         origin: Mapping[str, Any] | None = None,
     ) -> None:
-        last = dict(dead or {})
+        last = {name: label for name, label in (dead or {}).items() if label is not None}
         self._labels = {name: _frozen(row, last.get(name)) for name, row in labels.items()}
         self._dead = frozenset(
             name for name, row in labels.items() if last.get(name) in np.asarray(row)
@@ -162,6 +162,12 @@ class Grouping(Mapping[str, Labels]):
         """Keep these layers; the neurons of all others train freely."""
         kept = {name: self[name] for name in layers}
         return Grouping(kept, dead=self._dead_labels(), origin=self._edited())
+
+    def join(self, other: Grouping) -> Grouping:
+        """Return a grouping with the layers of another one added; its labels win."""
+        rows = {**self._labels, **other._labels}
+        dead = {name: label for name, label in self._dead_labels().items() if name not in other}
+        return Grouping(rows, dead={**dead, **other._dead_labels()}, origin=self._edited())
 
     def shuffled(self, *, seed: int = 0) -> Grouping:
         """Return groups of the same sizes with members drawn at random: the null grouping.

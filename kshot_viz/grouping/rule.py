@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Self
 
-import numpy as np
-import torch
-
-from kshot_viz.activations import Activations, LayerActivations, capture_activations
-from kshot_viz.activations.geometry import mean_and_std
 from kshot_viz.activations.pooling import POOLS
 from kshot_viz.errors import KShotValueError, unknown_name
-from kshot_viz.grouping.cluster import DEAD, cluster_neurons
+from kshot_viz.grouping.cluster import DEAD, check_bounds
+from kshot_viz.grouping.clusterings import Clusterings
 from kshot_viz.grouping.files import plain
 from kshot_viz.grouping.grouping import Grouping
 from kshot_viz.grouping.methods import METHODS
@@ -33,27 +29,32 @@ class GroupingRule:
 
     Attributes
     ----------
-    groups_from : {"support", "source", "weights"}
+    groups_from : {"support", "source", "weights"} or mapping
         What makes two neurons alike: their answers to the episode's k-shot images, their answers
         to given source images, or their weights.
     n_groups : float, int or mapping
         As in :func:`cluster_neurons`.
-    method, max_within, min_between, dead
+    max_within, min_between : float, optional, or mapping
+        As in :func:`cluster_neurons`.
+    method, dead
         As in :func:`cluster_neurons`.
     pool : str
         As in :func:`capture_activations`.
     shuffled : bool
         Keep the sizes, draw the members at random in every episode: the null grouping.
     given : Grouping, optional
-        The grouping, made already.
+        The grouping, made already; where ``groups_from`` is a mapping, that of some layers.
+
+    A mapping gives each layer its own setting; a layer that is not in it follows the support, or
+    has no bound.
     """
 
-    groups_from: str = "support"
+    groups_from: str | Mapping[str, str] = "support"
     n_groups: float | int | Mapping[str, float | int] = 0.1
     method: str = "kmeans"
     pool: str = "grid"
-    max_within: float | None = None
-    min_between: float | None = None
+    max_within: float | Mapping[str, float | None] | None = None
+    min_between: float | Mapping[str, float | None] | None = None
     dead: str = "separate"
     shuffled: bool = False
     given: Grouping | None = None
@@ -61,8 +62,11 @@ class GroupingRule:
     def __post_init__(self) -> None:
         choices = {"groups_from": SOURCES, "method": METHODS, "pool": POOLS, "dead": DEAD}
         for name, allowed in choices.items():
-            if getattr(self, name) not in allowed:
-                raise unknown_name(name, getattr(self, name), allowed)
+            given = getattr(self, name)
+            for one in given.values() if isinstance(given, Mapping) else [given]:
+                if one not in allowed:
+                    raise unknown_name(name, one, allowed)
+        check_bounds(max_within=self.max_within, min_between=self.min_between)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""
@@ -82,23 +86,59 @@ class GroupingRule:
         text = json.dumps(self.to_dict(), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
-    def bind(self, backbone: Backbone, *, source: Any = None, seed: int = 0) -> Grouping | Self:
+    @property
+    def kinds(self) -> set[str]:
+        """What forms the groups, of any layer."""
+        by = self.groups_from
+        return set(by.values()) if isinstance(by, Mapping) else {by}
+
+    def bind(
+        self,
+        backbone: Backbone,
+        *,
+        source: Any = None,
+        seed: int = 0,
+        clusterings: Clusterings | None = None,
+    ) -> Grouping | Self:
         """Make the groups that are the same in every episode: from source images or weights.
+
+        Parameters
+        ----------
+        backbone : Backbone
+        source : image batch, optional
+        seed : int
+        clusterings : Clusterings, optional
+            Those of the source, where several rules share them.
 
         Returns
         -------
         Grouping or GroupingRule
-            The rule itself where each episode's support forms the groups.
+            A rule where each episode's support forms the groups, of some layers at least.
         """
-        if self.groups_from == "support":
+        if self._whole is not None:
+            self._whole.check(backbone)
+            return self._whole
+        ready = [name for name in self.layers(backbone) if self._from(name) != "support"]
+        missing = [name for name in ready if name not in (self.given or ())]
+        given = self.given
+        if missing:
+            made = self._cut(clusterings or self.clusterings(backbone, source, seed), missing)
+            given = made if given is None else given.join(made)
+        if given is None:
             return self
-        made = self.given
-        if made is None:
-            made = self._cluster(backbone, source, child_seed(seed, "grouping"))
-        made.check(backbone)
-        return made
+        given.check(backbone)
+        whole = set(given) == set(self.layers(backbone)) and not self.shuffled
+        return given if whole else replace(self, given=given)
 
-    def in_episode(self, backbone: Backbone, support: Any, *, name: str, seed: int = 0) -> Grouping:
+    def in_episode(
+        self,
+        backbone: Backbone,
+        support: Any,
+        *,
+        name: str,
+        seed: int = 0,
+        clusterings: Clusterings | None = None,
+    ) -> Grouping:
         """Make the grouping of one episode.
 
         Parameters
@@ -109,60 +149,80 @@ class GroupingRule:
         name : str
             The episode's name; child seeds are derived from it.
         seed : int
+        clusterings : Clusterings, optional
+            Those of the support, where several rules share them.
         """
-        whole = self.given
-        if whole is None and self.groups_from == "source":
-            raise KShotValueError(
-                "Groups from 'source' are made once, from `source=`; the support cannot stand in."
-            )
-        if whole is None:
-            whole = self._cluster(backbone, support, child_seed(seed, "grouping", name))
-        return self.shuffle(whole, name=name, seed=seed) if self.shuffled else whole
+        made = self._whole or self.given
+        if self._whole is None:
+            missing = [one for one in self.layers(backbone) if one not in (made or ())]
+            if any(self._from(one) == "source" for one in missing):
+                raise KShotValueError(
+                    "Groups from 'source' are made once, from `source=`; the support cannot stand "
+                    "in."
+                )
+            if missing:
+                known = clusterings or self.clusterings(backbone, support, seed, name)
+                found = self._cut(known, missing)
+                made = found if made is None else made.join(found)
+        assert made is not None
+        return self.shuffle(made, name=name, seed=seed) if self.shuffled else made
+
+    def layers(self, backbone: Backbone) -> list[str]:
+        """Return the layers that are grouped."""
+        if isinstance(self.n_groups, Mapping):
+            return list(self.n_groups)
+        return list(backbone.layers)
+
+    @staticmethod
+    def clusterings(
+        backbone: Backbone, images: Any, seed: int, episode: str | None = None
+    ) -> Clusterings:
+        """Return the clusterings that rules share: of source images, or of an episode's support."""
+        names = ("grouping",) if episode is None else ("grouping", episode)
+        return Clusterings(backbone, images, seed=child_seed(seed, *names))
 
     def shuffle(self, whole: Grouping, *, name: str, seed: int) -> Grouping:
         """Return the null grouping of one episode."""
         return whole.shuffled(seed=child_seed(seed, "shuffle", name))
 
-    def _cluster(self, backbone: Backbone, images: Any, seed: int) -> Grouping:
-        return cluster_neurons(
-            self._activations(backbone, images),
-            n_groups=self.n_groups,
-            method=self.method,
-            max_within=self.max_within,
-            min_between=self.min_between,
-            dead=self.dead,
-            seed=seed,
-        )
+    @property
+    def _whole(self) -> Grouping | None:
+        """The grouping, where it was given whole and not layer by layer."""
+        return None if isinstance(self.groups_from, Mapping) else self.given
 
-    def _activations(self, backbone: Backbone, images: Any) -> Activations:
-        if self.groups_from == "weights":
-            return weight_features(backbone)
-        if images is None:
-            raise KShotValueError(
-                f"Groups from {self.groups_from!r} need images: give `{self.groups_from}=`."
-            )
-        layers = list(self.n_groups) if isinstance(self.n_groups, Mapping) else None
-        return capture_activations(backbone, images, layers=layers, pool=self.pool)
+    def _from(self, layer: str) -> str:
+        found = _of(self.groups_from, layer, "support")
+        assert isinstance(found, str)
+        return found
+
+    def _cut(self, clusterings: Clusterings, layers: Sequence[str]) -> Grouping:
+        """Group some layers, each by its own settings."""
+        from threadpoolctl import threadpool_limits
+
+        rows, last = {}, {}
+        by: dict[str, list[str]] = {}
+        for name in layers:
+            by.setdefault(self._from(name), []).append(name)
+        # One thread: sums in another order could move a neuron on the border between two groups.
+        with threadpool_limits(limits=1):
+            for groups_from, names in by.items():
+                found = clusterings.layers(
+                    names,
+                    groups_from=groups_from,
+                    pool=self.pool,
+                    method=self.method,
+                    dead=self.dead,
+                )
+                for name, layer in found.items():
+                    rows[name], last[name] = layer.labels(
+                        _of(self.n_groups, name, 1.0),
+                        max_within=_of(self.max_within, name, None),
+                        min_between=_of(self.min_between, name, None),
+                    )
+        ordered = {name: rows[name] for name in layers}
+        return Grouping(ordered, dead=last, origin=replace(self, given=None).to_dict())
 
 
-def weight_features(backbone: Backbone) -> Activations:
-    """Describe every neuron by its own weights instead of by what it answers.
-
-    Returns
-    -------
-    Activations
-        Layer -> (neurons, weights of the row); ``n_images`` is 0.
-    """
-    rows = {name: _weights(backbone, name) for name in backbone.layers}
-    return Activations(rows, "weights", 0, backbone.name)
-
-
-def _weights(backbone: Backbone, layer: str) -> LayerActivations:
-    weight = backbone.tied_parameters(layer)[f"{layer}.weight"].detach()
-    rows = weight.cpu().flatten(1)
-    # A copy in at least float32: the parameter itself may train later.
-    points = np.array((rows if rows.dtype == torch.float64 else rows.float()).numpy())
-    mean, std = mean_and_std(points)
-    # A neuron with a single weight has no spread, yet it is not dead: its level is its activity.
-    spread = std if points.shape[1] > 1 else np.abs(mean)
-    return LayerActivations(points, mean, spread, points.shape[1])
+def _of(setting: Any, layer: str, default: Any) -> Any:
+    """Return a layer's own setting, or the one of all layers."""
+    return setting.get(layer, default) if isinstance(setting, Mapping) else setting

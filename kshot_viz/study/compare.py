@@ -154,7 +154,7 @@ class _Plan:
     def origin(self, source: Any) -> dict[str, Any]:
         """Say what formed the groups of the methods called by name; ready ones know it better."""
         rules = [one.grouping for one in self.unbound if isinstance(one.grouping, GroupingRule)]
-        formed = {rule.groups_from for rule in rules} - {"weights"}
+        formed = {kind for rule in rules for kind in rule.kinds} - {"weights"}
         images = self.tuning.apart(source) if "source" in formed else None
         named = f"{len(images)} {images.name} images" if isinstance(images, ImageDataset) else None
         return {"groups_from": "/".join(sorted(formed)), "source": named}

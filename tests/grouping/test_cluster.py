@@ -15,7 +15,7 @@ from kshot_viz.activations import Activations, LayerActivations, capture_activat
 from kshot_viz.activations.geometry import mean_and_std
 from kshot_viz.activations.store import InnerProductStore
 from kshot_viz.errors import KShotError
-from kshot_viz.grouping import cluster
+from kshot_viz.grouping import clustered as clustered_layer
 from kshot_viz.grouping.cluster import cluster_neurons
 from kshot_viz.grouping.grouping import Grouping
 from kshot_viz.grouping.labels import canonical
@@ -237,14 +237,14 @@ def test_one_or_two_blas_threads_make_no_difference(method, monkeypatch):
 
     def spied(*request):
         used.append({pool["num_threads"] for pool in threadpool_info()})
-        return METHODS[method].labels(*request)
+        return METHODS[method].clustering(*request)
 
     def clustered(threads):
         with threadpool_limits(limits=threads, user_api="blas"), monkeypatch.context() as patch:
             layer = features(points)
             compact = layer.compact
-            spy = replace(METHODS[method], labels=spied)
-            patch.setattr(cluster, "METHODS", {method: spy})
+            spy = replace(METHODS[method], clustering=spied)
+            patch.setattr(clustered_layer, "METHODS", {method: spy})
             return cluster_neurons(acts(a=layer), n_groups=16, method=method)["a"], compact
 
     (first, compact), (second, again) = clustered(1), clustered(2)

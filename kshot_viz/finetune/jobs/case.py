@@ -13,6 +13,7 @@ from kshot_viz.data.episode import Episode
 from kshot_viz.finetune.fast.network import Network
 from kshot_viz.finetune.fast.trunk import Frozen, Tail, freeze
 from kshot_viz.finetune.support import Support, prepare_support
+from kshot_viz.grouping.clusterings import Clusterings
 from kshot_viz.grouping.grouping import Grouping
 from kshot_viz.grouping.rule import GroupingRule
 
@@ -69,6 +70,7 @@ class Desk:
     network: Network | None = None
     _images: tuple[Support, Tensor, Tensor] | None = None
     _groupings: dict[str, Grouping] = field(default_factory=dict)
+    _clusterings: Clusterings | None = None
     _frozen: dict[tuple[str, ...], list[Frozen]] = field(default_factory=dict)
     _given: dict[tuple[str, ...], Named] = field(default_factory=dict)
 
@@ -145,8 +147,16 @@ class Desk:
     def _whole(self, rule: GroupingRule) -> Grouping:
         if rule.key not in self._groupings:
             case = self.case
+            if self._clusterings is None:
+                self._clusterings = rule.clusterings(
+                    case.backbone, case.support, case.seed, case.episode.name
+                )
             self._groupings[rule.key] = rule.in_episode(
-                case.backbone, case.support, name=case.episode.name, seed=case.seed
+                case.backbone,
+                case.support,
+                name=case.episode.name,
+                seed=case.seed,
+                clusterings=self._clusterings,
             )
         return self._groupings[rule.key]
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 
 from kshot_viz.errors import KShotError, KShotValueError, unknown_name
-from kshot_viz.finetune.jobs.allocator import keep_freed_memory
+from kshot_viz.finetune.jobs.allocator import give_memory_back, keep_freed_memory
 from kshot_viz.finetune.jobs.case import clear_desk
 from kshot_viz.finetune.jobs.job import Job, run_job
 from kshot_viz.finetune.jobs.rows import Row
@@ -75,7 +75,10 @@ _POOL = _Pool()
 def in_worker(job: Job) -> list[Row]:
     """Run a job in a process of our own."""
     keep_freed_memory()
-    return run_job(job)
+    try:
+        return run_job(job)
+    finally:
+        give_memory_back()
 
 
 EXECUTORS: dict[str, Executor] = {"serial": serial, "processes": processes, "ray": ray}

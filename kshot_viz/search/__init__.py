@@ -1,0 +1,1 @@
+"""Searching for the grouping: space, recurrent controller, rewards, and the search itself."""

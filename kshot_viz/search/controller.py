@@ -1,0 +1,127 @@
+"""The recurrent controller: one step a layer, one categorical choice a parameter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+HIDDEN = 32
+EMBEDDING = 16
+
+
+@dataclass(frozen=True)
+class Step:
+    """What is decided in one step of the controller.
+
+    Attributes
+    ----------
+    name : str
+        The layer, or the parameter where there are no layers.
+    choices : mapping of str to int
+        Parameter -> number of values it may take.
+    description : tuple of float
+        What is known of the layer; all steps of a controller have as many numbers.
+    """
+
+    name: str
+    choices: Mapping[str, int]
+    description: tuple[float, ...] = field(default=())
+
+
+class Controller(nn.Module):
+    """An LSTM over the steps (Zoph & Le, ICLR 2017) with a learned bias for every choice.
+
+    A step sees the layer's description and what was chosen in the step before. The bias of a choice
+    is its own parameter, beside what the recurrent part adds to it: the bias learns what is good in
+    a layer whatever the others do, and learns it as fast as a table would; the recurrent part
+    learns what depends on earlier layers. Both start at zero, so the first policy is uniform.
+
+    Parameters
+    ----------
+    steps : sequence of Step
+    generator : torch.Generator
+        Draws the recurrent weights.
+    """
+
+    def __init__(self, steps: Sequence[Step], generator: torch.Generator) -> None:
+        super().__init__()
+        self.steps = tuple(steps)
+        described = len(self.steps[0].description)
+        self.bias = nn.ParameterList(torch.zeros(n) for n in self.sizes)
+        self.heads = nn.ParameterList(torch.zeros(HIDDEN, n) for n in self.sizes)
+        self.embeddings = nn.ParameterList(_normal(n, EMBEDDING, generator) for n in self.sizes)
+        self.starts = _normal(len(self.steps), EMBEDDING, generator)
+        self.lstm = nn.LSTMCell(EMBEDDING + described, HIDDEN)
+        with torch.no_grad():
+            for parameter in self.lstm.parameters():
+                parameter.uniform_(-(HIDDEN**-0.5), HIDDEN**-0.5, generator=generator)
+
+    @property
+    def names(self) -> list[str]:
+        """Names of all choices, in the order of the columns of rollouts."""
+        return [name for step in self.steps for name in step.choices]
+
+    @property
+    def sizes(self) -> list[int]:
+        """Number of values of every choice."""
+        return [n for step in self.steps for n in step.choices.values()]
+
+    def split_parameters(self) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
+        """Return the biases, and everything else."""
+        biases = list(self.bias.parameters())
+        known = {id(one) for one in biases}
+        return biases, [one for one in self.parameters() if id(one) not in known]
+
+    def sample(self, uniforms: Tensor) -> Tensor:
+        """Draw rollouts.
+
+        Parameters
+        ----------
+        uniforms : Tensor, shape (rollouts, choices)
+            Uniform numbers in [0, 1), one a choice: the rollout is decided by them.
+
+        Returns
+        -------
+        Tensor of int64, shape (rollouts, choices)
+        """
+        chosen = torch.zeros(uniforms.shape, dtype=torch.int64)
+        with torch.no_grad():
+            for column, logits in self._walk(chosen):
+                shares = torch.softmax(logits, dim=1).cumsum(dim=1)
+                beyond = uniforms[:, column, None] >= shares[:, :-1]
+                chosen[:, column] = beyond.sum(dim=1)
+        return chosen
+
+    def log_probabilities(self, chosen: Tensor) -> list[Tensor]:
+        """Return, for every choice, the log-probability of each value, shape (rollouts, values).
+
+        Parameters
+        ----------
+        chosen : Tensor of int64, shape (rollouts, choices)
+            What was chosen; later choices are conditioned on it.
+        """
+        return [torch.log_softmax(logits, dim=1) for _, logits in self._walk(chosen)]
+
+    def _walk(self, chosen: Tensor) -> Iterator[tuple[int, Tensor]]:
+        """Yield (column, logits) of every choice; ``chosen`` may be filled in on the way."""
+        rollouts, column = len(chosen), 0
+        state = None
+        before = torch.zeros(rollouts, EMBEDDING)
+        for place, step in enumerate(self.steps):
+            given = before + self.starts[place]
+            if step.description:
+                known = torch.tensor(step.description).expand(rollouts, -1)
+                given = torch.cat([given, known], dim=1)
+            state = self.lstm(given, state)
+            before = torch.zeros(rollouts, EMBEDDING)
+            for _ in step.choices:
+                yield column, self.bias[column] + state[0] @ self.heads[column]
+                before = before + self.embeddings[column][chosen[:, column]]
+                column += 1
+
+
+def _normal(rows: int, columns: int, generator: torch.Generator) -> nn.Parameter:
+    return nn.Parameter(torch.randn(rows, columns, generator=generator))

@@ -1,0 +1,78 @@
+"""A search's rollouts as tables."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from kshot_viz.search.ledger import Rollout
+from kshot_viz.search.space import GroupSpace
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MOVING = 20
+
+
+def history_frame(rollouts: Sequence[Rollout], manifest: Mapping[str, Any]) -> pd.DataFrame:
+    """Return one row a rollout.
+
+    Returns
+    -------
+    DataFrame
+        ``rollout, batch, reward, best`` (so far, of those that ran all tasks), ``mean`` (moving
+        average of the last 20), ``spent`` (budget so far), ``cost, steps, tasks, status, candidate,
+        log_probability`` (of all that was chosen), ``advantage, entropy, gradient_norm`` and every
+        parameter. What a sampler does not know is NaN.
+    """
+    import pandas as pd
+
+    names = ["reward", "cost", "steps", "tasks", "status", "candidate"]
+    learned = ["advantage", "entropy", "gradient_norm"]
+    size = int(manifest["batch_size"])
+    rows = [
+        {
+            "rollout": one.number,
+            "batch": one.number // size,
+            **{name: ({**one.record, "reward": one.reward}).get(name) for name in names},
+            "log_probability": _log_probability(one.record.get("probabilities")),
+            **{name: one.record.get(name) for name in learned},
+            **one.parameters,
+        }
+        for one in rollouts
+    ]
+    columns = ["rollout", "batch", *names, "log_probability", *learned]
+    frame = pd.DataFrame(rows, columns=None if rows else columns)
+    frame[learned] = frame[learned].astype(float)
+    whole = frame["tasks"] == manifest["reward"]["episodes"]
+    frame.insert(3, "best", frame["reward"].where(whole).cummax().ffill())
+    frame.insert(4, "mean", frame["reward"].rolling(MOVING, min_periods=1).mean())
+    frame.insert(5, "spent", frame["cost"].cumsum())
+    return frame
+
+
+def policy_frame(rollouts: Sequence[Rollout], space: GroupSpace) -> pd.DataFrame:
+    """Return how likely each value of each parameter was, batch by batch.
+
+    Returns
+    -------
+    DataFrame
+        ``batch, parameter, value, probability``; empty for samplers without a policy.
+    """
+    import pandas as pd
+
+    values = space.values
+    rows = [
+        [batch, parameter, str(value), probability]
+        for batch, policy in enumerate(
+            one.record["policy"] for one in rollouts if one.record.get("policy")
+        )
+        for parameter, shares in policy.items()
+        for value, probability in zip(values[parameter], shares, strict=True)
+    ]
+    return pd.DataFrame(rows, columns=["batch", "parameter", "value", "probability"])
+
+
+def _log_probability(probabilities: Mapping[str, float] | None) -> float:
+    return math.nan if probabilities is None else sum(map(math.log, probabilities.values()))

@@ -1,0 +1,106 @@
+"""Where candidates come from: the controller, or any other Optuna sampler, batch by batch."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import optuna
+from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+from optuna.trial import TrialState, create_trial
+
+from kshot_viz.errors import unknown_name
+from kshot_viz.search.ledger import Rollout, quiet
+from kshot_viz.search.sampler import ReinforceSampler
+from kshot_viz.seeds import child_seed
+
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
+    from optuna.trial import Trial
+
+    from kshot_viz.search.reinforce import Update
+
+SAMPLERS = ("reinforce", "random", "tpe")
+
+
+class Proposals:
+    """A sampler beside a study in memory that holds the finished rollouts and nothing else.
+
+    Asking there costs no write to a disk, and a search that goes on fills it again from its ledger.
+    Random search and TPE get a new seed by name in each batch, so that what they propose depends on
+    the seed, the batch and the rollouts before it alone.
+
+    Parameters
+    ----------
+    sampler : str or BaseSampler
+        ``"reinforce"``, ``"random"``, ``"tpe"``, or any other sampler as it is.
+    reinforce : ReinforceSampler
+        The one for ``"reinforce"``.
+    distributions : mapping
+    seed : int
+    """
+
+    def __init__(
+        self,
+        sampler: str | BaseSampler,
+        reinforce: ReinforceSampler,
+        distributions: Mapping[str, BaseDistribution],
+        seed: int,
+    ) -> None:
+        self._distributions, self._seed = dict(distributions), seed
+        self._name = sampler if isinstance(sampler, str) else ""
+        first = sampler if isinstance(sampler, BaseSampler) else self._make(0, reinforce)
+        with quiet():
+            self._study = optuna.create_study(direction="maximize", sampler=first)
+        self._reinforce = first if isinstance(first, ReinforceSampler) else None
+        self._asked: list[Trial] = []
+
+    def restore(self, rollouts: Sequence[Rollout]) -> None:
+        """Take over finished rollouts, in order."""
+        for one in rollouts:
+            self._study.add_trial(
+                create_trial(
+                    state=TrialState.COMPLETE,
+                    value=one.reward,
+                    params={name: one.parameters[name] for name in self._distributions},
+                    distributions=self._distributions,
+                )
+            )
+
+    def ask(
+        self, batch: int, size: int, first: Sequence[Mapping[str, Any]] = ()
+    ) -> list[dict[str, Any]]:
+        """Return the parameters of a batch; ``first`` takes the place of its first proposals."""
+        if self._name and self._reinforce is None:
+            self._study.sampler = self._make(batch, None)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            self._asked = []
+            for place in range(size):
+                if place < len(first):
+                    given = {name: first[place][name] for name in self._distributions}
+                    self._study.enqueue_trial(given)
+                self._asked.append(self._study.ask(self._distributions))
+        return [dict(trial.params) for trial in self._asked]
+
+    def tell(self, rewards: Sequence[float]) -> Update | None:
+        """Reward the batch, or the first of it; what the controller learned comes back."""
+        known = len(self._reinforce.updates(self._study)) if self._reinforce else 0
+        for trial, reward in zip(self._asked, rewards, strict=False):
+            self._study.tell(trial, reward)
+        updates = self._reinforce.updates(self._study) if self._reinforce else []
+        return updates[known] if len(updates) > known else None
+
+    def _make(self, batch: int, reinforce: ReinforceSampler | None) -> BaseSampler:
+        seed = child_seed(self._seed, self._name, batch) % 2**32
+        made: dict[str, Callable[[], BaseSampler | None]] = {
+            "reinforce": lambda: reinforce,
+            "random": lambda: RandomSampler(seed=seed),
+            "tpe": lambda: TPESampler(seed=seed),
+        }
+        if self._name not in made:
+            raise unknown_name("sampler", self._name, SAMPLERS)
+        found = made[self._name]()
+        assert found is not None
+        return found
