@@ -25,13 +25,15 @@ result    = kv.finetune(backbone, support, method="grouped", grouping=grouping, 
 rows      = kv.evaluate(backbone, data, episodes, [kv.Candidate(grouping, config)], executor="processes")   # one row per candidate x episode
 table     = kv.compare_methods(backbone, data, episodes, methods=["head_only", "plain", "grouped"], groups_from="support", n_groups=0.1)
 table.frame, table.summary(), table.replay(row=0)        # also .save(), .load()
+found     = kv.search_groups(backbone, kv.pseudo_episode_reward(kv.load_dataset("glyphs"), way=5, shot=1, n=2), sampler="reinforce", budget=12, storage=JOURNAL, seed=0)
 clf       = kv.KShotClassifier(backbone, method="grouped")   # scikit-learn estimator
+kv.ReinforceSampler(seed=0)                              # an Optuna sampler, usable on anybody's study
 """  # noqa: E501
 
 
 @pytest.mark.slow
 def test_the_public_block_runs_as_written(tmp_path):
-    names: dict = {}
+    names: dict = {"JOURNAL": str(tmp_path / "search.journal")}
     exec(compile(BLOCK, "<public page>", "exec"), names)
     assert (names["result"].predict(names["query"].images) == names["query"].labels).mean() > 0.4
     assert len(names["rows"]) == 20
@@ -41,6 +43,7 @@ def test_the_public_block_runs_as_written(tmp_path):
     assert table.replay(row=0).identical
     table.save(tmp_path)
     assert names["kv"].Comparison.load(tmp_path).summary().equals(table.summary())
+    assert len(names["found"].history) >= 12
     assert names["grouping"]["blocks.0.conv"].shape == (32,)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from kshot_viz.errors import KShotValueError
 
@@ -31,11 +31,11 @@ class Discretised:
             IntDistribution,
         )
 
-        of: Any = distribution
-        if not isinstance(of, (CategoricalDistribution, FloatDistribution, IntDistribution)):
+        known = (CategoricalDistribution, FloatDistribution, IntDistribution)
+        if type(distribution) not in known:
             raise KShotValueError(f"There are no parts of {distribution!r}.")
-        self._of: Any = of
-        self._choices = isinstance(of, CategoricalDistribution)
+        self._of = cast(Any, distribution)
+        self._choices = type(distribution) is CategoricalDistribution
         self._log = not self._choices and self._of.log
         step = None if self._choices or self._log else self._of.step
         self._values = None if step is None else round((self._of.high - self._of.low) / step) + 1

@@ -139,19 +139,13 @@ class Engine:
 def _records(
     candidates: Sequence[Candidate], scores: Sequence[Score], update: Update | None
 ) -> list[dict[str, Any]]:
-    """Return what is kept of each rollout; the last one of a batch keeps the policy."""
-    records: list[dict[str, Any]] = []
-    for place, score in enumerate(scores):
-        record = {**score.to_dict(), "candidate": candidates[place].key}
+    """Return what is kept of each rollout; the last one of a batch keeps what all of it taught."""
+    records: list[dict[str, Any]] = [
+        {**score.to_dict(), "candidate": one.key}
+        for one, score in zip(candidates, scores, strict=False)
+    ]
+    for record in records:
         del record["reward"]
-        if update is not None:
-            record |= {
-                "probabilities": update.probabilities[place],
-                "advantage": update.advantages[place],
-                "entropy": update.entropy,
-                "gradient_norm": update.gradient_norm,
-            }
-        records.append(record)
     if update is not None:
-        records[-1]["policy"] = update.policy
+        records[-1]["update"] = update.to_dict()
     return records

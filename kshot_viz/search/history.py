@@ -29,21 +29,23 @@ def history_frame(rollouts: Sequence[Rollout], manifest: Mapping[str, Any]) -> p
     import pandas as pd
 
     names = ["reward", "cost", "steps", "tasks", "status", "candidate"]
-    learned = ["advantage", "entropy", "gradient_norm"]
+    learned = ["log_probability", "advantage", "entropy", "gradient_norm"]
     size = int(manifest["batch_size"])
+    taught = {
+        one.number // size: one.record["update"] for one in rollouts if "update" in one.record
+    }
     rows = [
         {
             "rollout": one.number,
             "batch": one.number // size,
             **{name: ({**one.record, "reward": one.reward}).get(name) for name in names},
-            "log_probability": _log_probability(one.record.get("probabilities")),
-            **{name: one.record.get(name) for name in learned},
+            **_learned(taught.get(one.number // size), one.number % size),
             **one.parameters,
         }
         for one in rollouts
     ]
-    columns = ["rollout", "batch", *names, "log_probability", *learned]
-    frame = pd.DataFrame(rows, columns=None if rows else columns)
+    searched = list(rollouts[0].parameters) if rollouts else []
+    frame = pd.DataFrame(rows, columns=["rollout", "batch", *names, *learned, *searched])
     frame[learned] = frame[learned].astype(float)
     whole = frame["tasks"] == manifest["reward"]["episodes"]
     frame.insert(3, "best", frame["reward"].where(whole).cummax().ffill())
@@ -66,7 +68,7 @@ def policy_frame(rollouts: Sequence[Rollout], space: GroupSpace) -> pd.DataFrame
     rows = [
         [batch, parameter, str(value), probability]
         for batch, policy in enumerate(
-            one.record["policy"] for one in rollouts if one.record.get("policy")
+            one.record["update"]["policy"] for one in rollouts if "update" in one.record
         )
         for parameter, shares in policy.items()
         for value, probability in zip(values[parameter], shares, strict=True)
@@ -74,5 +76,13 @@ def policy_frame(rollouts: Sequence[Rollout], space: GroupSpace) -> pd.DataFrame
     return pd.DataFrame(rows, columns=["batch", "parameter", "value", "probability"])
 
 
-def _log_probability(probabilities: Mapping[str, float] | None) -> float:
-    return math.nan if probabilities is None else sum(map(math.log, probabilities.values()))
+def _learned(update: Mapping[str, Any] | None, place: int) -> dict[str, float]:
+    """Return what the controller made of one rollout of a batch."""
+    if update is None:
+        return {}
+    return {
+        "log_probability": sum(map(math.log, update["probabilities"][place].values())),
+        "advantage": update["advantages"][place],
+        "entropy": update["entropy"],
+        "gradient_norm": update["gradient_norm"],
+    }
