@@ -7,6 +7,7 @@ from kshot_viz.viz.history import plot_history
 from kshot_viz.viz.neuron_map import plot_neuron_map
 from kshot_viz.viz.png import save_figure, to_png
 from kshot_viz.viz.report import write_report
+from kshot_viz.viz.search import plot_search
 from kshot_viz.viz.similarity import plot_similarity
 from kshot_viz.viz.step_size import plot_step_size
 from kshot_viz.viz.text import summary_markdown, summary_text
@@ -17,6 +18,7 @@ __all__ = [
     "plot_group_sizes",
     "plot_history",
     "plot_neuron_map",
+    "plot_search",
     "plot_similarity",
     "plot_step_size",
     "save_figure",

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from networks import toy_data
 from small_search import small_backbone, small_search
 
 import kshot_viz as kv
