@@ -137,6 +137,55 @@ def compare(
 
 
 @app.command()
+def search(
+    source: Annotated[
+        str, typer.Argument(help="Labelled images to make tasks of: glyphs, digits or a folder.")
+    ] = "glyphs",
+    backbone: Annotated[str, typer.Option(help="glyphnet or a torchvision name.")] = "glyphnet",
+    weights: Annotated[
+        str, typer.Option(help="A file, the name of online weights, or none (random).")
+    ] = "DEFAULT",
+    preprocess: Annotated[
+        str | None, typer.Option(help="Recipe or JSON file that belongs to the weights.")
+    ] = None,
+    size: Annotated[int | None, typer.Option(min=1, help="Image side in pixels.")] = None,
+    shot: Annotated[int, typer.Option(min=1, help="k of the tasks.")] = 1,
+    way: Annotated[int, typer.Option(min=2, help="Classes of a task.")] = 10,
+    query: Annotated[int, typer.Option(min=1, help="Queries per class, at most.")] = 15,
+    tasks: Annotated[int, typer.Option(min=1, help="Tasks that a candidate is tried on.")] = 8,
+    sampler: Annotated[
+        Literal["reinforce", "random", "tpe"], typer.Option(help="Who proposes candidates.")
+    ] = "reinforce",
+    budget: Annotated[float, typer.Option(min=1, help="Candidates, each on all tasks.")] = 100,
+    prune: Annotated[bool, typer.Option("--prune", help="End weak candidates early.")] = False,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    workers: Workers = None,
+    out: Out = Path("runs/search"),
+    seed: Seed = 0,
+) -> None:
+    """Search for the grouping on tasks that hold none of your labels."""
+    from kshot_viz.cli.search import SearchRequest, run_search
+
+    request = SearchRequest(
+        source=source,
+        backbone=backbone,
+        weights=None if weights.lower() == "none" else weights,
+        preprocess=preprocess,
+        size=size,
+        shot=shot,
+        way=way,
+        query=query,
+        tasks=tasks,
+        sampler=sampler,
+        budget=budget,
+        prune=prune,
+        device=device,
+        seed=seed,
+    )
+    run_search(request, out, workers=workers)
+
+
+@app.command()
 def replay(
     folder: Annotated[Path, typer.Argument(help="A results folder of demo or compare.")],
     row: Annotated[int, typer.Option(min=0, help="Number of the row in results.parquet.")],

@@ -1,0 +1,88 @@
+"""``kshot-viz search``: which neurons should share a gradient, and which should not move."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from kshot_viz.cli.options import resolve_device
+from kshot_viz.data.registry import load_dataset
+from kshot_viz.grouping import files
+from kshot_viz.models.registry import load_backbone
+from kshot_viz.search.group_search import GroupSearch
+from kshot_viz.search.progress import following
+from kshot_viz.search.protocols import pseudo_episode_reward
+
+if TYPE_CHECKING:
+    from kshot_viz.search.result import SearchResult
+
+
+@dataclass(frozen=True)
+class SearchRequest:
+    """The arguments of the command."""
+
+    source: str
+    backbone: str
+    weights: str | None
+    preprocess: str | None
+    size: int | None
+    shot: int
+    way: int
+    query: int
+    tasks: int
+    sampler: str
+    budget: float
+    prune: bool
+    device: str
+    seed: int
+
+
+def run_search(request: SearchRequest, out: Path, *, workers: int | None) -> None:
+    """Search with live progress, and leave journal, history, winner and curve in ``out``."""
+    device = resolve_device(request.device)
+    backbone = load_backbone(
+        request.backbone,
+        weights=request.weights,
+        preprocess=request.preprocess,
+        size=request.size,
+    )
+    reward = pseudo_episode_reward(
+        load_dataset(request.source),
+        way=request.way,
+        shot=request.shot,
+        query=request.query,
+        n=request.tasks,
+        seed=request.seed,
+    )
+    typer.echo(f"{backbone}\n{reward}")
+    search = GroupSearch(
+        backbone,
+        reward,
+        sampler=request.sampler,
+        budget=request.budget,
+        storage=out / "search.journal",
+        prune="halving" if request.prune else None,
+        executor="processes" if device is None else "serial",
+        workers=workers,
+        device=device,
+        seed=request.seed,
+    )
+    with following(search):
+        found = search.run()
+    _write(found, out)
+    typer.echo(f"{found}\n{int(found.history['steps'].sum())} gradient steps in all.")
+    typer.echo(f"Written: {', '.join(str(out / name) for name in WRITTEN)}.")
+
+
+def _write(found: SearchResult, out: Path) -> None:
+    from kshot_viz.viz import plot_search, save_figure
+
+    found.history.to_csv(out / "history.csv", index=False)
+    files.write(out / "best.json", found.best.to_dict())
+    save_figure(plot_search(found), out / "search.png")
+
+
+WRITTEN = ("search.journal", "history.csv", "best.json", "search.png")

@@ -1,0 +1,33 @@
+"""``kshot-viz search`` from nothing to its files, and again."""
+
+from __future__ import annotations
+
+import json
+
+import pandas as pd
+from command_line import kshot
+
+from kshot_viz.finetune.candidate import Candidate
+
+SMALL = ["search", "--way", 3, "--query", 4, "--tasks", 2, "--budget", 10, "--workers", 1]
+
+
+def test_a_search_leaves_its_files_and_is_not_run_twice(tmp_path):
+    out = tmp_path / "run"
+    first = kshot(*SMALL, "--out", out)
+    assert first.code == 0, first.err
+    assert "10 of 10 evaluations spent" in first.out
+    history = pd.read_csv(out / "history.csv")
+    assert len(history) == 10
+    assert Candidate.from_dict(json.loads((out / "best.json").read_text())).name == "searched"
+    journal = (out / "search.journal").read_bytes()
+    assert kshot(*SMALL, "--out", out).code == 0
+    assert (out / "search.journal").read_bytes().startswith(journal)
+    pd.testing.assert_frame_equal(pd.read_csv(out / "history.csv"), history)
+
+
+def test_other_settings_in_the_same_folder_are_refused(tmp_path):
+    kshot(*SMALL, "--out", tmp_path)
+    ended = kshot(*SMALL, "--seed", 1, "--out", tmp_path)
+    assert ended.code == 2
+    assert "another search" in ended.complaint
