@@ -26,6 +26,12 @@ Workers = Annotated[
     int | None, typer.Option(min=1, help="Processes; the cores at hand by default.")
 ]
 Full = Annotated[bool, typer.Option("--full", help="Run the whole grid on the test episodes too.")]
+Network = Annotated[str, typer.Option(help="glyphnet or a torchvision name.")]
+Weights = Annotated[str, typer.Option(help="A file, the name of online weights, or none (random).")]
+Recipe = Annotated[
+    str | None, typer.Option(help="Recipe or JSON file that belongs to the weights.")
+]
+Size = Annotated[int | None, typer.Option(min=1, help="Image side in pixels.")]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of everything random.")]
 
 
@@ -67,14 +73,10 @@ def demo(
 @app.command()
 def compare(
     folder: Annotated[Path, typer.Argument(help="One folder of images per class.")],
-    backbone: Annotated[str, typer.Option(help="glyphnet or a torchvision name.")] = "glyphnet",
-    weights: Annotated[
-        str, typer.Option(help="A file, the name of online weights, or none (random).")
-    ] = "DEFAULT",
-    preprocess: Annotated[
-        str | None, typer.Option(help="Recipe or JSON file that belongs to the weights.")
-    ] = None,
-    size: Annotated[int | None, typer.Option(min=1, help="Image side in pixels.")] = None,
+    backbone: Network = "glyphnet",
+    weights: Weights = "DEFAULT",
+    preprocess: Recipe = None,
+    size: Size = None,
     shots: Annotated[list[int], typer.Option(min=1, help="k; may be given several times.")] = [1],  # noqa: B006
     way: Annotated[
         int | None, typer.Option(min=2, help="Classes per episode; all by default.")
@@ -141,14 +143,10 @@ def search(
     source: Annotated[
         str, typer.Argument(help="Labelled images to make tasks of: glyphs, digits or a folder.")
     ] = "glyphs",
-    backbone: Annotated[str, typer.Option(help="glyphnet or a torchvision name.")] = "glyphnet",
-    weights: Annotated[
-        str, typer.Option(help="A file, the name of online weights, or none (random).")
-    ] = "DEFAULT",
-    preprocess: Annotated[
-        str | None, typer.Option(help="Recipe or JSON file that belongs to the weights.")
-    ] = None,
-    size: Annotated[int | None, typer.Option(min=1, help="Image side in pixels.")] = None,
+    backbone: Network = "glyphnet",
+    weights: Weights = "DEFAULT",
+    preprocess: Recipe = None,
+    size: Size = None,
     shot: Annotated[int, typer.Option(min=1, help="k of the tasks.")] = 1,
     way: Annotated[int, typer.Option(min=2, help="Classes of a task.")] = 10,
     query: Annotated[int, typer.Option(min=1, help="Queries per class, at most.")] = 15,

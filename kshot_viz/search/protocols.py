@@ -100,14 +100,9 @@ def augmented_support_reward(
         Images that may form groups.
     seed : int
     """
-    shots = np.bincount(support.targets, minlength=support.n_classes)
-    if len(set(shots.tolist())) != 1 or not shots[0]:
-        raise KShotValueError(
-            f"`support` must have as many images of each class; not {support.counts()}."
-        )
+    shot = _shots(support)
     vary = augmentation or Augmentation()
     side = vary.side or square_side(support)
-    shot = int(shots[0])
     order = np.argsort(support.targets, kind="stable")
     images = [squares(support.take(order), side)]
     targets = [support.targets[order]]
@@ -161,13 +156,11 @@ def cross_validation_reward(
     KShotValueError
         For fewer than 2 images of a class, or classes of different sizes.
     """
-    shots = np.bincount(support.targets, minlength=support.n_classes)
-    if len(set(shots.tolist())) != 1 or shots[0] < 2:
+    shot, way = _shots(support), support.n_classes
+    if shot < 2:
         raise KShotValueError(
-            f"Cross-validation needs 2 or more images of each class, as many of each; not "
-            f"{support.counts()}."
+            f"Cross-validation needs 2 or more images of each class; not {support.counts()}."
         )
-    shot, way = int(shots[0]), support.n_classes
     by_class = np.stack([np.flatnonzero(support.targets == label) for label in range(way)])
     common = _common(support, way, shot - 1, 1, seed)
     episodes = tuple(
@@ -221,6 +214,14 @@ def validation_reward(
         target_labels=len(kept),
         note=f"{len(kept)} labelled images of the validation pool of {data.name!r}.",
     )
+
+
+def _shots(support: ImageDataset) -> int:
+    """Return the number of images of each class, which must be the same for all."""
+    counts = support.counts()
+    if len(set(counts.values())) != 1 or not len(support):
+        raise KShotValueError(f"`support` must have as many images of each class; not {counts}.")
+    return next(iter(counts.values()))
 
 
 def _common(data: ImageDataset, way: int, shot: int, query: int, seed: int) -> dict[str, Any]:
