@@ -417,6 +417,21 @@ SETTINGS: dict[str, Case] = {
         VALUE,
         ("`workers`", "not 0"),
     ),
+    "steps as one number": (
+        lambda w: w.evaluate(at_steps=5),
+        VALUE,
+        ("`at_steps`", "a list", "Integral", "not 5"),
+    ),
+    "half a step count": (
+        lambda w: w.evaluate(at_steps=[0.5]),
+        VALUE,
+        ("`at_steps`", "Integral", "not 0.5"),
+    ),
+    "a grouping that is no candidate": (
+        lambda w: w.evaluate(kv.Grouping({"conv": [0, 0]})),
+        VALUE,
+        ("`candidates`", "Candidate", "Grouping"),
+    ),
     "steps that never come": (
         lambda w: w.evaluate(at_steps=[5]),
         VALUE,

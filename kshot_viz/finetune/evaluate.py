@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from numbers import Integral
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from kshot_viz.data.dataset import ImageDataset
 from kshot_viz.data.episode import Episode
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from kshot_viz.models.backbone import Backbone
+
+T = TypeVar("T")
 
 
 def evaluate(
@@ -107,9 +110,11 @@ def evaluate(
 
     run = resolve_executor(executor, workers)
     check_device(device)
+    episodes = all_of("episodes", episodes, Episode)
+    candidates = all_of("candidates", candidates, Candidate)
+    steps = None if at_steps is None else tuple(map(int, all_of("at_steps", at_steps, Integral)))
     check_source(source, data, episodes)
     bound = tuple(bind(backbone, candidates, source, seed))
-    steps = None if at_steps is None else tuple(at_steps)
     request = Request(backbone, bound, steps, path, max_memory, stop, device, seed)
     if store is not None and stop is not None and not hasattr(stop, "key"):
         raise KShotValueError(
@@ -119,6 +124,18 @@ def evaluate(
     plan = plan_jobs(request, data, episodes)
     finished = _finish(plan.jobs, run, workers, RowStore(store) if store else None, progress)
     return pd.DataFrame([row for task in plan.tasks for row in finished[task]])
+
+
+def all_of(argument: str, given: Iterable[T], kind: type) -> tuple[T, ...]:
+    """Return a list's items, or raise a KShotValueError unless it is one and all are of a kind."""
+    items = tuple(given) if isinstance(given, Iterable) else ()
+    wrong = [one for one in items if not isinstance(one, kind) or isinstance(one, bool)]
+    if wrong or not isinstance(given, Iterable):
+        shown = repr(wrong[0] if wrong else given)
+        raise KShotValueError(
+            f"`{argument}` must be a list, each item of type {kind.__name__}; not {shown[:80]}."
+        )
+    return items
 
 
 def check_source(source: Any, data: ImageDataset, episodes: Iterable[Episode]) -> None:

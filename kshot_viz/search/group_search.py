@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kshot_viz import __version__
 from kshot_viz.activations import capture_activations
 from kshot_viz.errors import KShotError, KShotValueError
 from kshot_viz.search.describe import describe_layers
 from kshot_viz.search.engine import Engine, Plan
 from kshot_viz.search.events import Events
-from kshot_viz.search.ledger import SCHEMA, Ledger
+from kshot_viz.search.ledger import Ledger
+from kshot_viz.search.manifest import describe_search, own_journal
 from kshot_viz.search.reinforce import ReinforceConfig
 from kshot_viz.search.result import SearchResult
 from kshot_viz.search.reward import Reward
@@ -100,7 +100,7 @@ class GroupSearch:
         self._first = [self.space.complete(point) for point in first]
         self._options = {"executor": executor, "workers": workers, "device": device}
         self.budget = float(budget)
-        self.storage: Any = storage if storage is not None else self._own_file()
+        self.storage: Any = storage if storage is not None else own_journal(self.manifest)
         self.events = Events()
         self.state = "new"
         self.error: Exception | None = None
@@ -176,28 +176,17 @@ class GroupSearch:
     @property
     def manifest(self) -> dict[str, Any]:
         """What is searched, how, and by which reward; plain JSON values."""
-        import optuna
-        import torch
-
-        sampler = self._sampler if isinstance(self._sampler, str) else str(self._sampler)
-        return {
-            "schema": SCHEMA,
-            "sampler": sampler,
-            "seed": self._seed,
-            "batch_size": self._learning.batch_size,
-            "learning": dict(vars(self._learning)) if sampler == "reinforce" else None,
-            "prune": self._prune,
-            "first": self._first,
-            "space": self.space.to_dict(),
-            "reward": self.objective.to_dict(),
-            "network": [self.backbone.name, self.backbone.fingerprint],
-            "budget": self.budget,
-            "versions": {
-                "kshot_viz": __version__,
-                "torch": torch.__version__,
-                "optuna": optuna.__version__,
-            },
-        }
+        return describe_search(
+            self.backbone,
+            self.objective,
+            self.space,
+            sampler=self._sampler,
+            learning=self._learning,
+            prune=self._prune,
+            first=self._first,
+            budget=self.budget,
+            seed=self._seed,
+        )
 
     @classmethod
     def attach(cls, storage: str | Path | BaseStorage) -> SearchView:
@@ -287,15 +276,6 @@ class GroupSearch:
     def _found(self, ledger: Ledger) -> SearchResult:
         rollouts = tuple(ledger.rollouts())
         return SearchResult(rollouts, self.space, self.manifest, self.backbone, self.objective)
-
-    def _own_file(self) -> Path:
-        """Return a journal of this search's own."""
-        import hashlib
-        import json
-
-        known = {k: v for k, v in self.manifest.items() if k not in ("budget", "versions")}
-        key = hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()[:12]
-        return Path("runs") / f"search-{key}.journal"
 
 
 def search_groups(

@@ -35,6 +35,11 @@ METHOD_STYLES: dict[str, MethodStyle] = {
     "shuffled": MethodStyle("shuffled groups", "#E69F00", "v", "--"),
     "weight_groups": MethodStyle("weight groups", "#009E73", "P", (0, (6, 1.5, 1.5, 1.5))),
 }
+SAMPLER_STYLES: dict[str, MethodStyle] = {
+    "reinforce": MethodStyle("controller", "#0072B2", "o", "-"),
+    "random": MethodStyle("random search", "#6E6E6E", "s", ":"),
+    "tpe": MethodStyle("TPE", "#D55E00", "^", "--"),
+}
 _FURTHER_COLOURS = ("#56B4E9", "#8C564B", "#5B3F99", "#1A1A1A", "#A6A200")
 _FURTHER_MARKERS = ("X", "<", ">", "h", "*", "d")
 _FURTHER_DASHES = ("-", "--", "-.", ":")
@@ -63,10 +68,12 @@ def group_colours(n: int) -> tuple[str, ...]:
 
 def method_styles(names: Iterable[str]) -> dict[str, MethodStyle]:
     """Return the style of each method: known ones first, in their fixed order, then the others."""
-    given = list(dict.fromkeys(names))
-    further = [name for name in given if name not in METHOD_STYLES]
-    known = {name: style for name, style in METHOD_STYLES.items() if name in given}
-    return known | {name: _further(name, place) for place, name in enumerate(further)}
+    return _styles(names, METHOD_STYLES)
+
+
+def sampler_styles(names: Iterable[str]) -> dict[str, MethodStyle]:
+    """Return the style of each sampler of a search: known ones first, then the others."""
+    return _styles(names, SAMPLER_STYLES)
 
 
 def method_label(name: str) -> str:
@@ -89,6 +96,13 @@ def luminance(colour: str) -> float:
 def rgb(colour: str) -> NDArray[np.float64]:
     """Return red, green and blue of ``"#RRGGBB"`` in [0, 1], shape (3,)."""
     return np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)]) / 255
+
+
+def _styles(names: Iterable[str], known: dict[str, MethodStyle]) -> dict[str, MethodStyle]:
+    given = list(dict.fromkeys(names))
+    further = [name for name in given if name not in known]
+    own = {name: style for name, style in known.items() if name in given}
+    return own | {name: _further(name, place) for place, name in enumerate(further)}
 
 
 def _further(name: str, place: int) -> MethodStyle:

@@ -1,0 +1,127 @@
+"""What a search chose for each layer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from kshot_viz.viz.canvas import entitle, ink, new_axes, tidy
+from kshot_viz.viz.colours import OKABE_ITO
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+    from kshot_viz.search.result import SearchResult
+
+_FORMED = {
+    "source": ("activations on source images", OKABE_ITO[4]),
+    "support": ("activations on the support", OKABE_ITO[0]),
+    "weights": ("weights", OKABE_ITO[2]),
+}
+_SINGLE = ("every neuron on its own", OKABE_ITO[1])
+
+
+def plot_chosen(
+    found: SearchResult,
+    *,
+    parameters: Mapping[str, Any] | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw one bar a layer: the share of its directions that may move, and how fast.
+
+    Parameters
+    ----------
+    found : SearchResult
+    parameters : mapping, optional
+        A point of the search's space; that of the best rollout by default.
+    ax : Axes, optional
+        Where to draw; a new figure by default, as tall as the layers need.
+
+    Raises
+    ------
+    KShotValueError
+        If there is no rollout yet.
+    """
+    point = found.best_rollout.parameters if parameters is None else parameters
+    frame = chosen_frame(found, point)
+    ax = new_axes(ax, (7.6, 1.5 + 0.34 * len(frame)))
+    ax.barh(frame.index, 100 * frame["share"].clip(lower=0.006), height=0.72, color=frame["colour"])
+    for row, (name, words) in enumerate(zip(frame["layer"], frame["words"], strict=True)):
+        written = ax.annotate(
+            words,
+            (100, row),
+            (7, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=9,
+            color=ink(ax),
+            alpha=1.0 if frame["step_size"][row] else 0.55,
+            annotation_clip=False,
+        )
+        written.set_gid(name)
+    ax.set_yticks(frame.index, frame["layer"])
+    for text in ax.get_yticklabels():
+        text.set_parse_math(False)
+    ax.set_ylim(len(frame) - 0.4, -0.6)
+    ax.set_xlim(0, 100)
+    ax.set_xlabel("groups that move, % of the layer's neurons", fontsize=10)
+    tidy(ax, grid="x")
+    _legend(ax, frame)
+    settings = {k.rpartition("/")[2]: v for k, v in point.items() if k.startswith("settings/")}
+    note = ", ".join(f"{name} {value}" for name, value in settings.items())
+    entitle(ax, "Chosen groups", note)
+    return ax
+
+
+def chosen_frame(found: SearchResult, parameters: Mapping[str, Any]) -> pd.DataFrame:
+    """Return ``layer, share, step_size, formed, colour, words``: one row a layer."""
+    import pandas as pd
+
+    rows = []
+    for layer in found.space.layers:
+        own = {
+            name.rpartition("/")[2]: value
+            for name, value in parameters.items()
+            if name.rpartition("/")[0] == layer
+        }
+        single = own["n_groups"] >= 1
+        formed, colour = _SINGLE if single else _FORMED[own["groups_from"]]
+        moves = own["step_size"] > 0
+        share = own["n_groups"] if moves else 0.0
+        rows.append([layer, share, own["step_size"], formed, colour, _words(own)])
+    columns = ["layer", "share", "step_size", "formed", "colour", "words"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _words(own: Mapping[str, Any]) -> str:
+    """Say what happens in a layer."""
+    if not own["step_size"]:
+        return "frozen"
+    share = own["n_groups"]
+    groups = "one group" if share == 0 else f"{share:.0%}"
+    told = ["no groups" if share >= 1 else groups, f"step ×{own['step_size']:g}"]
+    if share < 1:
+        told += [f"within ≤ {own['max_within']:g}"] if own["max_within"] is not None else []
+        told += [f"between ≥ {own['min_between']:g}"] if own["min_between"] is not None else []
+    return ", ".join(told)
+
+
+def _legend(ax: Axes, frame: pd.DataFrame) -> None:
+    from matplotlib.patches import Patch
+
+    moving = frame[frame["step_size"] > 0].drop_duplicates("formed")
+    handles = [
+        Patch(color=colour, label=formed)
+        for formed, colour in zip(moving["formed"], moving["colour"], strict=True)
+    ]
+    if handles:
+        ax.legend(
+            handles=handles,
+            loc="upper left",
+            bbox_to_anchor=(0, -0.9 / (0.6 + 0.34 * len(frame))),
+            ncols=len(handles),
+            frameon=False,
+            fontsize=9,
+            borderaxespad=0,
+        )

@@ -1,0 +1,40 @@
+"""What was chosen for a layer is drawn and said."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+from kshot_viz.viz import plot_chosen
+from kshot_viz.viz.chosen import chosen_frame
+
+OWN = {"n_groups": 0.1, "max_within": None, "min_between": None, "groups_from": "source"}
+LAYERS = {
+    "low": {**OWN, "step_size": 0.0},
+    "middle": {**OWN, "step_size": 0.3, "max_within": 0.5},
+    "high": {**OWN, "n_groups": 0.0, "groups_from": "weights", "step_size": 1.0},
+    "top": {**OWN, "n_groups": 1.0, "step_size": 3.0},
+}
+POINT = {f"{layer}/{name}": value for layer, own in LAYERS.items() for name, value in own.items()}
+POINT["settings/lr"] = 0.01
+FOUND = SimpleNamespace(
+    space=SimpleNamespace(layers=LAYERS), best_rollout=SimpleNamespace(parameters=POINT)
+)
+
+
+def test_every_layer_says_what_happens_there():
+    frame = chosen_frame(FOUND, POINT)
+    assert list(frame["words"]) == [
+        "frozen",
+        "10%, step ×0.3, within ≤ 0.5",
+        "one group, step ×1",
+        "no groups, step ×3",
+    ]
+    assert list(frame["share"]) == [0.0, 0.1, 0.0, 1.0]
+
+
+def test_bars_and_words_are_on_the_picture():
+    ax = plot_chosen(FOUND)
+    assert [text.get_text() for text in ax.get_yticklabels()] == list(LAYERS)
+    assert {"frozen", "no groups, step ×3"} <= {text.get_text() for text in ax.texts}
+    names = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert names == ["activations on source images", "weights", "every neuron on its own"]
