@@ -1,0 +1,144 @@
+"""The page of searched groupings, from the JSON beside it."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+START, END = "<!-- reading -->", "<!-- /reading -->"
+NAMES = {
+    "head_only": "head only",
+    "last_block": "last block",
+    "weight_groups": "weight groups",
+    "shuffled": "shuffled groups",
+    "grouped": "groups, 10 %",
+    "reinforce, as found": "controller, as found",
+    "reinforce, tuned": "controller, tuned",
+    "random, as found": "random search, as found",
+    "random, tuned": "random search, tuned",
+    "tpe, as found": "TPE, as found",
+    "tpe, tuned": "TPE, tuned",
+    "picked, as found": "**picked, as found**",
+    "picked, tuned": "**picked, tuned**",
+}
+
+
+def write(records: Mapping[str, Mapping[str, Any]], path: Path) -> None:
+    """Write the page; what stands between the two reading marks is kept."""
+    old = path.read_text("utf-8") if path.exists() else ""
+    read = re.search(f"{START}.*?{END}", old, re.DOTALL)
+    parts = [
+        "# Searched groupings on images that no search has seen",
+        "Made by `python benchmarks/search_results.py "
+        + " ".join(records)
+        + "` (numbers: `search_*.json` beside this page).",
+        read.group() if read else f"{START}\n{END}",
+        "How to read the tables: *as found* is the winner of a search with everything the search "
+        "chose, and took no label of the target; *tuned* is the same grouping with step sizes and "
+        "steps chosen on the validation episodes, like every rival's. Rows of a sampler are means "
+        "over its seeds, episode by episode. *Picked* is the one of the controller's winners that "
+        "did best on 24 (digits) or 8 more tasks of the reward's kind. Differences are paired over "
+        "the fresh episodes, with 95 % bootstrap intervals.",
+    ]
+    for name, record in records.items():
+        parts += section(name, record)
+    path.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+
+
+def section(name: str, record: Mapping[str, Any]) -> list[str]:
+    """Return the parts about one task."""
+    reward, arms = record["reward"], record["arms"]
+    seeds = ", ".join(f"{s}{' with halving' if p else ''} {n} seeds" for s, p, n in arms)
+    parts = [
+        f"## {record['title']}",
+        f"{record['budget']:g} full evaluations a search ({reward['episodes']} tasks of "
+        f"{reward['queries']} queries each), {record['parameters']} choices; {seeds}; "
+        f"{record['episodes']} fresh episodes. Reward: {reward['name']}, {reward['target_labels']} "
+        f"target labels beyond the k. {reward['note']} All searches together took "
+        f"{record['seconds'] / 60:.0f} minutes with 2 processes.",
+        accuracies(record["table"]),
+        f"![Best so far](search_{name}_best.png)",
+        shrunk(record["shrinkage"]),
+        f"![Search reward against fresh accuracy](search_{name}_shrinkage.png)",
+        f"The picked search's choices: ![Chosen groups](search_{name}_chosen.png)",
+        f"![Policy](search_{name}_policy.png)",
+    ]
+    if record["quality"]:
+        parts.append(quality(record["quality"]))
+    return [*parts, "Robustness: everyone at fixed defaults (step size 0.001, head 0.1, 40 steps; "
+            "nothing tuned).", defaults(record["robustness"])]  # fmt: skip
+
+
+def accuracies(rows: list[Mapping[str, Any]]) -> str:
+    """Return the table of rivals and winners."""
+    best = rows[0]["best_rival"]
+    others = list(dict.fromkeys(("plain", best)))
+    lines = [
+        "| | accuracy, % | " + " | ".join(f"against {NAMES.get(o, o)}" for o in others) + " |",
+        "| --- | ---: |" + " ---: |" * len(others),
+    ]
+    for row in rows:
+        cells = [gap(row[f"against {other}"]) for other in others]
+        lines.append(
+            f"| {NAMES.get(row['who'], row['who'])} | {100 * row['accuracy']:.1f} "
+            f"[{100 * row['low']:.1f}, {100 * row['high']:.1f}] | " + " | ".join(cells) + " |"
+        )
+    return "\n".join(lines)
+
+
+def gap(known: list[float]) -> str:
+    """Return a paired difference in points."""
+    mean, low, high, p = known
+    if abs(mean) < 1e-12 and low == high:
+        return ""
+    return f"{100 * mean:+.1f} [{100 * low:+.1f}, {100 * high:+.1f}], p = {p:.3f}"
+
+
+def shrunk(rows: list[Mapping[str, Any]]) -> str:
+    """Return one line a sampler: reward of the winners, and what is left on fresh episodes."""
+    lines = ["| sampler | reward of the winner | fresh accuracy | gap |",
+             "| --- | ---: | ---: | ---: |"]  # fmt: skip
+    for sampler in dict.fromkeys(row["sampler"] for row in rows):
+        own = [row for row in rows if row["sampler"] == sampler]
+        means = [100 * np.mean([row[key] for row in own]) for key in ("reward", "accuracy")]
+        shown = {"reinforce": "controller", "random": "random search", "tpe": "TPE"}[sampler]
+        lines.append(
+            f"| {shown}, {len(own)} seeds | {means[0]:.1f} | {means[1]:.1f} | "
+            f"{means[0] - means[1]:.1f} |"
+        )
+    return "\n".join(lines)
+
+
+def quality(rows: list[Mapping[str, float]]) -> str:
+    """Return how much of the budget the pruned controller needed."""
+    shares = [row["share"] for row in rows if math.isfinite(row["share"] or math.nan)]
+    missed = len(rows) - len(shares)
+    told = ", ".join(f"{share:.2f}" for share in sorted(shares))
+    median = np.median([*shares, *[math.inf] * missed])
+    return (
+        f"Time to quality: the controller with halving reached what random search reached with its "
+        f"whole budget after these shares of it: {told}; median {median:.2f}; never in {missed} of "
+        f"{len(rows)} seeds."
+    )
+
+
+def defaults(rows: list[Mapping[str, Any]]) -> str:
+    """Return the table of everyone at fixed defaults."""
+    lines = ["| | accuracy, % | against plain |", "| --- | ---: | ---: |"]
+    for row in rows:
+        low, high = row["difference_low"], row["difference_high"]
+        other = (
+            ""
+            if low is None
+            else f"{100 * row['difference']:+.1f} [{100 * low:+.1f}, {100 * high:+.1f}]"
+        )
+        lines.append(
+            f"| {NAMES.get(row['method'], row['method'])} | {100 * row['accuracy']:.1f} "
+            f"[{100 * row['low']:.1f}, {100 * row['high']:.1f}] | {other} |"
+        )
+    return "\n".join(lines)

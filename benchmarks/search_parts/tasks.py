@@ -1,0 +1,115 @@
+"""What is searched on: tasks, rewards, spaces and budgets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import kshot_viz as kv
+from kshot_viz.search.reward import Reward
+
+# Harmless everywhere: large head step sizes were bad for every candidate of a first look.
+CONFIG = kv.FinetuneConfig(lr=0.01, head_lr=0.01, steps=40)
+SETTINGS = {"lr": (0.001, 0.003, 0.01, 0.03), "head_lr": (0.003, 0.01, 0.03), "steps": (10, 20, 40)}
+
+
+@dataclass(frozen=True)
+class Task:
+    """One search problem, and the fresh tasks its winners are scored on.
+
+    ``arms`` are (sampler, pruning) -> seeds; ``forming`` are images that may form groups of the
+    rivals; ``refined`` are fresh tasks of the reward's kind, to choose among winners.
+    """
+
+    name: str
+    title: str
+    backbone: kv.Backbone
+    target: kv.ImageDataset
+    episodes: Sequence[kv.Episode]
+    reward: Reward
+    refined: Reward
+    forming: kv.ImageDataset
+    space: kv.GroupSpace
+    budget: float
+    arms: dict[tuple[str, str | None], Sequence[int]]
+    n_val: int = 6
+    grid: kv.TuningGrid = field(default_factory=kv.TuningGrid)
+
+
+def digits(shot: int, _: Path | None) -> Task:
+    """Return digits with the bundled network; rewards are tasks of letters."""
+    backbone = kv.load_backbone("glyphnet")
+    target = kv.load_dataset("digits")
+    letters = partial(kv.load_dataset, "glyphs", per_class=20)
+    arms = {("reinforce", None): range(5), ("random", None): range(5), ("tpe", None): range(5)}
+    if shot == 1:
+        # Ten seeds of these two also say how much budget pruning saves.
+        arms |= {("random", None): range(10), ("reinforce", "halving"): range(10)}
+    return Task(
+        name=f"digits_{shot}_shot",
+        title=f"Digits, {shot} shot{'s' if shot > 1 else ''}, the bundled network",
+        backbone=backbone,
+        target=target,
+        episodes=kv.sample_episodes(target, way=10, shot=shot, query=15, n=50, seed=0),
+        reward=kv.pseudo_episode_reward(letters(seed=3), way=10, shot=shot, query=8, n=8, seed=3),
+        refined=kv.pseudo_episode_reward(letters(seed=4), way=10, shot=shot, query=8, n=24, seed=4),
+        forming=kv.load_dataset("glyphs", per_class=1),
+        space=kv.GroupSpace.of(backbone, settings=SETTINGS, config=CONFIG),
+        budget=200 if shot == 1 else 120,
+        arms=arms,
+    )
+
+
+def office(domain: str, reward: str, data: Path | None) -> Task:
+    """Return photographs with SqueezeNet; two kinds of reward."""
+    if data is None:
+        raise SystemExit("The photographs need --data FOLDER with office_caltech10 in it.")
+    backbone = kv.load_backbone(
+        "squeezenet1_1", weights=data / "squeezenet1_1_imagenet_features.npz", size=96
+    )
+    target = kv.load_dataset(data / "office_caltech10" / domain)
+    other = {"webcam": "amazon", "amazon": "webcam"}[domain]
+    elsewhere = kv.load_dataset(data / "office_caltech10" / other)
+    forming = kv.load_dataset(data / "imagenet_samples")
+    episodes = kv.sample_episodes(target, way=10, shot=1, query=15, n=50, seed=0)
+    # Of the validation pool: no test episode asks for one of these images.
+    support, _ = kv.validation_episodes(target, episodes, n=1)[0].split(target)
+    rewards = {
+        "other_domain": lambda n, seed: kv.pseudo_episode_reward(
+            elsewhere, way=10, shot=1, query=8, n=n, same_classes=True, seed=seed
+        ),
+        "augmented": lambda n, seed: kv.augmented_support_reward(
+            support, query=8, n=n, source=forming, seed=seed
+        ),
+    }
+    # The last block of layers is where trials found room; the trunk is computed once.
+    layers = list(backbone.layers)[-9:]
+    return Task(
+        name=f"{domain}_{reward}",
+        title=f"{domain.capitalize()}, 1 shot, SqueezeNet at 96 pixels, reward: "
+        + {"other_domain": f"tasks of {other}", "augmented": "varied copies of the k images"}[
+            reward
+        ],
+        backbone=backbone,
+        target=target,
+        episodes=episodes,
+        reward=rewards[reward](4, 3),
+        refined=rewards[reward](8, 4),
+        forming=forming,
+        space=kv.GroupSpace.of(backbone, layers=layers, settings=SETTINGS, config=CONFIG),
+        budget=60,
+        arms={("reinforce", None): range(2), ("random", None): range(2)},
+    )
+
+
+TASKS: dict[str, Callable[[Path | None], Task]] = {
+    "digits_1_shot": partial(digits, 1),
+    "digits_5_shot": partial(digits, 5),
+    **{
+        f"{domain}_{reward}": partial(office, domain, reward)
+        for domain in ("webcam", "amazon")
+        for reward in ("augmented", "other_domain")
+    },
+}
