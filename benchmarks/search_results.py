@@ -207,8 +207,7 @@ def robustness(task: Task, pick: kv.Candidate) -> list[dict[str, Any]]:
 
 
 def _at_defaults(pick: kv.Candidate) -> kv.FinetuneConfig:
-    config = DEFAULTS.but(layer_lr=dict(pick.config.layer_lr))
-    return config
+    return DEFAULTS.but(layer_lr=dict(pick.config.layer_lr))
 
 
 def run(task: Task) -> None:

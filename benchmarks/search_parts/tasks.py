@@ -3,16 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import kshot_viz as kv
 from kshot_viz.search.reward import Reward
 
-# Harmless everywhere: large head step sizes were bad for every candidate of a first look.
+# A large step size of the head was bad for every candidate of a first look, and with a small one
+# the body hardly moves unless its own step size is large.
 CONFIG = kv.FinetuneConfig(lr=0.01, head_lr=0.01, steps=40)
-SETTINGS = {"lr": (0.001, 0.003, 0.01, 0.03), "head_lr": (0.003, 0.01, 0.03), "steps": (10, 20, 40)}
+SETTINGS = {
+    "lr": (0.003, 0.01, 0.03, 0.1, 0.3),
+    "head_lr": (0.003, 0.01, 0.03),
+    "steps": (10, 20, 40),
+}
+# Rivals choose from at least as much.
+GRID = kv.TuningGrid(
+    lrs=(0.001, 0.003, 0.01, 0.03, 0.1, 0.3),
+    head_lrs=(0.003, 0.01, 0.03, 0.1),
+    steps=(5, 10, 20, 40),
+)
+
+# Tasks of the network's own letters have to be harder than the target's to tell candidates apart.
+WAY = {1: 40, 5: 20}
+# At 5 shots the lower half of the network stays frozen: a sixth of the time.
+LAYERS = {1: 4, 5: 2}
 
 
 @dataclass(frozen=True)
@@ -35,29 +51,31 @@ class Task:
     budget: float
     arms: dict[tuple[str, str | None], Sequence[int]]
     n_val: int = 6
-    grid: kv.TuningGrid = field(default_factory=kv.TuningGrid)
+    grid: kv.TuningGrid = GRID
 
 
 def digits(shot: int, _: Path | None) -> Task:
     """Return digits with the bundled network; rewards are tasks of letters."""
     backbone = kv.load_backbone("glyphnet")
     target = kv.load_dataset("digits")
-    letters = partial(kv.load_dataset, "glyphs", per_class=20)
     arms = {("reinforce", None): range(5), ("random", None): range(5), ("tpe", None): range(5)}
-    if shot == 1:
-        # Ten seeds of these two also say how much budget pruning saves.
-        arms |= {("random", None): range(10), ("reinforce", "halving"): range(10)}
+
+    def reward(n: int, seed: int) -> Reward:
+        letters = kv.load_dataset("glyphs", per_class=20, seed=seed)
+        return kv.pseudo_episode_reward(letters, way=WAY[shot], shot=shot, query=3, n=n, seed=seed)
+
+    layers = list(backbone.layers)[-LAYERS[shot] :]
     return Task(
         name=f"digits_{shot}_shot",
         title=f"Digits, {shot} shot{'s' if shot > 1 else ''}, the bundled network",
         backbone=backbone,
         target=target,
         episodes=kv.sample_episodes(target, way=10, shot=shot, query=15, n=50, seed=0),
-        reward=kv.pseudo_episode_reward(letters(seed=3), way=10, shot=shot, query=8, n=8, seed=3),
-        refined=kv.pseudo_episode_reward(letters(seed=4), way=10, shot=shot, query=8, n=24, seed=4),
+        reward=reward(6, 3),
+        refined=reward(24, 4),
         forming=kv.load_dataset("glyphs", per_class=1),
-        space=kv.GroupSpace.of(backbone, settings=SETTINGS, config=CONFIG),
-        budget=200 if shot == 1 else 120,
+        space=kv.GroupSpace.of(backbone, layers=layers, settings=SETTINGS, config=CONFIG),
+        budget=150,
         arms=arms,
     )
 

@@ -42,9 +42,9 @@ class ReinforceConfig:
 
     batch_size: int = 10
     lr: float = 0.1
-    recurrent_lr: float = 0.01
-    entropy: float = 0.02
-    entropy_half_life: float = 20.0
+    recurrent_lr: float = 0.02
+    entropy: float = 0.1
+    entropy_half_life: float = 40.0
     memory: float = 0.8
     baseline: float = 0.5
     max_norm: float = 10.0
