@@ -37,6 +37,19 @@ SEEDS = range(10)
 STEP_SIZES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.4)
 # The recurrent part moves by a fixed share of the step size; the table's does not move.
 RECURRENT_SHARE = {"recurrent": 0.2, "table": 1e-9}
+LABELS = {"recurrent": "recurrent", "table": "table", "tpe": "TPE", "random": "random search"}
+READING = """
+Where no layer depends on another, a table of softmaxes is all one needs, and the recurrent controller
+is as good as that table. Where layers depend on each other it is clearly better, and sooner: the table
+has to settle on one chain by chance. TPE finds single good settings early in both, but goes on
+proposing poor ones; whoever wants one setting from a few hundred trials is well served by it.
+
+What it took: a bare LSTM is slow on the separable reward; a bias of each choice with a step size of
+its own mends that. With those two alone the recurrent controller ended at 0.870 against the table's
+0.840 on the interacting reward (7 of 10 seeds) and was behind it after 300 rollouts (0.369 against
+0.491). The choices before now also reach a choice directly, not only through the recurrent state, and
+the bonus on entropy is larger and decays later (0.1, half-life 40 updates; before 0.02 and 20).
+""".strip()
 RESULTS = Path(__file__).parents[1] / "docs" / "results"
 
 Planted = Callable[[np.ndarray], np.ndarray]
@@ -151,6 +164,7 @@ def page(runs: list[dict[str, Any]]) -> str:
     parts = [
         "# Does the controller learn?",
         "Made by `python benchmarks/planted.py`. " + __doc__.split("\n\n")[1].replace("\n", " "),
+        READING,
     ]
     for reward in REWARDS:
         parts += [f"## {reward.capitalize()} reward", table(runs, reward), verdict(runs, reward)]
@@ -170,7 +184,7 @@ def table(runs: list[dict[str, Any]], reward: str) -> str:
         mine = own_best(runs, reward, way)
         numbers = [f"{np.mean([one[column] for one in mine]):.3f}" for column in columns]
         lr = "" if mine[0]["lr"] is None else f"{mine[0]['lr']:g}"
-        lines.append(f"| {way} | {lr} | " + " | ".join(numbers) + " |")
+        lines.append(f"| {LABELS[way]} | {lr} | " + " | ".join(numbers) + " |")
     return "\n".join(lines)
 
 
@@ -200,7 +214,7 @@ def verdict(runs: list[dict[str, Any]], reward: str) -> str:
         late = paired(mine, own_best(runs, reward, way), "last 50")
         best = paired(mine, own_best(runs, reward, way), "best of 300")
         told.append(
-            f"Recurrent controller against {way}: last 50 rollouts higher in {late[0]} of "
+            f"Recurrent controller against {LABELS[way]}: last 50 rollouts higher in {late[0]} of "
             f"{late[1]} seeds (difference {late[2]}), best of 300 higher in {best[0]} "
             f"(equal in {best[3]})."
         )
@@ -228,7 +242,7 @@ def draw(runs: list[dict[str, Any]], reward: str) -> Figure:
         curves = np.array([one["curve"] for one in own_best(runs, reward, way)])
         rollouts = 20 * (1 + np.arange(curves.shape[1]))
         ax.fill_between(rollouts, curves.min(0), curves.max(0), color=colour, alpha=0.12)
-        ax.plot(rollouts, curves.mean(0), color=colour, linestyle=dashes, label=way)
+        ax.plot(rollouts, curves.mean(0), color=colour, linestyle=dashes, label=LABELS[way])
     ax.set_xlabel("rollouts")
     ax.set_ylabel("true reward, mean of 20")
     tidy(ax, grid="y")
