@@ -39,16 +39,18 @@ STEP_SIZES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.4)
 RECURRENT_SHARE = {"recurrent": 0.2, "table": 1e-9}
 LABELS = {"recurrent": "recurrent", "table": "table", "tpe": "TPE", "random": "random search"}
 READING = """
-Where no layer depends on another, a table of softmaxes is all one needs, and the recurrent controller
-is as good as that table. Where layers depend on each other it is clearly better, and sooner: the table
-has to settle on one chain by chance. TPE finds single good settings early in both, but goes on
-proposing poor ones; whoever wants one setting from a few hundred trials is well served by it.
+Where no layer depends on another, a table of softmaxes is all one needs, and the recurrent
+controller is as good as that table. Where layers depend on each other it is clearly better, and
+sooner: the table has to settle on one chain by chance. TPE finds single good settings early in
+both, but goes on proposing poor ones; whoever wants one setting from a few hundred trials is well
+served by it.
 
-What it took: a bare LSTM is slow on the separable reward; a bias of each choice with a step size of
-its own mends that. With those two alone the recurrent controller ended at 0.870 against the table's
-0.840 on the interacting reward (7 of 10 seeds) and was behind it after 300 rollouts (0.369 against
-0.491). The choices before now also reach a choice directly, not only through the recurrent state, and
-the bonus on entropy is larger and decays later (0.1, half-life 40 updates; before 0.02 and 20).
+What it took: a bare LSTM is slow on the separable reward; a bias of each choice with a step size
+of its own mends that. With those two alone the recurrent controller ended at 0.870 against the
+table's 0.840 on the interacting reward (7 of 10 seeds) and was behind it after 300 rollouts
+(0.369 against 0.491). The choices before now also reach a choice directly, not only through the
+recurrent state, and the bonus on entropy is larger and decays later (0.1, half-life 40 updates;
+before 0.02 and 20).
 """.strip()
 RESULTS = Path(__file__).parents[1] / "docs" / "results"
 

@@ -1,4 +1,4 @@
-"""Does a searched grouping win, on images that no search has seen?
+"""Do searched groupings win on images that no search has seen? Several seeds, paired intervals.
 
 Every sampler searches the same space by the same reward at equal budget, over several seeds. Each
 search's winner is scored on fresh episodes of the target, as it was found (no target label was

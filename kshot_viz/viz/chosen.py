@@ -78,13 +78,9 @@ def chosen_frame(found: SearchResult, parameters: Mapping[str, Any]) -> pd.DataF
     """Return ``layer, share, step_size, formed, colour, words``: one row a layer."""
     import pandas as pd
 
-    rows = []
+    whole, rows = found.space.complete(parameters), []
     for layer in found.space.layers:
-        own = {
-            name.rpartition("/")[2]: value
-            for name, value in parameters.items()
-            if name.rpartition("/")[0] == layer
-        }
+        own = {name: whole[f"{layer}/{name}"] for name in found.space.layers[layer]}
         single = own["n_groups"] >= 1
         formed, colour = _SINGLE if single else _FORMED[own["groups_from"]]
         moves = own["step_size"] > 0

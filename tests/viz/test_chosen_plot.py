@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
+import kshot_viz as kv
 from kshot_viz.viz import plot_chosen
 from kshot_viz.viz.chosen import chosen_frame
 
@@ -14,11 +15,12 @@ LAYERS = {
     "high": {**OWN, "n_groups": 0.0, "groups_from": "weights", "step_size": 1.0},
     "top": {**OWN, "n_groups": 1.0, "step_size": 3.0},
 }
-POINT = {f"{layer}/{name}": value for layer, own in LAYERS.items() for name, value in own.items()}
-POINT["settings/lr"] = 0.01
-FOUND = SimpleNamespace(
-    space=SimpleNamespace(layers=LAYERS), best_rollout=SimpleNamespace(parameters=POINT)
+SPACE = kv.GroupSpace(
+    {layer: {name: (value,) for name, value in own.items()} for layer, own in LAYERS.items()},
+    settings={"lr": (0.01, 0.03)},
 )
+POINT = {"settings/lr": 0.01}
+FOUND = SimpleNamespace(space=SPACE, best_rollout=SimpleNamespace(parameters=POINT))
 
 
 def test_every_layer_says_what_happens_there():
