@@ -14,12 +14,9 @@ if TYPE_CHECKING:
 
     from kshot_viz.search.result import SearchResult
 
-_FORMED = {
-    "source": ("activations on source images", OKABE_ITO[4]),
-    "support": ("activations on the support", OKABE_ITO[0]),
-    "weights": ("weights", OKABE_ITO[2]),
-}
-_SINGLE = ("every neuron on its own", OKABE_ITO[1])
+# What forms the groups of a layer; the words beside the bars name it too.
+_COLOURS = {"source": OKABE_ITO[4], "support": OKABE_ITO[0], "weights": OKABE_ITO[2]}
+_SINGLE = OKABE_ITO[1]
 
 
 def plot_chosen(
@@ -28,7 +25,7 @@ def plot_chosen(
     parameters: Mapping[str, Any] | None = None,
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw one bar a layer: the share of its directions that may move, and how fast.
+    """Draw one bar a layer: how many groups move, formed from what, and how fast.
 
     Parameters
     ----------
@@ -45,8 +42,8 @@ def plot_chosen(
     """
     point = found.best_rollout.parameters if parameters is None else parameters
     frame = chosen_frame(found, point)
-    ax = new_axes(ax, (7.6, 1.5 + 0.34 * len(frame)))
-    ax.barh(frame.index, 100 * frame["share"].clip(lower=0.006), height=0.72, color=frame["colour"])
+    ax = new_axes(ax, (8.4, 1.5 + 0.34 * len(frame)))
+    ax.barh(frame.index, 100 * frame["share"], height=0.72, color=frame["colour"])
     for row, (name, words) in enumerate(zip(frame["layer"], frame["words"], strict=True)):
         written = ax.annotate(
             words,
@@ -67,7 +64,6 @@ def plot_chosen(
     ax.set_xlim(0, 100)
     ax.set_xlabel("groups that move, % of the layer's neurons", fontsize=10)
     tidy(ax, grid="x")
-    _legend(ax, frame)
     settings = {k.rpartition("/")[2]: v for k, v in point.items() if k.startswith("settings/")}
     note = ", ".join(f"{name} {value}" for name, value in settings.items())
     entitle(ax, "Chosen groups", note)
@@ -75,18 +71,17 @@ def plot_chosen(
 
 
 def chosen_frame(found: SearchResult, parameters: Mapping[str, Any]) -> pd.DataFrame:
-    """Return ``layer, share, step_size, formed, colour, words``: one row a layer."""
+    """Return ``layer, share, step_size, colour, words``: one row a layer."""
     import pandas as pd
 
     whole, rows = found.space.complete(parameters), []
     for layer in found.space.layers:
         own = {name: whole[f"{layer}/{name}"] for name in found.space.layers[layer]}
-        single = own["n_groups"] >= 1
-        formed, colour = _SINGLE if single else _FORMED[own["groups_from"]]
-        moves = own["step_size"] > 0
-        share = own["n_groups"] if moves else 0.0
-        rows.append([layer, share, own["step_size"], formed, colour, _words(own)])
-    columns = ["layer", "share", "step_size", "formed", "colour", "words"]
+        colour = _SINGLE if own["n_groups"] >= 1 else _COLOURS[own["groups_from"]]
+        # One group is a bar one can see; a frozen layer has none.
+        share = max(own["n_groups"], 0.006) if own["step_size"] else 0.0
+        rows.append([layer, share, own["step_size"], colour, _words(own)])
+    columns = ["layer", "share", "step_size", "colour", "words"]
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -95,29 +90,13 @@ def _words(own: Mapping[str, Any]) -> str:
     if not own["step_size"]:
         return "frozen"
     share = own["n_groups"]
-    groups = "one group" if share == 0 else f"{share:.0%}"
-    told = ["no groups" if share >= 1 else groups, f"step ×{own['step_size']:g}"]
+    if share >= 1:
+        told = ["every neuron on its own"]
+    else:
+        groups = "one group" if share == 0 else f"{share:.0%} groups"
+        told = [f"{groups} from {own['groups_from']}"]
+    told.append(f"step ×{own['step_size']:g}")
     if share < 1:
         told += [f"within ≤ {own['max_within']:g}"] if own["max_within"] is not None else []
         told += [f"between ≥ {own['min_between']:g}"] if own["min_between"] is not None else []
     return ", ".join(told)
-
-
-def _legend(ax: Axes, frame: pd.DataFrame) -> None:
-    from matplotlib.patches import Patch
-
-    moving = frame[frame["step_size"] > 0].drop_duplicates("formed")
-    handles = [
-        Patch(color=colour, label=formed)
-        for formed, colour in zip(moving["formed"], moving["colour"], strict=True)
-    ]
-    if handles:
-        ax.legend(
-            handles=handles,
-            loc="upper left",
-            bbox_to_anchor=(0, -0.9 / (0.6 + 0.34 * len(frame))),
-            ncols=len(handles),
-            frameon=False,
-            fontsize=9,
-            borderaxespad=0,
-        )

@@ -27,16 +27,14 @@ def test_every_layer_says_what_happens_there():
     frame = chosen_frame(FOUND, POINT)
     assert list(frame["words"]) == [
         "frozen",
-        "10%, step ×0.3, within ≤ 0.5",
-        "one group, step ×1",
-        "no groups, step ×3",
+        "10% groups from source, step ×0.3, within ≤ 0.5",
+        "one group from weights, step ×1",
+        "every neuron on its own, step ×3",
     ]
-    assert list(frame["share"]) == [0.0, 0.1, 0.0, 1.0]
+    assert list(frame["share"]) == [0.0, 0.1, 0.006, 1.0]
 
 
 def test_bars_and_words_are_on_the_picture():
     ax = plot_chosen(FOUND)
     assert [text.get_text() for text in ax.get_yticklabels()] == list(LAYERS)
-    assert {"frozen", "no groups, step ×3"} <= {text.get_text() for text in ax.texts}
-    names = [text.get_text() for text in ax.get_legend().get_texts()]
-    assert names == ["activations on source images", "weights", "every neuron on its own"]
+    assert {"frozen", "every neuron on its own, step ×3"} <= {text.get_text() for text in ax.texts}
