@@ -152,6 +152,15 @@ def check_source(source: Any, data: ImageDataset, episodes: Iterable[Episode]) -
         )
 
 
+def without_queries(
+    source: ImageDataset, data: ImageDataset, episodes: Iterable[Episode]
+) -> ImageDataset:
+    """Return the source images that are no query image of any episode."""
+    asked = {data.digests[index] for episode in episodes for index in episode.query}
+    kept = [place for place, one in enumerate(source.digests) if one not in asked]
+    return source if len(kept) == len(source) else source.take(kept)
+
+
 def bind(
     backbone: Backbone,
     candidates: Sequence[Candidate],

@@ -10,7 +10,7 @@ from kshot_viz.data.dataset import ImageDataset
 from kshot_viz.data.episode import Episode
 from kshot_viz.errors import KShotValueError
 from kshot_viz.finetune.candidate import Candidate
-from kshot_viz.finetune.evaluate import evaluate
+from kshot_viz.finetune.evaluate import evaluate, without_queries
 from kshot_viz.grouping.grouping import Grouping
 from kshot_viz.grouping.rule import GroupingRule
 from kshot_viz.search.history import history_frame, policy_frame
@@ -111,7 +111,8 @@ class SearchResult:
     ) -> pd.DataFrame:
         """Score the best candidates on fresh tasks.
 
-        The best of many is lucky in part: its reward shrinks on tasks that did not choose it.
+        The best of many is lucky in part: its reward shrinks on tasks that did not choose it. Images
+        that formed groups in the search do not where they are queries of the fresh tasks.
 
         Parameters
         ----------
@@ -133,6 +134,9 @@ class SearchResult:
 
         backbone, reward = self._parts()
         target = reward.data if data is None else data
+        source = reward.source
+        if source is not None:
+            source = without_queries(source, target, episodes)
         chosen = self.top(top)
         candidates = [self.space.candidate(one.parameters) for one in chosen]
         rows = evaluate(
@@ -140,7 +144,7 @@ class SearchResult:
             target,
             episodes,
             candidates,
-            source=reward.source,
+            source=source,
             seed=int(self.manifest["seed"]),
             executor=executor,
             workers=workers,

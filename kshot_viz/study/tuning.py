@@ -10,7 +10,7 @@ from kshot_viz.data.dataset import ImageDataset
 from kshot_viz.data.episode import Episode
 from kshot_viz.data.episodes import sample_episodes, validation_episodes
 from kshot_viz.errors import KShotValueError, unknown_name
-from kshot_viz.finetune.evaluate import check_source
+from kshot_viz.finetune.evaluate import check_source, without_queries
 
 TUNE = ("validation", "source", None)
 
@@ -32,8 +32,7 @@ class Tuning:
         if source is not self.data:
             check_source(source, self.data, self.episodes)
             return source
-        asked = {source.digests[image] for one in self.episodes for image in one.query}
-        return source.take([i for i, one in enumerate(source.digests) if one not in asked])
+        return without_queries(source, self.data, self.episodes)
 
 
 def tuning_episodes(

@@ -10,7 +10,6 @@ import pytest
 from networks import toy_backbone, toy_data
 from torch import nn
 
-from kshot_viz.data.episodes import sample_episodes
 from kshot_viz.errors import KShotError
 from kshot_viz.finetune.candidate import Candidate
 from kshot_viz.finetune.config import FinetuneConfig
@@ -22,16 +21,6 @@ from kshot_viz.grouping.rule import GroupingRule
 from kshot_viz.models.backbone import Backbone
 
 CONFIG = FinetuneConfig(lr=0.02, steps=6)
-
-
-@pytest.fixture(scope="module")
-def data():
-    return toy_data(3, 24)
-
-
-@pytest.fixture(scope="module")
-def episodes(data):
-    return sample_episodes(data, way=3, shot=2, query=5, n=3, val_share=0.4, seed=1)
 
 
 def candidates():

@@ -159,6 +159,13 @@ def test_the_winner_is_scored_again_on_fresh_tasks():
     assert (scored["shrinkage"] == scored["reward"] - scored["accuracy"]).all()
 
 
+def test_images_that_form_groups_are_left_out_where_they_are_asked_for():
+    result = small_search("memory").run()
+    source = result.reward.source
+    episodes = kv.sample_episodes(source, way=2, shot=1, query=1, n=3, val_share=0, min_query=1)
+    assert list(result.rescore(episodes, source)["n"]) == [3]
+
+
 def test_known_methods_are_points_of_the_space():
     backbone = small_backbone()
     space = kv.GroupSpace.of(backbone, n_groups=(0.5, 1.0))

@@ -23,11 +23,6 @@ HEAD, DEEP = {"conv": 0.0, "norm": 0.0, "deep": 0.0}, {"conv": 0.0, "norm": 0.0}
 
 
 @pytest.fixture(scope="module")
-def data():
-    return toy_data(3, 24)
-
-
-@pytest.fixture(scope="module")
 def episodes(data):
     return sample_episodes(data, way=3, shot=2, query=5, n=2, val_share=0.4, seed=1)
 

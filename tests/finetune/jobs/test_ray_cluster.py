@@ -7,9 +7,8 @@ import signal
 import sys
 
 import pytest
-from networks import toy_backbone, toy_data
+from networks import toy_backbone
 
-from kshot_viz.data.episodes import sample_episodes
 from kshot_viz.errors import KShotError
 from kshot_viz.finetune.candidate import Candidate
 from kshot_viz.finetune.config import FinetuneConfig
@@ -29,16 +28,6 @@ def cluster():
     connect(2)
     yield ray
     ray.shutdown()
-
-
-@pytest.fixture(scope="module")
-def data():
-    return toy_data(3, 24)
-
-
-@pytest.fixture(scope="module")
-def episodes(data):
-    return sample_episodes(data, way=3, shot=2, query=5, n=3, val_share=0.4, seed=1)
 
 
 def candidates():
