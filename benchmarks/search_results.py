@@ -5,7 +5,7 @@ search's winner is scored on fresh episodes of the target, as it was found (no t
 used), and once more with step sizes and steps chosen like every rival's, on the same validation
 episodes. Everything is kept under runs/ and goes on from there.
 
-    python benchmarks/search_results.py digits_1_shot digits_5_shot
+    python benchmarks/search_results.py digits_1_shot_letters digits_5_shot_letters
     python benchmarks/search_results.py webcam_augmented --data FOLDER
     python benchmarks/search_results.py --page
 """

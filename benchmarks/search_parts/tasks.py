@@ -25,10 +25,8 @@ GRID = kv.TuningGrid(
     steps=(5, 10, 20, 40),
 )
 
-# Tasks of the network's own letters have to be harder than the target's to tell candidates apart.
-WAY = {1: 20, 5: 20}
-# At 5 shots the lower half of the network stays frozen: a sixth of the time.
-LAYERS = {1: 4, 5: 2}
+# Where the lower half of the network stays frozen, a candidate takes a quarter of the time.
+LAYERS = {(1, "letters"): 4, (5, "letters"): 2, (1, "validation"): 2, (5, "validation"): 2}
 
 
 @dataclass(frozen=True)
@@ -54,29 +52,40 @@ class Task:
     grid: kv.TuningGrid = GRID
 
 
-def digits(shot: int, _: Path | None) -> Task:
-    """Return digits with the bundled network; rewards are tasks of letters."""
+def digits(shot: int, kind: str, _: Path | None) -> Task:
+    """Return digits with the bundled network, rewarded by tasks of letters, or of digits."""
     backbone = kv.load_backbone("glyphnet")
     target = kv.load_dataset("digits")
+    episodes = kv.sample_episodes(target, way=10, shot=shot, query=15, n=50, seed=0)
+    forming = kv.load_dataset("glyphs", per_class=1)
+
+    def letters(n: int, seed: int) -> Reward:
+        source = kv.load_dataset("glyphs", per_class=20, seed=seed)
+        return kv.pseudo_episode_reward(source, way=20, shot=shot, query=3, n=n, seed=seed)
+
+    def validation(n: int, seed: int) -> Reward:
+        # The episodes that every rival's step sizes are chosen on, so the labels are the same.
+        drawn = kv.validation_episodes(target, episodes, n=n)
+        return kv.validation_reward(target, drawn, source=forming)
+
+    reward = {"letters": letters, "validation": validation}[kind]
     arms = {("reinforce", None): range(5), ("random", None): range(5), ("tpe", None): range(5)}
-
-    def reward(n: int, seed: int) -> Reward:
-        letters = kv.load_dataset("glyphs", per_class=20, seed=seed)
-        return kv.pseudo_episode_reward(letters, way=WAY[shot], shot=shot, query=3, n=n, seed=seed)
-
-    layers = list(backbone.layers)[-LAYERS[shot] :]
+    layers = list(backbone.layers)[-LAYERS[shot, kind] :]
+    n = {"letters": 6, "validation": 12}[kind]
     return Task(
-        name=f"digits_{shot}_shot",
-        title=f"Digits, {shot} shot{'s' if shot > 1 else ''}, the bundled network",
+        name=f"digits_{shot}_shot_{kind}",
+        title=f"Digits, {shot} shot{'s' if shot > 1 else ''}, reward: "
+        + {"letters": "tasks of letters", "validation": "validation episodes"}[kind],
         backbone=backbone,
         target=target,
-        episodes=kv.sample_episodes(target, way=10, shot=shot, query=15, n=50, seed=0),
-        reward=reward(6, 3),
-        refined=reward(24, 4),
-        forming=kv.load_dataset("glyphs", per_class=1),
+        episodes=episodes,
+        reward=reward(n, 3),
+        refined=reward(24, 4) if kind == "letters" else reward(n, 3),
+        forming=forming,
         space=kv.GroupSpace.of(backbone, layers=layers, settings=SETTINGS, config=CONFIG),
         budget=100,
         arms=arms,
+        n_val=n,
     )
 
 
@@ -123,8 +132,11 @@ def office(domain: str, reward: str, data: Path | None) -> Task:
 
 
 TASKS: dict[str, Callable[[Path | None], Task]] = {
-    "digits_1_shot": partial(digits, 1),
-    "digits_5_shot": partial(digits, 5),
+    **{
+        f"digits_{shot}_shot_{kind}": partial(digits, shot, kind)
+        for kind in ("letters", "validation")
+        for shot in (1, 5)
+    },
     **{
         f"{domain}_{reward}": partial(office, domain, reward)
         for domain in ("webcam", "amazon")

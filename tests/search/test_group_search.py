@@ -161,9 +161,11 @@ def test_the_winner_is_scored_again_on_fresh_tasks():
 
 def test_images_that_form_groups_are_left_out_where_they_are_asked_for():
     result = small_search("memory").run()
-    source = result.reward.source
-    episodes = kv.sample_episodes(source, way=2, shot=1, query=1, n=3, val_share=0, min_query=1)
-    assert list(result.rescore(episodes, source)["n"]) == [3]
+    again = toy_data(4, 8)
+    episodes = kv.sample_episodes(again, way=3, shot=1, query=4, n=3, val_share=0)
+    asked = {again.digests[image] for one in episodes for image in one.query}
+    assert asked & set(result.reward.source.digests)
+    assert list(result.rescore(episodes, again)["n"]) == [3]
 
 
 def test_known_methods_are_points_of_the_space():
