@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from kshot_viz.models.backbone import Backbone
     from kshot_viz.models.preprocess import Preprocess
     from kshot_viz.models.registry import load_backbone
+    from kshot_viz.search.assignments import AssignmentSpace
     from kshot_viz.search.group_search import GroupSearch, search_groups
     from kshot_viz.search.protocols import (
         augmented_support_reward,
@@ -56,6 +57,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Activations",
+    "AssignmentSpace",
     "Backbone",
     "Candidate",
     "Comparison",
@@ -118,6 +120,7 @@ _HOMES = {
     "Candidate": "finetune.candidate",
     "evaluate": "finetune.evaluate",
     "GroupSpace": "search.space",
+    "AssignmentSpace": "search.assignments",
     "GroupSearch": "search.group_search",
     "search_groups": "search.group_search",
     "SearchResult": "search.result",

@@ -47,7 +47,7 @@ class ClusteredLayer:
                 f"{layer.n_features} features. Are all images (or weights) the same?"
             )
         apart = dead == "separate" and silent.any() and not silent.all()
-        self._name, self._width = name, layer.width
+        self._name, self.width = name, layer.width
         self._silent = silent if apart else np.zeros_like(silent)
         self._points = METHODS[method].points(layer)[~self._silent]
         self._method, self._seed = METHODS[method], child_seed(seed, "cluster", name)
@@ -75,7 +75,7 @@ class ClusteredLayer:
         dead : int or None
             The label of the group of dead neurons, where there is one.
         """
-        count = min(count_from(n_groups, self._width, self._name), len(self._points))
+        count = min(count_from(n_groups, self.width, self._name), len(self._points))
         live = self._whole(count)
         if min_between is not None:
             live = merge_close(self._points, live, min_between)
@@ -84,7 +84,7 @@ class ClusteredLayer:
         live = canonical(live)
         if not self._silent.any():
             return live, None
-        rows = np.full(self._width, live.max() + 1, dtype=np.int64)
+        rows = np.full(self.width, live.max() + 1, dtype=np.int64)
         rows[~self._silent] = live
         return rows, int(live.max()) + 1
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from kshot_viz.finetune.candidate import Candidate
+from kshot_viz.search.choices import Space
 from kshot_viz.search.ledger import Ledger, Rollout, batches
 from kshot_viz.search.proposals import Proposals
 from kshot_viz.search.sampler import ReinforceSampler
 from kshot_viz.search.score import Score, Scorer
-from kshot_viz.search.space import GroupSpace
 
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
@@ -27,7 +27,7 @@ REPEATS = 10
 class Plan:
     """What decides the history of a search, apart from the rewards."""
 
-    space: GroupSpace
+    space: Space
     budget: float
     batch_size: int
     first: Sequence[Mapping[str, Any]]

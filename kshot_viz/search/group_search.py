@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from kshot_viz.activations import capture_activations
 from kshot_viz.errors import KShotError, KShotValueError
+from kshot_viz.search.choices import Space
 from kshot_viz.search.describe import describe_layers
 from kshot_viz.search.engine import Engine, Plan
 from kshot_viz.search.events import Events
@@ -38,7 +39,7 @@ class GroupSearch:
     objective : Reward
         Made by :func:`kshot_viz.pseudo_episode_reward` and its siblings. It holds no query image of
         the target.
-    space : GroupSpace, optional
+    space : GroupSpace or AssignmentSpace, optional
         What is searched; :meth:`GroupSpace.of` the network by default.
     sampler : str or optuna sampler
         ``"reinforce"`` (the recurrent controller), ``"random"``, ``"tpe"``, or any sampler.
@@ -74,7 +75,7 @@ class GroupSearch:
         backbone: Backbone,
         objective: Reward,
         *,
-        space: GroupSpace | None = None,
+        space: Space | None = None,
         sampler: str | BaseSampler = "reinforce",
         budget: float = 200,
         storage: str | Path | BaseStorage | None = None,
@@ -94,7 +95,7 @@ class GroupSearch:
         if not budget > 0:
             raise KShotValueError(f"`budget` must be > 0 full evaluations; not {budget!r}.")
         self.backbone, self.objective = backbone, objective
-        self.space = space or GroupSpace.of(backbone, source=objective.source is not None)
+        self.space: Space = space or GroupSpace.of(backbone, source=objective.source is not None)
         self._learning = learning or ReinforceConfig()
         self._sampler, self._prune, self._seed = sampler, prune, seed
         self._first = [self.space.complete(point) for point in first]

@@ -6,8 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from kshot_viz.search.choices import Space
 from kshot_viz.search.ledger import Rollout
-from kshot_viz.search.space import GroupSpace
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,7 +54,7 @@ def history_frame(rollouts: Sequence[Rollout], manifest: Mapping[str, Any]) -> p
     return frame
 
 
-def policy_frame(rollouts: Sequence[Rollout], space: GroupSpace) -> pd.DataFrame:
+def policy_frame(rollouts: Sequence[Rollout], space: Space) -> pd.DataFrame:
     """Return how likely each value of each parameter was, batch by batch.
 
     Returns

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kshot_viz import __version__
+from kshot_viz.search.choices import Space
 from kshot_viz.search.ledger import SCHEMA
 from kshot_viz.search.reinforce import ReinforceConfig
 from kshot_viz.search.reward import Reward
-from kshot_viz.search.space import GroupSpace
 
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def describe_search(
     backbone: Backbone,
     reward: Reward,
-    space: GroupSpace,
+    space: Space,
     *,
     sampler: str | BaseSampler,
     learning: ReinforceConfig,

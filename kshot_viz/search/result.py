@@ -13,10 +13,10 @@ from kshot_viz.finetune.candidate import Candidate
 from kshot_viz.finetune.evaluate import evaluate, without_queries
 from kshot_viz.grouping.grouping import Grouping
 from kshot_viz.grouping.rule import GroupingRule
+from kshot_viz.search.choices import Space
 from kshot_viz.search.history import history_frame, policy_frame
 from kshot_viz.search.ledger import Rollout
 from kshot_viz.search.reward import Reward
-from kshot_viz.search.space import GroupSpace
 from kshot_viz.stats import bootstrap_mean
 
 if TYPE_CHECKING:
@@ -32,13 +32,13 @@ class SearchResult:
     Attributes
     ----------
     rollouts : tuple of Rollout
-    space : GroupSpace
+    space : GroupSpace or AssignmentSpace
     manifest : mapping
         What was searched, how, and by which reward; plain JSON values.
     """
 
     rollouts: tuple[Rollout, ...]
-    space: GroupSpace
+    space: Space
     manifest: Mapping[str, Any]
     backbone: Backbone | None = field(default=None, repr=False)
     reward: Reward | None = field(default=None, repr=False)
@@ -111,8 +111,8 @@ class SearchResult:
     ) -> pd.DataFrame:
         """Score the best candidates on fresh tasks.
 
-        The best of many is lucky in part: its reward shrinks on tasks that did not choose it. Images
-        that formed groups in the search do not where they are queries of the fresh tasks.
+        The best of many is lucky in part: its reward shrinks on tasks that did not choose it. Of
+        the images that formed groups in the search, queries of the fresh tasks are left out.
 
         Parameters
         ----------

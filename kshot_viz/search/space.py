@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self
 
 from kshot_viz.errors import KShotValueError, unknown_name
@@ -11,11 +11,15 @@ from kshot_viz.finetune.candidate import Candidate
 from kshot_viz.finetune.config import FinetuneConfig
 from kshot_viz.grouping.files import plain
 from kshot_viz.grouping.rule import GroupingRule
-from kshot_viz.search.controller import Step
+from kshot_viz.search.choices import (
+    Space,
+    check_settings,
+    check_values,
+    setting_values,
+    settings_of,
+)
 
 if TYPE_CHECKING:
-    from optuna.distributions import CategoricalDistribution
-
     from kshot_viz.models.backbone import Backbone
 
 # Share of the width, from one group (0) to singletons (1).
@@ -27,11 +31,10 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     "groups_from": ("source", "support", "weights"),
     "step_size": (0.0, 0.1, 0.3, 1.0, 3.0),
 }
-SETTINGS = "settings"
 
 
 @dataclass(frozen=True)
-class GroupSpace:
+class GroupSpace(Space):
     """Choices for each layer, and optionally for settings of the whole run.
 
     A point of the space is a mapping of ``"layer/choice"`` to a value. Head only, last block, plain
@@ -67,12 +70,8 @@ class GroupSpace:
             for name, values in choices.items():
                 if name not in CHOICES:
                     raise unknown_name("choice", name, CHOICES)
-                _check_values(f"{layer}/{name}", values)
-        known = [item.name for item in fields(FinetuneConfig)]
-        for name, values in self.settings.items():
-            if name not in known:
-                raise unknown_name("setting", name, known)
-            _check_values(name, values)
+                check_values(f"{layer}/{name}", values)
+        check_settings(self.settings)
 
     @classmethod
     def of(
@@ -139,59 +138,10 @@ class GroupSpace:
     def values(self) -> dict[str, tuple[Any, ...]]:
         """Parameter -> values, layer by layer, settings last."""
         return {
-            **{
-                f"{layer}/{name}": values
-                for layer, choices in self.layers.items()
-                for name, values in choices.items()
-            },
-            **{f"{SETTINGS}/{name}": values for name, values in self.settings.items()},
-        }
-
-    @property
-    def size(self) -> int:
-        """Number of points."""
-        size = 1
-        for values in self.values.values():
-            size *= len(values)
-        return size
-
-    def distributions(self) -> dict[str, CategoricalDistribution]:
-        """Return the parameters with more than one value, as Optuna's distributions."""
-        from optuna.distributions import CategoricalDistribution
-
-        return {
-            name: CategoricalDistribution(values)
-            for name, values in self.values.items()
-            if len(values) > 1
-        }
-
-    def steps(self, descriptions: Mapping[str, tuple[float, ...]] | None = None) -> list[Step]:
-        """Return the controller's steps: every layer with a choice, then the settings.
-
-        Parameters
-        ----------
-        descriptions : mapping of str to tuple of float, optional
-            What is known of each layer.
-        """
-        known = descriptions or {}
-        length = max((len(one) for one in known.values()), default=0)
-        nothing = (0.0,) * length
-        found = [
-            Step(layer, _open(layer, choices), known.get(layer, nothing))
+            f"{layer}/{name}": values
             for layer, choices in self.layers.items()
-        ]
-        found.append(Step(SETTINGS, _open(SETTINGS, self.settings), nothing))
-        return [step for step in found if step.choices]
-
-    def complete(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
-        """Add the parameters with one value only, and check all others."""
-        whole = {}
-        for name, values in self.values.items():
-            value = parameters.get(name, values[0]) if len(values) == 1 else parameters.get(name)
-            if value not in values or (name not in parameters and len(values) > 1):
-                raise KShotValueError(f"{name!r} must be one of {list(values)}; not {value!r}.")
-            whole[name] = value
-        return whole
+            for name, values in choices.items()
+        } | setting_values(self.settings)
 
     def candidate(self, parameters: Mapping[str, Any], *, name: str = "searched") -> Candidate:
         """Return what a point of the space stands for.
@@ -209,7 +159,7 @@ class GroupSpace:
         whole = self.complete(parameters)
         layers = {layer: {key: whole[f"{layer}/{key}"] for key in CHOICES} for layer in self.layers}
         config = self.config.but(
-            **{key: whole[f"{SETTINGS}/{key}"] for key in self.settings},
+            **settings_of(whole),
             layer_lr={
                 layer: own["step_size"] for layer, own in layers.items() if own["step_size"] != 1
             },
@@ -261,6 +211,7 @@ class GroupSpace:
         """Return plain JSON values."""
         return plain(
             {
+                "kind": "groups",
                 "layers": {layer: dict(choices) for layer, choices in self.layers.items()},
                 "settings": dict(self.settings),
                 "config": self.config.to_dict(),
@@ -281,15 +232,6 @@ class GroupSpace:
         return cls(layers, settings, config, record["method"], record["pool"])
 
 
-def _open(step: str, choices: Mapping[str, tuple[Any, ...]]) -> dict[str, int]:
-    return {f"{step}/{name}": len(values) for name, values in choices.items() if len(values) > 1}
-
-
 def _bounds(tied: Mapping[str, Mapping[str, Any]], name: str) -> dict[str, float] | None:
     given = {layer: own[name] for layer, own in tied.items() if own[name] is not None}
     return given or None
-
-
-def _check_values(name: str, values: Any) -> None:
-    if not isinstance(values, tuple) or not values or len(set(values)) != len(values):
-        raise KShotValueError(f"{name!r} must be a tuple of distinct values; not {values!r}.")

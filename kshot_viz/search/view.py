@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from kshot_viz.search.ledger import Ledger
 from kshot_viz.search.result import SearchResult
-from kshot_viz.search.space import GroupSpace
+from kshot_viz.search.spaces import space_from_dict
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,7 +38,7 @@ class SearchView:
     def result(self) -> SearchResult:
         """What was found so far."""
         manifest = self.manifest
-        space = GroupSpace.from_dict(manifest["space"])
+        space = space_from_dict(manifest["space"])
         return SearchResult(tuple(self._ledger.rollouts()), space, manifest)
 
     @property

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from kshot_viz.errors import KShotValueError
+from kshot_viz.search.space import GroupSpace
 from kshot_viz.viz.canvas import entitle, ink, new_axes, tidy
 from kshot_viz.viz.colours import OKABE_ITO
 
@@ -38,7 +40,7 @@ def plot_chosen(
     Raises
     ------
     KShotValueError
-        If there is no rollout yet.
+        If there is no rollout yet, or the search was in another space.
     """
     point = found.best_rollout.parameters if parameters is None else parameters
     frame = chosen_frame(found, point)
@@ -74,6 +76,11 @@ def chosen_frame(found: SearchResult, parameters: Mapping[str, Any]) -> pd.DataF
     """Return ``layer, share, step_size, colour, words``: one row a layer."""
     import pandas as pd
 
+    if not isinstance(found.space, GroupSpace):
+        raise KShotValueError(
+            "Only a search in a GroupSpace chooses numbers of groups; draw the groups themselves "
+            "with plot_group_sizes(found.grouping())."
+        )
     whole, rows = found.space.complete(parameters), []
     for layer in found.space.layers:
         own = {name: whole[f"{layer}/{name}"] for name in found.space.layers[layer]}
