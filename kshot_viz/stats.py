@@ -11,6 +11,9 @@ from numpy.typing import ArrayLike, NDArray
 from kshot_viz.errors import KShotValueError
 from kshot_viz.seeds import numpy_rng
 
+# Shares that are resampled at a time: 20 MB.
+_COLUMNS = 256
+
 
 @dataclass(frozen=True)
 class Interval:
@@ -77,6 +80,47 @@ def bootstrap_mean(
     )
     low, high = result.confidence_interval
     return Interval(mean, float(low), float(high), sample.size)
+
+
+def bootstrap_shares(
+    hits: ArrayLike,
+    totals: ArrayLike,
+    *,
+    level: float = 0.95,
+    resamples: int = 9999,
+    seed: int = 0,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return percentile bootstrap bounds of pooled shares, ``hits.sum(0) / totals.sum(0)``.
+
+    Whole rows are drawn, so what is counted together (the images of an episode) stays together.
+
+    Parameters
+    ----------
+    hits, totals : array_like, shape (n, k)
+        Counts of ``k`` shares in ``n`` episodes.
+    level, resamples, seed
+        As in :func:`bootstrap_mean`.
+
+    Returns
+    -------
+    low, high : arrays of shape (k,)
+        NaN where there are fewer than two episodes.
+    """
+    count, total = np.asarray(hits, dtype=float), np.asarray(totals, dtype=float)
+    n, k = count.shape
+    if n < 2:
+        return np.full(k, np.nan), np.full(k, np.nan)
+    drawn = numpy_rng(seed, "bootstrap").multinomial(n, np.full(n, 1 / n), size=resamples)
+    tails = ((1 - level) / 2, (1 + level) / 2)
+    bounds = np.empty((2, k))
+    for start in range(0, k, _COLUMNS):
+        part = slice(start, start + _COLUMNS)
+        among = drawn @ total[:, part]
+        shares = np.divide(
+            drawn @ count[:, part], among, out=np.full_like(among, np.nan), where=among > 0
+        )
+        bounds[:, part] = np.nanquantile(shares, tails, axis=0)
+    return bounds[0], bounds[1]
 
 
 def paired_test(first: ArrayLike, second: ArrayLike, *, seed: int = 0) -> PairedTest:

@@ -79,8 +79,9 @@ class LayerActivations:
 
     def correlation(self) -> NDArray[np.float64]:
         """Correlation of the neurons' activations, shape (neurons, neurons); 0 for dead ones."""
-        points = self.standardised()
-        return np.clip(points @ points.T, -1.0, 1.0)
+        covariance = inner_products(self.points) / self.n_features - np.outer(self.mean, self.mean)
+        scale = np.where(self.dead, np.inf, self.std)
+        return np.clip(covariance / np.outer(scale, scale), -1.0, 1.0)
 
 
 @dataclass(frozen=True, eq=False)

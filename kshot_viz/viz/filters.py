@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kshot_viz.errors import KShotValueError
+from kshot_viz.grouping.labels import indices
 from kshot_viz.study.notes import counted
 from kshot_viz.viz.canvas import bare, entitle, new_axes
 from kshot_viz.viz.colours import rgb, text_on
@@ -32,6 +34,7 @@ def plot_filters(
     grouping: Grouping | None = None,
     *,
     layer: str | None = None,
+    neurons: Collection[int] | None = None,
     ax: Axes | None = None,
 ) -> Axes:
     """Draw the kernels of a convolution, ordered by group.
@@ -47,6 +50,8 @@ def plot_filters(
         Frames and order; without it the kernels stand in the network's order.
     layer : str, optional
         A ``Conv2d`` layer; the first one by default.
+    neurons : collection of int, optional
+        Draw these kernels only.
     ax : Axes, optional
         Where to draw; a new figure by default.
 
@@ -59,16 +64,17 @@ def plot_filters(
     KShotKeyError
         If the network or the grouping has no such layer.
     KShotValueError
-        If the layer is not a two-dimensional convolution.
+        If the layer is not a two-dimensional convolution, or ``neurons`` is empty or out of range.
     """
     name = _convolution(backbone, layer)
     groups = layer_groups(grouping, name, backbone.layer(name).width)
-    frame = _filters_frame(groups)
+    frame = _filters_frame(groups, neurons)
     kernels = _kernel_images(backbone, name)
     picture = _mosaic(frame, kernels, groups)
     ax = new_axes(ax, _figure_size(picture))
     ax.imshow(picture, interpolation="nearest")
     bare(ax)
+    ax.set_anchor("W")
     _write_numbers(ax, frame, groups)
     entitle(ax, f"Filters of {name}, {groups.summary}", _note(backbone, groups, name, len(frame)))
     return ax
@@ -87,12 +93,15 @@ def _convolution(backbone: Backbone, layer: str | None) -> str:
     )
 
 
-def _filters_frame(groups: LayerGroups) -> pd.DataFrame:
+def _filters_frame(groups: LayerGroups, neurons: Collection[int] | None = None) -> pd.DataFrame:
     """Return the place of each kernel: ``neuron, group, row, column``, ordered by group."""
     import pandas as pd
 
-    order = groups.order(AT_MOST)
-    columns = int(np.ceil(np.sqrt(1.6 * order.size)))
+    order = groups.order(AT_MOST if neurons is None else groups.labels.size)
+    if neurons is not None:
+        order = order[np.isin(order, indices(neurons, order.size, "The layer has neurons"))]
+        order = order[:AT_MOST]
+    columns = int(max(min(order.size, 8), np.ceil(np.sqrt(1.6 * order.size))))
     place = np.arange(order.size)
     return pd.DataFrame(
         {
@@ -151,7 +160,7 @@ def _write_numbers(ax: Axes, frame: pd.DataFrame, groups: LayerGroups) -> None:
 def _figure_size(picture: NDArray[np.float64]) -> tuple[float, float]:
     height, width = picture.shape[:2]
     scale = min(1 / 75, 11 / width, 11 / height)
-    return max(4.0, width * scale), max(1.5, height * scale + 0.5)
+    return max(6.0, width * scale), max(1.5, height * scale + 0.6)
 
 
 def _note(backbone: Backbone, groups: LayerGroups, layer: str, drawn: int) -> str:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kshot_viz.errors import KShotValueError
+from kshot_viz.grouping.names import group_names
 from kshot_viz.study.notes import counted
 from kshot_viz.viz.colours import DEAD_COLOUR, LONE_COLOUR, group_colours
 
@@ -29,12 +31,15 @@ class LayerGroups:
         Label of the group of dead neurons.
     known : bool
         False where no grouping was given; all neurons then share one neutral colour.
+    names : mapping of int to str
+        Names that a person gave to groups.
     """
 
     labels: NDArray[np.int64]
     colours: tuple[str, ...]
     dead: int | None
     known: bool
+    names: Mapping[int, str] = field(default_factory=dict)
 
     def order(self, at_most: int) -> NDArray[np.int64]:
         """Return neurons ordered by group; of more than ``at_most``, evenly spaced ones."""
@@ -44,8 +49,8 @@ class LayerGroups:
         return order[np.arange(at_most) * order.size // at_most]
 
     def name(self, group: int) -> str:
-        """Return what is written beside a group: its number, or "dead"."""
-        return "dead" if group == self.dead else str(group)
+        """Return what is written beside a group: its name, its number, or "dead"."""
+        return self.names.get(group, "dead" if group == self.dead else str(group))
 
     @property
     def summary(self) -> str:
@@ -75,7 +80,13 @@ def layer_groups(grouping: Grouping | None, layer: str, width: int) -> LayerGrou
             f"Layer {layer!r} has {width} neurons, the grouping has {labels.size} there: it was "
             f"made for another network."
         )
-    return LayerGroups(labels, palette(grouping, layer), grouping.dead_group(layer), known=True)
+    return LayerGroups(
+        labels,
+        palette(grouping, layer),
+        grouping.dead_group(layer),
+        known=True,
+        names=group_names(grouping, layer),
+    )
 
 
 def palette(grouping: Grouping, layer: str) -> tuple[str, ...]:

@@ -1,17 +1,18 @@
-"""The neurons of a layer as points in the plane: near means that they answer alike."""
+"""The neurons of a layer as points in the plane, coloured and numbered by group."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kshot_viz.errors import unknown_name
-from kshot_viz.seeds import child_seed
 from kshot_viz.study.notes import counted
 from kshot_viz.viz.canvas import entitle, ink, new_axes, tidy
+from kshot_viz.viz.colours import rgb
 from kshot_viz.viz.groups import LayerGroups, layer_groups
+from kshot_viz.viz.places import Places, neuron_places
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,9 +21,9 @@ if TYPE_CHECKING:
     from kshot_viz.activations import Activations
     from kshot_viz.grouping.grouping import Grouping
 
-METHODS = ("pca", "umap")
-# Beyond this, finding two components by iteration is much faster than finding all of them.
-_SMALL = 64
+# Up to here points have a rim; beyond, they are drawn colour by colour if there are not too many.
+_FEW = 4000
+_STAMPS = 200
 
 
 def plot_neuron_map(
@@ -60,76 +61,75 @@ def plot_neuron_map(
     KShotValueError
         If the grouping was made for another network.
     """
-    if method not in METHODS:
-        raise unknown_name("method", method, METHODS)
     groups = layer_groups(grouping, layer, activations.layer(layer).width)
-    frame = _map_frame(activations, layer, groups, method, seed)
+    places = neuron_places(activations, layer, method=method, seed=seed)
+    return draw_neuron_map(places, layer, groups, ax=ax)
+
+
+def draw_neuron_map(
+    places: Places,
+    layer: str,
+    groups: LayerGroups,
+    *,
+    selected: Collection[int] = (),
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw neurons where they were laid out; those not selected are faint.
+
+    Parameters
+    ----------
+    places : Places
+    layer : str
+        Its name, for the title.
+    groups : LayerGroups
+    selected : collection of int
+        Neurons to stand out; none means that all are alike.
+    ax : Axes, optional
+    """
+    frame = _map_frame(places, groups)
     ax = new_axes(ax, (6.4, 5.2))
-    ax.scatter(
-        frame["x"],
-        frame["y"],
-        s=float(np.clip(9000 / len(frame), 10, 60)),
-        c=[groups.colours[group] for group in frame["group"]],
-        edgecolors=ink(ax),
-        linewidths=0.3,
-    )
+    _scatter(ax, frame, groups, selected)
     left_out = _write_numbers(ax, frame, groups) if groups.known else 0
     tidy(ax)
-    _label(ax, frame, method)
-    entitle(ax, f"Neurons of {layer}, {groups.summary}", _note(groups, method, left_out))
+    _label(ax, places)
+    title = f"Neurons of {layer}, {groups.summary}"
+    entitle(ax, title, _note(groups, places.method, left_out, len(selected)))
     return ax
 
 
-def _map_frame(
-    activations: Activations, layer: str, groups: LayerGroups, method: str, seed: int
-) -> pd.DataFrame:
-    """Return ``neuron, group, x, y``; with PCA, ``.attrs["explained"]`` holds two shares."""
+def _map_frame(places: Places, groups: LayerGroups) -> pd.DataFrame:
+    """Return ``neuron, group, x, y``."""
     import pandas as pd
 
-    whole = activations.layer(layer)
-    if method == "pca":
-        places, explained = _principal(np.asarray(whole.points, dtype=np.float64))
-    else:
-        places, explained = _neighbours(whole.compact, child_seed(seed, "umap", layer)), None
-    frame = pd.DataFrame(
+    return pd.DataFrame(
         {
-            "neuron": np.arange(whole.width),
+            "neuron": np.arange(len(places.points)),
             "group": groups.labels,
-            "x": places[:, 0],
-            "y": places[:, 1],
+            "x": places.points[:, 0],
+            "y": places.points[:, 1],
         }
     )
-    frame.attrs["explained"] = explained
-    return frame
 
 
-def _principal(points: NDArray[np.float64]) -> tuple[NDArray[np.float64], tuple[float, float]]:
-    """Return coordinates on two principal components and the share of variance of each."""
-    from sklearn.decomposition import PCA
-
-    places, shares = np.zeros((len(points), 2)), np.zeros(2)
-    if len(points) > 1 and np.ptp(points, axis=0).any():
-        kept = min(2, *points.shape)
-        solver = "arpack" if min(points.shape) > _SMALL else "full"
-        pca = PCA(n_components=kept, svd_solver=solver, random_state=0)
-        places[:, :kept] = pca.fit_transform(points)
-        shares[:kept] = pca.explained_variance_ratio_
-    return places, (float(shares[0]), float(shares[1]))
-
-
-def _neighbours(points: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
-    """Return UMAP's coordinates; layers too small for it are laid out by PCA."""
-    if len(points) < 5:
-        return _principal(points)[0]
-    from umap import UMAP
-
-    layout = UMAP(
-        n_neighbors=min(15, len(points) - 1),
-        init="pca",
-        random_state=seed % 2**32,
-        n_jobs=1,
-    )
-    return np.asarray(layout.fit_transform(points), dtype=np.float64)
+def _scatter(ax: Axes, frame: pd.DataFrame, groups: LayerGroups, selected: Collection[int]) -> None:
+    chosen = frame["neuron"].isin(list(selected))
+    colours = np.array([rgb(colour) for colour in groups.colours])
+    few = len(frame) <= _FEW
+    for part, alpha in ((frame[~chosen], 0.3 if len(selected) else 1.0), (frame[chosen], 1.0)):
+        # Points of one colour are stamped, many times faster than points that each have their own.
+        split = not few and len(colours) <= _STAMPS
+        for points in (one for _, one in part.groupby("group")) if split else (part,):
+            places = points["group"].to_numpy()
+            ax.scatter(
+                points["x"],
+                points["y"],
+                s=float(np.clip(9000 / len(frame), 2, 60)),
+                c=None if split else colours[places],
+                color=colours[places[0]] if split else None,
+                alpha=alpha,
+                edgecolors=ink(ax) if few else "face",
+                linewidths=0.3 if few else 0,
+            )
 
 
 def _write_numbers(ax: Axes, frame: pd.DataFrame, groups: LayerGroups) -> int:
@@ -154,6 +154,7 @@ def _write_numbers(ax: Axes, frame: pd.DataFrame, groups: LayerGroups) -> int:
             fontsize=size,
             fontweight="bold",
             color=ink(ax),
+            parse_math=False,
             path_effects=[withStroke(linewidth=2.5, foreground=ax.get_facecolor())],
         )
     return len(names) - len(kept)
@@ -179,22 +180,17 @@ def _apart(centres: NDArray[np.float64], sizes: list[tuple[float, float]]) -> li
     return kept
 
 
-def _label(ax: Axes, frame: pd.DataFrame, method: str) -> None:
-    explained = frame.attrs["explained"]
-    if method == "pca":
-        names = [
-            f"component {i + 1} ({100 * share:.0f} % of variance)"
-            for i, share in enumerate(explained)
-        ]
-    else:
-        names = ["UMAP 1", "UMAP 2"]
+def _label(ax: Axes, places: Places) -> None:
+    if places.method == "umap":
         ax.tick_params(labelbottom=False, labelleft=False, length=0)
-    ax.set_xlabel(names[0], fontsize=10)
-    ax.set_ylabel(names[1], fontsize=10)
+    ax.set_xlabel(places.axes[0], fontsize=10)
+    ax.set_ylabel(places.axes[1], fontsize=10)
 
 
-def _note(groups: LayerGroups, method: str, left_out: int) -> str:
+def _note(groups: LayerGroups, method: str, left_out: int, selected: int) -> str:
     parts = [counted(groups.labels.size, "neuron")]
+    if selected:
+        parts.append(f"{selected:,} selected, the others faint")
     if groups.known:
         parts.append("a number stands at the middle of its group")
     if left_out:

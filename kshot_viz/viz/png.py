@@ -41,6 +41,13 @@ def to_png(fig: Figure | Axes, dpi: float = 100) -> bytes:
     return buffer.getvalue()
 
 
+def to_svg(fig: Figure | Axes) -> bytes:
+    """Return the figure as SVG: one file, with its letters as outlines."""
+    buffer = io.BytesIO()
+    _write(figure_of(fig), buffer, "svg", 100)
+    return buffer.getvalue()
+
+
 def save_figure(fig_or_ax: Figure | Axes, path: str | Path, *, dpi: float = 150) -> Path:
     """Write a figure to a file; the suffix chooses PNG, SVG or PDF.
 

@@ -51,6 +51,8 @@ def plot_policy(
     KShotKeyError
         If ``choice`` was not searched.
     """
+    from matplotlib.ticker import MaxNLocator
+
     frame = _policy_rows(_policy(found), choice)
     rows = frame[["layer", "value"]].drop_duplicates()
     table = frame["probability"].to_numpy().reshape(-1, len(rows)).T
@@ -58,6 +60,7 @@ def plot_policy(
     image = ax.imshow(table, aspect="auto", vmin=0, vmax=1, cmap="viridis", interpolation="nearest")
     _name_rows(ax, rows)
     ax.set_xlabel("batch", fontsize=10)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.tick_params(axis="both", labelsize=8.5, length=0)
     ax.spines[:].set_visible(False)
     label = CHOICE_LABELS.get(choice, choice)

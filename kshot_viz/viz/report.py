@@ -79,6 +79,18 @@ def write_report(
     target = Path(path)
     if target.is_dir():
         raise KShotFileError(f"{target} is a folder; name the file, {target / 'report.html'} say.")
+    made = report_page(comparison, figures=figures, title=title, command=command)
+    return write_file(target, made.encode("utf-8"))
+
+
+def report_page(
+    comparison: ComparisonLike,
+    *,
+    figures: Mapping[str, Figure | Axes],
+    title: str,
+    command: str | None = None,
+) -> str:
+    """Return the page that :func:`write_report` writes."""
     summary, manifest = comparison.summary(), comparison.manifest
     made = blocks(summary)
     body = [
@@ -88,7 +100,7 @@ def write_report(
         section("What was compared", _about(manifest), _settings(comparison), _record(manifest)),
         section("Run it again", code(command) if command else "", *_replay()),
     ]
-    return write_file(target, page(title, filter(None, body)).encode("utf-8"))
+    return page(title, filter(None, body))
 
 
 def _table(block: TableBlock) -> str:

@@ -62,7 +62,7 @@ def plot_step_size(
     KShotValueError
         If nothing was tuned, or ``shot`` or ``way`` is unknown.
     """
-    frame = _step_size_frame(comparison, way, shot)
+    frame = step_size_frame(comparison, way, shot)
     chosen = _chosen_frame(comparison, frame)
     ax = new_axes(ax, (7.8, 4.4))
     for method, style in method_styles(frame["method"]).items():
@@ -80,7 +80,7 @@ def plot_step_size(
     return ax
 
 
-def _step_size_frame(comparison: ComparisonLike, way: int | None, shot: int | None) -> pd.DataFrame:
+def step_size_frame(comparison: ComparisonLike, way: int | None, shot: int | None) -> pd.DataFrame:
     """Return the curve of one task in percent; ``diverged`` stays a share."""
     curve = comparison.curve()
     if not len(curve):

@@ -13,13 +13,13 @@ from kshot_viz.viz.step_size import (
     _chosen_frame,
     _side_by_side,
     _spread,
-    _step_size_frame,
     plot_step_size,
+    step_size_frame,
 )
 
 
 def test_the_frame_holds_one_task_in_percent(make: Callable) -> None:
-    frame = _step_size_frame(make(methods=("plain", "grouped")), None, 5)
+    frame = step_size_frame(make(methods=("plain", "grouped")), None, 5)
     assert set(frame["shot"]) == {5}
     assert len(frame) == 6
     plain = frame[frame["method"] == "plain"]
@@ -28,14 +28,14 @@ def test_the_frame_holds_one_task_in_percent(make: Callable) -> None:
 
 
 def test_the_smallest_shot_is_drawn_by_default(make: Callable) -> None:
-    assert set(_step_size_frame(make(shots=(5, 1, 20)), None, None)["shot"]) == {1}
+    assert set(step_size_frame(make(shots=(5, 1, 20)), None, None)["shot"]) == {1}
     with pytest.raises(KShotValueError, match=r"`shot` must be one of \[1, 5\]; not 3"):
         plot_step_size(make(), shot=3)
 
 
 def test_chosen_settings_tell_their_own_accuracy_and_that_of_the_line(make: Callable) -> None:
     comparison = make(methods=("head_only", "plain"))
-    chosen = _chosen_frame(comparison, _step_size_frame(comparison, None, None))
+    chosen = _chosen_frame(comparison, step_size_frame(comparison, None, None))
     assert chosen["method"].tolist() == ["head_only", "plain"]
     assert chosen["accuracy"].tolist() == pytest.approx([72, 72])
     assert chosen["on_line"].tolist() == pytest.approx([68, 68])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import operator
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,8 @@ from kshot_viz.models.head import Head
 from kshot_viz.models.recorder import evaluating
 
 _WHOLE = "whole"
+# Two traces at once would put back what the other one replaced.
+_ONE_AT_A_TIME = threading.Lock()
 _NOT_IN_PLACE: dict[Any, Callable[..., Any]] = {
     operator.iadd: operator.add,
     operator.isub: operator.sub,
@@ -88,7 +91,8 @@ def trace(network: nn.Module, example: Tensor) -> Graph | None:
     """
     whole = _Whole(network)
     try:
-        graph = _Tracer().trace(whole)
+        with _ONE_AT_A_TIME:
+            graph = _Tracer().trace(whole)
         _pool_first(graph, whole)
         if any(_acts_only(node, whole) for node in graph.nodes):
             return None
@@ -126,6 +130,25 @@ class _Whole(nn.Module):
 
 
 class _Tracer(fx.Tracer):
+    """Traces in the thread that made it, and lets all others call their modules as ever.
+
+    While fx traces, calling any module is another thing, in every thread of the process.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._thread = threading.get_ident()
+
+    def call_module(self, m: nn.Module, forward: Any, args: Any, kwargs: Any) -> Any:
+        if threading.get_ident() != self._thread:
+            return forward(*args, **kwargs)
+        return super().call_module(m, forward, args, kwargs)
+
+    def getattr(self, attr: str, attr_val: Any, parameter_proxy_cache: dict[str, Any]) -> Any:
+        if threading.get_ident() != self._thread:
+            return attr_val
+        return super().getattr(attr, attr_val, parameter_proxy_cache)
+
     def is_leaf_module(self, module: nn.Module, name: str) -> bool:
         return isinstance(module, Head) or super().is_leaf_module(module, name)
 

@@ -1,0 +1,203 @@
+"""All a person may do to a grouping by hand, with the way back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from kshot_viz.activations.container import Activations
+from kshot_viz.errors import KShotValueError, unknown_name
+from kshot_viz.grouping.clustered import ClusteredLayer
+from kshot_viz.grouping.divide import halved, shuffled_layer
+from kshot_viz.grouping.grouping import Grouping
+from kshot_viz.grouping.history import EditHistory
+from kshot_viz.grouping.methods import METHODS
+from kshot_viz.grouping.names import named
+from kshot_viz.seeds import child_seed
+
+# Methods whose dendrogram gives every number of groups in no time, once it is there.
+TREES = ("ward", "average", "correlation")
+
+
+class Workbench:
+    """A grouping under the hands of a person.
+
+    Parameters
+    ----------
+    activations : Activations
+        What cuts and splits look at.
+    grouping : Grouping
+        Where the edits start; layers that it lacks train freely until they are cut into groups.
+    seed : int
+        Seed of k-means and of shuffling.
+
+    Raises
+    ------
+    KShotValueError
+        If the grouping was made for another network.
+    """
+
+    def __init__(self, activations: Activations, grouping: Grouping, *, seed: int = 0) -> None:
+        for name in grouping:
+            if name in activations and activations.layer(name).width != grouping[name].size:
+                raise KShotValueError(
+                    f"Layer {name!r} has {activations.layer(name).width} neurons, the grouping has "
+                    f"{grouping[name].size} there: it was made for another network."
+                )
+        self.history = EditHistory(grouping)
+        self._activations, self._seed = activations, seed
+        self._clustered: dict[tuple[str, str], ClusteredLayer] = {}
+        self._shuffles = 0
+
+    @property
+    def grouping(self) -> Grouping:
+        """The grouping as it is now."""
+        return self.history.grouping
+
+    # ---- cutting -------------------------------------------------------------------------------
+
+    def most(self, layer: str) -> int:
+        """Return the largest number of groups of a layer: its neurons that respond."""
+        whole = self._activations.layer(layer)
+        live = int((~whole.dead).sum())
+        return live or whole.width
+
+    def count(self, layer: str) -> int:
+        """Return the number of groups, dead neurons' not counted; all are alone without groups."""
+        if layer not in self.grouping:
+            return self.most(layer)
+        dead = self.grouping.dead_group(layer) is not None
+        return min(self.grouping.n_groups(layer) - dead, self.most(layer)) or 1
+
+    def prepare(self, layer: str, method: str) -> None:
+        """Cluster a layer, so that cutting it takes no time (or, without a tree, less)."""
+        if method not in METHODS:
+            raise unknown_name("method", method, METHODS)
+        if (layer, method) not in self._clustered:
+            whole = self._activations.layer(layer)
+            clustered = ClusteredLayer(whole, layer, method=method, seed=self._seed)
+            clustered.labels(min(2, self.most(layer)))
+            self._clustered[layer, method] = clustered
+
+    def at_once(self, layer: str, method: str) -> bool:
+        """Tell whether a cut takes no time."""
+        return method in TREES and (layer, method) in self._clustered
+
+    def cut(self, layer: str, n_groups: int, method: str) -> Grouping:
+        """Return the grouping with one layer clustered into so many groups; nothing is edited.
+
+        Dead neurons make one more group, the last.
+        """
+        self.prepare(layer, method)
+        labels, dead = self._clustered[layer, method].labels(n_groups)
+        return self.grouping.join(Grouping({layer: labels}, dead={layer: dead}))
+
+    def recut(self, grouping: Grouping, layer: str) -> Grouping:
+        """Take over a cut; several of one layer in a row are a single step."""
+        n_groups = grouping.n_groups(layer) - (grouping.dead_group(layer) is not None)
+        what = f"cut {layer} into {n_groups} group{'s' if n_groups > 1 else ''}"
+        return self.history.apply(grouping, what, run=f"cut {layer}")
+
+    def edit(self, what: str, layer: str, neurons: Sequence[int], value: Any = None) -> Grouping:
+        """Make an edit by its name: that of a method below, ``"undo"`` or ``"redo"``.
+
+        Parameters
+        ----------
+        what : {"group", "move", "merge", "split", "shuffle", "name", "undo", "redo"}
+        layer : str
+        neurons : sequence of int
+            The selection.
+        value : int or str, optional
+            The group to move to, or the name.
+        """
+        acts: dict[str, Callable[[], Grouping]] = {
+            "group": lambda: self.group(layer, neurons),
+            "move": lambda: self.move(layer, neurons, value),
+            "merge": lambda: self.merge(layer, neurons),
+            "split": lambda: self.split(layer, neurons),
+            "shuffle": lambda: self.shuffle(layer),
+            "name": lambda: self.name(layer, neurons, value or ""),
+            "undo": self.history.undo,
+            "redo": self.history.redo,
+        }
+        if what not in acts:
+            raise unknown_name("what", what, acts)
+        return acts[what]()
+
+    # ---- editing -------------------------------------------------------------------------------
+
+    def group(self, layer: str, neurons: Sequence[int]) -> Grouping:
+        """Make a group of neurons."""
+        self._check(layer, neurons)
+        made = self.grouping.split(layer, neurons)
+        return self._apply(made, f"made a group of {_counted(neurons)}")
+
+    def move(self, layer: str, neurons: Sequence[int], group: int) -> Grouping:
+        """Put neurons into a group that is there."""
+        self._check(layer, neurons)
+        made = self.grouping.move(layer, neurons, group)
+        return self._apply(made, f"moved {_counted(neurons)} to group {group}")
+
+    def merge(self, layer: str, neurons: Sequence[int]) -> Grouping:
+        """Make one group of all groups that the neurons are in."""
+        groups = self._groups(layer, neurons)
+        if len(groups) < 2:
+            raise KShotValueError(
+                f"The selection lies in group {groups[0]} alone: select neurons of two groups or "
+                f"more to merge them."
+            )
+        return self._apply(self.grouping.merge(layer, groups), f"merged {len(groups)} groups")
+
+    def split(self, layer: str, neurons: Sequence[int]) -> Grouping:
+        """Split the group that the neurons are in where its members differ most."""
+        groups = self._groups(layer, neurons)
+        if len(groups) > 1:
+            raise KShotValueError(
+                f"The selection lies in {len(groups)} groups: select neurons of one group to split "
+                f"it."
+            )
+        made = halved(self.grouping, layer, groups[0], self._activations)
+        return self._apply(made, f"split group {groups[0]}")
+
+    def shuffle(self, layer: str) -> Grouping:
+        """Draw the members of a layer's groups at random: the null grouping."""
+        self._check_layer(layer)
+        seed = child_seed(self._seed, "shuffle by hand", self._shuffles)
+        made = shuffled_layer(self.grouping, layer, seed=seed)
+        self._shuffles += 1
+        return self._apply(made, f"shuffled {layer}")
+
+    def name(self, layer: str, neurons: Sequence[int], name: str) -> Grouping:
+        """Name the group that the neurons are in."""
+        groups = self._groups(layer, neurons)
+        if len(groups) > 1:
+            raise KShotValueError(
+                f"The selection lies in {len(groups)} groups: select neurons of one group to name "
+                f"it."
+            )
+        made = named(self.grouping, layer, groups[0], name)
+        return self._apply(made, f"named group {groups[0]}")
+
+    def _apply(self, grouping: Grouping, what: str) -> Grouping:
+        return self.history.apply(grouping, what)
+
+    def _groups(self, layer: str, neurons: Sequence[int]) -> list[int]:
+        self._check(layer, neurons)
+        return sorted({int(self.grouping[layer][neuron]) for neuron in neurons})
+
+    def _check(self, layer: str, neurons: Sequence[int]) -> None:
+        self._check_layer(layer)
+        if not len(neurons):
+            raise KShotValueError(
+                "Nothing is selected: draw a line around neurons in the map, or click one."
+            )
+
+    def _check_layer(self, layer: str) -> None:
+        if layer not in self.grouping:
+            raise KShotValueError(
+                f"Layer {layer!r} has no groups: its neurons train freely. Cut it first."
+            )
+
+
+def _counted(neurons: Sequence[int]) -> str:
+    return f"{len(neurons):,} neuron{'s' if len(neurons) != 1 else ''}"

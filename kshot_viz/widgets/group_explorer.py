@@ -1,0 +1,270 @@
+"""Look into a layer, change its groups by hand, and see what that does to k-shot accuracy."""
+
+from __future__ import annotations
+
+import copy
+import threading
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import ipywidgets
+from traitlets import Instance, Unicode
+
+from kshot_viz.errors import KShotError
+from kshot_viz.finetune.config import FinetuneConfig
+from kshot_viz.grouping.grouping import Grouping
+from kshot_viz.grouping.workbench import Workbench
+from kshot_viz.viz.explorer import explorer_figure
+from kshot_viz.viz.group_sizes import plot_group_sizes
+from kshot_viz.widgets.explorer_controls import Controls
+from kshot_viz.widgets.explorer_cuts import Cuts
+from kshot_viz.widgets.explorer_edits import EditBar
+from kshot_viz.widgets.explorer_layer import LayerView
+from kshot_viz.widgets.explorer_panel import Look, SelectionPanel, shown_images
+from kshot_viz.widgets.explorer_score import ScorePanel
+from kshot_viz.widgets.explorer_scoring import scoring
+from kshot_viz.widgets.parts import Dashboard, Picture, Status, column, row
+from kshot_viz.widgets.threads import Redraw
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+    from kshot_viz.activations import Activations
+    from kshot_viz.data.dataset import ImageDataset
+    from kshot_viz.data.episode import Episode
+    from kshot_viz.models.backbone import Backbone
+    from kshot_viz.study.comparison import Comparison
+
+
+class GroupExplorer(Dashboard):
+    """The neurons of a layer, their groups, and what an edit of the groups is worth.
+
+    Lasso neurons in the map and make them a group, or drag the slider from one group to singletons;
+    similarity, sizes, the selection's filters and images follow, and the k-shot episodes are run
+    again in the background.
+
+    Parameters
+    ----------
+    backbone : Backbone
+    activations : Activations
+        What maps, cuts and similarities are made from.
+    grouping : Grouping
+    images : image batch or ImageDataset
+        Images to look at: the most exciting ones, the mean activation per class.
+    episodes : sequence of Episode, optional
+        What an edited grouping is scored on; those of ``table`` by default, else nothing is scored.
+    data : ImageDataset, optional
+        What the episodes were drawn from, where neither ``images`` nor ``table`` is it.
+    table : Comparison, optional
+        Its chosen setting of the grouped method is used for scoring.
+    config : FinetuneConfig, optional
+        The setting for scoring, where no table tells it.
+    layer : str, optional
+        The layer to begin with; the first one of the grouping by default.
+    n_episodes : int
+        Number of episodes to score on.
+    executor : str
+        As in :func:`kshot_viz.evaluate`.
+    seed : int
+        Seed of k-means, UMAP, shuffling and fine-tuning.
+
+    Attributes
+    ----------
+    grouping : Grouping
+        The grouping as edited; a trait that can be observed.
+    layer : str
+        The layer that is shown; set it to show another one.
+
+    Raises
+    ------
+    KShotError
+        For a grouping or activations of another network, or an unknown layer.
+    """
+
+    grouping = Instance(Grouping)
+    layer = Unicode()
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        activations: Activations,
+        grouping: Grouping,
+        images: Any,
+        episodes: Sequence[Episode] | None = None,
+        *,
+        data: ImageDataset | None = None,
+        table: Comparison | None = None,
+        config: FinetuneConfig | None = None,
+        layer: str | None = None,
+        n_episodes: int = 5,
+        executor: str = "processes",
+        seed: int = 0,
+    ) -> None:
+        grouping.check(backbone)
+        first = _first_layer(activations, grouping, layer)
+        self._bench, self._lock = Workbench(activations, grouping, seed=seed), threading.RLock()
+        self.status = Status()
+        # Copies, because threads run them: hooks that somebody sets on the network meanwhile, to
+        # capture activations say, must not see our images.
+        score = scoring(
+            copy.deepcopy(backbone),
+            activations,
+            images,
+            episodes,
+            data=data,
+            table=table,
+            config=config,
+            n=n_episodes,
+            executor=executor,
+            seed=seed,
+        )
+        self.controls = Controls(list(activations), first)
+        self._view = LayerView(activations, first, grouping, self.controls, seed, self.status.error)
+        self.map, self.similarity = self._view.map, self._view.matrix
+        self.edits = EditBar(self.edit)
+        self.sizes = Picture("Group sizes")
+        shown, labels = shown_images(images)
+        self.panel = SelectionPanel(
+            copy.deepcopy(backbone), shown, labels, score.support, score.config, self._look
+        )
+        self.scores = ScorePanel(
+            score.rescoring, score.why_not, score.note, grouping, lambda: self._bench.grouping
+        )
+        self._pictures = Redraw(self._draw, self.status.error)
+        self._cuts = Cuts(
+            self._bench,
+            self.controls,
+            lambda: self.layer,
+            lambda: self._changed(edited=False),
+            self.status,
+            self._lock,
+        )
+        super().__init__(self._children(), grouping=grouping, layer=first)
+        self.add_class("kv-explorer")
+        self._connect()
+        self._follow()
+        self.scores.score()
+
+    def _children(self) -> list[Any]:
+        left = column(self.map, self.edits, self.status, name="kv-left")
+        right = column(self.similarity, self.sizes, name="kv-right")
+        upper = row(left, right, name="kv-split")
+        lower = row(self.panel, self.scores, name="kv-split")
+        return [self.controls, upper, lower]
+
+    def _connect(self) -> None:
+        self.observe(lambda change: self._show_layer(change["new"]), "layer")
+        ipywidgets.link((self.controls.layer, "value"), (self, "layer"))
+        self.controls.placing.observe(lambda _: self._view.place(), "value")
+        self.map.observe(lambda _: self._redraw(), "selection")
+
+    # ---- what a person does ----------------------------------------------------------------------
+
+    def edit(self, what: str, value: Any = None) -> None:
+        """Edit the groups of the layer that is shown, as the buttons do.
+
+        Parameters
+        ----------
+        what : {"group", "move", "merge", "split", "shuffle", "name", "undo", "redo"}
+        value : int or str, optional
+            The group to move the selection to, or the name of its group.
+
+        Notes
+        -----
+        What is not possible is said in the status line.
+        """
+        try:
+            with self._lock:
+                self._bench.edit(what, self.layer, self._view.selected, value)
+        except KShotError as error:
+            self.status.error(error)
+        else:
+            self._changed(edited=True)
+
+    def select(self, neurons: Sequence[int]) -> None:
+        """Select neurons of the layer that is shown."""
+        self.map.select(neurons)
+
+    def cut(self, n_groups: int) -> None:
+        """Cut the layer into groups, as the slider does."""
+        self.controls.groups.value = n_groups
+
+    def score(self) -> None:
+        """Score the grouping, as the button does."""
+        self.scores.score()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until everything is computed and drawn; tell whether it is."""
+        computed = (self._cuts.background, self._view.background, self.scores.background)
+        drawn = (self._pictures, self.panel.redraw)
+        done = [one.wait(timeout) for one in (*computed, *drawn)]
+        return all(done)
+
+    # ---- the same without a browser --------------------------------------------------------------
+
+    def frame(self) -> pd.DataFrame:
+        """Return ``neuron, group, x, y, selected`` and statistics of the layer that is shown."""
+        return self.map.frame()
+
+    def figure(self) -> Figure:
+        """Return map, similarity, sizes and the last score as one figure."""
+        return explorer_figure(
+            self._view.placed(),
+            self.similarity.frame(),
+            self.layer,
+            self._view.groups,
+            self._bench.grouping,
+            selected=self._view.selected,
+            score=self.scores.frame() if self.scores.known else None,
+            note=self.scores.note,
+        )
+
+    def __repr__(self) -> str:
+        return f"GroupExplorer of {self.layer}: {self._view.groups.summary}"
+
+    # ---- what follows ----------------------------------------------------------------------------
+
+    def _show_layer(self, layer: str) -> None:
+        # A layer of thousands of neurons takes seconds; nothing may happen to its groups meanwhile.
+        self.controls.wait_for(f"reading {layer}")
+        self._view.show(layer, self._bench.grouping)
+        self._follow()
+
+    def _follow(self) -> None:
+        self._view.place()
+        self._cuts.prepare()
+        self._redraw()
+
+    def _changed(self, *, edited: bool) -> None:
+        """Show the grouping as it is now."""
+        self.grouping = self._bench.grouping
+        self.status.done(self._bench.history.sentence)
+        # First, so that the other processes are at work while this one draws.
+        self.scores.changed(edited=edited)
+        self._view.regroup(self.grouping)
+        if edited:
+            self._cuts.show()
+        self._redraw()
+
+    def _redraw(self) -> None:
+        self._pictures.ask()
+        self.panel.redraw.ask()
+
+    def _draw(self) -> None:
+        groups = self._view.groups
+        self.edits.show(groups, self._bench.history)
+        self.sizes.layout.display = "" if groups.known else "none"
+        if groups.known:
+            self.sizes.show(plot_group_sizes(self._bench.grouping.only([self.layer])), 78)
+
+    def _look(self) -> Look:
+        chosen = tuple(self._view.selected)
+        return Look(self.layer, self._bench.grouping, self._view.groups, chosen)
+
+
+def _first_layer(activations: Activations, grouping: Grouping, layer: str | None) -> str:
+    if layer is not None:
+        activations.layer(layer)
+        return layer
+    return next((name for name in grouping if name in activations), next(iter(activations)))

@@ -1,0 +1,388 @@
+// The map of a layer's neurons: hover, pan and zoom, lasso and rectangle, keyboard, table.
+
+const MODES = [
+  ["lasso", "Lasso", "Draw a line around neurons (L). Shift adds to the selection."],
+  ["rectangle", "Rectangle", "Drag a rectangle around neurons (R). Shift adds to the selection."],
+  ["pan", "Pan", "Drag the map (P)."],
+];
+const HELP =
+  "Arrow keys go from neuron to neuron, Space selects, Shift and Space adds or takes away, " +
+  "G selects the group, A selects all, Escape none. Plus, minus and 0 zoom; the wheel does so " +
+  "while the map has the focus or Ctrl is held.";
+const ROWS = 200;
+const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+
+class MapView {
+  constructor(model, el) {
+    this.model = model;
+    this.camera = new Camera();
+    this.mode = "lasso";
+    this.line = [];
+    this.cursor = -1;
+    this.drawn = 0;
+    this.build(el);
+    this.listen();
+    this.take();
+    this.takeSelection();
+    this.observer = new ResizeObserver(() => this.resize());
+    this.observer.observe(this.stage);
+    this.themes = onTheme(() => this.redraw());
+    this.resize();
+  }
+
+  // ---- the page ------------------------------------------------------------------------------
+
+  build(el) {
+    // The attribute keeps JupyterLab from taking keys pressed here for its own commands.
+    this.root = make("div", "kv-map", el, { role: "group", "data-lm-suppress-shortcuts": "true" });
+    const bar = make("div", "kv-map-bar", this.root, { role: "toolbar", "aria-label": "Map" });
+    this.buttons = MODES.map(([mode, text, tip]) => this.button(bar, text, tip, () => this.setMode(mode)));
+    this.button(bar, "Fit", "Show all neurons (0)", () => this.fit());
+    this.button(bar, "Clear", "Select nothing (Escape)", () => this.select([]));
+    this.count = make("span", "kv-map-count", bar);
+    this.stage = make("div", "kv-map-stage", this.root);
+    this.points = make("canvas", "kv-map-points", this.stage, { "aria-hidden": "true" });
+    this.over = make("canvas", "kv-map-over", this.stage, { tabindex: "0", role: "application" });
+    this.tip = make("div", "kv-map-tip", this.stage, { hidden: "", "aria-hidden": "true" });
+    this.axes = make("div", "kv-map-axes", this.root);
+    this.live = make("div", "kv-map-live", this.root, { "aria-live": "polite" });
+    this.details = make("details", "kv-map-table", this.root);
+    this.summary = make("summary", "", this.details);
+    this.table = make("div", "kv-map-rows", this.details, { tabindex: "0" });
+    make("div", "kv-map-help", this.details).textContent = HELP;
+    this.setMode(this.mode);
+  }
+
+  button(bar, text, tip, act) {
+    const made = make("button", "kv-map-button", bar, { type: "button", title: tip });
+    made.textContent = text;
+    made.addEventListener("click", act);
+    return made;
+  }
+
+  setMode(mode) {
+    this.mode = mode;
+    MODES.forEach(([one], i) => this.buttons[i].setAttribute("aria-pressed", String(one === mode)));
+    this.over.dataset.mode = mode;
+  }
+
+  listen() {
+    const on = (event, act) => this.over.addEventListener(event, act);
+    on("pointerdown", (event) => this.begin(event));
+    on("pointermove", (event) => this.moved(event));
+    on("pointerup", (event) => this.end(event));
+    on("pointercancel", () => this.stop());
+    on("pointerleave", () => this.hover(-1));
+    on("dblclick", () => this.fit());
+    on("keydown", (event) => this.key(event));
+    on("blur", () => this.hover(-1));
+    this.over.addEventListener("wheel", (event) => this.wheel(event), { passive: false });
+    this.details.addEventListener("toggle", () => this.tabulate());
+    const data = ["places", "labels", "palette", "names", "dead", "layer", "axes", "statistics", "height"];
+    this.heard = [
+      ...data.map((name) => [`change:${name}`, () => this.soon()]),
+      ["change:selection", () => this.takeSelection()],
+    ];
+    for (const [event, act] of this.heard) this.model.on(event, act);
+  }
+
+  close() {
+    for (const [event, act] of this.heard) this.model.off(event, act);
+    this.observer.disconnect();
+    this.themes.disconnect();
+    cancelAnimationFrame(this.frame);
+    cancelAnimationFrame(this.waiting);
+  }
+
+  // ---- what Python says ----------------------------------------------------------------------
+
+  /** Several traits change together; they are read once. */
+  soon() {
+    cancelAnimationFrame(this.waiting);
+    this.waiting = requestAnimationFrame(() => {
+      this.take();
+      this.redraw();
+      this.tabulate();
+    });
+  }
+
+  take() {
+    const before = this.places;
+    const get = (name) => this.model.get(name);
+    this.places = numbers(get("places"), Float32Array);
+    this.labels = numbers(get("labels"), Int32Array);
+    this.palette = numbers(get("palette"), Uint8Array);
+    this.statistics = numbers(get("statistics"), Float32Array);
+    this.names = get("names");
+    this.dead = get("dead");
+    if (this.chosen?.length !== this.labels.length) this.takeSelection();
+    this.middles = middles(this.places, this.labels, this.palette.length / 3, NAMED);
+    this.pixels = new Float32Array(this.places.length);
+    this.stage.style.height = `${get("height")}px`;
+    const [x, y] = get("axes");
+    this.axes.textContent = `→ ${x}   ↑ ${y}`;
+    this.root.setAttribute("aria-label", `Map of the neurons of ${get("layer")}`);
+    this.over.setAttribute("aria-label", `Neurons of ${get("layer")} as points. ${HELP}`);
+    const same = before?.length === this.places.length && before.every((v, i) => v === this.places[i]);
+    if (!same) {
+      this.cursor = -1;
+      this.hover(-1);
+      this.camera.fit(this.places);
+    }
+  }
+
+  takeSelection() {
+    this.chosen = new Uint8Array(this.labels.length);
+    for (const neuron of numbers(this.model.get("selection"), Int32Array)) this.chosen[neuron] = 1;
+    this.selected = [...this.chosen.keys()].filter((i) => this.chosen[i]);
+    const total = `${written(this.labels.length)} neuron${this.labels.length === 1 ? "" : "s"}`;
+    this.count.textContent = this.selected.length ? `${written(this.selected.length)} of ${total} selected` : total;
+    this.summary.textContent = `Selection as a table (${written(this.selected.length)})`;
+    this.tabulate();
+    this.redraw();
+  }
+
+  // ---- drawing -------------------------------------------------------------------------------
+
+  resize() {
+    const { clientWidth: width, clientHeight: height } = this.stage;
+    if (!width || !height) return;
+    for (const canvas of [this.points, this.over]) this.ratio = sized(canvas, width, height);
+    const first = this.camera.width === 1;
+    this.camera.resize(width, height);
+    if (first) this.camera.fit(this.places);
+    this.redraw();
+  }
+
+  redraw() {
+    cancelAnimationFrame(this.frame);
+    this.frame = requestAnimationFrame(() => this.draw());
+  }
+
+  draw() {
+    if (!this.ratio) return;
+    const begin = performance.now();
+    this.colours = theme(this.stage, this.root);
+    this.camera.project(this.places, this.pixels);
+    drawPoints(this.points, this.scene(), this.colours, this.ratio);
+    this.drawOver();
+    this.drawn += 1;
+    // For tests and timings: how often, and how long the last one took.
+    this.root.dataset.took = (performance.now() - begin).toFixed(1);
+    this.root.dataset.drawn = String(this.drawn);
+  }
+
+  drawOver() {
+    if (!this.colours) return;
+    const at = this.over === document.activeElement && this.under === undefined ? this.cursor : this.under ?? -1;
+    drawOver(this.over, this.scene(), this.line, at, this.colours, this.ratio);
+  }
+
+  scene() {
+    const { pixels, labels, palette, chosen } = this;
+    const anyChosen = this.selected.length > 0;
+    return { pixels, labels, palette, chosen, anyChosen, middles: this.middles, name: (g) => this.name(g) };
+  }
+
+  name(group) {
+    if (this.model.get("known") === false) return "";
+    return group === this.dead ? "dead" : this.names[group] ?? String(group);
+  }
+
+  // ---- gestures ------------------------------------------------------------------------------
+
+  at(event) {
+    const box = this.over.getBoundingClientRect();
+    return [event.clientX - box.left, event.clientY - box.top];
+  }
+
+  begin(event) {
+    if (event.button > 1) return;
+    this.over.focus({ preventScroll: true });
+    this.over.setPointerCapture(event.pointerId);
+    this.hover(-1);
+    this.from = this.last = this.at(event);
+    this.panning = this.mode === "pan" || event.button === 1;
+    event.preventDefault();
+  }
+
+  moved(event) {
+    const [x, y] = this.at(event);
+    if (!this.from) {
+      this.hover(nearest(this.pixels, x, y, 10), x, y);
+    } else if (this.panning) {
+      this.camera.move(x - this.last[0], y - this.last[1]);
+      this.last = [x, y];
+      this.redraw();
+    } else {
+      this.draggedTo(x, y);
+    }
+  }
+
+  draggedTo(x, y) {
+    const [x0, y0] = this.from;
+    if (this.mode === "rectangle") this.line = [[x0, y0], [x, y0], [x, y], [x0, y]];
+    else if (!this.line.length) this.line = [this.from, [x, y]];
+    else if (Math.hypot(x - this.last[0], y - this.last[1]) >= 3) this.line.push([x, y]);
+    else return;
+    this.last = [x, y];
+    this.drawOver();
+  }
+
+  end(event) {
+    if (!this.from) return;
+    const [x, y] = this.at(event);
+    const still = Math.hypot(x - this.from[0], y - this.from[1]) < 4 && this.line.length < 4;
+    if (still && !this.panning) this.click(nearest(this.pixels, x, y, 10), event.shiftKey);
+    else if (!this.panning) {
+      this.draggedTo(x, y);
+      this.select(inside(this.pixels, this.line), event.shiftKey);
+    }
+    this.stop();
+  }
+
+  stop() {
+    this.from = undefined;
+    this.line = [];
+    this.drawOver();
+  }
+
+  click(neuron, more) {
+    if (neuron >= 0) this.cursor = neuron;
+    if (more && neuron >= 0) this.toggle(neuron);
+    else if (!more) this.select(neuron >= 0 ? [neuron] : []);
+  }
+
+  toggle(neuron) {
+    if (this.chosen[neuron]) this.select(this.selected.filter((one) => one !== neuron));
+    else this.select([neuron], true);
+  }
+
+  select(neurons, more = false) {
+    const chosen = more ? Uint8Array.from(this.chosen) : new Uint8Array(this.labels.length);
+    for (const neuron of neurons) chosen[neuron] = 1;
+    const kept = Int32Array.from([...chosen.keys()].filter((i) => chosen[i]));
+    this.model.set("selection", new DataView(kept.buffer));
+    this.model.save_changes();
+    this.takeSelection();
+    this.live.textContent = kept.length ? `${written(kept.length)} selected` : "Nothing selected";
+  }
+
+  wheel(event) {
+    if (!event.ctrlKey && document.activeElement !== this.over) return;
+    event.preventDefault();
+    this.camera.zoom(Math.exp(-event.deltaY * 0.0015), ...this.at(event));
+    this.redraw();
+  }
+
+  fit() {
+    this.camera.fit(this.places);
+    this.redraw();
+  }
+
+  zoom(factor) {
+    this.camera.zoom(factor);
+    this.redraw();
+  }
+
+  // ---- keyboard ------------------------------------------------------------------------------
+
+  key(event) {
+    if (event.altKey || event.metaKey || (event.ctrlKey && event.key !== "a")) return;
+    const keys = {
+      " ": () => this.press(event.shiftKey),
+      Enter: () => this.press(event.shiftKey),
+      Escape: () => this.select([]),
+      a: () => this.select([...this.labels.keys()]),
+      g: () => this.cursor >= 0 && this.selectGroup(this.labels[this.cursor], event.shiftKey),
+      0: () => this.fit(),
+      "+": () => this.zoom(1.25),
+      "=": () => this.zoom(1.25),
+      "-": () => this.zoom(0.8),
+      l: () => this.setMode("lasso"),
+      r: () => this.setMode("rectangle"),
+      p: () => this.setMode("pan"),
+    };
+    const act = ARROWS[event.key] ? () => this.step(...ARROWS[event.key]) : keys[event.key] ?? keys[event.key.toLowerCase()];
+    if (!act || !this.labels.length) return;
+    act();
+    event.preventDefault();
+    event.stopPropagation();
+  }
+
+  step(dx, dy) {
+    const { width, height } = this.camera;
+    if (this.cursor < 0) this.cursor = nearest(this.pixels, width / 2, height / 2, Infinity);
+    else this.cursor = towards(this.pixels, this.cursor, dx, dy);
+    const [x, y] = [this.pixels[2 * this.cursor], this.pixels[2 * this.cursor + 1]];
+    if (x < 0 || y < 0 || x > width || y > height) this.camera.move(width / 2 - x, height / 2 - y);
+    this.redraw();
+    this.hover(-1);
+    const chosen = this.chosen[this.cursor] ? "; selected" : "";
+    this.live.textContent = this.about(this.cursor).join("; ") + chosen;
+  }
+
+  press(more) {
+    if (this.cursor < 0) return;
+    if (more) this.toggle(this.cursor);
+    else this.select([this.cursor]);
+  }
+
+  selectGroup(group, more) {
+    this.select([...this.labels.keys()].filter((i) => this.labels[i] === group), more);
+  }
+
+  // ---- words ---------------------------------------------------------------------------------
+
+  about(neuron) {
+    const named = this.model.get("statistic_names");
+    const values = named.map((name, i) => `${name} ${written(this.statistics[i * this.labels.length + neuron])}`);
+    const group = this.model.get("known") === false ? [] : [`group ${this.name(this.labels[neuron])}`];
+    return [`${this.model.get("layer")}, neuron ${neuron}`, ...group, ...values];
+  }
+
+  hover(neuron, x = 0, y = 0) {
+    const under = neuron >= 0 ? neuron : undefined;
+    if (under === this.under && under === undefined) return;
+    this.under = under;
+    this.tip.hidden = under === undefined;
+    if (under !== undefined) {
+      this.tip.replaceChildren();
+      for (const line of this.about(neuron)) make("div", "", this.tip).textContent = line;
+      const right = x > this.camera.width / 2;
+      this.tip.style.left = right ? "" : `${x + 14}px`;
+      this.tip.style.right = right ? `${this.camera.width - x + 14}px` : "";
+      this.tip.style.top = `${Math.min(Math.max(4, y - 10), Math.max(4, this.camera.height - this.tip.offsetHeight - 4))}px`;
+    }
+    this.drawOver();
+  }
+
+  tabulate() {
+    if (!this.details.open) return;
+    this.table.replaceChildren();
+    if (!this.selected.length) {
+      this.table.textContent = "Nothing is selected.";
+      return;
+    }
+    const named = this.model.get("statistic_names");
+    const table = make("table", "", this.table);
+    const head = make("tr", "", make("thead", "", table));
+    for (const name of ["neuron", "group", ...named]) make("th", "", head, { scope: "col" }).textContent = name;
+    const body = make("tbody", "", table);
+    for (const neuron of this.selected.slice(0, ROWS)) {
+      const values = named.map((_, i) => written(this.statistics[i * this.labels.length + neuron]));
+      const cells = make("tr", "", body);
+      for (const text of [neuron, this.name(this.labels[neuron]), ...values]) make("td", "", cells).textContent = text;
+    }
+    if (this.selected.length > ROWS) {
+      make("div", "", this.table).textContent = `The first ${ROWS} of ${written(this.selected.length)}; frame() has them all.`;
+    }
+  }
+}
+
+export default {
+  render({ model, el }) {
+    const view = new MapView(model, el);
+    return () => view.close();
+  },
+};

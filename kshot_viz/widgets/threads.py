@@ -1,0 +1,137 @@
+"""Work beside the kernel: redrawing at a bearable rate, and computing one thing at a time.
+
+A kernel answers nothing while one of its callbacks runs. So pictures are drawn and numbers computed
+in threads, which set traits when they are done. Threads end when nothing is left to do.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+# Four pictures a second are plenty, and leave the kernel free.
+EVERY = 0.25
+
+Failed = Callable[[Exception], None]
+
+
+def begin_thread(work: Callable[[], None]) -> None:
+    """Run ``work`` in a thread that Python waits for at its end.
+
+    One that is cut off in the middle of compiled code would take the whole process down.
+    """
+    threading.Thread(target=work, daemon=False).start()
+
+
+def going_on() -> bool:
+    """Tell whether Python is not at its end: nothing new is begun then."""
+    return threading.main_thread().is_alive()
+
+
+class Redraw:
+    """Calls ``draw`` in a thread, at most once in ``every`` seconds, always after the last request.
+
+    Parameters
+    ----------
+    draw : callable
+        Draws the state as it is then, without arguments.
+    failed : callable
+        Takes an exception of ``draw``; it is never swallowed.
+    every : float
+        Seconds between the starts of two drawings.
+    pause : callable
+        Waits so many seconds.
+    """
+
+    def __init__(
+        self,
+        draw: Callable[[], None],
+        failed: Failed,
+        *,
+        every: float = EVERY,
+        pause: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._draw, self._failed, self._every, self._pause = draw, failed, every, pause
+        self._change = threading.Condition()
+        self._wanted = self._busy = False
+
+    def ask(self) -> None:
+        """Ask for a drawing: the first comes at once, others wait until they may."""
+        with self._change:
+            self._wanted = True
+            if not self._busy:
+                self._busy = True
+                begin_thread(self._work)
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until all that was asked for is drawn; tell whether it is."""
+        with self._change:
+            return self._change.wait_for(lambda: not self._busy, timeout)
+
+    def _work(self) -> None:
+        while self._next():
+            begin = time.monotonic()
+            try:
+                self._draw()
+            except Exception as error:
+                self._failed(error)
+            self._pause(max(0.0, self._every - (time.monotonic() - begin)))
+
+    def _next(self) -> bool:
+        with self._change:
+            self._busy, self._wanted = self._wanted and going_on(), False
+            if not self._busy:
+                self._change.notify_all()
+            return self._busy
+
+
+class Background:
+    """Computes in a thread, one thing after the other; of requests that wait only the last stays.
+
+    Parameters
+    ----------
+    failed : callable
+        Takes an exception of the work; it is never swallowed.
+    """
+
+    def __init__(self, failed: Failed) -> None:
+        self._failed = failed
+        self._change = threading.Condition()
+        self._waiting: tuple[Callable[[], Any], Callable[[Any], None]] | None = None
+        self._busy = False
+
+    @property
+    def busy(self) -> bool:
+        """Whether something is being computed."""
+        return self._busy
+
+    def start(self, work: Callable[[], Any], done: Callable[[Any], None]) -> None:
+        """Compute ``work()``, then hand its value to ``done``, both in the thread."""
+        with self._change:
+            self._waiting = (work, done)
+            if not self._busy:
+                self._busy = True
+                begin_thread(self._run)
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until nothing is computed; tell whether that is so."""
+        with self._change:
+            return self._change.wait_for(lambda: not self._busy, timeout)
+
+    def _run(self) -> None:
+        while (job := self._next()) is not None:
+            work, done = job
+            try:
+                done(work())
+            except Exception as error:
+                self._failed(error)
+
+    def _next(self) -> tuple[Callable[[], Any], Callable[[Any], None]] | None:
+        with self._change:
+            job, self._waiting = (self._waiting if going_on() else None), None
+            self._busy = job is not None
+            if not self._busy:
+                self._change.notify_all()
+            return job

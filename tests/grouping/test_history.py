@@ -1,0 +1,67 @@
+"""Undo and redo of edits."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kshot_viz.errors import KShotValueError
+from kshot_viz.grouping.grouping import Grouping
+from kshot_viz.grouping.history import EditHistory
+
+
+def number(i: int) -> Grouping:
+    """Different groupings of six neurons."""
+    return Grouping({"a": [(i >> bit) & 1 for bit in range(6)]})
+
+
+def test_undo_and_redo_go_back_and_forth():
+    history = EditHistory(number(0))
+    history.apply(number(1), "one")
+    history.apply(number(2), "two")
+    assert (history.undoes, history.redoes, history.steps) == ("two", None, ("one", "two"))
+    assert history.undo() == number(1)
+    assert (history.undoes, history.redoes, history.steps) == ("one", "two", ("one",))
+    assert history.redo() == number(2) == history.grouping
+    assert history.first == number(0)
+
+
+def test_an_edit_after_an_undo_drops_what_was_undone():
+    history = EditHistory(number(0))
+    history.apply(number(1), "one")
+    history.undo()
+    history.apply(number(3), "three")
+    assert history.redoes is None
+    assert history.undo() == number(0)
+
+
+def test_steps_of_one_run_are_undone_together():
+    history = EditHistory(number(0))
+    for i in range(1, 5):
+        history.apply(number(i), f"cut {i}", run="cut")
+    history.apply(number(5), "edit")
+    history.apply(number(6), "cut 6", run="cut")
+    assert history.steps == ("cut 4", "edit", "cut 6")
+    assert [history.undo(), history.undo(), history.undo()] == [number(5), number(4), number(0)]
+
+
+def test_there_is_an_end_in_both_directions():
+    history = EditHistory(number(0))
+    with pytest.raises(KShotValueError, match="no edit to undo"):
+        history.undo()
+    with pytest.raises(KShotValueError, match="no edit to redo"):
+        history.redo()
+
+
+@given(st.lists(st.integers(1, 30), max_size=8))
+def test_undoing_everything_leads_to_the_start(edits):
+    history = EditHistory(number(0))
+    for edit in edits:
+        history.apply(number(edit), str(edit))
+    while history.undoes:
+        history.undo()
+    assert history.grouping == number(0)
+    while history.redoes:
+        history.redo()
+    assert history.steps == tuple(map(str, edits))

@@ -1,0 +1,94 @@
+"""The three dashboards under one roof."""
+
+from __future__ import annotations
+
+import pytest
+from command_line import make_pictures, make_weights
+from small_comparison import hand_made
+
+import kshot_viz as kv
+from kshot_viz.errors import KShotKeyError
+from kshot_viz.search.follow import OtherSearch, OwnSearch
+from kshot_viz.widgets.workbench import Task, Workbench
+
+PATIENCE = 300
+
+
+@pytest.fixture
+def task(tmp_path):
+    data = kv.load_dataset(make_pictures(tmp_path / "zoo"))
+    weights = make_weights(tmp_path / "net.safetensors")
+    backbone = kv.load_backbone("glyphnet", weights=weights, preprocess="glyphs", size=16)
+    episodes = kv.sample_episodes(data, way=3, shot=1, query=5, n=2, seed=0)
+    return Task(backbone, data, episodes, None, 0.2, tmp_path / "out", 0)
+
+
+def closed(bench: Workbench) -> None:
+    bench.monitor.close()
+    bench.close()
+
+
+def visible(bench: Workbench) -> list[str]:
+    return [name for name, one in bench._views().items() if one.layout.display != "none"]
+
+
+def test_one_dashboard_is_shown_at_a_time(task):
+    bench = Workbench(task)
+    assert visible(bench) == ["groups"]
+    assert bench.frame().equals(bench.explorer.frame())
+    bench._choice.value = "search"
+    assert visible(bench) == ["search"]
+    assert len(bench.frame()) == 0
+    bench.view = "comparison"
+    assert visible(bench) == ["comparison"]
+    with pytest.raises(KShotKeyError, match="`view` must be one of 'groups'"):
+        bench.view = "magic"
+    closed(bench)
+
+
+def test_a_search_that_runs_for_another_page_is_followed(task):
+    first = task.monitor()
+    assert isinstance(first._followed, OwnSearch)
+    first._followed._search.pause()
+    first.start()
+    first._followed._search.events.since(1, timeout=PATIENCE)
+    second = task.monitor()
+    assert isinstance(second._followed, OtherSearch)
+    second.stop()
+    assert first._followed._search.wait(PATIENCE)
+    third = task.monitor()
+    assert isinstance(third._followed, OwnSearch)
+    for one in (first, second, third):
+        one.close()
+
+
+def test_a_comparison_of_another_task_is_not_shown(task):
+    hand_made().save(task.folder / "comparison")
+    assert task.known() is None
+
+
+@pytest.mark.slow
+def test_a_comparison_is_made_in_the_background_and_found_again(task):
+    bench = Workbench(task)
+    bench._button.click()
+    assert bench._background.wait(PATIENCE)
+    bench.view = "comparison"
+    assert bench._place.children == (bench.comparison,)
+    assert len(bench.frame()) == 6
+    again = Workbench(task)
+    assert again.comparison.frame().equals(bench.comparison.frame())
+    closed(bench)
+    closed(again)
+
+
+def test_an_error_of_the_comparison_is_shown_and_it_can_be_tried_again(task, monkeypatch):
+    def broken(self):
+        raise kv.KShotError("no <b>room</b> on the disk")
+
+    monkeypatch.setattr(Task, "compare", broken)
+    bench = Workbench(task)
+    bench._button.click()
+    assert bench._background.wait(PATIENCE)
+    assert "no &lt;b&gt;room" in bench._status.value
+    assert not bench._button.disabled
+    closed(bench)
