@@ -49,8 +49,8 @@ format: $(develop) ## put the code into shape
 	@$(bin)/ruff check --fix .
 	@$(bin)/ruff format .
 
-lab: $(runtime) ## open JupyterLab on the notebooks
-	@$(bin)/python -m jupyterlab notebooks $(ARGS)
+lab: $(runtime) ## open JupyterLab on the first notebook
+	@$(bin)/python -m jupyterlab notebooks/00_start_here.ipynb $(ARGS)
 
 lock: $(tools) ## write both locks again; ARGS=--upgrade moves to newer versions
 	@$(compile) pyproject.toml --output-file requirements.lock $(ARGS)

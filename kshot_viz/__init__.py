@@ -52,6 +52,9 @@ if TYPE_CHECKING:
     from kshot_viz.study.comparison import Comparison
     from kshot_viz.study.grid import TuningGrid
     from kshot_viz.study.samplers import compare_samplers
+    from kshot_viz.widgets.comparison import KShotComparison
+    from kshot_viz.widgets.group_explorer import GroupExplorer
+    from kshot_viz.widgets.monitor import SearchMonitor
 
 __version__ = "0.1.0"
 
@@ -64,15 +67,18 @@ __all__ = [
     "Episode",
     "FinetuneConfig",
     "FinetuneResult",
+    "GroupExplorer",
     "GroupSearch",
     "GroupSpace",
     "Grouping",
     "GroupingRule",
     "ImageDataset",
     "KShotClassifier",
+    "KShotComparison",
     "KShotError",
     "Preprocess",
     "ReinforceSampler",
+    "SearchMonitor",
     "SearchResult",
     "TuningGrid",
     "augmented_support_reward",
@@ -134,6 +140,9 @@ _HOMES = {
     "compare_methods": "study.compare",
     "compare_samplers": "study.samplers",
     "KShotClassifier": "study.classifier",
+    "GroupExplorer": "widgets.group_explorer",
+    "SearchMonitor": "widgets.monitor",
+    "KShotComparison": "widgets.comparison",
 }
 
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 
 import nbformat
 import pytest
+from chromium import NAMES
 
+IN_BROWSER = any(map(shutil.which, NAMES))
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
 
 
@@ -35,7 +39,15 @@ def test_notebooks_are_short(path):
     assert len(nbformat.read(path, 4).cells) < 25
 
 
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_notebooks_are_light(path):
+    notebook = nbformat.read(path, 4)
+    stored = [nbformat.from_dict(cell.get("outputs", [])) for cell in notebook.cells]
+    assert len(json.dumps(stored)) < 200_000
+
+
 @pytest.mark.slow
+@pytest.mark.skipif(IN_BROWSER, reason="notebooks run in the browser where there is one")
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_notebooks_run(path, tmp_path):

@@ -28,6 +28,7 @@ table.frame, table.summary(), table.replay(row=0)        # also .save(), .load()
 found     = kv.search_groups(backbone, kv.pseudo_episode_reward(kv.load_dataset("glyphs"), way=5, shot=1, n=2), sampler="reinforce", budget=12, storage=JOURNAL, seed=0)
 clf       = kv.KShotClassifier(backbone, method="grouped")   # scikit-learn estimator
 kv.ReinforceSampler(seed=0)                              # an Optuna sampler, usable on anybody's study
+kv.GroupExplorer                                         # widgets
 """  # noqa: E501
 
 

@@ -184,6 +184,59 @@ def search(
 
 
 @app.command()
+def lab(
+    notebooks: Annotated[Path, typer.Option(help="Folder of the notebooks.")] = Path("notebooks"),
+) -> None:
+    """Open JupyterLab on the first notebook."""
+    from kshot_viz.cli.lab import run_lab
+
+    raise typer.Exit(run_lab(notebooks))
+
+
+@app.command()
+def dashboard(
+    folder: Annotated[Path, typer.Argument(help="One folder of images per class.")],
+    backbone: Network = "glyphnet",
+    weights: Weights = "DEFAULT",
+    preprocess: Recipe = None,
+    size: Size = None,
+    shots: Annotated[list[int], typer.Option(min=1, help="k; may be given several times.")] = [1],  # noqa: B006
+    way: Annotated[
+        int | None, typer.Option(min=2, help="Classes per episode; all by default.")
+    ] = None,
+    query: Annotated[int, typer.Option(min=1, help="Queries per class, at most.")] = 15,
+    episodes: Annotated[int, typer.Option(min=1, help="Test episodes per k.")] = 5,
+    source: Annotated[
+        Path | None, typer.Option(help="Images that form the groups; else the support does.")
+    ] = None,
+    groups: Annotated[str, typer.Option(help="Groups: a share (0.1) or a count (10).")] = "0.1",
+    out: Out = Path("runs/dashboard"),
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port on this machine.")] = 8866,
+    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Skip unreadable images.")] = False,
+    seed: Seed = 0,
+) -> None:
+    """Serve the dashboards of your own images as a page, to this machine only."""
+    from kshot_viz.cli.dashboard import DashboardRequest, run_dashboard
+
+    request = DashboardRequest(
+        folder=str(folder.absolute()),
+        backbone=backbone,
+        weights=None if weights.lower() == "none" else weights,
+        preprocess=preprocess,
+        size=size,
+        shots=tuple(dict.fromkeys(shots)),
+        way=way,
+        query=query,
+        episodes=episodes,
+        source=None if source is None else str(source.absolute()),
+        groups=groups_from_text(groups),
+        skip_bad=skip_bad,
+        seed=seed,
+    )
+    raise typer.Exit(run_dashboard(request, out, port=port))
+
+
+@app.command()
 def replay(
     folder: Annotated[Path, typer.Argument(help="A results folder of demo or compare.")],
     row: Annotated[int, typer.Option(min=0, help="Number of the row in results.parquet.")],

@@ -1,0 +1,141 @@
+"""``kshot-viz dashboard``: the dashboards as a page of their own, for this machine only."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from kshot_viz.data.episodes import sample_episodes
+from kshot_viz.data.folder import load_folder
+from kshot_viz.data.loose import load_loose_images
+from kshot_viz.errors import KShotError, KShotFileError
+from kshot_viz.models.registry import load_backbone
+
+if TYPE_CHECKING:
+    from ipywidgets import Widget
+
+TEMPLATE = "kshot-viz"
+JUPYTER = Path(__file__).parent / "jupyter"
+REQUEST, APP = "dashboard.json", "dashboard.ipynb"
+# The notebook that Voila runs for every visitor; it holds no code of its own.
+CELL = "from kshot_viz.cli.dashboard import open_dashboard\n\nopen_dashboard()"
+
+
+@dataclass(frozen=True)
+class DashboardRequest:
+    """The arguments of the command, as the page reads them."""
+
+    folder: str
+    backbone: str
+    weights: str | None
+    preprocess: str | None
+    size: int | None
+    shots: tuple[int, ...]
+    way: int | None
+    query: int
+    episodes: int
+    source: str | None
+    groups: float | int
+    skip_bad: bool
+    seed: int
+
+
+def run_dashboard(request: DashboardRequest, out: Path, *, port: int) -> int:
+    """Serve the page until it is interrupted; return the exit status of the server."""
+    if not Path(request.folder).is_dir():
+        raise KShotFileError(f"There is no folder {request.folder}.")
+    prepare(request, out)
+    typer.echo("Open the address with the token that is told below, once the server is up.")
+    command = voila_command(out, port=port)
+    return subprocess.run(command, env=voila_environment(), check=False).returncode
+
+
+def prepare(request: DashboardRequest, out: Path) -> None:
+    """Write the notebook behind the page, and what it reads."""
+    cell: dict[str, Any] = {
+        "cell_type": "code",
+        "metadata": {},
+        "execution_count": None,
+        "outputs": [],
+    }
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    notebook = {
+        "cells": [{**cell, "id": "dashboard", "source": CELL}],
+        "metadata": {"kernelspec": kernel},
+        "nbformat": 4,
+        "nbformat_minor": 5,
+    }
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        (out / APP).write_text(json.dumps(notebook, indent=1), encoding="utf-8")
+        (out / REQUEST).write_text(json.dumps(asdict(request), indent=1), encoding="utf-8")
+    except OSError as error:
+        raise KShotFileError(f"{out} cannot be written: {error.strerror or error}.") from error
+
+
+def voila_command(out: Path, *, port: int) -> list[str]:
+    """Return the command of the server: the loopback address only, with a token of its own."""
+    return [
+        *(sys.executable, "-m", "voila", str(out / APP)),
+        *(f"--template={TEMPLATE}", "--Voila.ip=127.0.0.1", f"--port={port}"),
+        # Voila makes the token and tells it; on a command line others could read it.
+        "--Voila.auto_token=True",
+        # It would open the page without the token.
+        "--no-browser",
+    ]
+
+
+def voila_environment() -> dict[str, str]:
+    """Return the environment in which Voila finds the template that asks no other server."""
+    before = os.environ.get("JUPYTER_PATH", "")
+    return {**os.environ, "JUPYTER_PATH": os.pathsep.join(filter(None, [str(JUPYTER), before]))}
+
+
+def open_dashboard(folder: str | Path = ".") -> Widget:
+    """Return the dashboards of the request in a folder, or the sentence that says why not."""
+    from kshot_viz.widgets.parts import Dashboard, Status
+
+    try:
+        path = Path(folder)
+        return _workbench(json.loads((path / REQUEST).read_text("utf-8")), path)
+    except (KShotError, OSError, ValueError) as error:
+        status = Status()
+        status.error(error)
+        return Dashboard([status])
+
+
+def _workbench(asked: Mapping[str, Any], folder: Path) -> Widget:
+    from kshot_viz.widgets.workbench import Task, Workbench
+
+    request = DashboardRequest(**{**asked, "shots": tuple(asked["shots"])})
+    data = load_folder(request.folder, skip_bad=request.skip_bad)
+    source = None
+    if request.source is not None:
+        source = load_loose_images(request.source, skip_bad=request.skip_bad)
+    backbone = load_backbone(
+        request.backbone,
+        weights=request.weights,
+        preprocess=request.preprocess,
+        size=request.size,
+    )
+    episodes = [
+        one
+        for shot in request.shots
+        for one in sample_episodes(
+            data,
+            way=data.n_classes if request.way is None else request.way,
+            shot=shot,
+            query=request.query,
+            n=request.episodes,
+            seed=request.seed,
+        )
+    ]
+    return Workbench(Task(backbone, data, episodes, source, request.groups, folder, request.seed))

@@ -1,0 +1,211 @@
+"""One face for a search that runs here and for one that runs, or ran, somewhere else.
+
+Whoever follows a search asks what may be done now, does it, and waits for news.
+"""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from kshot_viz.errors import KShotError, KShotFileError, KShotValueError
+from kshot_viz.search.group_search import GroupSearch
+from kshot_viz.search.view import SearchView
+
+if TYPE_CHECKING:
+    from kshot_viz.search.result import SearchResult
+
+# How often the storage of a search elsewhere is looked at.
+POLL_SECONDS = 0.5
+# What may be done in each state, of a search of our own; elsewhere nothing can be started.
+ACTIONS = {
+    "new": ("start",),
+    "running": ("pause", "stop"),
+    "paused": ("resume", "stop"),
+    "stopped": ("start",),
+    "failed": ("start",),
+    "finished": (),
+    "died": (),
+}
+
+
+class Followed(Protocol):
+    """A search as its followers see it."""
+
+    @property
+    def state(self) -> str:
+        """As of :class:`GroupSearch`, or ``"died"``."""
+
+    @property
+    def actions(self) -> tuple[str, ...]:
+        """What may be done now: some of ``"start", "pause", "resume", "stop"``."""
+
+    @property
+    def asked(self) -> str:
+        """What was asked for and has not happened yet."""
+
+    @property
+    def error(self) -> Exception | None:
+        """What ended it."""
+
+    def result(self) -> SearchResult:
+        """Return what was found so far."""
+
+    def do(self, action: str) -> None:
+        """Do one of ``actions``."""
+
+    def news(self, timeout: float) -> bool:
+        """Wait for something to happen; tell whether it did."""
+
+    def hush(self) -> None:
+        """End the waiting of whoever waits for news."""
+
+
+class OwnSearch:
+    """A search in this process.
+
+    A new one whose storage holds rollouts already shows those, since it would go on from them.
+    """
+
+    def __init__(self, search: GroupSearch) -> None:
+        self._search, self._seen, self._asked = search, 0, ""
+        self._hushed = threading.Event()
+
+    @property
+    def state(self) -> str:
+        """As of the search."""
+        return self._search.state
+
+    @property
+    def actions(self) -> tuple[str, ...]:
+        """What may be done now."""
+        return () if self.asked else ACTIONS[self.state]
+
+    @property
+    def asked(self) -> str:
+        """What was asked for and has not happened yet."""
+        return self._asked if self.state in ("running", "new") else ""
+
+    @property
+    def error(self) -> Exception | None:
+        """What ended the search in the background."""
+        if self._search.error is not None or self.state != "failed":
+            return self._search.error
+        # The event is told before the thread that searched can say what it died of.
+        told = [one.details for one in self._search.events.since() if one.kind == "failed"]
+        return KShotError(str(told[-1]["error"])) if told else None
+
+    def result(self) -> SearchResult:
+        """Return what was found so far."""
+        if self._search.state != "new" or self._search.storage == "memory":
+            return self._search.result
+        try:
+            return GroupSearch.attach(self._search.storage).result
+        except (KShotFileError, KeyError):
+            # Nobody searched there before, or only began to.
+            return self._search.result
+
+    def do(self, action: str) -> None:
+        """Do one of ``actions``; pausing and stopping wait for the batch that runs."""
+        self._asked = "" if action == "resume" else action
+        getattr(self._search, action)()
+
+    def news(self, timeout: float) -> bool:
+        """Wait for an event."""
+        if self._hushed.is_set():
+            return False
+        events = self._search.events.since(self._seen, timeout=timeout)
+        self._seen += len(events)
+        if any(event.kind != "batch" for event in events):
+            self._asked = ""
+        return bool(events)
+
+    def hush(self) -> None:
+        """End the waiting at the next event or timeout."""
+        self._hushed.set()
+
+
+class OtherSearch:
+    """A search in another process, or one that is over; requests go through its storage."""
+
+    error = None
+
+    def __init__(self, view: SearchView) -> None:
+        self._view, self._asked = view, ""
+        self._last: tuple[str, int] | None = None
+        self._hushed = threading.Event()
+
+    @property
+    def state(self) -> str:
+        """As of the storage, or ``"died"`` where nobody works at it any more."""
+        return self._view.state
+
+    @property
+    def actions(self) -> tuple[str, ...]:
+        """What may be asked for now; a search is only started where its network is."""
+        known = () if self.asked else ACTIONS[self.state]
+        return tuple(action for action in known if action != "start")
+
+    @property
+    def asked(self) -> str:
+        """What was asked for and has not happened yet."""
+        return self._asked
+
+    def result(self) -> SearchResult:
+        """Return what was found so far."""
+        return self._view.result
+
+    def do(self, action: str) -> None:
+        """Ask for one of ``actions``; it is heeded between two batches."""
+        requests = {
+            "pause": self._view.request_pause,
+            "resume": self._view.request_resume,
+            "stop": self._view.request_stop,
+        }
+        if action not in requests:
+            raise KShotValueError(
+                "A search that was attached by its storage cannot be started here: run it where "
+                "its network is, with GroupSearch(...) and the same storage."
+            )
+        self._asked = action
+        requests[action]()
+
+    def news(self, timeout: float) -> bool:
+        """Look at the storage until something differs from the last look."""
+        for _ in range(max(1, round(timeout / POLL_SECONDS))):
+            now = (self.state, len(self._view.result.rollouts))
+            if now != self._last:
+                if self._last is not None and now[0] != self._last[0]:
+                    self._asked = ""
+                self._last = now
+                return True
+            if self._hushed.wait(POLL_SECONDS):
+                return False
+        return False
+
+    def hush(self) -> None:
+        """End the waiting at once."""
+        self._hushed.set()
+
+
+def follow(search: GroupSearch | SearchView | str | Path | Any) -> Followed:
+    """Return the face of a search: an object, a view, or the address of its storage.
+
+    Raises
+    ------
+    KShotFileError
+        If there is no search in the storage.
+    KShotValueError
+        For anything else.
+    """
+    if isinstance(search, GroupSearch):
+        return OwnSearch(search)
+    if isinstance(search, SearchView):
+        return OtherSearch(search)
+    if isinstance(search, (str, Path)):
+        return OtherSearch(GroupSearch.attach(search))
+    raise KShotValueError(
+        f"A search to follow is a GroupSearch, the view that GroupSearch.attach returns, or the "
+        f"address of a storage; not {search!r}."
+    )

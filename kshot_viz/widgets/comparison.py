@@ -1,0 +1,205 @@
+"""A comparison one can turn: other shots, other methods, episode by episode, image by image."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import ipywidgets
+from traitlets import Bool, Int, Tuple, Unicode, validate
+
+from kshot_viz.errors import KShotError, KShotValueError
+from kshot_viz.study.comparison import Comparison
+from kshot_viz.viz.comparison_view import MIME, VIEWS, ComparisonView
+from kshot_viz.viz.findings import headlines
+from kshot_viz.viz.frame_table import frame_html
+from kshot_viz.viz.png import to_png, write_file
+from kshot_viz.widgets.comparison_controls import ComparisonControls
+from kshot_viz.widgets.download import Download, File
+from kshot_viz.widgets.parts import Dashboard, Picture, Status, column, heading, row
+from kshot_viz.widgets.threads import Redraw
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+    from kshot_viz.data.dataset import ImageDataset
+
+CHOICES = ("view", "way", "shot", "measure", "paired", "reference", "methods", "method")
+_FILES = {
+    "png": ("PNG", "Save the picture as PNG"),
+    "svg": ("SVG", "Save the picture as SVG"),
+    "csv": ("CSV", "Save the numbers behind the picture as CSV"),
+    "html": ("HTML", "Save the whole comparison as one page that needs no network"),
+}
+
+
+class KShotComparison(Dashboard):
+    """Methods on the same episodes, looked at from all sides.
+
+    Parameters
+    ----------
+    table : Comparison
+        Made by :func:`kshot_viz.compare_methods` or read by ``Comparison.load``.
+    data : ImageDataset, optional
+        Its images, where it was read from files; without them the changed images are not drawn.
+
+    Attributes
+    ----------
+    view : str
+        ``"shots"``, ``"step_size"``, ``"episodes"``, ``"confusion"`` or ``"changed"``.
+    way, shot : int
+    measure : str
+        ``"accuracy"``, ``"support_accuracy"``, ``"gap"`` or ``"support_loss"``.
+    paired : bool
+    reference, method : str
+    methods : tuple of str
+        Traits: set them, or let the controls do it.
+
+    Raises
+    ------
+    KShotValueError
+        If ``table`` is no comparison, or is empty.
+    """
+
+    children: Any
+    view = Unicode("shots")
+    way = Int()
+    shot = Int()
+    measure = Unicode("accuracy")
+    paired = Bool(False)
+    reference = Unicode()
+    methods = Tuple()
+    method = Unicode()
+
+    def __init__(self, table: Comparison, *, data: ImageDataset | None = None) -> None:
+        if not isinstance(table, Comparison):
+            raise KShotValueError(
+                f"`table` must be a Comparison, made by kv.compare_methods(...) or read by "
+                f"kv.Comparison.load(folder); not {table!r}."
+            )
+        start = ComparisonView(table, data)
+        self._shown = start
+        super().__init__(**{name: getattr(start, name) for name in CHOICES})
+        self._picture = Picture("The figure of the view that is chosen")
+        self._table = ipywidgets.HTML()
+        self._table.add_class("kv-table")
+        self._status = Status()
+        self.controls = ComparisonControls(start)
+        self._link()
+        self.children = [*self.children, *self._arranged()]
+        self._redraw = Redraw(self._draw, self._status.error)
+        self.observe(self._chosen, names=list(CHOICES))
+        self._draw()
+
+    # -- what it shows -----------------------------------------------------------------------
+
+    @property
+    def shown(self) -> ComparisonView:
+        """What is looked at, and how."""
+        return self._shown
+
+    def frame(self) -> pd.DataFrame:
+        """Return the numbers behind the picture."""
+        return self._shown.frame()
+
+    def figure(self) -> Figure:
+        """Return the picture as a new figure."""
+        return self._shown.figure()
+
+    def export(self, path: str | Path) -> Path:
+        """Write what is shown to a file; the suffix chooses PNG, SVG, CSV or one HTML page.
+
+        Raises
+        ------
+        KShotKeyError
+            For another suffix.
+        KShotFileError
+            If the file cannot be written.
+        """
+        target = Path(path)
+        kind = target.suffix.lower().removeprefix(".")
+        return write_file(target, self._shown.content(kind))
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until the last change is drawn; tell whether it is."""
+        return self._redraw.wait(timeout)
+
+    # -- inside ------------------------------------------------------------------------------
+
+    @validate(*CHOICES)
+    def _known_only(self, proposal: Any) -> Any:
+        """Refuse what the comparison does not have, before anything changes."""
+        self._changed(proposal["trait"].name, proposal["value"])
+        return proposal["value"]
+
+    def _changed(self, name: str, value: Any) -> ComparisonView:
+        """Return the view with another choice; another number of classes may have other shots."""
+        if name != "way":
+            return self._shown.but(**{name: value})
+        other = self._shown.but(way=value, shot=None)
+        return other.but(shot=self.shot) if self.shot in other.shots else other
+
+    def _chosen(self, change: Any) -> None:
+        self._shown = self._changed(change["name"], change["new"])
+        self.shot = int(self._shown.task["shot"])
+        self.controls.offer(self._shown)
+        self._redraw.ask()
+
+    def _draw(self) -> None:
+        shown, picture, table = self._shown, b"", ""
+        try:
+            table = frame_html(shown.frame(), f"{VIEWS[shown.view][0]}: the numbers")
+            picture = to_png(shown.figure())
+            self._status.done(_said(shown))
+        except KShotError as error:
+            self._status.error(error)
+        # An old picture would be taken for the answer to the new question.
+        self._picture.layout.display = "" if picture else "none"
+        self._picture.value, self._table.value = picture, table
+
+    def _link(self) -> None:
+        for name, control in self.controls.by_choice.items():
+            ipywidgets.dlink((self, name), (control, "value"))
+            control.observe(partial(self._set, name), "value")
+        self.controls.tick(self.methods)
+        for box in self.controls.boxes.values():
+            box.observe(self._ticked, "value")
+        self.observe(lambda change: self.controls.tick(change["new"]), names="methods")
+        self.controls.offer(self._shown)
+
+    def _set(self, name: str, change: Any) -> None:
+        setattr(self, name, change["new"])
+
+    def _ticked(self, _: Any) -> None:
+        chosen = self.controls.ticked()
+        if chosen:
+            self.methods = chosen
+        else:
+            self._status.error("Choose at least one method.")
+
+    def _arranged(self) -> list[Any]:
+        downloads = [
+            Download(label, tip, partial(self._file, kind), self._status.error)
+            for kind, (label, tip) in _FILES.items()
+        ]
+        return [
+            row(heading(self._shown.title), row(*downloads), name="kv-head"),
+            *self.controls.arranged(),
+            self._status,
+            row(column(self._picture), column(self._table, name="kv-beside"), name="kv-sides"),
+        ]
+
+    def _file(self, kind: str) -> File:
+        name = "_".join(["comparison", self.view, f"{self.shot}_shot"])
+        return f"{name}.{kind}", MIME[kind], self._shown.content(kind)
+
+
+def _said(shown: ComparisonView) -> str:
+    """Return what the comparison found, at the shots that are looked at."""
+    summary = shown.comparison.summary()
+    rows = summary[summary["way"] == shown.way]
+    if "shot" in VIEWS[shown.view][1]:
+        rows = rows[rows["shot"] == shown.shot]
+    return " ".join(headlines(rows))

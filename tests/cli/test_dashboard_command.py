@@ -1,0 +1,135 @@
+"""``kshot-viz lab`` and ``kshot-viz dashboard`` up to the server, which a browser test starts."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from dataclasses import replace
+
+import nbformat
+import pytest
+from command_line import kshot
+
+from kshot_viz.cli.dashboard import (
+    APP,
+    JUPYTER,
+    TEMPLATE,
+    DashboardRequest,
+    open_dashboard,
+    prepare,
+    voila_command,
+    voila_environment,
+)
+from kshot_viz.cli.lab import lab_command
+from kshot_viz.errors import KShotFileError
+
+REQUEST = DashboardRequest(
+    folder="pictures",
+    backbone="glyphnet",
+    weights="DEFAULT",
+    preprocess=None,
+    size=None,
+    shots=(1,),
+    way=None,
+    query=15,
+    episodes=5,
+    source=None,
+    groups=0.1,
+    skip_bad=False,
+    seed=0,
+)
+
+
+class Called:
+    """Stands in for ``subprocess.run``."""
+
+    def __init__(self) -> None:
+        self.command: list[str] = []
+        self.env: dict[str, str] = {}
+
+    def __call__(self, command, *, env=None, check=False):
+        self.command, self.env = command, env or {}
+        return subprocess.CompletedProcess(command, 0)
+
+
+@pytest.fixture
+def called(monkeypatch):
+    made = Called()
+    monkeypatch.setattr(subprocess, "run", made)
+    return made
+
+
+def test_the_server_listens_to_this_machine_only_and_keeps_its_token_off_the_command_line(tmp_path):
+    command = voila_command(tmp_path, port=1234)
+    assert command[:3] == [sys.executable, "-m", "voila"]
+    assert "--Voila.ip=127.0.0.1" in command
+    assert "--Voila.auto_token=True" in command
+    assert {"--port=1234", "--no-browser"} <= set(command)
+    assert not any("token=" in word and word != "--Voila.auto_token=True" for word in command)
+
+
+def test_the_template_is_found_beside_those_of_the_user(monkeypatch):
+    monkeypatch.setenv("JUPYTER_PATH", "mine")
+    assert voila_environment()["JUPYTER_PATH"] == f"{JUPYTER}{os.pathsep}mine"
+    monkeypatch.delenv("JUPYTER_PATH")
+    assert voila_environment()["JUPYTER_PATH"] == str(JUPYTER)
+
+
+def test_the_template_names_no_address():
+    files = list((JUPYTER / "voila" / "templates" / TEMPLATE).iterdir())
+    assert {path.name for path in files} == {"conf.json", "index.html.j2"}
+    for path in files:
+        assert not re.search(r"https?:|//[a-z]", path.read_text("utf-8"))
+
+
+def test_the_notebook_behind_the_page_is_valid_and_short(tmp_path):
+    prepare(REQUEST, tmp_path / "new")
+    notebook = nbformat.read(tmp_path / "new" / APP, 4)
+    nbformat.validate(notebook)
+    assert len(notebook.cells) == 1
+
+
+def test_the_command_hands_over_what_was_asked(tmp_path, called):
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    words = ["--backbone", "resnet18", "--shots", 1, "--shots", 5, "--groups", "10"]
+    out = tmp_path / "out"
+    ended = kshot("dashboard", pictures, *words, "--out", out, "--port", 1234)
+    assert ended.code == 0, ended.err
+    assert called.command == voila_command(out, port=1234)
+    asked = json.loads((out / "dashboard.json").read_text("utf-8"))
+    assert (asked["backbone"], asked["shots"], asked["groups"]) == ("resnet18", [1, 5], 10)
+    assert asked["folder"] == str(pictures)
+
+
+def test_a_folder_that_is_not_there_is_named_before_anything_starts(tmp_path, called):
+    ended = kshot("dashboard", tmp_path / "nowhere", "--out", tmp_path / "out")
+    assert ended.code == 2
+    assert "There is no folder" in ended.complaint
+    assert called.command == []
+
+
+@pytest.mark.parametrize("folder", ["nowhere", "empty"])
+def test_the_page_says_what_is_wrong_with_the_images(tmp_path, folder):
+    (tmp_path / "empty").mkdir()
+    prepare(replace(REQUEST, folder=str(tmp_path / folder)), tmp_path)
+    page = open_dashboard(tmp_path)
+    status = page.children[-1]
+    assert status.kind == "error"
+    assert folder in status.value
+
+
+def test_lab_opens_the_first_notebook(tmp_path, called):
+    (tmp_path / "00_start_here.ipynb").write_text("{}")
+    assert kshot("lab", "--notebooks", tmp_path).code == 0
+    assert called.command == lab_command(tmp_path)
+    assert called.command[-1] == str(tmp_path / "00_start_here.ipynb")
+
+
+def test_lab_says_where_the_notebooks_are_missing(tmp_path):
+    with pytest.raises(KShotFileError, match=r"There is no .*00_start_here"):
+        lab_command(tmp_path)
+    assert kshot("lab", "--notebooks", tmp_path).code == 2
