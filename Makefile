@@ -22,7 +22,7 @@ export UV_PYTHON_DOWNLOADS := never
 # Compiling torch and its company at every start of a worker would take longer than most tests.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo test test-fast lint format lab lock bench clean
+.PHONY: help setup demo test test-fast lint browser format lab lock bench clean
 
 help: ## this list
 	@echo "make TARGET [ARGS='...'] [PYTHON=python3.12]"
@@ -34,7 +34,7 @@ setup: $(runtime) ## install what running needs, into .venv
 demo: $(runtime) ## the guided example; writes runs/demo
 	@$(bin)/kshot-viz demo --out runs/demo $(ARGS)
 
-test: lint ## all that CI checks: style, types, every test
+test: lint browser ## all that CI checks: style, types, every test
 	@$(pytest) -m "not online" $(ARGS)
 
 test-fast: $(develop) ## the tests that take a few seconds at most
@@ -44,6 +44,16 @@ lint: $(develop) ## check style and types
 	@$(bin)/ruff check .
 	@$(bin)/ruff format --check .
 	@$(bin)/mypy
+
+# Browser tests use the system's Chromium. Only root installs it, or CI; else they are skipped.
+browser:
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null \
+	    || command -v google-chrome >/dev/null || ! command -v apt-get >/dev/null || { \
+	    if test "$$(id -u)" = 0; then as=; elif test -n "$$CI"; then as="sudo -n"; else exit 0; fi; \
+	    echo "Installing Chromium for the browser tests."; export DEBIAN_FRONTEND=noninteractive; \
+	    { $$as apt-get update -qq && $$as apt-get install -y -qq --no-install-recommends \
+	        chromium fonts-dejavu-core; } >/dev/null 2>&1 \
+	    || echo "Chromium could not be installed." >&2; }
 
 format: $(develop) ## put the code into shape
 	@$(bin)/ruff check --fix .
