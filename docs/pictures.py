@@ -38,6 +38,7 @@ source = kv.load_dataset("glyphs", per_class=2)
 labelled = kv.load_dataset("glyphs", per_class=8)
 backbone = kv.load_backbone("glyphnet")
 layer, way, n = "blocks.2.conv", 10, 10
+elsewhere = {"way": 20, "same_classes": False}
 layers = list(backbone.layers)[-2:]
 """
 PHOTOGRAPHS = """
@@ -49,6 +50,7 @@ backbone = kv.load_backbone(
     "squeezenet1_1", weights={data!r} + "/squeezenet1_1_imagenet_features.npz", size=96
 )
 layer, way, n = "features.12.expand1x1", 10, 4
+elsewhere = {"way": 10, "same_classes": True}
 layers = list(backbone.layers)[-3:]
 """
 VIEWS = {
@@ -66,11 +68,11 @@ shown.wait()
 shown
 """,
     "monitor": """
-reward = kv.pseudo_episode_reward(labelled, way=way, shot=1, query=5, n=4, same_classes=True)
+reward = kv.pseudo_episode_reward(labelled, shot=1, query=5, n=4, **elsewhere)
 space = kv.GroupSpace.of(
     backbone,
     layers=layers,
-    settings={"lr": (0.01, 0.03, 0.1, 0.3)},
+    settings={"lr": (0.03, 0.1, 0.3, 1.0)},
     config=kv.FinetuneConfig(head_lr=0.01, steps=20),
 )
 options = {"space": space, "storage": "memory", "executor": "processes", "budget": 10 * n}
