@@ -46,6 +46,7 @@ def plot_best_so_far(
             linewidth=1.8,
             label=style.label,
         )
+    ax.set_ylim(*_settled(frame))
     ax.set_xlabel("full evaluations spent")
     ax.set_ylabel("best reward so far")
     tidy(ax, grid="y")
@@ -95,6 +96,14 @@ def plot_shrinkage(rescored: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     )
     legend_outside(ax)
     return ax
+
+
+def _settled(frame: pd.DataFrame) -> tuple[float, float]:
+    """Return the range of rewards after a tenth of the budget: the first few are far below."""
+    later = frame[frame["spent"] >= 0.1 * frame["spent"].max()]
+    low, high = float(later["low"].min()), float(frame["high"].max())
+    room = 0.06 * max(high - low, 0.01)
+    return low - room, high + room
 
 
 def _points(ax: Axes, part: pd.DataFrame, style: MethodStyle) -> None:

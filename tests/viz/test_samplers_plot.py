@@ -38,6 +38,13 @@ def test_each_sampler_has_its_line_and_its_name():
     np.testing.assert_array_equal(lines["controller"], [0.5, 0.7])
 
 
+def test_the_first_rewards_do_not_squeeze_the_rest():
+    late = BEST.assign(spent=BEST["spent"].map({1.0: 1.0, 2.0: 20.0}))
+    low, high = plot_best_so_far(late).get_ylim()
+    assert 0.2 < low < 0.3
+    assert 0.8 < high < 0.9
+
+
 def test_points_stand_at_reward_and_fresh_accuracy():
     ax = plot_shrinkage(RESCORED)
     points = [bar.lines[0].get_xydata().tolist() for bar in ax.containers]
