@@ -105,15 +105,15 @@ def open_dashboard(folder: str | Path = ".") -> Widget:
 
     try:
         path = Path(folder)
-        return _workbench(json.loads((path / REQUEST).read_text("utf-8")), path)
+        return _dashboard(json.loads((path / REQUEST).read_text("utf-8")), path)
     except (KShotError, OSError, ValueError) as error:
         status = Status()
         status.error(error)
         return Dashboard([status])
 
 
-def _workbench(asked: Mapping[str, Any], folder: Path) -> Widget:
-    from kshot_viz.widgets.workbench import Task, Workbench
+def _dashboard(asked: Mapping[str, Any], folder: Path) -> Widget:
+    from kshot_viz.widgets.whole_dashboard import Task, WholeDashboard
 
     request = DashboardRequest(**{**asked, "shots": tuple(asked["shots"])})
     data = load_folder(request.folder, skip_bad=request.skip_bad)
@@ -138,4 +138,6 @@ def _workbench(asked: Mapping[str, Any], folder: Path) -> Widget:
             seed=request.seed,
         )
     ]
-    return Workbench(Task(backbone, data, episodes, source, request.groups, folder, request.seed))
+    return WholeDashboard(
+        Task(backbone, data, episodes, source, request.groups, folder, request.seed)
+    )

@@ -122,7 +122,7 @@ class Task:
         return bool(about["backbone"]["fingerprint"] == self.backbone.fingerprint)
 
 
-class Workbench(Dashboard):
+class WholeDashboard(Dashboard):
     """Groups, search and comparison of one task.
 
     Parameters

@@ -9,7 +9,7 @@ from small_comparison import hand_made
 import kshot_viz as kv
 from kshot_viz.errors import KShotKeyError
 from kshot_viz.search.follow import OtherSearch, OwnSearch
-from kshot_viz.widgets.workbench import Task, Workbench
+from kshot_viz.widgets.whole_dashboard import Task, WholeDashboard
 
 PATIENCE = 300
 
@@ -23,17 +23,17 @@ def task(tmp_path):
     return Task(backbone, data, episodes, None, 0.2, tmp_path / "out", 0)
 
 
-def closed(bench: Workbench) -> None:
+def closed(bench: WholeDashboard) -> None:
     bench.monitor.close()
     bench.close()
 
 
-def visible(bench: Workbench) -> list[str]:
+def visible(bench: WholeDashboard) -> list[str]:
     return [name for name, one in bench._views().items() if one.layout.display != "none"]
 
 
 def test_one_dashboard_is_shown_at_a_time(task):
-    bench = Workbench(task)
+    bench = WholeDashboard(task)
     assert visible(bench) == ["groups"]
     assert bench.frame().equals(bench.explorer.frame())
     bench._choice.value = "search"
@@ -69,13 +69,13 @@ def test_a_comparison_of_another_task_is_not_shown(task):
 
 @pytest.mark.slow
 def test_a_comparison_is_made_in_the_background_and_found_again(task):
-    bench = Workbench(task)
+    bench = WholeDashboard(task)
     bench._button.click()
     assert bench._background.wait(PATIENCE)
     bench.view = "comparison"
     assert bench._place.children == (bench.comparison,)
     assert len(bench.frame()) == 6
-    again = Workbench(task)
+    again = WholeDashboard(task)
     assert again.comparison.frame().equals(bench.comparison.frame())
     closed(bench)
     closed(again)
@@ -86,7 +86,7 @@ def test_an_error_of_the_comparison_is_shown_and_it_can_be_tried_again(task, mon
         raise kv.KShotError("no <b>room</b> on the disk")
 
     monkeypatch.setattr(Task, "compare", broken)
-    bench = Workbench(task)
+    bench = WholeDashboard(task)
     bench._button.click()
     assert bench._background.wait(PATIENCE)
     assert "no &lt;b&gt;room" in bench._status.value
