@@ -46,7 +46,7 @@ lint: $(develop) ## check style and types
 	@$(bin)/mypy
 
 # Browser tests use the system's Chromium. Only root installs it, or CI; else they are skipped.
-browser:
+browser: ## install Chromium, as root or in CI
 	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null \
 	    || command -v google-chrome >/dev/null || ! command -v apt-get >/dev/null || { \
 	    if test "$$(id -u)" = 0; then as=; elif test -n "$$CI"; then as="sudo -n"; else exit 0; fi; \

@@ -131,9 +131,10 @@ def all_of(argument: str, given: Iterable[T], kind: type) -> tuple[T, ...]:
     items = tuple(given) if isinstance(given, Iterable) else ()
     wrong = [one for one in items if not isinstance(one, kind) or isinstance(one, bool)]
     if wrong or not isinstance(given, Iterable):
-        shown = repr(wrong[0] if wrong else given)
+        first = wrong[0] if wrong else given
+        shown = repr(first) if isinstance(first, (int, float, str)) else f"a {type(first).__name__}"
         raise KShotValueError(
-            f"`{argument}` must be a list, each item of type {kind.__name__}; not {shown[:80]}."
+            f"`{argument}` must be a list, each item of type {kind.__name__}; not {shown}."
         )
     return items
 
