@@ -27,6 +27,8 @@ NAMES = {
     "picked, tuned": "**picked, tuned**",
 }
 
+SAMPLERS = {"reinforce": "controller", "random": "random search", "tpe": "TPE"}
+
 
 def write(records: Mapping[str, Mapping[str, Any]], path: Path) -> None:
     """Write the page; what stands between the two reading marks is kept."""
@@ -39,11 +41,12 @@ def write(records: Mapping[str, Mapping[str, Any]], path: Path) -> None:
         + "` (numbers: `search_*.json` beside this page).",
         read.group() if read else f"{START}\n{END}",
         "How to read the tables: *as found* is the winner of a search with everything the search "
-        "chose, and took no label of the target; *tuned* is the same grouping with step sizes and "
-        "steps chosen on the validation episodes, like every rival's. Rows of a sampler are means "
-        "over its seeds, episode by episode. *Picked* is the one of the controller's winners that "
-        "did best on 24 (digits) or 8 more tasks of the reward's kind. Differences are paired over "
-        "the fresh episodes, with 95 % bootstrap intervals.",
+        "chose; which labels that took stands beside its reward. *Tuned* is the same grouping with "
+        "step sizes and steps chosen on the validation episodes, like every rival's. Rows of a "
+        "sampler are means over its seeds, episode by episode. *Picked* is the one of the "
+        "controller's winners that did best on more tasks of the reward's kind (on the same ones "
+        "where validation episodes are the reward). Differences are paired over the fresh "
+        "episodes, with 95 % bootstrap intervals; p is Wilcoxon's, not adjusted.",
     ]
     for name, record in records.items():
         parts += section(name, record)
@@ -53,7 +56,9 @@ def write(records: Mapping[str, Mapping[str, Any]], path: Path) -> None:
 def section(name: str, record: Mapping[str, Any]) -> list[str]:
     """Return the parts about one task."""
     reward, arms = record["reward"], record["arms"]
-    seeds = ", ".join(f"{s}{' with halving' if p else ''} {n} seeds" for s, p, n in arms)
+    seeds = ", ".join(
+        f"{SAMPLERS.get(s, s)}{' with halving' if p else ''} {n} seeds" for s, p, n in arms
+    )
     parts = [
         f"## {record['title']}",
         f"{record['budget']:g} full evaluations a search ({reward['episodes']} tasks of "
@@ -106,9 +111,8 @@ def shrunk(rows: list[Mapping[str, Any]]) -> str:
     for sampler in dict.fromkeys(row["sampler"] for row in rows):
         own = [row for row in rows if row["sampler"] == sampler]
         means = [100 * np.mean([row[key] for row in own]) for key in ("reward", "accuracy")]
-        shown = {"reinforce": "controller", "random": "random search", "tpe": "TPE"}[sampler]
         lines.append(
-            f"| {shown}, {len(own)} seeds | {means[0]:.1f} | {means[1]:.1f} | "
+            f"| {SAMPLERS.get(sampler, sampler)}, {len(own)} seeds | {means[0]:.1f} | {means[1]:.1f} | "
             f"{means[0] - means[1]:.1f} |"
         )
     return "\n".join(lines)

@@ -69,7 +69,9 @@ def digits(shot: int, kind: str, _: Path | None) -> Task:
         return kv.validation_reward(target, drawn, source=forming)
 
     reward = {"letters": letters, "validation": validation}[kind]
-    arms = {("reinforce", None): range(5), ("random", None): range(5), ("tpe", None): range(5)}
+    arms = {("reinforce", None): range(5), ("random", None): range(5)}
+    if kind == "letters":
+        arms["tpe", None] = range(5)
     layers = list(backbone.layers)[-LAYERS[shot, kind] :]
     n = {"letters": 6, "validation": 12}[kind]
     return Task(
