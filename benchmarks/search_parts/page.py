@@ -112,8 +112,8 @@ def shrunk(rows: list[Mapping[str, Any]]) -> str:
         own = [row for row in rows if row["sampler"] == sampler]
         means = [100 * np.mean([row[key] for row in own]) for key in ("reward", "accuracy")]
         lines.append(
-            f"| {SAMPLERS.get(sampler, sampler)}, {len(own)} seeds | {means[0]:.1f} | {means[1]:.1f} | "
-            f"{means[0] - means[1]:.1f} |"
+            f"| {SAMPLERS.get(sampler, sampler)}, {len(own)} seeds | {means[0]:.1f} | "
+            f"{means[1]:.1f} | {means[0] - means[1]:.1f} |"
         )
     return "\n".join(lines)
 
