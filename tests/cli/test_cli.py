@@ -261,12 +261,21 @@ def test_a_full_disk_at_the_very_end_is_one_line(finished, pictures, weights, mo
     assert "Traceback" not in ended.err
 
 
+# A process that was started in the background ignores Ctrl-C, and its children do too.
+INTERRUPTIBLE = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from kshot_viz.cli import main
+main()
+"""
+
+
 @pytest.mark.slow
 def test_ctrl_c_in_a_terminal_then_the_same_command(pictures, weights, tmp_path):
     """A SIGINT to the whole group of processes, as a terminal sends it."""
-    words = ("--episodes", 6, "--workers", 2, *UNTUNED[:-1], 400)
+    words = ("--episodes", 6, "--workers", 2, *UNTUNED[:-1], 150)
     command = small_run(pictures, weights, tmp_path / "out", *words)
-    entry = [sys.executable, "-c", "from kshot_viz.cli import main; main()"]
+    entry = [sys.executable, "-c", INTERRUPTIBLE]
     store = tmp_path / "out" / "rows.jsonl"
     process = subprocess.Popen(
         [*entry, *map(str, command)],
