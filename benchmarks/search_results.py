@@ -211,9 +211,7 @@ def _at_defaults(pick: kv.Candidate) -> kv.FinetuneConfig:
 
 def run(task: Task) -> None:
     """Search, compare, draw, and write what the page needs."""
-    started = time.perf_counter()
     found = searches(task)
-    searched_seconds = time.perf_counter() - started
     best = winners(task, found)
     pick = refined(task, best)
     tuned = chosen_accuracies(compared(task, [*CONTENDERS, *best.values()]))
@@ -237,7 +235,6 @@ def run(task: Task) -> None:
         "parameters": len(task.space.distributions()),
         "episodes": len(task.episodes),
         "arms": [[s, p, len(list(seeds))] for (s, p), seeds in task.arms.items()],
-        "seconds": searched_seconds,
         "table": table(tuned, fresh, pick),
         "shrinkage": json.loads(shrunk.to_json(orient="records")),
         "quality": time_to_quality(found),

@@ -64,8 +64,7 @@ def section(name: str, record: Mapping[str, Any]) -> list[str]:
         f"{record['budget']:g} full evaluations a search ({reward['episodes']} tasks of "
         f"{reward['queries']} queries each), {record['parameters']} choices; {seeds}; "
         f"{record['episodes']} fresh episodes. Reward: {reward['name']}, {reward['target_labels']} "
-        f"target labels beyond the k. {reward['note']} All searches together took "
-        f"{record['seconds'] / 60:.0f} minutes with 2 processes.",
+        f"target labels beyond the k. {reward['note']}",
         accuracies(record["table"]),
         f"![Best so far](search_{name}_best.png)",
         shrunk(record["shrinkage"]),
@@ -101,7 +100,8 @@ def gap(known: list[float]) -> str:
     mean, low, high, p = known
     if abs(mean) < 1e-12 and low == high:
         return ""
-    return f"{100 * mean:+.1f} [{100 * low:+.1f}, {100 * high:+.1f}], p = {p:.3f}"
+    sure = "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+    return f"{100 * mean:+.1f} [{100 * low:+.1f}, {100 * high:+.1f}], {sure}"
 
 
 def shrunk(rows: list[Mapping[str, Any]]) -> str:

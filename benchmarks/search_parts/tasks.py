@@ -72,6 +72,9 @@ def digits(shot: int, kind: str, _: Path | None) -> Task:
     arms = {("reinforce", None): range(5), ("random", None): range(5)}
     if kind == "letters":
         arms["tpe", None] = range(5)
+    elif shot == 1:
+        # Ten seeds of these two also say how much budget halving saves.
+        arms |= {("random", None): range(10), ("reinforce", "halving"): range(10)}
     layers = list(backbone.layers)[-LAYERS[shot, kind] :]
     n = {"letters": 6, "validation": 12}[kind]
     return Task(
