@@ -118,6 +118,8 @@ def take(browser: Browser, server: Server, first: str, view: str, out: Path) -> 
             assert not wrong, wrong
             for theme, full in THEMES.items():
                 lab.theme(full)
+                # JupyterLab lays its splash over the page while the theme changes.
+                page.locator("#jupyterlab-splash").wait_for(state="detached")
                 found = lab.show(".kv-dashboard")
                 page.wait_for_function(SETTLED)
                 path = out / f"{view}_{theme}_{width}.png"
