@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from kshot_viz.viz.canvas import entitle, ink, legend_outside, new_axes, tidy
+from kshot_viz.viz.canvas import entitle, legend_outside, new_axes, tidy
 from kshot_viz.viz.colours import MethodStyle, method_styles
+from kshot_viz.viz.marks import beside
 from kshot_viz.viz.table import difference_text
 from kshot_viz.viz.tasks import ComparisonLike, of_way, ordered_methods, records, task_name, values
 
@@ -86,8 +87,8 @@ def _draw_dots(frame: pd.DataFrame, ax: Axes | None) -> Axes:
     for row, (method, style) in enumerate(styles.items()):
         part = frame[frame["method"] == method]
         _interval(ax, part["accuracy"], [row], part, style, "x")
-        _write_beside(ax, row, part["beside"].iloc[0])
-    _write_beside(ax, -0.85, "difference to plain, points")
+        beside(ax, row, part["beside"].iloc[0])
+    beside(ax, -0.85, "difference to plain, points")
     labels = [style.label for style in styles.values()]
     ax.set_yticks(range(len(styles)), labels, parse_math=False)
     ax.set_ylim(len(frame) - 0.5, -0.6)
@@ -113,20 +114,6 @@ def _interval(ax: Axes, x: Any, y: Any, part: pd.DataFrame, style: MethodStyle, 
         linestyle=style.dashes,
         linewidth=1.4,
         elinewidth=1.6,
-    )
-
-
-def _write_beside(ax: Axes, row: float, text: str) -> None:
-    ax.annotate(
-        text,
-        (1.0, row),
-        (8, 0),
-        xycoords=ax.get_yaxis_transform(),
-        textcoords="offset points",
-        va="center",
-        fontsize=8.5,
-        color=ink(ax),
-        annotation_clip=False,
     )
 
 

@@ -11,6 +11,7 @@ from kshot_viz.errors import KShotValueError
 from kshot_viz.study.notes import counted
 from kshot_viz.viz.canvas import entitle, ink, new_axes, tidy
 from kshot_viz.viz.colours import METHOD_STYLES
+from kshot_viz.viz.marks import beside
 from kshot_viz.viz.tasks import records
 
 if TYPE_CHECKING:
@@ -62,9 +63,9 @@ def plot_rescoring(frame: pd.DataFrame, *, note: str = "", ax: Axes | None = Non
             fontsize=9,
             color=ink(ax),
         )
-        _beside(ax, row, part["beside"])
+        beside(ax, row, part["beside"])
     if len(shown) > 1:
-        _beside(ax, -0.5, "difference, points")
+        beside(ax, -0.5, "difference, points")
     ax.set_yticks(range(len(shown)), shown["name"].tolist(), parse_math=False)
     ax.set_ylim(len(shown) - 0.5, -0.75)
     tidy(ax, grid="x")
@@ -92,20 +93,6 @@ def _difference(row: Mapping[str, Any]) -> str:
         return text
     low, high = (f"{100 * row[f'difference_{end}']:+.1f}" for end in ("low", "high"))
     return f"{text} [{low}, {high}]".replace("-", "\N{MINUS SIGN}")
-
-
-def _beside(ax: Axes, row: float, text: str) -> None:
-    ax.annotate(
-        text,
-        (1.0, row),
-        (8, 0),
-        xycoords=ax.get_yaxis_transform(),
-        textcoords="offset points",
-        va="center",
-        fontsize=9,
-        color=ink(ax),
-        annotation_clip=False,
-    )
 
 
 def _note(frame: pd.DataFrame, note: str) -> str:
