@@ -32,6 +32,15 @@ Recipe = Annotated[
     str | None, typer.Option(help="Recipe or JSON file that belongs to the weights.")
 ]
 Size = Annotated[int | None, typer.Option(min=1, help="Image side in pixels.")]
+Shots = Annotated[list[int], typer.Option(min=1, help="k; may be given several times.")]
+Way = Annotated[int | None, typer.Option(min=2, help="Classes per episode; all by default.")]
+Query = Annotated[int, typer.Option(min=1, help="Queries per class, at most.")]
+Episodes = Annotated[int, typer.Option(min=1, help="Test episodes per k.")]
+Source = Annotated[
+    Path | None, typer.Option(help="Images that form the groups; else the support does.")
+]
+Groups = Annotated[str, typer.Option(help="Groups: a share (0.1) or a count (10).")]
+SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Skip unreadable images.")]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of everything random.")]
 
 
@@ -77,20 +86,16 @@ def compare(
     weights: Weights = "DEFAULT",
     preprocess: Recipe = None,
     size: Size = None,
-    shots: Annotated[list[int], typer.Option(min=1, help="k; may be given several times.")] = [1],  # noqa: B006
-    way: Annotated[
-        int | None, typer.Option(min=2, help="Classes per episode; all by default.")
-    ] = None,
-    query: Annotated[int, typer.Option(min=1, help="Queries per class, at most.")] = 15,
-    episodes: Annotated[int, typer.Option(min=1, help="Test episodes per k.")] = 20,
+    shots: Shots = [1],  # noqa: B006
+    way: Way = None,
+    query: Query = 15,
+    episodes: Episodes = 20,
     val_episodes: Annotated[int, typer.Option(min=1, help="Tuning episodes per k.")] = 6,
     val_share: Annotated[
         float, typer.Option(min=0, max=1, help="Share of images kept for tuning.")
     ] = 0.4,
-    source: Annotated[
-        Path | None, typer.Option(help="Images that form the groups; else the support does.")
-    ] = None,
-    groups: Annotated[str, typer.Option(help="Groups: a share (0.1) or a count (10).")] = "0.1",
+    source: Source = None,
+    groups: Groups = "0.1",
     lr: Annotated[
         list[float] | None, typer.Option(help="Step sizes of the body to choose from.")
     ] = None,
@@ -107,7 +112,7 @@ def compare(
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     workers: Workers = None,
     out: Out = Path("runs/compare"),
-    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Skip unreadable images.")] = False,
+    skip_bad: SkipBad = False,
     full: Full = False,
     seed: Seed = 0,
 ) -> None:
@@ -149,7 +154,7 @@ def search(
     size: Size = None,
     shot: Annotated[int, typer.Option(min=1, help="k of the tasks.")] = 1,
     way: Annotated[int, typer.Option(min=2, help="Classes of a task.")] = 10,
-    query: Annotated[int, typer.Option(min=1, help="Queries per class, at most.")] = 15,
+    query: Query = 15,
     tasks: Annotated[int, typer.Option(min=1, help="Tasks that a candidate is tried on.")] = 8,
     sampler: Annotated[
         Literal["reinforce", "random", "tpe"], typer.Option(help="Who proposes candidates.")
@@ -200,19 +205,15 @@ def dashboard(
     weights: Weights = "DEFAULT",
     preprocess: Recipe = None,
     size: Size = None,
-    shots: Annotated[list[int], typer.Option(min=1, help="k; may be given several times.")] = [1],  # noqa: B006
-    way: Annotated[
-        int | None, typer.Option(min=2, help="Classes per episode; all by default.")
-    ] = None,
-    query: Annotated[int, typer.Option(min=1, help="Queries per class, at most.")] = 15,
-    episodes: Annotated[int, typer.Option(min=1, help="Test episodes per k.")] = 5,
-    source: Annotated[
-        Path | None, typer.Option(help="Images that form the groups; else the support does.")
-    ] = None,
-    groups: Annotated[str, typer.Option(help="Groups: a share (0.1) or a count (10).")] = "0.1",
+    shots: Shots = [1],  # noqa: B006
+    way: Way = None,
+    query: Query = 15,
+    episodes: Episodes = 5,
+    source: Source = None,
+    groups: Groups = "0.1",
     out: Out = Path("runs/dashboard"),
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port on this machine.")] = 8866,
-    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Skip unreadable images.")] = False,
+    skip_bad: SkipBad = False,
     seed: Seed = 0,
 ) -> None:
     """Serve the dashboards of your own images as a page, to this machine only."""
