@@ -1,9 +1,10 @@
 """Do searched groupings win on images that no search has seen? Several seeds, paired intervals.
 
 Every sampler searches the same space by the same reward at equal budget, over several seeds. Each
-search's winner is scored on fresh episodes of the target, as it was found (no target label was
-used), and once more with step sizes and steps chosen like every rival's, on the same validation
-episodes. Everything is kept under runs/ and goes on from there.
+search's winner is scored on fresh episodes of the target as it was found, groups formed from the
+images that the search formed them from, and once more with step sizes and steps chosen like every
+rival's, on the same validation episodes, and groups formed from the rivals' images. Everything is
+kept under runs/ and goes on from there.
 
     python benchmarks/search_results.py digits_1_shot_letters digits_5_shot_letters
     python benchmarks/search_results.py webcam_augmented --data FOLDER
@@ -115,7 +116,7 @@ def as_found(task: Task, candidates: list[kv.Candidate], store: str) -> pd.DataF
         task.target,
         task.episodes,
         candidates,
-        source=task.forming,
+        source=task.reward.source,
         store=RUNS / task.name / store,
         progress="as found",
         **PARALLEL,

@@ -44,7 +44,7 @@ layers = list(backbone.layers)[-2:]
 PHOTOGRAPHS = """
 import kshot_viz as kv
 data = kv.load_dataset({data!r} + "/office_caltech10/webcam")
-source = kv.load_dataset({data!r} + "/imagenet_samples")
+source = kv.load_dataset({data!r} + "/imagenet_samples", labelled=False)
 labelled = kv.load_dataset({data!r} + "/office_caltech10/amazon")
 backbone = kv.load_backbone(
     "squeezenet1_1", weights={data!r} + "/squeezenet1_1_imagenet_features.npz", size=96

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -18,6 +18,11 @@ SETTINGS = {
     "head_lr": (0.003, 0.01, 0.03),
     "steps": (10, 20, 40),
 }
+# Photographs take a second a candidate, so there is less of everything.
+PHOTO_SETTINGS = {"lr": (0.003, 0.01, 0.03, 0.1), "head_lr": (0.003, 0.01, 0.03), "steps": (10, 40)}
+PHOTO_GRID = kv.TuningGrid(
+    lrs=PHOTO_SETTINGS["lr"], head_lrs=PHOTO_SETTINGS["head_lr"], steps=PHOTO_SETTINGS["steps"]
+)
 # Rivals choose from at least as much.
 GRID = kv.TuningGrid(
     lrs=(0.001, 0.003, 0.01, 0.03, 0.1, 0.3),
@@ -25,8 +30,32 @@ GRID = kv.TuningGrid(
     steps=(5, 10, 20, 40),
 )
 
-# Where the lower half of the network stays frozen, a candidate takes a quarter of the time.
-LAYERS = {(1, "letters"): 4, (5, "letters"): 2, (1, "validation"): 2, (5, "validation"): 2}
+
+@dataclass(frozen=True)
+class Size:
+    """How large a search on digits is: upper layers, reward tasks, budget, fresh episodes.
+
+    Where the lower half of the network stays frozen, a candidate takes a quarter of the time.
+    """
+
+    layers: int = 2
+    tasks: int = 12
+    budget: float = 100
+    episodes: int = 50
+
+
+SIZES = {
+    (1, "letters"): Size(layers=4, tasks=6),
+    (1, "validation"): Size(),
+    (1, "thorough"): Size(tasks=24, episodes=200),
+    (5, "letters"): Size(tasks=6),
+    (5, "validation"): Size(),
+}
+REWARDS = {
+    "letters": "tasks of letters",
+    "validation": "validation episodes",
+    "thorough": "twice as many validation episodes",
+}
 
 
 @dataclass(frozen=True)
@@ -56,7 +85,8 @@ def digits(shot: int, kind: str, _: Path | None) -> Task:
     """Return digits with the bundled network, rewarded by tasks of letters, or of digits."""
     backbone = kv.load_backbone("glyphnet")
     target = kv.load_dataset("digits")
-    episodes = kv.sample_episodes(target, way=10, shot=shot, query=15, n=50, seed=0)
+    size = SIZES[shot, kind]
+    episodes = kv.sample_episodes(target, way=10, shot=shot, query=15, n=size.episodes, seed=0)
     forming = kv.load_dataset("glyphs", per_class=1)
 
     def letters(n: int, seed: int) -> Reward:
@@ -68,29 +98,33 @@ def digits(shot: int, kind: str, _: Path | None) -> Task:
         drawn = kv.validation_episodes(target, episodes, n=n)
         return kv.validation_reward(target, drawn, source=forming)
 
-    reward = {"letters": letters, "validation": validation}[kind]
-    arms = {("reinforce", None): range(5), ("random", None): range(5)}
-    if kind == "letters":
-        arms["tpe", None] = range(5)
-    elif shot == 1:
+    reward = letters if kind == "letters" else validation
+    arms: dict[tuple[str, str | None], Sequence[int]] = {
+        (sampler, None): range(5) for sampler in ("reinforce", "random", "tpe")
+    }
+    if kind == "thorough":
+        del arms["tpe", None]
+    if (shot, kind) == (1, "validation"):
         # Ten seeds of these two also say how much budget halving saves.
         arms |= {("random", None): range(10), ("reinforce", "halving"): range(10)}
-    layers = list(backbone.layers)[-LAYERS[shot, kind] :]
-    n = {"letters": 6, "validation": 12}[kind]
     return Task(
         name=f"digits_{shot}_shot_{kind}",
-        title=f"Digits, {shot} shot{'s' if shot > 1 else ''}, reward: "
-        + {"letters": "tasks of letters", "validation": "validation episodes"}[kind],
+        title=f"Digits, {shot} shot{'s' if shot > 1 else ''}, reward: {REWARDS[kind]}",
         backbone=backbone,
         target=target,
         episodes=episodes,
-        reward=reward(n, 3),
-        refined=reward(24, 4) if kind == "letters" else reward(n, 3),
+        reward=reward(size.tasks, 3),
+        refined=reward(24, 4) if kind == "letters" else reward(size.tasks, 3),
         forming=forming,
-        space=kv.GroupSpace.of(backbone, layers=layers, settings=SETTINGS, config=CONFIG),
-        budget=100,
+        space=kv.GroupSpace.of(
+            backbone,
+            layers=list(backbone.layers)[-size.layers :],
+            settings=SETTINGS,
+            config=CONFIG,
+        ),
+        budget=size.budget,
         arms=arms,
-        n_val=n,
+        n_val=size.tasks,
     )
 
 
@@ -104,7 +138,7 @@ def office(domain: str, reward: str, data: Path | None) -> Task:
     target = kv.load_dataset(data / "office_caltech10" / domain)
     other = {"webcam": "amazon", "amazon": "webcam"}[domain]
     elsewhere = kv.load_dataset(data / "office_caltech10" / other)
-    forming = kv.load_dataset(data / "imagenet_samples")
+    forming = kv.load_dataset(data / "imagenet_samples", labelled=False)
     episodes = kv.sample_episodes(target, way=10, shot=1, query=15, n=50, seed=0)
     # Of the validation pool: no test episode asks for one of these images.
     support, _ = kv.validation_episodes(target, episodes, n=1)[0].split(target)
@@ -112,8 +146,9 @@ def office(domain: str, reward: str, data: Path | None) -> Task:
         "other_domain": lambda n, seed: kv.pseudo_episode_reward(
             elsewhere, way=10, shot=1, query=8, n=n, same_classes=True, seed=seed
         ),
-        "augmented": lambda n, seed: kv.augmented_support_reward(
-            support, query=8, n=n, source=forming, seed=seed
+        "augmented": lambda n, seed: _labelled(
+            kv.augmented_support_reward(support, query=8, n=n, source=forming, seed=seed),
+            len(support),
         ),
     }
     # The last block of layers is where trials found room; the trunk is computed once.
@@ -130,18 +165,22 @@ def office(domain: str, reward: str, data: Path | None) -> Task:
         reward=rewards[reward](4, 3),
         refined=rewards[reward](8, 4),
         forming=forming,
-        space=kv.GroupSpace.of(backbone, layers=layers, settings=SETTINGS, config=CONFIG),
+        space=kv.GroupSpace.of(backbone, layers=layers, settings=PHOTO_SETTINGS, config=CONFIG),
         budget=60,
         arms={("reinforce", None): range(2), ("random", None): range(2)},
+        n_val=4,
+        grid=PHOTO_GRID,
     )
 
 
+def _labelled(reward: Reward, labels: int) -> Reward:
+    """Say that the k images varied here are not those that the winner is tested with."""
+    note = f"{reward.note} They are of a validation task, so these labels are counted."
+    return replace(reward, target_labels=labels, note=note)
+
+
 TASKS: dict[str, Callable[[Path | None], Task]] = {
-    **{
-        f"digits_{shot}_shot_{kind}": partial(digits, shot, kind)
-        for kind in ("letters", "validation")
-        for shot in (1, 5)
-    },
+    **{f"digits_{shot}_shot_{kind}": partial(digits, shot, kind) for shot, kind in SIZES},
     **{
         f"{domain}_{reward}": partial(office, domain, reward)
         for domain in ("webcam", "amazon")

@@ -111,7 +111,8 @@ def _class_folders(root: Path) -> list[Path]:
     if len(folders) < 2:
         found = f"only {folders[0].name!r}" if folders else "none"
         raise KShotFileError(
-            f"the folder {str(root)!r} must hold at least two class folders; it has {found}."
+            f"the folder {str(root)!r} must hold at least two class folders; it has {found}. "
+            f"For images without classes: load_dataset(..., labelled=False)."
         )
     return folders
 

@@ -12,6 +12,7 @@ from kshot_viz.data.dataset import ImageDataset
 from kshot_viz.data.digits import load_digits
 from kshot_viz.data.folder import load_folder
 from kshot_viz.data.glyphs import load_glyphs
+from kshot_viz.data.loose import load_loose_images
 from kshot_viz.data.torchvision_sets import load_torchvision, torchvision_names
 from kshot_viz.errors import KShotKeyError, KShotValueError
 
@@ -29,7 +30,8 @@ def load_dataset(name_or_path: str | Path, **options: Any) -> ImageDataset:
         a torchvision classification set in any case. A folder called like a built-in set is meant
         by ``"./digits"``.
     **options
-        Handed to the loader: glyphs ``per_class``, ``seed``, ``homoglyphs``; folder ``skip_bad``;
+        Handed to the loader: glyphs ``per_class``, ``seed``, ``homoglyphs``; folder ``skip_bad``,
+        and ``labelled=False`` for a folder of images without classes, to form groups from;
         torchvision ``root``, ``download``, ``split``.
 
     Returns
@@ -48,7 +50,8 @@ def load_dataset(name_or_path: str | Path, **options: Any) -> ImageDataset:
     if str(name_or_path) in _BUILT_IN:
         return _load(_BUILT_IN[str(name_or_path)], options)
     if Path(name_or_path).is_dir():
-        return _load(load_folder, options, name_or_path)
+        labelled = options.pop("labelled", True)
+        return _load(load_folder if labelled else load_loose_images, options, name_or_path)
     if str(name_or_path).lower() in {name.lower() for name in torchvision_names()}:
         return _load(load_torchvision, options, name_or_path)
     raise _no_such_dataset(name_or_path)
