@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from kshot_viz.models.preprocess import Preprocess
     from kshot_viz.models.registry import load_backbone
     from kshot_viz.search.assignments import AssignmentSpace
-    from kshot_viz.search.group_search import GroupSearch, search_groups
+    from kshot_viz.search.group_search import GroupSearch
     from kshot_viz.search.protocols import (
         augmented_support_reward,
         cross_validation_reward,
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     )
     from kshot_viz.search.result import SearchResult
     from kshot_viz.search.sampler import ReinforceSampler
+    from kshot_viz.search.search_groups import search_groups
     from kshot_viz.search.space import GroupSpace
     from kshot_viz.study.classifier import KShotClassifier
     from kshot_viz.study.compare import compare_methods
@@ -128,7 +129,7 @@ _HOMES = {
     "GroupSpace": "search.space",
     "AssignmentSpace": "search.assignments",
     "GroupSearch": "search.group_search",
-    "search_groups": "search.group_search",
+    "search_groups": "search.search_groups",
     "SearchResult": "search.result",
     "ReinforceSampler": "search.sampler",
     "pseudo_episode_reward": "search.protocols",

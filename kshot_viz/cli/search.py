@@ -13,8 +13,8 @@ from kshot_viz.data.registry import load_dataset
 from kshot_viz.grouping import files
 from kshot_viz.models.registry import load_backbone
 from kshot_viz.search.group_search import GroupSearch
-from kshot_viz.search.progress import following
 from kshot_viz.search.protocols import pseudo_episode_reward
+from kshot_viz.search.search_groups import following
 
 if TYPE_CHECKING:
     from kshot_viz.search.result import SearchResult

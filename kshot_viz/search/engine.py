@@ -43,7 +43,7 @@ class Engine:
     """
 
     def __init__(
-        self, plan: Plan, scorer: Scorer, ledger: Ledger, controller: ReinforceSampler
+        self, plan: Plan, scorer: Scorer, ledger: Ledger, controller: ReinforceSampler | None
     ) -> None:
         self._plan, self._scorer, self._ledger = plan, scorer, ledger
         self._distributions = plan.space.distributions()
@@ -58,19 +58,26 @@ class Engine:
                 self._proposals.restore(batch)
 
     @property
-    def done(self) -> bool:
-        """Whether the budget is spent, or nothing new is proposed any more."""
-        left = self._plan.budget - self.spent
-        return self._cut or left < self._scorer.cost(1) - 1e-9 or self._repeats >= REPEATS
+    def ended(self) -> str:
+        """Why there is no next batch; empty where there is one."""
+        if self._cut or self._plan.budget - self.spent < self._scorer.cost(1) - 1e-9:
+            return "the budget is spent"
+        if self._proposals.exhausted:
+            return "the sampler has proposed everything"
+        if self._repeats >= REPEATS:
+            return f"nothing new in {REPEATS} batches"
+        return ""
 
-    def step(self) -> dict[str, Any]:
-        """Run one batch, and say how it went."""
+    def step(self) -> dict[str, Any] | None:
+        """Run one batch, and say how it went; None where the budget does not suffice for it."""
         first = self._batch * self._plan.batch_size
         proposed = self._proposals.ask(self._batch, self._plan.batch_size, self._plan.first[first:])
         candidates = [self._plan.space.candidate(one) for one in proposed]
         affordable = self._affordable(candidates)
         # Whoever goes on with a larger budget runs the rest of the batch.
         self._cut = affordable < len(candidates)
+        if not affordable:
+            return None
         scores = self._scores(first, candidates[:affordable])
         update = self._proposals.tell([score.reward for score in scores])
         rollouts = [
@@ -93,7 +100,8 @@ class Engine:
         for place, one in enumerate(candidates):
             new |= {one.key} - set(self._known)
             if self._scorer.cost(len(new)) > left:
-                return place
+                # Where candidates end each other, part of a batch would score other than all of it.
+                return 0 if self._scorer.prunes else place
         return len(candidates)
 
     def _scores(self, first: int, candidates: Sequence[Candidate]) -> list[Score]:
@@ -131,7 +139,10 @@ class Engine:
             "spent": self.spent,
             "budget": self._plan.budget,
             "reward": sum(rewards) / len(rewards) if rewards else math.nan,
-            "best": max((one.reward for one in self._known.values()), default=math.nan),
+            "best": max(
+                (one.reward for one in self._known.values() if one.status == "complete"),
+                default=math.nan,
+            ),
             "entropy": math.nan if update is None else update.entropy,
         }
 

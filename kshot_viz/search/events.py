@@ -19,8 +19,8 @@ class Event:
     kind : str
         One of ``KINDS``.
     details : mapping
-        For ``"batch"``: its number, budget spent, best and mean reward, entropy; for ``"failed"``
-        the error's text.
+        For ``"batch"``: its number, budget spent, best and mean reward, entropy; for ``"stopped"``
+        and ``"finished"`` the reason; where an error ended the search, its text.
     """
 
     kind: str

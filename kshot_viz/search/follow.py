@@ -9,7 +9,7 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from kshot_viz.errors import KShotError, KShotFileError, KShotValueError
+from kshot_viz.errors import KShotValueError
 from kshot_viz.search.group_search import GroupSearch
 from kshot_viz.search.view import SearchView
 
@@ -90,21 +90,11 @@ class OwnSearch:
     @property
     def error(self) -> Exception | None:
         """What ended the search in the background."""
-        if self._search.error is not None or self.state != "failed":
-            return self._search.error
-        # The event is told before the thread that searched can say what it died of.
-        told = [one.details for one in self._search.events.since() if one.kind == "failed"]
-        return KShotError(str(told[-1]["error"])) if told else None
+        return self._search.error
 
     def result(self) -> SearchResult:
         """Return what was found so far."""
-        if self._search.state != "new" or self._search.storage == "memory":
-            return self._search.result
-        try:
-            return GroupSearch.attach(self._search.storage).result
-        except (KShotFileError, KeyError):
-            # Nobody searched there before, or only began to.
-            return self._search.result
+        return self._search.result
 
     def do(self, action: str) -> None:
         """Do one of ``actions``; pausing and stopping wait for the batch that runs."""

@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from optuna.storages import InMemoryStorage
+
 from kshot_viz.activations import capture_activations
-from kshot_viz.errors import KShotError, KShotValueError
+from kshot_viz.errors import KShotError, KShotFileError, KShotValueError
 from kshot_viz.search.choices import Space
+from kshot_viz.search.controls import Controls
 from kshot_viz.search.describe import describe_layers
 from kshot_viz.search.engine import Engine, Plan
 from kshot_viz.search.events import Events
 from kshot_viz.search.ledger import Ledger
-from kshot_viz.search.manifest import describe_search, own_journal
+from kshot_viz.search.manifest import describe_search, own_journal, search_key
+from kshot_viz.search.proposals import learning_of
 from kshot_viz.search.reinforce import ReinforceConfig
 from kshot_viz.search.result import SearchResult
 from kshot_viz.search.reward import Reward
 from kshot_viz.search.sampler import ReinforceSampler
 from kshot_viz.search.score import Scorer
 from kshot_viz.search.space import GroupSpace
+from kshot_viz.search.storage import MEMORY
 from kshot_viz.search.view import SearchView
+from kshot_viz.threads import begin_thread, going_on
 
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
@@ -49,13 +57,16 @@ class GroupSearch:
     storage : str, Path or storage, optional
         Path of a journal file (by default ``runs/search-<key>.journal``, a name of its own for each
         search), an address such as ``"sqlite:///search.db"``, ``"memory"``, or Optuna's own object.
-        The same call goes on from what is stored there.
+        The same call goes on from what is stored there. A journal that is given by its path belongs
+        to one search and is mended after a kill; a database holds any number of searches, and
+        Optuna's own object is used as it is.
     prune : {None, "halving"}
         Whether weak candidates end early; see :class:`~kshot_viz.search.score.Scorer`.
     first : sequence of mapping
         Points of the space that are tried before any other.
     learning : ReinforceConfig, optional
-        How the controller learns; its ``batch_size`` holds for every sampler.
+        How the controller learns; its ``batch_size`` holds for every sampler. By default that of
+        ``sampler``, where it is a :class:`ReinforceSampler`.
     executor, workers, device
         As in :func:`kshot_viz.evaluate`; they do not change the history.
     seed : int
@@ -67,7 +78,7 @@ class GroupSearch:
     state : str
         ``"new"``, ``"running"``, ``"paused"``, ``"stopped"``, ``"finished"`` or ``"failed"``.
     error : Exception or None
-        What ended a search that runs in the background.
+        What ended the last run, where an error did.
     """
 
     def __init__(
@@ -92,22 +103,25 @@ class GroupSearch:
                 f"`objective` must be a reward, made by kv.pseudo_episode_reward(...), say; not "
                 f"{objective!r}."
             )
-        if not budget > 0:
-            raise KShotValueError(f"`budget` must be > 0 full evaluations; not {budget!r}.")
         self.backbone, self.objective = backbone, objective
         self.space: Space = space or GroupSpace.of(backbone, source=objective.source is not None)
-        self._learning = learning or ReinforceConfig()
-        self._sampler, self._prune, self._seed = sampler, prune, seed
+        self._sampler, self._learning = sampler, learning_of(sampler, learning)
+        self._prune, self._seed = prune, seed
         self._first = [self.space.complete(point) for point in first]
-        self._options = {"executor": executor, "workers": workers, "device": device}
         self.budget = float(budget)
+        options = {"executor": executor, "workers": workers, "device": device}
+        # A copy, because a thread may run it: hooks that somebody sets on the network meanwhile, to
+        # capture activations say, must not see our images.
+        self._network = copy.deepcopy(backbone)
+        self._scorer = Scorer(self._network, objective, prune=prune, seed=seed, options=options)
+        self._scorer.check(self.budget, self._learning.batch_size)
         self.storage: Any = storage if storage is not None else own_journal(self.manifest)
+        # What is in memory must outlive a run that is stopped.
+        self._opened = InMemoryStorage() if self.storage == MEMORY else self.storage
         self.events = Events()
         self.state = "new"
         self.error: Exception | None = None
-        self._scorer = Scorer(backbone, objective, prune=prune, seed=seed, options=self._options)
-        self._go, self._stop = threading.Event(), threading.Event()
-        self._go.set()
+        self._controls, self._busy = Controls(), threading.Lock()
         self._thread: threading.Thread | None = None
         self._result: SearchResult | None = None
 
@@ -123,29 +137,13 @@ class GroupSearch:
         KShotFileError
             If another process is searching there.
         """
-        self._stop.clear()
-        ledger = Ledger(self.storage, own=True)
-        try:
-            ledger.claim(self.manifest)
-            ledger.fail_unfinished()
-            self._search(ledger)
-        except BaseException as error:
-            self._ended(ledger, "failed" if isinstance(error, Exception) else "stopped", error)
-            raise
-        finally:
-            self._result = self._found(ledger)
-            ledger.close()
-        return self._result
+        self._begin()
+        return self._run()
 
     def start(self) -> None:
         """Run in a thread of its own; an error is kept in ``error`` and told by an event."""
-        if self._thread is not None and self._thread.is_alive():
-            raise KShotError("This search is running already.")
-        self.error = None
-        self._thread = threading.Thread(
-            target=self._in_background, name="group search", daemon=True
-        )
-        self._thread.start()
+        self._begin()
+        self._thread = begin_thread(self._in_background, "group search")
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait for a search in the background; False if it is still running."""
@@ -156,22 +154,25 @@ class GroupSearch:
 
     def pause(self) -> None:
         """Pause after the batch that runs now."""
-        self._go.clear()
+        self._controls.pause()
 
     def resume(self) -> None:
         """Go on after a pause."""
-        self._go.set()
+        self._controls.resume()
 
     def stop(self) -> None:
         """End after the batch that runs now; what was found stays, and the search can go on."""
-        self._stop.set()
-        self._go.set()
+        self._controls.stop()
 
     @property
     def result(self) -> SearchResult:
-        """What was found so far."""
+        """What was found so far, by an earlier run of the same search too."""
         if self._result is not None:
             return self._result
+        with suppress(KShotFileError):
+            ledger = Ledger(self._opened, own=False, key=search_key(self.manifest))
+            if ledger.holds(self.manifest):
+                return self._found(ledger)
         return SearchResult((), self.space, self.manifest, self.backbone, self.objective)
 
     @property
@@ -190,19 +191,62 @@ class GroupSearch:
         )
 
     @classmethod
-    def attach(cls, storage: str | Path | BaseStorage) -> SearchView:
+    def attach(cls, storage: str | Path | BaseStorage, *, key: str | None = None) -> SearchView:
         """Look at a search that runs, or ran, in any process.
+
+        Parameters
+        ----------
+        storage : str, Path or storage
+        key : str, optional
+            Which one, where a database holds several; the error names them.
 
         Raises
         ------
         KShotFileError
-            If there is no search in that storage.
+            If there is no search in that storage, or more than one and no ``key``.
         """
-        return SearchView(storage)
+        return SearchView(storage, key=key)
 
     # -- inside ------------------------------------------------------------------------------
 
-    def _search(self, ledger: Ledger) -> None:
+    def _begin(self) -> None:
+        if not self._busy.acquire(blocking=False):
+            raise KShotError("This search is running already.")
+        self.error = None
+        self._controls.begin()
+
+    def _run(self) -> SearchResult:
+        """Search; the end is told last, when the storage is free again."""
+        end: tuple[str, dict[str, Any]] = ("failed", {})
+        try:
+            with closing(Ledger(self._opened, own=True, key=search_key(self.manifest))) as ledger:
+                ledger.claim(self.manifest)
+                end = self._work(ledger)
+        except BaseException as error:
+            self.error = error if isinstance(error, Exception) else None
+            end = (_state_after(error), {"error": str(error)})
+            raise
+        finally:
+            self.state = end[0]
+            self._busy.release()
+            self.events.add(end[0], **end[1])
+        return self.result
+
+    def _work(self, ledger: Ledger) -> tuple[str, dict[str, Any]]:
+        """Search, and return the state it ends in, and why; both stand in the ledger too."""
+        self._result = self._found(ledger)
+        try:
+            end, why = self._search(ledger)
+        except BaseException as error:
+            ledger.state = _state_after(error)
+            raise
+        finally:
+            self._result = self._found(ledger)
+        ledger.state = end
+        return end, {"reason": why}
+
+    def _search(self, ledger: Ledger) -> tuple[str, str]:
+        ledger.fail_unfinished()
         plan = Plan(
             self.space,
             self.budget,
@@ -212,61 +256,37 @@ class GroupSearch:
             self._seed,
         )
         engine = Engine(plan, self._scorer, ledger, self._controller())
-        self.state = ledger.state = "running"
-        ledger.request = ""
-        self.events.add("started", spent=engine.spent, budget=self.budget)
-        while not engine.done:
-            if self._interrupted(ledger):
-                self._ended(ledger, "stopped", None)
-                return
+        # What was asked of a search that was not running is void.
+        ledger.take_request()
+        self._tell(ledger, "started", spent=engine.spent, budget=self.budget)
+        while not engine.ended:
+            if self._controls.stopped(ledger, lambda kind: self._tell(ledger, kind)):
+                return "stopped", "asked for"
+            if not going_on():
+                return "stopped", "Python ends"
             told = engine.step()
             self._result = self._found(ledger)
-            self.events.add("batch", **told)
-        self._ended(ledger, "finished", None)
+            if told is not None:
+                self.events.add("batch", **told)
+        return "finished", engine.ended
 
-    def _interrupted(self, ledger: Ledger) -> bool:
-        """Wait out a pause, and say whether to stop; read between batches."""
-        request = ledger.request
-        if request == "pause":
-            self.pause()
-        if request == "stop" or self._stop.is_set():
-            ledger.request = ""
-            return True
-        if self._go.is_set():
-            return False
-        self.state = ledger.state = "paused"
-        self.events.add("paused")
-        while not self._go.wait(POLL_SECONDS):
-            asked = ledger.request
-            if asked in ("resume", "stop"):
-                break
-        stop = self._stop.is_set() or ledger.request == "stop"
-        ledger.request = ""
-        self._go.set()
-        if not stop:
-            self.state = ledger.state = "running"
-            self.events.add("resumed")
-        return stop
-
-    def _ended(self, ledger: Ledger, state: str, error: BaseException | None) -> None:
-        self.state = ledger.state = state
-        self.events.add(state, **({} if error is None else {"error": str(error)}))
+    def _tell(self, ledger: Ledger, kind: str, **details: Any) -> None:
+        """Tell that the search runs, or waits, from now on."""
+        self.state = ledger.state = "paused" if kind == "paused" else "running"
+        self.events.add(kind, **details)
 
     def _in_background(self) -> None:
-        try:
-            self.run()
-        except Exception as error:
-            self.error = error
-            if self.state != "failed":
-                # Before the storage could be opened.
-                self.state = "failed"
-                self.events.add("failed", error=str(error))
+        # The error is kept, and told by an event.
+        with suppress(Exception):
+            self._run()
 
-    def _controller(self) -> ReinforceSampler:
-        """Return the controller, told what is known of the layers."""
+    def _controller(self) -> ReinforceSampler | None:
+        """Return the controller, told what is known of the layers; None for other samplers."""
+        if self._sampler != "reinforce":
+            return None
         images = self.objective.source or self.objective.data
         first = images.take(range(min(64, len(images))))
-        known = describe_layers(self.backbone, capture_activations(self.backbone, first))
+        known = describe_layers(self._network, capture_activations(self._network, first))
         return ReinforceSampler(
             seed=self._seed,
             config=self._learning,
@@ -279,28 +299,6 @@ class GroupSearch:
         return SearchResult(rollouts, self.space, self.manifest, self.backbone, self.objective)
 
 
-def search_groups(
-    backbone: Backbone, objective: Reward, *, progress: bool = False, **options: Any
-) -> SearchResult:
-    """Search for the grouping, and return what was found: ``GroupSearch(...).run()``.
-
-    Parameters
-    ----------
-    backbone : Backbone
-    objective : Reward
-    progress : bool
-        Show a progress bar.
-    **options
-        As in :class:`GroupSearch`.
-    """
-    search = GroupSearch(backbone, objective, **options)
-    if not progress:
-        return search.run()
-    from kshot_viz.search.progress import following
-
-    with following(search):
-        return search.run()
-
-
-# How often a paused search looks for requests of other processes.
-POLL_SECONDS = 0.2
+def _state_after(error: BaseException) -> str:
+    """Return the state an error leaves a search in; Ctrl-C is no failure."""
+    return "failed" if isinstance(error, Exception) else "stopped"

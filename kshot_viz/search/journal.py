@@ -7,6 +7,7 @@ long as the search runs and that ends with the process, however that ends.
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from pathlib import Path
@@ -23,6 +24,11 @@ class Owner:
 
     def __init__(self, path: Path) -> None:
         self._path, self._file = path, _lock(path)
+        end = time.monotonic() + STALE_SECONDS
+        while self._file is None and time.monotonic() < end:
+            # Whoever only looks whether a search is running holds the lock for a moment.
+            time.sleep(0.01)
+            self._file = _lock(path)
         if self._file is None:
             raise KShotFileError(
                 f"{path} is in use by another search. Follow that one with "
@@ -59,9 +65,15 @@ def remove_stale_lock(path: Path) -> None:
 
 
 def cut_torn_line(path: Path) -> None:
-    """Cut an incomplete last line off, after saving a copy of the file beside it."""
+    """Cut an incomplete last line off, after saving a copy of the file beside it.
+
+    A line that somebody wrote on right behind an incomplete one goes with it.
+    """
     content = path.read_bytes() if path.exists() else b""
     whole = content.rfind(b"\n") + 1
+    last = content.rfind(b"\n", 0, max(0, whole - 1)) + 1
+    if not _is_json(content[last:whole]):
+        whole = last
     if whole == len(content):
         return
     copy = next(p for n in range(1, 10**6) if not (p := Path(f"{path}.torn-{n}")).exists())
@@ -69,6 +81,14 @@ def cut_torn_line(path: Path) -> None:
     with path.open("r+b") as file:
         file.truncate(whole)
         os.fsync(file.fileno())
+
+
+def _is_json(line: bytes) -> bool:
+    try:
+        json.loads(line or b"0")
+    except ValueError:
+        return False
+    return True
 
 
 def _lock(path: Path) -> IO[bytes] | None:

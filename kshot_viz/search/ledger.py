@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import optuna
-from optuna.storages import BaseStorage, InMemoryStorage, RDBStorage
-from optuna.storages.journal import JournalFileBackend, JournalStorage
 from optuna.trial import TrialState, create_trial
 
 from kshot_viz.errors import KShotFileError, KShotValueError
 from kshot_viz.search.journal import Owner, in_use
+from kshot_viz.search.storage import file_of, is_journal, open_study, quiet
 
 if TYPE_CHECKING:
+    import optuna
     from optuna.distributions import BaseDistribution
+    from optuna.storages import BaseStorage
     from optuna.trial import FrozenTrial
 
-MEMORY = "memory"
-NAME = "kshot-viz group search"
 MANIFEST, STATE, REQUEST = "search", "state", "request"
+EARLIER = "earlier_versions"
 SCHEMA = 1
 
 
@@ -56,18 +53,23 @@ class Ledger:
         Optuna's own storage object.
     own : bool
         Whether rollouts will be written: then no other search may use the same journal.
+    key : str, optional
+        Tells the searches of a database apart; a journal holds one.
     """
 
-    def __init__(self, storage: str | Path | BaseStorage, *, own: bool) -> None:
+    def __init__(
+        self, storage: str | Path | BaseStorage, *, own: bool, key: str | None = None
+    ) -> None:
         self._owner: Owner | None = None
-        self.path = journal_path(storage)
+        file = file_of(storage)
+        self.path = file if is_journal(storage) else None
         if self.path is not None and own:
             self._owner = Owner(self.path)
-        elif self.path is not None and not self.path.exists():
-            raise KShotFileError(f"There is no search in {self.path}: the file does not exist.")
+        elif file is not None and not file.exists() and not own:
+            raise KShotFileError(f"There is no search in {file}: the file does not exist.")
         try:
             with quiet():
-                self._study = _study(storage, self.path, create=own)
+                self._study = open_study(storage, key, create=own)
         except BaseException:
             self.close()
             raise
@@ -90,16 +92,22 @@ class Ledger:
         if not stored:
             self._study.set_user_attr(MANIFEST, dict(manifest))
             return
-        changed = sorted(
-            name
-            for name in {*stored, *manifest}
-            if name not in ("versions", "budget") and stored.get(name) != manifest.get(name)
-        )
+        changed = _changed(stored, manifest)
         if changed:
             raise KShotValueError(
                 f"The storage holds another search: {', '.join(changed)} differ. Give this search "
                 f"a `storage` of its own, or the same settings to go on with that one."
             )
+        earlier = stored.get(EARLIER, [])
+        if stored["versions"] != manifest["versions"]:
+            earlier = [*earlier, stored["versions"]]
+        renewed = {**manifest, **({EARLIER: earlier} if earlier else {})}
+        if renewed != stored:
+            self._study.set_user_attr(MANIFEST, renewed)
+
+    def holds(self, manifest: Mapping[str, Any]) -> bool:
+        """Say whether it is this search that is stored."""
+        return bool(self.manifest) and not _changed(self.manifest, manifest)
 
     @property
     def manifest(self) -> dict[str, Any]:
@@ -135,6 +143,11 @@ class Ledger:
             return in_use(self.path)
         return self.state in ("running", "paused")
 
+    def take_request(self) -> str:
+        """Return what was asked for, and forget it."""
+        asked, self.request = self.request, ""
+        return asked
+
     # -- rollouts ----------------------------------------------------------------------------
 
     def rollouts(self) -> list[Rollout]:
@@ -164,49 +177,10 @@ class Ledger:
             self._study.tell(trial.number, state=TrialState.FAIL)
 
 
-def journal_path(storage: str | Path | BaseStorage) -> Path | None:
-    """Return the file of a journal; None for any other storage."""
-    if isinstance(storage, Path):
-        return storage
-    if isinstance(storage, str) and storage != MEMORY and "://" not in storage:
-        return Path(storage)
-    return None
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Keep Optuna from announcing every trial."""
-    before = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(logging.WARNING)
-    try:
-        yield
-    finally:
-        optuna.logging.set_verbosity(before)
-
-
-def _study(storage: str | Path | BaseStorage, path: Path | None, *, create: bool) -> optuna.Study:
-    opened = _storage(storage, path)
-    if create:
-        return optuna.create_study(
-            storage=opened, study_name=NAME, direction="maximize", load_if_exists=True
-        )
-    try:
-        return optuna.load_study(storage=opened, study_name=NAME)
-    except KeyError as error:
-        raise KShotFileError(f"There is no search in {storage}.") from error
-
-
-def _storage(storage: str | Path | BaseStorage, path: Path | None) -> BaseStorage:
-    if isinstance(storage, BaseStorage):
-        return storage
-    if storage == MEMORY:
-        return InMemoryStorage()
-    if path is None:
-        return RDBStorage(str(storage))
-    try:
-        return JournalStorage(JournalFileBackend(str(path)))
-    except (ValueError, KeyError, TypeError) as error:
-        raise KShotFileError(f"{path} is not the journal of a search: {error}") from error
+def _changed(stored: Mapping[str, Any], manifest: Mapping[str, Any]) -> list[str]:
+    """Return what makes two searches different ones."""
+    names = {*stored, *manifest} - {"versions", EARLIER, "budget"}
+    return sorted(name for name in names if stored.get(name) != manifest.get(name))
 
 
 def _rollout(trial: FrozenTrial) -> Rollout | None:

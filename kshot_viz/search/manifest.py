@@ -65,6 +65,10 @@ def describe_search(
 
 def own_journal(manifest: Mapping[str, Any]) -> Path:
     """Return a journal of this search's own; with a larger budget it is the same one."""
+    return Path("runs") / f"search-{search_key(manifest)}.journal"
+
+
+def search_key(manifest: Mapping[str, Any]) -> str:
+    """Return a short digest of all that makes a search another one."""
     known = {name: one for name, one in manifest.items() if name not in ("budget", "versions")}
-    key = hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()[:12]
-    return Path("runs") / f"search-{key}.journal"
+    return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()[:12]

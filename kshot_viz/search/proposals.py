@@ -10,9 +10,11 @@ import optuna
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.trial import TrialState, create_trial
 
-from kshot_viz.errors import unknown_name
-from kshot_viz.search.ledger import Rollout, quiet
+from kshot_viz.errors import KShotValueError, unknown_name
+from kshot_viz.search.ledger import Rollout
+from kshot_viz.search.reinforce import ReinforceConfig
 from kshot_viz.search.sampler import ReinforceSampler
+from kshot_viz.search.storage import quiet
 from kshot_viz.seeds import child_seed
 
 if TYPE_CHECKING:
@@ -22,6 +24,29 @@ if TYPE_CHECKING:
     from kshot_viz.search.reinforce import Update
 
 SAMPLERS = ("reinforce", "random", "tpe")
+
+
+def learning_of(
+    sampler: str | BaseSampler, learning: ReinforceConfig | None = None
+) -> ReinforceConfig:
+    """Return how the controller learns: as told, as the sampler does, or as by default.
+
+    Raises
+    ------
+    KShotKeyError
+        For an unknown name.
+    KShotValueError
+        If sampler and ``learning`` differ.
+    """
+    if isinstance(sampler, str) and sampler not in SAMPLERS:
+        raise unknown_name("sampler", sampler, SAMPLERS)
+    own = sampler.config if isinstance(sampler, ReinforceSampler) else None
+    if own is not None and learning not in (None, own):
+        raise KShotValueError(
+            f"`learning` and the sampler's own `config` differ: {learning!r} and {own!r}. Leave "
+            f"`learning` out."
+        )
+    return learning or own or ReinforceConfig()
 
 
 class Proposals:
@@ -35,7 +60,7 @@ class Proposals:
     ----------
     sampler : str or BaseSampler
         ``"reinforce"``, ``"random"``, ``"tpe"``, or any other sampler as it is.
-    reinforce : ReinforceSampler
+    reinforce : ReinforceSampler or None
         The one for ``"reinforce"``.
     distributions : mapping
     seed : int
@@ -44,7 +69,7 @@ class Proposals:
     def __init__(
         self,
         sampler: str | BaseSampler,
-        reinforce: ReinforceSampler,
+        reinforce: ReinforceSampler | None,
         distributions: Mapping[str, BaseDistribution],
         seed: int,
     ) -> None:
@@ -55,6 +80,8 @@ class Proposals:
             self._study = optuna.create_study(direction="maximize", sampler=first)
         self._reinforce = first if isinstance(first, ReinforceSampler) else None
         self._asked: list[Trial] = []
+        # Some samplers (a grid, say) know when they have proposed everything.
+        self.exhausted = False
 
     def restore(self, rollouts: Sequence[Rollout]) -> None:
         """Take over finished rollouts, in order."""
@@ -88,7 +115,13 @@ class Proposals:
         """Reward the batch, or the first of it; what the controller learned comes back."""
         known = len(self._reinforce.updates(self._study)) if self._reinforce else 0
         for trial, reward in zip(self._asked, rewards, strict=False):
-            self._study.tell(trial, reward)
+            try:
+                self._study.tell(trial, reward)
+            except RuntimeError as error:
+                # The trial is told all the same; only there is no loop of Optuna's to stop.
+                if "Study.stop" not in str(error):
+                    raise
+                self.exhausted = True
         updates = self._reinforce.updates(self._study) if self._reinforce else []
         return updates[known] if len(updates) > known else None
 
@@ -99,8 +132,6 @@ class Proposals:
             "random": lambda: RandomSampler(seed=seed),
             "tpe": lambda: TPESampler(seed=seed),
         }
-        if self._name not in made:
-            raise unknown_name("sampler", self._name, SAMPLERS)
         found = made[self._name]()
         assert found is not None
         return found

@@ -50,8 +50,12 @@ class ReinforceConfig:
     max_norm: float = 10.0
 
     def __post_init__(self) -> None:
-        if isinstance(self.batch_size, bool) or self.batch_size < 1:
-            raise KShotValueError(f"`batch_size` must be >= 1; not {self.batch_size!r}.")
+        if type(self.batch_size) is not int or self.batch_size < 1:
+            raise KShotValueError(
+                f"`batch_size` must be a whole number >= 1; not {self.batch_size!r}."
+            )
+        if not self.entropy >= 0:
+            raise KShotValueError(f"`entropy` must be >= 0; not {self.entropy!r}.")
         for name in ("lr", "recurrent_lr", "entropy_half_life", "max_norm"):
             if not getattr(self, name) > 0:
                 raise KShotValueError(f"`{name}` must be > 0; not {getattr(self, name)!r}.")

@@ -50,7 +50,7 @@ class SearchResult:
 
     @property
     def policy(self) -> pd.DataFrame:
-        """Probability of each value after each batch: ``batch, parameter, value, probability``."""
+        """Probability of each value in each batch: ``batch, parameter, value, probability``."""
         return policy_frame(self.rollouts, self.space)
 
     def top(self, n: int = 10) -> list[Rollout]:

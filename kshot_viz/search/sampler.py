@@ -12,6 +12,7 @@ from optuna.samplers import BaseSampler, RandomSampler
 from optuna.search_space import IntersectionSearchSpace
 from optuna.trial import TrialState
 
+from kshot_viz.errors import KShotValueError
 from kshot_viz.search.controller import Step
 from kshot_viz.search.discretise import Discretised
 from kshot_viz.search.reinforce import Reinforce, ReinforceConfig, Update
@@ -64,7 +65,9 @@ class ReinforceSampler(BaseSampler):
         steps: Sequence[Step] | None = None,
     ) -> None:
         self._seed = int(np.random.SeedSequence().generate_state(1)[0]) if seed is None else seed
-        self._config = config or ReinforceConfig()
+        self.config = config or ReinforceConfig()
+        if steps is not None and search_space is None:
+            raise KShotValueError("`steps` needs `search_space`: they name its parameters.")
         self._given, self._steps = search_space, steps
         self._common = IntersectionSearchSpace()
         self._learners: dict[tuple[Any, ...], _Learner] = {}
@@ -117,7 +120,7 @@ class ReinforceSampler(BaseSampler):
         key = (study.study_name, *sorted(map(repr, space.items())))
         if key not in self._learners:
             # A space that changed is learned anew from all trials.
-            self._learners = {key: _Learner(space, self._steps, self._config, self._seed)}
+            self._learners = {key: _Learner(space, self._steps, self.config, self._seed)}
         learner = self._learners[key]
         learner.absorb(study)
         return learner

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kshot_viz.errors import unknown_name
+from kshot_viz.errors import KShotValueError, unknown_name
 from kshot_viz.finetune.candidate import Candidate
 from kshot_viz.finetune.evaluate import bind, evaluate
 from kshot_viz.grouping.rule import GroupingRule
@@ -104,6 +104,22 @@ class Scorer:
         return [
             self._score(table, row, candidate.config.steps) for row, candidate in enumerate(bound)
         ]
+
+    def check(self, budget: float, batch_size: int) -> None:
+        """Refuse a budget for nothing, or for less than a batch where only whole batches run."""
+        least = self.cost(batch_size) if self.prunes else 0.0
+        if not budget > 0:
+            raise KShotValueError(f"`budget` must be > 0 full evaluations; not {budget!r}.")
+        if budget < least:
+            raise KShotValueError(
+                f"`budget` must suffice for a batch of {batch_size} candidates, which takes up to "
+                f"{least:g} full evaluations; not {budget:g}."
+            )
+
+    @property
+    def prunes(self) -> bool:
+        """Whether candidates of a batch end each other."""
+        return self._prune is not None
 
     def cost(self, candidates: int) -> float:
         """Return what a batch of so many candidates costs, in full evaluations."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kshot_viz.errors import KShotFileError, KShotValueError
 from kshot_viz.search.ledger import Ledger
 from kshot_viz.search.result import SearchResult
 from kshot_viz.search.spaces import space_from_dict
@@ -20,8 +21,8 @@ class SearchView:
     Everything is read again whenever it is asked for. Requests are heeded between two batches.
     """
 
-    def __init__(self, storage: str | Path | BaseStorage) -> None:
-        self._ledger = Ledger(storage, own=False)
+    def __init__(self, storage: str | Path | BaseStorage, *, key: str | None = None) -> None:
+        self._ledger = Ledger(storage, own=False, key=key)
 
     @property
     def manifest(self) -> dict[str, Any]:
@@ -38,6 +39,8 @@ class SearchView:
     def result(self) -> SearchResult:
         """What was found so far."""
         manifest = self.manifest
+        if not manifest:
+            raise KShotFileError("There is no search in this storage yet: it has not begun.")
         space = space_from_dict(manifest["space"])
         return SearchResult(tuple(self._ledger.rollouts()), space, manifest)
 
@@ -48,12 +51,20 @@ class SearchView:
 
     def request_pause(self) -> None:
         """Ask the search to pause."""
-        self._ledger.request = "pause"
+        self._request("pause")
 
     def request_resume(self) -> None:
         """Ask a paused search to go on."""
-        self._ledger.request = "resume"
+        self._request("resume")
 
     def request_stop(self) -> None:
         """Ask the search to stop; it can go on later."""
-        self._ledger.request = "stop"
+        self._request("stop")
+
+    def _request(self, what: str) -> None:
+        # A journal that nobody works at may end in the middle of a line, so nothing is written.
+        if self.state not in ("running", "paused"):
+            raise KShotValueError(
+                f"Nobody is working at this search (it is {self.state}), so it cannot {what}."
+            )
+        self._ledger.request = what

@@ -11,23 +11,12 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from kshot_viz.threads import begin_thread, going_on
+
 # Four pictures a second are plenty, and leave the kernel free.
 EVERY = 0.25
 
 Failed = Callable[[Exception], None]
-
-
-def begin_thread(work: Callable[[], None]) -> None:
-    """Run ``work`` in a thread that Python waits for at its end.
-
-    One that is cut off in the middle of compiled code would take the whole process down.
-    """
-    threading.Thread(target=work, daemon=False).start()
-
-
-def going_on() -> bool:
-    """Tell whether Python is not at its end: nothing new is begun then."""
-    return threading.main_thread().is_alive()
 
 
 class Redraw:

@@ -61,7 +61,7 @@ def test_a_finished_search_is_not_run_again(tmp_path, whole):
     small_search(tmp_path / "a.journal").run()
     again = small_search(tmp_path / "a.journal")
     again._scorer = None
-    again._scorer = type("Never", (), {"cost": lambda self, n: n})()
+    again._scorer = type("Never", (), {"cost": lambda self, n: n, "prunes": False})()
     same(again.run().history, whole)
 
 
