@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from typing import TYPE_CHECKING, Any, cast
 
 from kshot_viz.errors import KShotValueError
@@ -36,65 +37,57 @@ class Discretised:
             raise KShotValueError(f"There are no parts of {distribution!r}.")
         self._of = cast(Any, distribution)
         self._choices = type(distribution) is CategoricalDistribution
-        self._log = not self._choices and self._of.log
-        step = None if self._choices or self._log else self._of.step
-        self._values = None if step is None else round((self._of.high - self._of.low) / step) + 1
+        whole = type(distribution) is IntDistribution
+        # The first step of each part, and the one after the last; none where values have no steps.
+        self._starts = [] if self._choices or not (whole or self._of.step) else self._cut()
 
     @property
     def size(self) -> int:
         """Number of parts."""
         if self._choices:
             return len(self._of.choices)
-        if self._of.single():
-            return 1
-        return PARTS if self._values is None else min(PARTS, self._values)
+        if self._starts:
+            return len(self._starts) - 1
+        return 1 if self._of.single() else PARTS
 
     def part(self, value: Any) -> int:
         """Return the part a value lies in."""
         if self._choices:
             return int(self._of.to_internal_repr(value))
-        return min(self.size - 1, max(0, math.floor(self._position(value) * self.size)))
+        if self._starts:
+            found = bisect_right(self._starts, round((value - self._of.low) / self._of.step)) - 1
+        else:
+            low, high = map(self._scale, (self._of.low, self._of.high))
+            share = 0.0 if high == low else (self._scale(value) - low) / (high - low)
+            found = math.floor(share * self.size)
+        return min(self.size - 1, max(0, found))
 
     def value(self, part: int, within: float) -> Any:
         """Return the value at ``within``, in [0, 1), of the way through a part."""
         if self._choices:
             return self._of.choices[part]
-        if self._of.single():
-            return self._of.low
-        position = (part + within) / self.size
-        if self._values is not None:
-            first, after = self._span(part)
+        if self._starts:
+            first, after = self._starts[part : part + 2]
             return self._at(first + math.floor(within * (after - first)))
-        low, high = self._ends()
-        value = (
-            math.exp(low + position * (high - low)) if self._log else low + position * (high - low)
-        )
-        whole = math.floor(value) if self._is_int else value
-        return min(self._of.high, max(self._of.low, whole))
+        low, high = map(self._scale, (self._of.low, self._of.high))
+        found = low + (part + within) / self.size * (high - low)
+        return min(self._of.high, max(self._of.low, math.exp(found) if self._of.log else found))
 
-    @property
-    def _is_int(self) -> bool:
-        return isinstance(self._of.low, int)
-
-    def _span(self, part: int) -> tuple[int, int]:
-        """Return the numbers of the steps that lie in a part, the last excluded."""
-        assert self._values is not None
-        ends = [math.ceil(end * self._values / self.size - 0.5) for end in (part, part + 1)]
-        return ends[0], ends[1]
+    def _cut(self) -> list[int]:
+        """Cut the steps into parts that share none, and leave none out."""
+        count = round((self._of.high - self._of.low) / self._of.step) + 1
+        parts = min(PARTS, count)
+        if self._of.log:
+            ratio = (self._of.high + 1) / self._of.low
+            ends = (self._of.low * (ratio ** (part / parts) - 1) for part in range(1, parts))
+        else:
+            ends = (part * count / parts for part in range(1, parts))
+        inner = {math.ceil(end - 0.5) for end in ends} - {0, count}
+        return [0, *sorted(inner), count]
 
     def _at(self, number: int) -> Any:
         value = self._of.low + number * self._of.step
-        return value if self._is_int else min(self._of.high, float(value))
+        return value if isinstance(self._of.low, int) else min(self._of.high, float(value))
 
-    def _position(self, value: Any) -> float:
-        """Return how far through the whole range a value lies, in [0, 1]."""
-        if self._values is not None:
-            return (round((value - self._of.low) / self._of.step) + 0.5) / self._values
-        low, high = self._ends()
-        given = math.log(value) if self._log else value
-        return 0.0 if high == low else (given - low) / (high - low)
-
-    def _ends(self) -> tuple[float, float]:
-        # An integer stands for all up to the next one.
-        low, high = self._of.low, self._of.high + (1 if self._is_int else 0)
-        return (math.log(low), math.log(high)) if self._log else (low, high)
+    def _scale(self, value: float) -> float:
+        return math.log(value) if self._of.log else float(value)

@@ -115,9 +115,11 @@ def rescoring(
     KShotValueError
         If there is no episode or no data, or the table did not tune the grouped method for them.
     """
-    chosen = _episodes(episodes, table)[:n]
+    if n < 1:
+        raise KShotValueError(f"Scoring needs at least one episode; not {n!r}.")
+    chosen = _episodes(episodes, table)
     way, shot = chosen[0].way, chosen[0].shot
-    same = tuple(one for one in chosen if (one.way, one.shot) == (way, shot))
+    same = tuple(one for one in chosen if (one.way, one.shot) == (way, shot))[:n]
     found = data if data is not None else getattr(table, "data", None)
     if found is None or found.fingerprint != chosen[0].fingerprint:
         raise KShotValueError(
