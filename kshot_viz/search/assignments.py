@@ -13,13 +13,19 @@ from kshot_viz.grouping.branches import NESTED, Branches
 from kshot_viz.grouping.clustered import ClusteredLayer
 from kshot_viz.grouping.files import plain
 from kshot_viz.grouping.grouping import Grouping
-from kshot_viz.search.choices import Space, check_settings, setting_values, settings_of
+from kshot_viz.search.choices import (
+    MULTIPLES,
+    Space,
+    check_settings,
+    searched_settings,
+    setting_values,
+    settings_of,
+)
 
 if TYPE_CHECKING:
     from kshot_viz.activations import Activations
 
 KEEP, SPLIT = "keep", "split"
-STEP_SIZES = (0.0, 0.1, 0.3, 1.0, 3.0)
 
 
 @dataclass(frozen=True)
@@ -44,7 +50,7 @@ class AssignmentSpace(Space):
     """
 
     layers: Mapping[str, Branches]
-    step_size: tuple[float, ...] = STEP_SIZES
+    step_size: tuple[float, ...] = MULTIPLES
     settings: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     config: FinetuneConfig = field(default_factory=FinetuneConfig)
     frozen: tuple[str, ...] = ()
@@ -62,7 +68,7 @@ class AssignmentSpace(Space):
         depth: int = 15,
         method: str = "ward",
         dead: str = "separate",
-        step_size: Sequence[float] = STEP_SIZES,
+        step_size: Sequence[float] = MULTIPLES,
         settings: Mapping[str, Sequence[Any]] | None = None,
         config: FinetuneConfig | None = None,
         seed: int = 0,
@@ -80,8 +86,10 @@ class AssignmentSpace(Space):
         method : {"ward", "average", "correlation"}
         dead, seed
             As in :func:`kshot_viz.cluster_neurons`.
-        step_size, settings, config
+        step_size, config
             As the attributes.
+        settings : mapping, optional
+            As the attribute; by default step sizes of body and head, unless ``config`` fixes them.
 
         Raises
         ------
@@ -100,7 +108,7 @@ class AssignmentSpace(Space):
             layer = activations.layer(name)
             clustered = ClusteredLayer(layer, name, method=method, dead=dead, seed=seed)
             made[name] = Branches.of(clustered, depth)
-        searched = {name: tuple(values) for name, values in (settings or {}).items()}
+        searched = searched_settings(settings, config)
         others = tuple(name for name in activations if name not in made)
         config = config or FinetuneConfig()
         return cls(made, tuple(step_size), searched, config, others, activations.pool)

@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 
 # The step for settings of the whole run, after all layers.
 SETTINGS = "settings"
+# Of these a search chooses where nothing else is said: the step size of a new head decides more
+# than any grouping.
+STEP_SIZES = {"lr": (0.003, 0.01, 0.03, 0.1), "head_lr": (0.003, 0.01, 0.03, 0.1)}
+# Multiples of the step size of a layer; 0 freezes it.
+MULTIPLES = (0.0, 0.1, 0.3, 1.0, 3.0)
 
 
 class Space(ABC):
@@ -90,6 +95,15 @@ class Space(ABC):
                 raise KShotValueError(f"{name!r} must be one of {list(values)}; not {value!r}.")
             whole[name] = value
         return whole
+
+
+def searched_settings(
+    settings: Mapping[str, Any] | None, config: FinetuneConfig | None
+) -> dict[str, tuple[Any, ...]]:
+    """Return the settings that are searched: step sizes by default, unless ``config`` has them."""
+    if settings is None:
+        settings = STEP_SIZES if config is None else {}
+    return {name: tuple(values) for name, values in settings.items()}
 
 
 def check_settings(settings: Mapping[str, Any]) -> None:

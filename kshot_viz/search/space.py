@@ -12,9 +12,12 @@ from kshot_viz.finetune.config import FinetuneConfig
 from kshot_viz.grouping.files import plain
 from kshot_viz.grouping.rule import GroupingRule
 from kshot_viz.search.choices import (
+    MULTIPLES,
+    SETTINGS,
     Space,
     check_settings,
     check_values,
+    searched_settings,
     setting_values,
     settings_of,
 )
@@ -29,7 +32,7 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     "max_within": (None, 0.5, 0.25),
     "min_between": (None, 0.02, 0.1),
     "groups_from": ("source", "support", "weights"),
-    "step_size": (0.0, 0.1, 0.3, 1.0, 3.0),
+    "step_size": MULTIPLES,
 }
 
 
@@ -95,7 +98,9 @@ class GroupSpace(Space):
             Whether there are source images that may form groups.
         layers : sequence of str, optional
             Layers that are searched; all others are frozen.
-        settings, config, method, pool
+        settings : mapping, optional
+            As the attribute; by default step sizes of body and head, unless ``config`` fixes them.
+        config, method, pool
             As the attributes.
         **choices
             Values instead of the defaults, for all layers: ``n_groups``, ``max_within``,
@@ -112,7 +117,7 @@ class GroupSpace(Space):
             else {**{key: one[:1] for key, one in values.items()}, "step_size": (0.0,)}
             for name in backbone.layers
         }
-        searched = {name: tuple(given) for name, given in (settings or {}).items()}
+        searched = searched_settings(settings, config)
         return cls(own, searched, config or FinetuneConfig(), method, pool)
 
     def only(self, layers: str | Collection[str] | None = None, **choices: Sequence[Any]) -> Self:
@@ -202,6 +207,10 @@ class GroupSpace(Space):
             raise unknown_name("kind", kind, moves)
         share = n_groups if kind == "grouped" else 1.0
         point = {name: values[0] for name, values in self.values.items()}
+        for name, values in self.settings.items():
+            # Where there is a choice, what the configuration says.
+            if (given := getattr(self.config, name)) in values:
+                point[f"{SETTINGS}/{name}"] = given
         for layer in self.layers:
             point[f"{layer}/step_size"] = 1.0 if moves[kind](layer) else 0.0
             point[f"{layer}/n_groups"] = share
