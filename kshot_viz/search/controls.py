@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 
 from kshot_viz.search.ledger import Ledger
+from kshot_viz.threads import going_on
 
 # How often a paused search looks for requests of other processes.
 POLL_SECONDS = 0.2
@@ -36,7 +37,7 @@ class Controls:
         self._go.set()
 
     def stopped(self, ledger: Ledger, tell: Callable[[str], None]) -> bool:
-        """Wait out a pause, and say whether to end.
+        """Wait out a pause, and say whether to end; the end of Python is one.
 
         Parameters
         ----------
@@ -48,11 +49,11 @@ class Controls:
         self._heed(ledger)
         if not self._go.is_set():
             tell("paused")
-            while not self._go.wait(POLL_SECONDS):
+            while not self._go.wait(POLL_SECONDS) and going_on():
                 self._heed(ledger)
-            if not self._stop.is_set():
+            if not self._stop.is_set() and going_on():
                 tell("resumed")
-        return self._stop.is_set()
+        return self._stop.is_set() or not going_on()
 
     def _heed(self, ledger: Ledger) -> None:
         asked = ledger.take_request()

@@ -29,7 +29,7 @@ from kshot_viz.search.score import Scorer
 from kshot_viz.search.space import GroupSpace
 from kshot_viz.search.storage import MEMORY
 from kshot_viz.search.view import SearchView
-from kshot_viz.threads import begin_thread, going_on
+from kshot_viz.threads import begin_thread
 
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
@@ -262,8 +262,6 @@ class GroupSearch:
         while not engine.ended:
             if self._controls.stopped(ledger, lambda kind: self._tell(ledger, kind)):
                 return "stopped", "asked for"
-            if not going_on():
-                return "stopped", "Python ends"
             told = engine.step()
             self._result = self._found(ledger)
             if told is not None:

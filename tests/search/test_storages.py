@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import optuna
 import pytest
 from small_search import small_backbone, small_reward, small_search
@@ -11,6 +16,7 @@ from kshot_viz.errors import KShotError, KShotFileError, KShotValueError
 from kshot_viz.search.ledger import Ledger
 from kshot_viz.search.reinforce import ReinforceConfig
 
+TESTS = Path(__file__).parents[1]
 TORN = b'{"op_code":4,"study_id":0,"va'
 
 
@@ -133,6 +139,22 @@ def test_who_hears_that_it_stopped_can_start_it_again():
     search.start()
     assert search.wait(60)
     assert (search.state, search.error) == ("finished", None)
+
+
+@pytest.mark.parametrize("pause", [False, True])
+def test_python_ends_without_waiting_for_the_rest_of_a_search(pause):
+    lines = [
+        "from small_search import small_search",
+        "search = small_search('memory', budget=1e6, sampler='random')",
+        *["search.pause()"] * pause,
+        "search.start()",
+        "search.events.since(1, timeout=30)",
+    ]
+    env = {**os.environ, "PYTHONPATH": str(TESTS), "OMP_NUM_THREADS": "1"}
+    ran = subprocess.run(
+        [sys.executable, "-c", "\n".join(lines)], env=env, timeout=120, capture_output=True
+    )
+    assert (ran.returncode, ran.stderr) == (0, b"")
 
 
 def test_an_old_request_does_not_undo_a_later_pause(tmp_path):
