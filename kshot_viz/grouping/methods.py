@@ -21,6 +21,9 @@ from kshot_viz.grouping.labels import Labels
 from kshot_viz.grouping.metrics import group_means
 
 Points = NDArray[np.float64]
+# On layers of 512 neurons random starts end 3 to 7 % worse than Ward's from about 50 groups on, and
+# for 1,000 groups of 2,000 neurons they take 20 times as long.
+RANDOM_STARTS = 50
 Cut = Callable[[int], Labels]
 
 
@@ -41,7 +44,7 @@ def _standardised(layer: LayerActivations) -> Points:
 
 
 def _kmeans(points: Points, seed: int) -> Cut:
-    """Best of a start from Ward's groups and of three random starts.
+    """Best of a start from Ward's groups and, for few groups, of three random starts.
 
     Ward's groups alone find well-separated clusters that random starts miss.
     """
@@ -55,10 +58,9 @@ def _kmeans(points: Points, seed: int) -> Cut:
         with warnings.catch_warnings():
             # Neurons that coincide make fewer groups than asked for; that is what is wanted.
             warnings.simplefilter("ignore", ConvergenceWarning)
-            fits = [
-                KMeans(n_groups, init=means, n_init=1).fit(points),
-                KMeans(n_groups, n_init=3, random_state=seed % 2**32).fit(points),
-            ]
+            fits = [KMeans(n_groups, init=means, n_init=1).fit(points)]
+            if n_groups <= RANDOM_STARTS:
+                fits.append(KMeans(n_groups, n_init=3, random_state=seed % 2**32).fit(points))
         best = min(fits, key=lambda fit: fit.inertia_)
         return best.labels_.astype(np.int64)
 
