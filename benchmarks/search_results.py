@@ -18,13 +18,14 @@ import json
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 from search_parts import page
 from search_parts.tasks import TASKS, Task
 
 import kshot_viz as kv
+from kshot_viz.search.ledger import Rollout
 from kshot_viz.search.result import SearchResult
 from kshot_viz.stats import bootstrap_mean, paired_test
 from kshot_viz.study.contenders import CONTENDERS
@@ -38,6 +39,14 @@ PARALLEL = {"executor": "processes", "workers": 2}
 DEFAULTS = kv.FinetuneConfig(lr=1e-3, head_lr=0.1, steps=40)
 
 Searches = dict[tuple[str, str | None, int], SearchResult]
+
+
+class Pick(NamedTuple):
+    """A candidate of a search, under a name of its own."""
+
+    search: SearchResult
+    rollout: Rollout
+    candidate: kv.Candidate
 
 
 def searches(task: Task) -> Searches:
@@ -64,29 +73,34 @@ def searches(task: Task) -> Searches:
     return found
 
 
-def winners(task: Task, found: Searches) -> dict[tuple[str, int], kv.Candidate]:
+def winners(task: Task, found: Searches) -> list[kv.Candidate]:
     """Return the winner of every search that did not prune, under a name of its own."""
-    return {
-        (sampler, seed): replace(result.best, name=f"{sampler} {seed}")
+    return [
+        replace(result.best, name=f"{sampler} {seed}")
         for (sampler, prune, seed), result in found.items()
         if prune is None and seed < min(len(seeds) for seeds in task.arms.values())
-    }
+    ]
 
 
-def refined(task: Task, best: dict[tuple[str, int], kv.Candidate]) -> str:
-    """Choose among the controller's winners on fresh tasks of the reward's kind."""
-    mine = [one for (sampler, _), one in best.items() if sampler == "reinforce"]
+def refined(task: Task, found: Searches) -> Pick:
+    """Choose among the best of the controller's searches on more tasks of the reward's kind."""
+    picks: dict[str, Pick] = {}
+    for (sampler, prune, seed), result in found.items():
+        if (sampler, prune) == ("reinforce", None):
+            for place, rollout in enumerate(result.top(task.top)):
+                name = f"{sampler} {seed}" + (f", place {place + 1}" if place else "")
+                candidate = replace(result.space.candidate(rollout.parameters), name=name)
+                picks[name] = Pick(result, rollout, candidate)
     rows = kv.evaluate(
         task.backbone,
         task.refined.data,
         task.refined.episodes,
-        mine,
+        [one.candidate for one in picks.values()],
         source=task.reward.source,
         store=RUNS / task.name / "refined.jsonl",
         **PARALLEL,
     )
-    means = rows.groupby("method", sort=False)["accuracy"].mean()
-    return str(means.idxmax())
+    return picks[str(rows.groupby("method", sort=False)["accuracy"].mean().idxmax())]
 
 
 def compared(task: Task, methods: list[Any]) -> kv.Comparison:
@@ -213,19 +227,18 @@ def _at_defaults(pick: kv.Candidate) -> kv.FinetuneConfig:
 def run(task: Task) -> None:
     """Search, compare, draw, and write what the page needs."""
     found = searches(task)
-    best = winners(task, found)
-    pick = refined(task, best)
+    picked = refined(task, found)
+    pick = picked.candidate.name
+    best = {one.name: one for one in [*winners(task, found), picked.candidate]}
     tuned = chosen_accuracies(compared(task, [*CONTENDERS, *best.values()]))
     fresh = as_found(task, list(best.values()), "found.jsonl")
     shrunk = shrinkage(task, found, fresh)
     plainly = {(s, seed): one for (s, prune, seed), one in found.items() if prune is None}
-    picked = found["reinforce", None, int(pick.rpartition(" ")[2])]
-    candidate = next(one for one in best.values() if one.name == pick)
     figures = {
         "best": plot_best_so_far(SamplerComparison(plainly)),
         "shrinkage": plot_shrinkage(shrunk),
-        "policy": plot_policy(picked, "step_size"),
-        "chosen": plot_chosen(picked),
+        "policy": plot_policy(picked.search, "step_size"),
+        "chosen": plot_chosen(picked.search),
     }
     for name, axes in figures.items():
         save_figure(axes, RESULTS / f"search_{task.name}_{name}.png")
@@ -239,8 +252,13 @@ def run(task: Task) -> None:
         "table": table(tuned, fresh, pick),
         "shrinkage": json.loads(shrunk.to_json(orient="records")),
         "quality": time_to_quality(found),
-        "robustness": robustness(task, candidate),
-        "picked": {"name": pick, "parameters": dict(picked.best_rollout.parameters)},
+        "robustness": robustness(task, picked.candidate),
+        "picked": {
+            "name": pick,
+            "parameters": dict(picked.rollout.parameters),
+            "of": task.top,
+            "tasks": len(task.refined.episodes),
+        },
     }
     path = RESULTS / f"search_{task.name}.json"
     path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")

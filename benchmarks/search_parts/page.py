@@ -43,10 +43,10 @@ def write(records: Mapping[str, Mapping[str, Any]], path: Path) -> None:
         "How to read the tables: *as found* is the winner of a search with everything the search "
         "chose; which labels that took stands beside its reward. *Tuned* is the same grouping with "
         "step sizes and steps chosen on the validation episodes, like every rival's. Rows of a "
-        "sampler are means over its seeds, episode by episode. *Picked* is the one of the "
-        "controller's winners that did best on more tasks of the reward's kind (on the same ones "
-        "where validation episodes are the reward). Differences are paired over the fresh "
-        "episodes, with 95 % bootstrap intervals; p is Wilcoxon's, not adjusted.",
+        "sampler are means over its seeds, episode by episode. *Picked* is the one of the best of "
+        "the controller's searches that did best on more tasks of the reward's kind. Differences "
+        "are paired over the fresh episodes, with 95 % bootstrap intervals; p is Wilcoxon's, not "
+        "adjusted.",
     ]
     for name, record in records.items():
         parts += section(name, record)
@@ -69,6 +69,7 @@ def section(name: str, record: Mapping[str, Any]) -> list[str]:
         f"![Best so far](search_{name}_best.png)",
         shrunk(record["shrinkage"]),
         f"![Search reward against fresh accuracy](search_{name}_shrinkage.png)",
+        picked(record["picked"]),
         f"The picked search's choices: ![Chosen groups](search_{name}_chosen.png)",
         f"![Policy](search_{name}_policy.png)",
     ]
@@ -76,6 +77,23 @@ def section(name: str, record: Mapping[str, Any]) -> list[str]:
         parts.append(quality(record["quality"]))
     return [*parts, "Robustness: everyone at fixed defaults (step size 0.001, head 0.1, 40 steps; "
             "nothing tuned).", defaults(record["robustness"])]  # fmt: skip
+
+
+def picked(record: Mapping[str, Any]) -> str:
+    """Return what was picked from what, where the record says so."""
+    if "of" not in record:
+        return f"Picked: {told(record['name'])}."
+    among = "the winners" if record["of"] == 1 else f"the best {record['of']}"
+    return (
+        f"Picked: {told(record['name'])}, from {among} of the controller's searches on "
+        f"{record['tasks']} tasks."
+    )
+
+
+def told(name: str) -> str:
+    """Return which candidate of which search a name is."""
+    seed, _, place = name.removeprefix("reinforce ").partition(", place ")
+    return f"search {seed}" + (f", number {place} there" if place else ", its winner")
 
 
 def accuracies(rows: list[Mapping[str, Any]]) -> str:

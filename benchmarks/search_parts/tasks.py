@@ -42,13 +42,15 @@ class Size:
     tasks: int = 12
     budget: float = 100
     episodes: int = 50
+    refined: int = 12
+    top: int = 1
 
 
 SIZES = {
-    (1, "letters"): Size(layers=4, tasks=6),
+    (1, "letters"): Size(layers=4, tasks=6, refined=24),
     (1, "validation"): Size(),
-    (1, "thorough"): Size(tasks=24, episodes=200),
-    (5, "letters"): Size(tasks=6),
+    (1, "thorough"): Size(tasks=24, episodes=200, refined=60, top=5),
+    (5, "letters"): Size(tasks=6, refined=24),
     (5, "validation"): Size(),
 }
 REWARDS = {
@@ -63,7 +65,8 @@ class Task:
     """One search problem, and the fresh tasks its winners are scored on.
 
     ``arms`` are (sampler, pruning) -> seeds; ``forming`` are images that may form groups of the
-    rivals; ``refined`` are fresh tasks of the reward's kind, to choose among winners.
+    rivals; ``refined`` are tasks of the reward's kind, to choose among the ``top`` candidates of
+    each of the controller's searches.
     """
 
     name: str
@@ -79,6 +82,7 @@ class Task:
     arms: dict[tuple[str, str | None], Sequence[int]]
     n_val: int = 6
     grid: kv.TuningGrid = GRID
+    top: int = 1
 
 
 def digits(shot: int, kind: str, _: Path | None) -> Task:
@@ -114,7 +118,7 @@ def digits(shot: int, kind: str, _: Path | None) -> Task:
         target=target,
         episodes=episodes,
         reward=reward(size.tasks, 3),
-        refined=reward(24, 4) if kind == "letters" else reward(size.tasks, 3),
+        refined=reward(size.refined, 4),
         forming=forming,
         space=kv.GroupSpace.of(
             backbone,
@@ -125,6 +129,7 @@ def digits(shot: int, kind: str, _: Path | None) -> Task:
         budget=size.budget,
         arms=arms,
         n_val=size.tasks,
+        top=size.top,
     )
 
 
