@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from kshot_viz.errors import KShotValueError
+from kshot_viz.grouping.names import group_names
 from kshot_viz.study.notes import counted
 from kshot_viz.viz.canvas import entitle, ink, new_axes, tidy
-from kshot_viz.viz.colours import text_on
+from kshot_viz.viz.colours import LONE_COLOUR, text_on
 from kshot_viz.viz.groups import palette
 
 if TYPE_CHECKING:
@@ -18,14 +21,19 @@ if TYPE_CHECKING:
 
 # Layers up to here get roomy bars with numbers inside.
 _FEW = 24
+# More neurons on their own than this are one bar: nobody tells so many slivers apart.
+_ALONE = 32
+# What fits into a bar, in letters for each percent of the width.
+_LETTERS = 0.6
+_NUMBERED = 3.2
 
 
 def plot_group_sizes(grouping: Grouping, *, ax: Axes | None = None) -> Axes:
     """Draw one bar per layer, cut into its groups from the largest to the smallest.
 
     Bars show shares of the layer, so narrow and wide layers can be compared; the text beside them
-    tells neurons, groups, and how many of those have a single member. Dead neurons come last,
-    hatched.
+    tells neurons, groups, and how many of those have a single member. Groups that a person named
+    show their names. Many neurons on their own share one bar. Dead neurons come last, hatched.
 
     Parameters
     ----------
@@ -60,7 +68,10 @@ def plot_group_sizes(grouping: Grouping, *, ax: Axes | None = None) -> Axes:
 
 
 def _sizes_frame(grouping: Grouping) -> pd.DataFrame:
-    """Return ``layer, row, group, size, share, start, dead, colour``, in drawing order."""
+    """Return ``layer, row, group, groups, size, share, start, dead, colour, text``, as drawn.
+
+    ``groups`` is 1, or how many neurons on their own the bar stands for; its ``group`` is -1 then.
+    """
     import pandas as pd
 
     parts = [_layer_frame(grouping, name).assign(row=row) for row, name in enumerate(grouping)]
@@ -71,13 +82,35 @@ def _layer_frame(grouping: Grouping, layer: str) -> pd.DataFrame:
     import pandas as pd
 
     sizes = grouping.sizes(layer)
-    frame = pd.DataFrame({"layer": layer, "group": range(sizes.size), "size": sizes})
+    names = group_names(grouping, layer)
+    frame = pd.DataFrame({"layer": layer, "group": range(sizes.size), "groups": 1, "size": sizes})
     frame["dead"] = frame["group"] == grouping.dead_group(layer)
     frame["colour"] = palette(grouping, layer)
+    frame["text"] = [names.get(group, str(group)) for group in range(sizes.size)]
     frame = frame.sort_values(["dead", "size", "group"], ascending=[True, False, True])
+    frame = _singles_joined(frame, list(names))
     frame["share"] = 100 * frame["size"] / sizes.sum()
     frame["start"] = frame["share"].cumsum() - frame["share"]
     return frame
+
+
+def _singles_joined(frame: pd.DataFrame, named: list[int]) -> pd.DataFrame:
+    """Put many neurons on their own into one row, at the end of those that respond."""
+    import pandas as pd
+
+    alone = (frame["size"] == 1) & ~frame["dead"] & ~frame["group"].isin(named)
+    count = int(alone.sum())
+    if count <= _ALONE:
+        return frame
+    one = (
+        frame[alone]
+        .head(1)
+        .assign(
+            group=-1, groups=count, size=count, colour=LONE_COLOUR, text=f"{count:,} single neurons"
+        )
+    )
+    rest = frame[~alone]
+    return pd.concat([rest[~rest["dead"]], one, rest[rest["dead"]]])
 
 
 def _draw_bars(ax: Axes, frame: pd.DataFrame, grouping: Grouping) -> None:
@@ -90,18 +123,30 @@ def _draw_bars(ax: Axes, frame: pd.DataFrame, grouping: Grouping) -> None:
         edgecolor=ax.get_facecolor(),
         linewidth=0.6,
     )
-    for bar, (_, part) in zip(bars, frame.iterrows(), strict=True):
-        if part["dead"]:
-            bar.set_hatch("////")
-        elif len(grouping) <= _FEW and part["share"] >= 3.2:
-            ax.annotate(
-                str(part["group"]),
-                (part["start"] + part["share"] / 2, part["row"]),
-                ha="center",
-                va="center_baseline",
-                fontsize=8,
-                color=text_on(part["colour"]),
-            )
+    for place in np.flatnonzero(frame["dead"].to_numpy()):
+        bars[place].set_hatch("////")
+    if len(grouping) > _FEW:
+        return
+    written = frame[~frame["dead"] & (frame["share"] >= _NUMBERED)]
+    columns = [written[name].tolist() for name in ("row", "start", "share", "colour", "text")]
+    for row, start, share, colour, text in zip(*columns, strict=True):
+        ax.annotate(
+            _fitting(text, share),
+            (start + share / 2, row),
+            ha="center",
+            va="center_baseline",
+            fontsize=8,
+            color=text_on(colour),
+            parse_math=False,
+        )
+
+
+def _fitting(text: str, share: float) -> str:
+    """Return as much of a text as a bar has room for; numbers always have."""
+    room = int(_LETTERS * share)
+    if text.isdigit() or len(text) <= room:
+        return text
+    return f"{text[: max(1, room - 1)]}\N{HORIZONTAL ELLIPSIS}"
 
 
 def _name_layers(ax: Axes, frame: pd.DataFrame, layers: list[str]) -> None:
@@ -123,9 +168,10 @@ def _name_layers(ax: Axes, frame: pd.DataFrame, layers: list[str]) -> None:
 
 def _describe(part: pd.DataFrame) -> str:
     live = part[~part["dead"]]
-    words = [f"{part['size'].sum()} in {counted(len(live), 'group')}"]
-    if alone := int((live["size"] == 1).sum()):
-        words.append(f"{alone} single")
+    words = [f"{part['size'].sum():,} in {counted(int(live['groups'].sum()), 'group')}"]
+    # A row of many on their own is as large as it has groups.
+    if alone := int(live.loc[live["size"] == live["groups"], "groups"].sum()):
+        words.append(f"{alone:,} single")
     if part["dead"].any():
         words.append(f"{part.loc[part['dead'], 'size'].sum()} dead")
     return ", ".join(words)

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from kshot_viz.errors import KShotValueError
 from kshot_viz.grouping.grouping import Grouping
+from kshot_viz.grouping.names import named
 from kshot_viz.viz.canvas import figure_of
 from kshot_viz.viz.colours import DEAD_COLOUR
 from kshot_viz.viz.group_sizes import _sizes_frame, plot_group_sizes
@@ -41,6 +42,24 @@ def test_the_text_beside_tells_neurons_groups_and_the_dead(groups: Grouping) -> 
     assert "12 in 9 groups, 6 single" in texts
     assert [bar.get_hatch() for bar in ax.patches].count("////") == 1
     assert "hatched: dead neurons" in texts[-1]
+
+
+def test_many_neurons_on_their_own_are_one_bar() -> None:
+    labels = np.r_[0, 0, np.arange(1, 1901), [1901] * 3]
+    ax = plot_group_sizes(Grouping({"a": labels}, dead={"a": 1901}))
+    assert [bar.get_width() for bar in ax.patches] == pytest.approx(
+        [100 * size / labels.size for size in (2, 1900, 3)]
+    )
+    texts = [text.get_text() for text in ax.texts]
+    assert {"1,900 single neurons", "1,905 in 1,901 groups, 1,900 single, 3 dead"} <= {*texts}
+
+
+def test_names_stand_in_the_bars_as_far_as_there_is_room() -> None:
+    grouping = named(Grouping({"a": [0] * 9 + [1]}), "a", 0, "edges")
+    grouping = named(grouping, "a", 1, "a name of many letters")
+    texts = [text.get_text() for text in plot_group_sizes(grouping).texts]
+    assert "edges" in texts
+    assert any(text.startswith("a nam") and text.endswith("…") for text in texts)
 
 
 @pytest.mark.parametrize("layers", [1, 4, 60])
