@@ -20,11 +20,12 @@ def layer(points):
     points = np.asarray(points, dtype=np.float32)
     return LayerActivations(points, points.mean(axis=1), points.std(axis=1), points.shape[1])
 """
-# Four neurons in a row from left to right; the last two are a group with HTML in its name.
+# Four neurons in a row from left to right; the last two are dead, with HTML in their name.
 ROW = """
 from kshot_viz.grouping.names import named
 acts = Activations({"<i>row</i>": layer([[0, 0], [1, 0.1], [2, 0.1], [3, 0]])}, "grid", 2)
-groups = named(Grouping({"<i>row</i>": [0, 1, 2, 2]}), "<i>row</i>", 2, "<b>last</b>")
+groups = Grouping({"<i>row</i>": [0, 1, 2, 2]}, dead={"<i>row</i>": 2})
+groups = named(groups, "<i>row</i>", 2, "<b>last</b>")
 shown = NeuronMap(acts, "<i>row</i>", groups)
 shown
 """
@@ -35,7 +36,19 @@ many = NeuronMap(Activations({"a": layer(points)}, "grid", 2), "a",
                  Grouping({"a": np.arange(100_000) % 9}))
 many
 """
+# More neurons than are drawn, in seven groups of three hundred; one of them is dead and named.
+WIDE = """
+from kshot_viz.widgets.similarity_matrix import SimilarityMatrix
+acts = Activations({"a": layer(np.random.default_rng(0).normal(size=(2100, 4)))}, "grid", 4)
+wide = SimilarityMatrix(acts, "a", named(Grouping({"a": np.arange(2100) % 7}, dead={"a": 6}),
+                                         "a", 6, "silent"))
+wide
+"""
 COUNT = ".kv-map-count"
+
+POINTS = "() => document.querySelector('.kv-map-points').toDataURL()"
+# Two frames later all that was asked for is drawn.
+SETTLED = """() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"""
 
 
 def box_of(over: Locator) -> tuple[float, float, float, float]:
@@ -99,6 +112,65 @@ def test_what_python_selects_is_shown_and_the_theme_is_followed(notebook: Callab
     colour = page.locator(".kv-map-stage").evaluate("stage => getComputedStyle(stage).color")
     assert colour != "rgb(31, 35, 40)"
     found.theme("JupyterLab Light")
+
+
+def test_a_dead_group_has_its_name_and_a_double_click_leaves_the_view(
+    notebook: Callable[..., LabPage],
+):
+    found = notebook(SET_UP, ROW)
+    page, over = found.page, found.show(".kv-map-over")
+    page.locator(".kv-map[data-drawn]").wait_for()
+    over.focus()
+    x_of = found.ask("shown.frame()['x'].tolist()")
+    for _ in range(4):
+        page.keyboard.press("ArrowRight" if x_of[3] > x_of[0] else "ArrowLeft")
+    page.keyboard.press("g")
+    page.locator(COUNT, has_text="2 of 4 neurons selected").wait_for()
+    page.locator(".kv-map-table summary").click()
+    cells = page.locator(".kv-map-rows tbody tr td:nth-child(2)").all_inner_texts()
+    assert set(cells) == {"<b>last</b>"}
+
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Clear").click()
+    page.locator(COUNT, has_text="4 neurons").wait_for()
+    over.focus()
+    page.keyboard.press("+")
+    page.evaluate(SETTLED)
+    x, y, width, _ = box_of(over)
+    page.mouse.move(x + width / 2, y + 4)
+    zoomed = page.evaluate(POINTS)
+    page.mouse.dblclick(x + width / 2, y + 4)
+    page.evaluate(SETTLED)
+    assert page.evaluate(POINTS) == zoomed
+
+
+def test_the_matrix_is_reached_by_keyboard_and_groups_are_whole(notebook: Callable[..., LabPage]):
+    found = notebook(SET_UP, "from kshot_viz.grouping.names import named", WIDE)
+    page, live = found.page, found.page.locator(".kv-matrix .kv-map-live")
+    page.locator(".kv-matrix[data-drawn]").wait_for()
+    before = page.locator(".kv-matrix").get_attribute("data-drawn")
+    found.show(".kv-matrix-over").focus()
+    page.wait_for_function(
+        "was => document.querySelector('.kv-matrix').dataset.drawn !== was", arg=before
+    )
+    page.keyboard.press("ArrowDown")
+    live.get_by_text("neuron 0 with itself; correlation 1.00; group 0", exact=True).wait_for()
+    page.keyboard.press("ArrowRight")
+    order = found.ask("wide.frame().index[:2].tolist()")
+    correlation = found.ask("float(wide.frame().iloc[0, 1])")
+    told = live.inner_text()
+    assert told.startswith(f"neurons {order[0]} and {order[1]}; correlation ")
+    assert abs(float(told.split("; ")[1].split()[1]) - correlation) < 0.01
+    note = page.locator(".kv-matrix-note")
+    page.keyboard.press("Enter")
+    note.get_by_text("1 selected").wait_for()
+    page.keyboard.press("Shift+Space")
+    live.get_by_text("Nothing selected").wait_for()
+    page.keyboard.press("g")
+    note.get_by_text("300 selected").wait_for()
+    assert found.ask("wide.selected.tolist()") == list(range(0, 2100, 7))
+    page.keyboard.press("a")
+    note.get_by_text("2,100 selected").wait_for()
 
 
 def test_one_neuron_can_be_selected(notebook: Callable[..., LabPage]):

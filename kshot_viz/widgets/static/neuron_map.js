@@ -73,9 +73,12 @@ class MapView {
     on("pointerup", (event) => this.end(event));
     on("pointercancel", () => this.stop());
     on("pointerleave", () => this.hover(-1));
-    on("dblclick", () => this.fit());
     on("keydown", (event) => this.key(event));
-    on("blur", () => this.hover(-1));
+    on("focus", () => this.drawOver());
+    on("blur", () => {
+      this.hover(-1);
+      this.drawOver();
+    });
     this.over.addEventListener("wheel", (event) => this.wheel(event), { passive: false });
     this.details.addEventListener("toggle", () => this.tabulate());
     const data = ["places", "labels", "palette", "names", "dead", "layer", "axes", "statistics", "height"];
@@ -113,8 +116,6 @@ class MapView {
     this.labels = numbers(get("labels"), Int32Array);
     this.palette = numbers(get("palette"), Uint8Array);
     this.statistics = numbers(get("statistics"), Float32Array);
-    this.names = get("names");
-    this.dead = get("dead");
     if (this.chosen?.length !== this.labels.length) this.takeSelection();
     this.middles = middles(this.places, this.labels, this.palette.length / 3, NAMED);
     this.pixels = new Float32Array(this.places.length);
@@ -185,8 +186,7 @@ class MapView {
   }
 
   name(group) {
-    if (this.model.get("known") === false) return "";
-    return group === this.dead ? "dead" : this.names[group] ?? String(group);
+    return this.model.get("known") === false ? "" : groupName(this.model, group);
   }
 
   // ---- gestures ------------------------------------------------------------------------------

@@ -14,6 +14,11 @@ function written(value) {
   return Number.isInteger(value) ? value.toLocaleString("en") : value.toPrecision(3);
 }
 
+/** What is written beside a group, as in Python: its name, its number, or "dead". */
+function groupName(model, group) {
+  return model.get("names")[group] ?? (group === model.get("dead") ? "dead" : String(group));
+}
+
 /** Copy what Python sent: a DataView need not begin where a typed array may. */
 function numbers(view, Kind) {
   if (!view || !view.byteLength) return new Kind(0);

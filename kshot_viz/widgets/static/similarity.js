@@ -6,13 +6,15 @@ const TOP = 6;
 const BOTTOM = 16;
 const STRIP = 11;
 const MATRIX_HELP =
-  "Drag along the rows to select neurons, shift adds. Up and Down go from row to row, Space " +
-  "selects, G selects the group, Escape none.";
+  "Drag along the rows to select neurons, shift adds. Up and Down go from row to row, Left and " +
+  "Right from column to column, Space selects the row's neuron, Shift and Space adds or takes " +
+  "away, G selects the group, A selects all, Escape none.";
 
 class MatrixView {
   constructor(model, el) {
     this.model = model;
     this.cursor = -1;
+    this.column = -1;
     this.drawn = 0;
     this.build(el);
     const on = (event, act) => this.over.addEventListener(event, act);
@@ -22,6 +24,8 @@ class MatrixView {
     on("pointercancel", () => this.stop());
     on("pointerleave", () => this.hide());
     on("keydown", (event) => this.key(event));
+    on("focus", () => this.draw());
+    on("blur", () => this.draw());
     const data = ["values", "neurons", "labels", "palette", "names", "dead", "known", "caption", "ramp", "selection"];
     this.heard = data.map((name) => [`change:${name}`, () => this.soon()]);
     for (const [event, act] of this.heard) model.on(event, act);
@@ -74,18 +78,13 @@ class MatrixView {
     this.title.textContent = title;
     this.note.textContent = note + (this.chosen.size ? `; ${written(this.chosen.size)} selected, marked below` : "");
     this.over.setAttribute("aria-label", `${title}. ${MATRIX_HELP}`);
-    if (this.cursor >= this.order.length) this.cursor = -1;
+    if (Math.max(this.cursor, this.column) >= this.order.length) this.cursor = this.column = -1;
     this.paint();
   }
 
   /** The group of the neuron at a place of the matrix as it was sent. */
   group(place) {
     return this.labels[this.neurons[place]] ?? 0;
-  }
-
-  name(group) {
-    const known = this.model.get("names")[group];
-    return known ?? (group === this.model.get("dead") ? "dead" : String(group));
   }
 
   correlation(row, column) {
@@ -157,7 +156,7 @@ class MatrixView {
       pen.strokeRect(LEFT + near, TOP + near, size, size);
       if (size < 11) continue;
       pen.fillStyle = css(colours.ink);
-      pen.fillText(this.short(this.name(group)), LEFT - STRIP - 9, TOP + near + size / 2);
+      pen.fillText(this.short(groupName(this.model, group)), LEFT - STRIP - 9, TOP + near + size / 2);
     }
   }
 
@@ -177,7 +176,13 @@ class MatrixView {
     pen.strokeStyle = "rgba(0, 0, 0, 0.9)";
     pen.lineWidth = 1.6;
     if (band) pen.strokeRect(LEFT, TOP + band[0] * cell, this.side, (band[1] - band[0] + 1) * cell);
-    else if (this.cursor >= 0 && document.activeElement === this.over) pen.strokeRect(LEFT, TOP + this.cursor * cell, this.side, Math.max(2, cell));
+    else if (this.cursor >= 0 && document.activeElement === this.over) this.drawCursor(pen, cell);
+  }
+
+  drawCursor(pen, cell) {
+    const size = Math.max(2, cell);
+    pen.strokeRect(LEFT, TOP + this.cursor * cell, this.side, size);
+    pen.strokeRect(LEFT + this.column * cell, TOP + this.cursor * cell, size, size);
   }
 
   drawScale(pen, colours) {
@@ -214,7 +219,7 @@ class MatrixView {
     this.over.focus({ preventScroll: true });
     this.over.setPointerCapture(event.pointerId);
     this.from = this.to = at.row;
-    this.cursor = at.row;
+    this.cursor = this.column = at.row;
     this.hide();
     this.draw();
     event.preventDefault();
@@ -243,6 +248,7 @@ class MatrixView {
 
   select(neurons, more = false) {
     const chosen = new Set(more ? [...this.chosen, ...neurons] : neurons);
+    this.chosen = chosen;
     const kept = Int32Array.from([...chosen].sort((a, b) => a - b));
     this.model.set("selection", new DataView(kept.buffer));
     this.model.save_changes();
@@ -251,13 +257,15 @@ class MatrixView {
 
   key(event) {
     if (event.altKey || event.metaKey || event.ctrlKey || !this.order.length) return;
-    const row = () => this.neurons[this.order[this.cursor]];
-    const members = () => [...this.neurons].filter((neuron) => this.labels[neuron] === this.labels[row()]);
     const keys = {
-      ArrowDown: () => this.step(1),
-      ArrowUp: () => this.step(-1),
-      " ": () => this.cursor >= 0 && this.select([row()], event.shiftKey),
-      g: () => this.cursor >= 0 && this.select(members(), event.shiftKey),
+      ArrowDown: () => this.step(1, 0),
+      ArrowUp: () => this.step(-1, 0),
+      ArrowRight: () => this.step(0, 1),
+      ArrowLeft: () => this.step(0, -1),
+      " ": () => this.press(event.shiftKey),
+      Enter: () => this.press(event.shiftKey),
+      a: () => this.select([...this.labels.keys()]),
+      g: () => this.cursor >= 0 && this.select(this.members(), event.shiftKey),
       Escape: () => this.select([]),
     };
     const act = keys[event.key] ?? keys[event.key.toLowerCase()];
@@ -267,22 +275,43 @@ class MatrixView {
     event.stopPropagation();
   }
 
-  step(by) {
-    this.cursor = Math.min(this.order.length - 1, Math.max(0, this.cursor + by));
+  /** All of the layer that share the row's group: not only those that are drawn. */
+  members() {
+    const group = this.group(this.order[this.cursor]);
+    return [...this.labels.keys()].filter((neuron) => this.labels[neuron] === group);
+  }
+
+  press(more) {
+    if (this.cursor < 0) return;
     const neuron = this.neurons[this.order[this.cursor]];
-    const group = this.model.get("known") ? `; group ${this.name(this.labels[neuron])}` : "";
-    this.live.textContent = `neuron ${neuron}${group}`;
+    if (more && this.chosen.has(neuron)) this.select([...this.chosen].filter((one) => one !== neuron));
+    else this.select([neuron], more);
+  }
+
+  step(down, right) {
+    const moved = (at, by) => Math.min(this.order.length - 1, Math.max(0, at + by));
+    // The first step, whatever its direction, comes to the first neuron.
+    const begun = this.cursor >= 0;
+    this.cursor = begun ? moved(this.cursor, down) : 0;
+    this.column = begun ? moved(this.column, right) : 0;
+    const chosen = this.chosen.has(this.neurons[this.order[this.cursor]]) ? ["row selected"] : [];
+    this.live.textContent = [...this.about(this.cursor, this.column), ...chosen].join("; ");
     this.draw();
   }
 
-  tell({ row, column, x, y }) {
+  about(row, column) {
     const [a, b] = [row, column].map((at) => this.neurons[this.order[at]]);
-    const groups = [a, b].map((neuron) => this.name(this.labels[neuron]));
+    const [first, second] = [a, b].map((neuron) => groupName(this.model, this.labels[neuron]));
     const who = a === b ? `neuron ${a} with itself` : `neurons ${a} and ${b}`;
     const lines = [who, `correlation ${this.correlation(row, column).toFixed(2)}`];
-    if (this.model.get("known")) lines.push(groups[0] === groups[1] ? `both in group ${groups[0]}` : `groups ${groups[0]} and ${groups[1]}`);
+    if (!this.model.get("known")) return lines;
+    const both = a === b ? "group" : "both in group";
+    return [...lines, first === second ? `${both} ${first}` : `groups ${first} and ${second}`];
+  }
+
+  tell({ row, column, x, y }) {
     this.tip.replaceChildren();
-    for (const line of lines) make("div", "", this.tip).textContent = line;
+    for (const line of this.about(row, column)) make("div", "", this.tip).textContent = line;
     const wide = this.stage.clientWidth;
     this.tip.hidden = false;
     this.tip.style.left = x < wide / 2 ? `${x + 14}px` : "";
