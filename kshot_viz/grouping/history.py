@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kshot_viz.errors import KShotValueError
 from kshot_viz.grouping.grouping import Grouping
+from kshot_viz.grouping.names import same_names
 
 
 @dataclass(frozen=True)
@@ -17,13 +18,19 @@ class Step:
     what : str
         The edit in words.
     grouping : Grouping
+    layer : str
+        The layer that was edited; empty where it was the whole grouping.
     run : str
         Steps of the same run follow one another as one: a slider's, while it is dragged.
     """
 
     what: str
     grouping: Grouping
+    layer: str = ""
     run: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.what} (layer {self.layer})" if self.layer else self.what
 
 
 class EditHistory:
@@ -38,6 +45,8 @@ class EditHistory:
     def __init__(self, grouping: Grouping) -> None:
         self._steps = [Step("as given", grouping)]
         self._at = 0
+        # The way that was gone last: what was done, and the step that it was done to.
+        self._went, self._moved = "", self._steps[0]
 
     @property
     def grouping(self) -> Grouping:
@@ -66,40 +75,75 @@ class EditHistory:
         return later[0].what if later else None
 
     @property
+    def touched(self) -> str:
+        """The layer that was edited last, also by an undo or redo; empty where it was all."""
+        return self._moved.layer
+
+    @property
     def sentence(self) -> str:
-        """The last edit and how many there were, as a sentence."""
+        """What was done last and how many edits there are, as a sentence."""
+        given = "the groups are as they were given"
         if not self._at:
-            return "The groups are as they were given."
-        last, more = self.steps[-1], f" ({self._at} edits so far)" if self._at > 1 else ""
+            return f"{self._went}{self._moved}; {given}." if self._went else f"T{given[1:]}."
+        if self._went:
+            return f"{self._went}{self._moved}; {_edits(self._at)} so far."
+        last, more = self.steps[-1], f" ({_edits(self._at)} so far)" if self._at > 1 else ""
         return f"{last[:1].upper()}{last[1:]}{more}."
 
-    def apply(self, grouping: Grouping, what: str, *, run: str = "") -> Grouping:
-        """Go on to ``grouping``; what was undone is dropped.
+    def apply(self, grouping: Grouping, what: str, *, layer: str = "", run: str = "") -> Grouping:
+        """Go on to ``grouping``; what was undone is dropped. Where nothing changes, stay.
 
         Parameters
         ----------
         grouping : Grouping
         what : str
             The edit in words.
+        layer : str
+            The layer that is edited; empty for all of them.
         run : str
             Where the last step belongs to the same run, this one takes its place.
+
+        Returns
+        -------
+        Grouping
+            The present one: the very same object as before where nothing changed.
         """
+        if _same(grouping, self.grouping):
+            return self.grouping
         here = self._steps[self._at]
         kept = self._at if run and self._at and here.run == run else self._at + 1
-        self._steps[kept:] = [Step(what, grouping, run)]
-        self._at = kept
-        return grouping
+        step = Step(what, grouping, layer, run)
+        # A slider that came back to where it began made no step.
+        back = _same(grouping, self._steps[kept - 1].grouping)
+        self._steps[kept:] = [] if back else [step]
+        self._at = kept - 1 if back else kept
+        self._went, self._moved = "Back again: " if back else "", step
+        return self.grouping
 
     def undo(self) -> Grouping:
         """Go back to the grouping before the last edit."""
         if not self._at:
             raise KShotValueError("There is no edit to undo.")
-        self._at -= 1
+        self._go("Undid: ", self._steps[self._at], -1)
         return self.grouping
 
     def redo(self) -> Grouping:
         """Go on to the edit that was undone last."""
         if self._at + 1 == len(self._steps):
             raise KShotValueError("There is no edit to redo.")
-        self._at += 1
+        self._go("Did again: ", self._steps[self._at + 1], 1)
         return self.grouping
+
+    def _go(self, went: str, moved: Step, by: int) -> None:
+        self._at += by
+        self._went, self._moved = went, moved
+        # What a person went back or on to is theirs to keep: no run goes on from there.
+        self._steps[self._at] = replace(self._steps[self._at], run="")
+
+
+def _same(one: Grouping, other: Grouping) -> bool:
+    return one == other and same_names(one, other)
+
+
+def _edits(count: int) -> str:
+    return f"{count} edit{'s' if count != 1 else ''}"

@@ -50,6 +50,16 @@ def group_names(grouping: Grouping, layer: str) -> dict[int, str]:
     return dict(sorted(found.items()))
 
 
+def same_names(one: Grouping, other: Grouping) -> bool:
+    """Tell whether the same neurons have the same names in both."""
+    return _given(one) == _given(other)
+
+
+def _given(grouping: Grouping) -> dict[str, dict[str, list[int]]]:
+    layers = grouping.origin.get("names", {})
+    return {layer: dict(names) for layer, names in layers.items() if names}
+
+
 def _members(grouping: Grouping, layer: str) -> dict[str, list[int]]:
     names = grouping.origin.get("names", {})
     return dict(names.get(layer, {}))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -38,14 +39,10 @@ class Workbench:
     """
 
     def __init__(self, activations: Activations, grouping: Grouping, *, seed: int = 0) -> None:
-        for name in grouping:
-            if name in activations and activations.layer(name).width != grouping[name].size:
-                raise KShotValueError(
-                    f"Layer {name!r} has {activations.layer(name).width} neurons, the grouping has "
-                    f"{grouping[name].size} there: it was made for another network."
-                )
+        _check_widths(activations, grouping)
         self.history = EditHistory(grouping)
         self._activations, self._seed = activations, seed
+        self._edits: Counter[str] = Counter()
         self._clustered: dict[tuple[str, str], ClusteredLayer] = {}
         self._shuffles = 0
 
@@ -69,15 +66,23 @@ class Workbench:
         dead = self.grouping.dead_group(layer) is not None
         return min(self.grouping.n_groups(layer) - dead, self.most(layer)) or 1
 
-    def prepare(self, layer: str, method: str) -> None:
-        """Cluster a layer, so that cutting it takes no time (or, without a tree, less)."""
+    def edits(self, layer: str) -> int:
+        """Return how often the layer's groups were edited by hand, undone or redone; not cut."""
+        return self._edits[layer]
+
+    def prepare(self, layer: str, method: str, n_groups: int = 2) -> None:
+        """Cluster a layer, so that cutting it takes no time.
+
+        Without a tree, that is so for this number of groups; others take less than before.
+        """
         if method not in METHODS:
             raise unknown_name("method", method, METHODS)
-        if (layer, method) not in self._clustered:
+        clustered = self._clustered.get((layer, method))
+        if clustered is None:
             whole = self._activations.layer(layer)
             clustered = ClusteredLayer(whole, layer, method=method, seed=self._seed)
-            clustered.labels(min(2, self.most(layer)))
-            self._clustered[layer, method] = clustered
+        clustered.labels(min(n_groups, self.most(layer)))
+        self._clustered[layer, method] = clustered
 
     def at_once(self, layer: str, method: str) -> bool:
         """Tell whether a cut takes no time."""
@@ -88,15 +93,26 @@ class Workbench:
 
         Dead neurons make one more group, the last.
         """
-        self.prepare(layer, method)
+        self.prepare(layer, method, n_groups)
         labels, dead = self._clustered[layer, method].labels(n_groups)
         return self.grouping.join(Grouping({layer: labels}, dead={layer: dead}))
 
-    def recut(self, grouping: Grouping, layer: str) -> Grouping:
-        """Take over a cut; several of one layer in a row are a single step."""
+    def recut(self, grouping: Grouping, layer: str, drag: str = "") -> Grouping:
+        """Take over a cut; several of one layer in a row and one ``drag`` are a single step."""
         n_groups = grouping.n_groups(layer) - (grouping.dead_group(layer) is not None)
         what = f"cut {layer} into {n_groups} group{'s' if n_groups > 1 else ''}"
-        return self.history.apply(grouping, what, run=f"cut {layer}")
+        return self.history.apply(grouping, what, layer=layer, run=f"cut {layer} {drag}")
+
+    def take(self, grouping: Grouping) -> Grouping:
+        """Take over a grouping that was made elsewhere; a step as any other.
+
+        Raises
+        ------
+        KShotValueError
+            If the grouping was made for another network.
+        """
+        _check_widths(self._activations, grouping)
+        return self._apply("", grouping, "took over another grouping")
 
     def edit(self, what: str, layer: str, neurons: Sequence[int], value: Any = None) -> Grouping:
         """Make an edit by its name: that of a method below, ``"undo"`` or ``"redo"``.
@@ -117,12 +133,24 @@ class Workbench:
             "split": lambda: self.split(layer, neurons),
             "shuffle": lambda: self.shuffle(layer),
             "name": lambda: self.name(layer, neurons, value or ""),
-            "undo": self.history.undo,
-            "redo": self.history.redo,
+            "undo": self.undo,
+            "redo": self.redo,
         }
         if what not in acts:
             raise unknown_name("what", what, acts)
         return acts[what]()
+
+    def undo(self) -> Grouping:
+        """Go back to the grouping before the last edit."""
+        self.history.undo()
+        self._count(self.history.touched)
+        return self.grouping
+
+    def redo(self) -> Grouping:
+        """Go on to the edit that was undone last."""
+        self.history.redo()
+        self._count(self.history.touched)
+        return self.grouping
 
     # ---- editing -------------------------------------------------------------------------------
 
@@ -130,13 +158,15 @@ class Workbench:
         """Make a group of neurons."""
         self._check(layer, neurons)
         made = self.grouping.split(layer, neurons)
-        return self._apply(made, f"made a group of {_counted(neurons)}")
+        return self._apply(layer, made, f"made a group of {_counted(neurons)}")
 
-    def move(self, layer: str, neurons: Sequence[int], group: int) -> Grouping:
+    def move(self, layer: str, neurons: Sequence[int], group: int | None) -> Grouping:
         """Put neurons into a group that is there."""
         self._check(layer, neurons)
+        if group is None:
+            raise KShotValueError("Choose a group to move the selection to.")
         made = self.grouping.move(layer, neurons, group)
-        return self._apply(made, f"moved {_counted(neurons)} to group {group}")
+        return self._apply(layer, made, f"moved {_counted(neurons)} to group {group}")
 
     def merge(self, layer: str, neurons: Sequence[int]) -> Grouping:
         """Make one group of all groups that the neurons are in."""
@@ -146,7 +176,8 @@ class Workbench:
                 f"The selection lies in group {groups[0]} alone: select neurons of two groups or "
                 f"more to merge them."
             )
-        return self._apply(self.grouping.merge(layer, groups), f"merged {len(groups)} groups")
+        made = self.grouping.merge(layer, groups)
+        return self._apply(layer, made, f"merged {len(groups)} groups")
 
     def split(self, layer: str, neurons: Sequence[int]) -> Grouping:
         """Split the group that the neurons are in where its members differ most."""
@@ -157,7 +188,7 @@ class Workbench:
                 f"it."
             )
         made = halved(self.grouping, layer, groups[0], self._activations)
-        return self._apply(made, f"split group {groups[0]}")
+        return self._apply(layer, made, f"split group {groups[0]}")
 
     def shuffle(self, layer: str) -> Grouping:
         """Draw the members of a layer's groups at random: the null grouping."""
@@ -165,7 +196,7 @@ class Workbench:
         seed = child_seed(self._seed, "shuffle by hand", self._shuffles)
         made = shuffled_layer(self.grouping, layer, seed=seed)
         self._shuffles += 1
-        return self._apply(made, f"shuffled {layer}")
+        return self._apply(layer, made, f"shuffled {layer}")
 
     def name(self, layer: str, neurons: Sequence[int], name: str) -> Grouping:
         """Name the group that the neurons are in."""
@@ -176,10 +207,16 @@ class Workbench:
                 f"it."
             )
         made = named(self.grouping, layer, groups[0], name)
-        return self._apply(made, f"named group {groups[0]}")
+        return self._apply(layer, made, f"named group {groups[0]}")
 
-    def _apply(self, grouping: Grouping, what: str) -> Grouping:
-        return self.history.apply(grouping, what)
+    def _apply(self, layer: str, grouping: Grouping, what: str) -> Grouping:
+        before = self.grouping
+        if self.history.apply(grouping, what, layer=layer) is not before:
+            self._count(layer)
+        return self.grouping
+
+    def _count(self, layer: str) -> None:
+        self._edits.update([layer] if layer else list(self._activations))
 
     def _groups(self, layer: str, neurons: Sequence[int]) -> list[int]:
         self._check(layer, neurons)
@@ -196,6 +233,15 @@ class Workbench:
         if layer not in self.grouping:
             raise KShotValueError(
                 f"Layer {layer!r} has no groups: its neurons train freely. Cut it first."
+            )
+
+
+def _check_widths(activations: Activations, grouping: Grouping) -> None:
+    for name in grouping:
+        if name in activations and activations.layer(name).width != grouping[name].size:
+            raise KShotValueError(
+                f"Layer {name!r} has {activations.layer(name).width} neurons, the grouping has "
+                f"{grouping[name].size} there: it was made for another network."
             )
 
 

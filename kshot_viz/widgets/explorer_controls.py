@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -26,7 +27,7 @@ class Controls(ipywidgets.HBox):
     """
 
     def __init__(self, layers: Sequence[str], first: str) -> None:
-        self.quiet = False
+        self._quiet: int | None = None
         self.layer = ipywidgets.Dropdown(options=layers, value=first, description="Layer")
         self.layer.add_class("kv-layer")
         self.placing = ipywidgets.ToggleButtons(
@@ -62,20 +63,28 @@ class Controls(ipywidgets.HBox):
     def failed(self) -> None:
         """Leave the slider held, since there is nothing to cut."""
         self.state.idle()
-        self.place_state.idle()
 
     def show(self, count: int, most: int) -> None:
         """Set the slider without that being taken for a person's hand."""
-        with self._quietly(), self.groups.hold_trait_notifications():
-            self.groups.max = max(1, most)
-            self.groups.value = count
+        if (self.groups.value, self.groups.max) != (count, max(1, most)):
+            self._set(count, most)
         self.groups.disabled = most < 2
         self.state.idle()
 
+    @property
+    def quiet(self) -> bool:
+        """Whether it is this thread, and no person, that sets the slider just now."""
+        return self._quiet == threading.get_ident()
+
+    def _set(self, count: int, most: int) -> None:
+        with self._quietly(), self.groups.hold_trait_notifications():
+            self.groups.max = max(1, most)
+            self.groups.value = count
+
     @contextmanager
     def _quietly(self) -> Iterator[None]:
-        self.quiet = True
+        self._quiet = threading.get_ident()
         try:
             yield
         finally:
-            self.quiet = False
+            self._quiet = None

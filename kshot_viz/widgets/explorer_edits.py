@@ -12,6 +12,8 @@ from kshot_viz.grouping.history import EditHistory
 from kshot_viz.viz.groups import LayerGroups
 from kshot_viz.widgets.parts import button, row
 
+_OFFERED = 200
+
 
 class EditBar(ipywidgets.HBox):
     """Buttons; what they do is handed in.
@@ -57,19 +59,29 @@ class EditBar(ipywidgets.HBox):
 
     def show(self, groups: LayerGroups, history: EditHistory) -> None:
         """Offer the present groups, and what can be undone."""
-        if groups.known:
-            sizes = np.bincount(groups.labels).tolist()
-            options: list[tuple[str, int | None]] = [
-                (f"group {groups.name(group)} ({size})", group) for group, size in enumerate(sizes)
-            ]
-        else:
-            options = [("-", None)]
+        options = targets(groups)
         if list(self.target.options) != options:
             kept = self.target.value
             self.target.options = options
             self.target.value = kept if kept in [value for _, value in options] else options[0][1]
         _offer(self.undo, "Undo", history.undoes)
         _offer(self.redo, "Redo", history.redoes)
+
+
+def targets(groups: LayerGroups) -> list[tuple[str, int | None]]:
+    """Return the groups to move neurons to, in words and by number.
+
+    Of more than 200, those that have a name and the largest ones of several neurons.
+    """
+    if not groups.known:
+        return [("-", None)]
+    sizes = np.bincount(groups.labels)
+    offered = list(range(sizes.size))
+    if sizes.size > _OFFERED:
+        largest = np.argsort(-sizes, kind="stable")[:_OFFERED]
+        offered = sorted({*groups.names, *largest[sizes[largest] > 1].tolist()})
+    words = [(f"group {groups.name(one)} ({sizes[one]:,})", one) for one in offered]
+    return [*words] or [("-", None)]
 
 
 def _offer(which: ipywidgets.Button, verb: str, what: str | None) -> None:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import ipywidgets
 
 from kshot_viz.grouping.grouping import Grouping
-from kshot_viz.viz.groups import LayerGroups, layer_groups
 from kshot_viz.viz.places import METHODS as PLACINGS
 from kshot_viz.viz.places import Places, neuron_places
 from kshot_viz.viz.similarity import correlations
 from kshot_viz.widgets.explorer_controls import Controls
+from kshot_viz.widgets.explorer_look import look_at
 from kshot_viz.widgets.neuron_map import NeuronMap, known_of
 from kshot_viz.widgets.similarity_matrix import SimilarityMatrix
 from kshot_viz.widgets.threads import Background
@@ -38,6 +40,13 @@ class LayerView:
         Seed of UMAP.
     failed : callable
         Takes an exception of the background.
+    lock : RLock
+        Held while another layer or other groups come: threads bring them too.
+
+    Attributes
+    ----------
+    look : Look
+        What is shown; it is swapped whole.
     """
 
     def __init__(
@@ -48,68 +57,76 @@ class LayerView:
         controls: Controls,
         seed: int,
         failed: Callable[[Exception], None],
+        lock: threading.RLock,  # type: ignore[valid-type]
     ) -> None:
         self._activations, self._controls, self._seed = activations, controls, seed
-        known = _of(grouping, layer)
-        self.layer, self.groups = layer, self._look_up(layer, grouping)
+        self._failed, self._lock = failed, lock
+        self.look = look_at(activations, layer, grouping)
+        known = grouping if layer in grouping else None
         self.map = NeuronMap(activations, layer, known)
         self.matrix = SimilarityMatrix(activations, layer, known)
         ipywidgets.link((self.map, "selection"), (self.matrix, "selection"))
         self._places = {(layer, _AT_ONCE): self.map.placed}
-        self.background = Background(failed)
-
-    @property
-    def selected(self) -> list[int]:
-        """The selected neurons, ascending."""
-        return self.map.selected.tolist()
+        self.background = Background(self._no_map)
+        self.map.observe(lambda _: self._select(), "selection")
 
     def show(self, layer: str, grouping: Grouping) -> None:
         """Show another layer."""
         matrix = correlations(self._activations, layer)
-        self.layer, self.groups = layer, self._look_up(layer, grouping)
+        look = look_at(self._activations, layer, grouping)
+        places = self._placed(layer)
         statistics = known_of(self._activations.layer(layer))
-        self.map.show(layer, self.placed(), self.groups, statistics)
-        self.matrix.show(layer, matrix, self.groups)
+        with self._lock:
+            self.map.show(layer, places, look.groups, statistics)
+            self.matrix.show(layer, matrix, look.groups)
+            self.look = look
 
     def regroup(self, grouping: Grouping) -> None:
         """Show another grouping of the same layer."""
-        self.groups = self._look_up(self.layer, grouping)
-        self.map.regroup(self.groups)
-        self.matrix.regroup(self.groups)
+        with self._lock:
+            before = self.look
+            self.look = look_at(self._activations, before.layer, grouping, before.neurons)
+            self.map.regroup(self.look.groups)
+            self.matrix.regroup(self.look.groups)
 
     def place(self) -> None:
         """Move the points to the chosen map; principal components stand until it is there."""
-        layer, method = self.layer, self._controls.placing.value
+        layer, method = self.look.layer, self._controls.placing.value
         if method == _AT_ONCE or (layer, method) in self._places:
-            self._move()
+            self._move(layer, method)
             return
         self._controls.place_state.busy("computing UMAP; the first takes about 10 s")
-
-        def done(_: Places) -> None:
-            if (self.layer, self._controls.placing.value) == (layer, method):
-                self._move()
-
-        self.background.start(lambda: self._lay_out(layer, method), done)
+        self.background.start(
+            lambda: self._lay_out(layer, method), lambda _: self._move(layer, method)
+        )
 
     def placed(self) -> Places:
         """Return the chosen map, or principal components until it is computed."""
-        known = self._places.get((self.layer, self._controls.placing.value))
-        return known or self._lay_out(self.layer, _AT_ONCE)
+        return self._placed(self.look.layer)
 
-    def _move(self) -> None:
-        self.map.move(self.placed())
+    def _select(self) -> None:
+        with self._lock:
+            self.look = replace(self.look, neurons=tuple(self.map.selected.tolist()))
+
+    def _placed(self, layer: str) -> Places:
+        known = self._places.get((layer, self._controls.placing.value))
+        return known or self._lay_out(layer, _AT_ONCE)
+
+    def _move(self, layer: str, method: str) -> None:
+        """Move the points, unless something else was chosen meanwhile."""
+        with self._lock:
+            if (self.look.layer, self._controls.placing.value) == (layer, method):
+                self.map.move(self._placed(layer))
+                self._controls.place_state.idle()
+
+    def _no_map(self, error: Exception) -> None:
+        """Say what went wrong, and go back to the map that is there at once."""
         self._controls.place_state.idle()
+        self._controls.placing.value = _AT_ONCE
+        self._failed(error)
 
     def _lay_out(self, layer: str, method: str) -> Places:
         if (layer, method) not in self._places:
             found = neuron_places(self._activations, layer, method=method, seed=self._seed)
             self._places[layer, method] = found
         return self._places[layer, method]
-
-    def _look_up(self, layer: str, grouping: Grouping) -> LayerGroups:
-        width = self._activations.layer(layer).width
-        return layer_groups(_of(grouping, layer), layer, width)
-
-
-def _of(grouping: Grouping, layer: str) -> Grouping | None:
-    return grouping if layer in grouping else None

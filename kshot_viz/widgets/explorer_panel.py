@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets
@@ -17,7 +16,7 @@ from kshot_viz.finetune.trace import GradientTrace, gradient_trace
 from kshot_viz.viz.answers import plot_class_answers, plot_exciting
 from kshot_viz.viz.filters import plot_filters
 from kshot_viz.viz.gradients import plot_gradients
-from kshot_viz.viz.groups import LayerGroups
+from kshot_viz.widgets.explorer_look import Look, summary
 from kshot_viz.widgets.parts import Picture, Status, heading, row
 from kshot_viz.widgets.threads import Redraw
 
@@ -29,16 +28,8 @@ if TYPE_CHECKING:
 
 SELECT_FIRST = "Select neurons in the map to see what they answer to."
 _SHOWN = 512
-
-
-@dataclass(frozen=True, eq=False)
-class Look:
-    """What is looked at: a layer, its groups, and the selected neurons."""
-
-    layer: str
-    grouping: Grouping
-    groups: LayerGroups
-    neurons: tuple[int, ...]
+# A trace is of one layer and one grouping, and every edit makes another.
+_TRACES = 8
 
 
 class SelectionPanel(ipywidgets.VBox):
@@ -85,6 +76,11 @@ class SelectionPanel(ipywidgets.VBox):
         super().__init__([row(heading("Selection"), self.view), self.status, self.picture])
         self.add_class("kv-card")
         self.add_class("kv-selection")
+
+    def use(self, support: Any, config: FinetuneConfig) -> None:
+        """Trace gradients on other images or with another setting from now on."""
+        self._support, self._config, self._traces = support, config, {}
+        self.redraw.ask()
 
     def axes(self, ax: Axes | None = None) -> Axes:
         """Draw the chosen view of the present selection."""
@@ -138,28 +134,19 @@ class SelectionPanel(ipywidgets.VBox):
         if not look.groups.known:
             raise KShotValueError(f"Layer {look.layer!r} has no groups, so nothing is averaged.")
         key = (look.layer, look.grouping)
-        if key not in self._traces:
-            self._traces[key] = gradient_trace(
+        traces = self._traces
+        if key not in traces:
+            traces[key] = gradient_trace(
                 self._backbone, self._support, look.grouping, look.layer, config=self._config
             )
-        return plot_gradients(self._traces[key], look.groups, look.neurons, ax=ax)
+            while len(traces) > _TRACES:
+                del traces[next(iter(traces))]
+        return plot_gradients(traces[key], look.groups, look.neurons, ax=ax)
 
     def _answered(self, layer: str) -> NDArray[np.float64]:
         if layer not in self._answers:
             self._answers[layer] = image_answers(self._backbone, self._images, layer)
         return self._answers[layer]
-
-
-def summary(look: Look) -> str:
-    """Say which neurons and groups are selected."""
-    numbers = ", ".join(map(str, look.neurons[:12])) + (", ..." if len(look.neurons) > 12 else "")
-    text = f"Neuron{'s' if len(look.neurons) > 1 else ''} {numbers}"
-    if not look.groups.known:
-        return text
-    groups = sorted({int(look.groups.labels[neuron]) for neuron in look.neurons})
-    names = ", ".join(look.groups.name(group) for group in groups[:8])
-    more = ", ..." if len(groups) > 8 else ""
-    return f"{text} of group{'s' if len(groups) > 1 else ''} {names}{more}"
 
 
 def shown_images(images: Any) -> tuple[Any, Any]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from kshot_viz.grouping.grouping import Grouping
     from kshot_viz.study.rescoring import Rescoring
+    from kshot_viz.widgets.explorer_scoring import Scoring
 
 GIVEN, EDITED = "as given", "edited"
 
@@ -28,11 +29,8 @@ class ScorePanel(ipywidgets.VBox):
 
     Parameters
     ----------
-    rescoring : Rescoring or None
-    why_not : str
-        Said where nothing can be scored.
-    note : str
-        What must stand beside every score.
+    scoring : Scoring
+        What scoring needs, or why it is not possible.
     first : Grouping
         The grouping as given.
     now : callable
@@ -41,41 +39,50 @@ class ScorePanel(ipywidgets.VBox):
 
     def __init__(
         self,
-        rescoring: Rescoring | None,
-        why_not: str,
-        note: str,
+        scoring: Scoring,
         first: Grouping,
         now: Callable[[], Grouping],
     ) -> None:
-        self._rescoring, self._first, self._now = rescoring, first, now
-        self.note = note
+        self._first, self._now = first, now
+        self._rescoring: Rescoring | None = None
         self._scored: tuple[Grouping, pd.DataFrame] | None = None
-        self.status = Status(why_not)
+        self._asked: Grouping | None = None
+        self.status = Status()
         self.picture = Picture("Accuracy before and after the edits")
         self.picture.layout.display = "none"
         self.background = Background(self.status.error)
         self.go = button("Score", "Run the episodes again with this grouping", self.score)
         self.go.add_class("kv-score")
-        self.always = ipywidgets.Checkbox(
-            value=rescoring is not None, description="after every edit", indent=False
-        )
+        self.always = ipywidgets.Checkbox(value=False, description="after every edit", indent=False)
         self.always.layout.width = "auto"
-        self.go.disabled = self.always.disabled = rescoring is None
+        self.use(scoring)
         super().__init__(
             [row(heading("Accuracy"), self.go, self.always), self.status, self.picture]
         )
         self.add_class("kv-card")
         self.add_class("kv-scores")
 
+    def use(self, scoring: Scoring) -> None:
+        """Score that way from now on; what was scored before is dropped."""
+        possible = scoring.rescoring is not None
+        if possible != (self._rescoring is not None):
+            self.always.value = possible
+        self.go.disabled = self.always.disabled = not possible
+        self._rescoring, self.note = scoring.rescoring, scoring.note
+        self._scored = self._asked = None
+        self.picture.layout.display = "none"
+        self.status.idle(scoring.why_not)
+
     def score(self) -> None:
         """Score the present grouping; the picture follows when it is done."""
         if self._rescoring is None:
             return
         rescoring, now = self._rescoring, self._now()
-        n = counted(len(rescoring.episodes), "episode")
-        self.status.busy(f"Fine-tuning on {n}")
-        groupings = {GIVEN: self._first} | ({EDITED: now} if now != self._first else {})
-        self.background.start(lambda: (now, rescoring.compare(groupings)), self._show)
+        self._asked = now
+        self._busy()
+        self.background.start(
+            lambda: self._scores(rescoring, now), lambda frame: self._show(rescoring, now, frame)
+        )
 
     def changed(self, *, edited: bool) -> None:
         """Hear of another grouping: score it, or say that the picture is of an earlier one."""
@@ -83,6 +90,8 @@ class ScorePanel(ipywidgets.VBox):
             return
         if edited and self.always.value:
             self.score()
+        elif self._asked is not None:
+            self._busy()
         elif self._scored is not None and self._scored[0] != self._now():
             self.status.idle("The groups changed since. Press Score to see what that does.")
 
@@ -107,12 +116,27 @@ class ScorePanel(ipywidgets.VBox):
         """Draw the last score."""
         return plot_rescoring(self.frame(), note=self.note, ax=ax)
 
-    def _show(self, found: tuple[Grouping, pd.DataFrame]) -> None:
-        self._scored = found
+    def _busy(self) -> None:
+        n = 0 if self._rescoring is None else len(self._rescoring.episodes)
+        self.status.busy(f"Fine-tuning on {counted(n, 'episode')}")
+
+    def _scores(self, rescoring: Rescoring, now: Grouping) -> pd.DataFrame:
+        groupings = {GIVEN: self._first} | ({EDITED: now} if now != self._first else {})
+        try:
+            return rescoring.compare(groupings)
+        finally:
+            # A later one may wait already; that one stays asked for.
+            if self._asked is now:
+                self._asked = None
+
+    def _show(self, rescoring: Rescoring, now: Grouping, frame: pd.DataFrame) -> None:
+        if rescoring is not self._rescoring:
+            return
+        self._scored = (now, frame)
         self.picture.show(self.axes(), 90)
         self.picture.layout.display = ""
-        if found[0] == self._now():
-            self.status.done(verdict(found[1]))
+        if now == self._now():
+            self.status.done(verdict(frame))
         else:
             self.changed(edited=False)
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import copy
 import threading
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets
-from traitlets import Instance, Unicode
+from traitlets import Instance, Unicode, validate
 
 from kshot_viz.errors import KShotError
 from kshot_viz.finetune.config import FinetuneConfig
@@ -16,11 +17,12 @@ from kshot_viz.grouping.grouping import Grouping
 from kshot_viz.grouping.workbench import Workbench
 from kshot_viz.viz.explorer import explorer_figure
 from kshot_viz.viz.group_sizes import plot_group_sizes
+from kshot_viz.widgets.explorer_closing import close_parts
 from kshot_viz.widgets.explorer_controls import Controls
 from kshot_viz.widgets.explorer_cuts import Cuts
 from kshot_viz.widgets.explorer_edits import EditBar
 from kshot_viz.widgets.explorer_layer import LayerView
-from kshot_viz.widgets.explorer_panel import Look, SelectionPanel, shown_images
+from kshot_viz.widgets.explorer_panel import SelectionPanel, shown_images
 from kshot_viz.widgets.explorer_score import ScorePanel
 from kshot_viz.widgets.explorer_scoring import scoring
 from kshot_viz.widgets.parts import Dashboard, Picture, Status, column, row
@@ -57,7 +59,7 @@ class GroupExplorer(Dashboard):
     data : ImageDataset, optional
         What the episodes were drawn from, where neither ``images`` nor ``table`` is it.
     table : Comparison, optional
-        Its chosen setting of the grouped method is used for scoring.
+        Its chosen setting of the grouped method is used for scoring; :meth:`use` brings one later.
     config : FinetuneConfig, optional
         The setting for scoring, where no table tells it.
     layer : str, optional
@@ -72,7 +74,7 @@ class GroupExplorer(Dashboard):
     Attributes
     ----------
     grouping : Grouping
-        The grouping as edited; a trait that can be observed.
+        The grouping as edited; a trait that can be observed. Setting it is an edit too.
     layer : str
         The layer that is shown; set it to show another one.
 
@@ -103,39 +105,45 @@ class GroupExplorer(Dashboard):
     ) -> None:
         grouping.check(backbone)
         first = _first_layer(activations, grouping, layer)
+        self._backbone, self._activations = backbone, activations
         self._bench, self._lock = Workbench(activations, grouping, seed=seed), threading.RLock()
         self.status = Status()
         # Copies, because threads run them: hooks that somebody sets on the network meanwhile, to
         # capture activations say, must not see our images.
-        score = scoring(
+        self._scoring = partial(
+            scoring,
             copy.deepcopy(backbone),
             activations,
             images,
             episodes,
             data=data,
-            table=table,
-            config=config,
             n=n_episodes,
             executor=executor,
             seed=seed,
         )
+        score = self._scoring(table=table, config=config)
         self.controls = Controls(list(activations), first)
-        self._view = LayerView(activations, first, grouping, self.controls, seed, self.status.error)
+        self._view = LayerView(
+            activations, first, grouping, self.controls, seed, self.status.error, self._lock
+        )
         self.map, self.similarity = self._view.map, self._view.matrix
         self.edits = EditBar(self.edit)
         self.sizes = Picture("Group sizes")
         shown, labels = shown_images(images)
         self.panel = SelectionPanel(
-            copy.deepcopy(backbone), shown, labels, score.support, score.config, self._look
+            copy.deepcopy(backbone),
+            shown,
+            labels,
+            score.support,
+            score.config,
+            lambda: self._view.look,
         )
-        self.scores = ScorePanel(
-            score.rescoring, score.why_not, score.note, grouping, lambda: self._bench.grouping
-        )
+        self.scores = ScorePanel(score, grouping, lambda: self._bench.grouping)
         self._pictures = Redraw(self._draw, self.status.error)
         self._cuts = Cuts(
             self._bench,
             self.controls,
-            lambda: self.layer,
+            lambda: self._view.look.layer,
             lambda: self._changed(edited=False),
             self.status,
             self._lock,
@@ -158,6 +166,8 @@ class GroupExplorer(Dashboard):
         ipywidgets.link((self.controls.layer, "value"), (self, "layer"))
         self.controls.placing.observe(lambda _: self._view.place(), "value")
         self.map.observe(lambda _: self._redraw(), "selection")
+        # What is scored can be gone back to, wherever the slider goes next.
+        self.scores.go.on_click(lambda _: self._cuts.rest())
 
     # ---- what a person does ----------------------------------------------------------------------
 
@@ -174,12 +184,20 @@ class GroupExplorer(Dashboard):
         -----
         What is not possible is said in the status line.
         """
-        try:
-            with self._lock:
-                self._bench.edit(what, self.layer, self._view.selected, value)
-        except KShotError as error:
-            self.status.error(error)
-        else:
+        with self._lock:
+            look, before = self._view.look, self._bench.grouping
+            try:
+                self._bench.edit(what, look.layer, look.neurons, value)
+            except KShotError as error:
+                self.status.error(error)
+                return
+            if self._bench.grouping is before:
+                self.status.idle("That changes nothing: the groups are as before.")
+                return
+            touched = self._bench.history.touched
+            if what in ("undo", "redo") and touched:
+                # Or nobody would see what it did.
+                self.layer = touched
             self._changed(edited=True)
 
     def select(self, neurons: Sequence[int]) -> None:
@@ -192,6 +210,22 @@ class GroupExplorer(Dashboard):
 
     def score(self) -> None:
         """Score the grouping, as the button does."""
+        self.scores.go.click()
+
+    def use(self, table: Comparison) -> None:
+        """Score with the setting that a comparison chose; where that fails, its panel says why.
+
+        Parameters
+        ----------
+        table : Comparison
+            Its episodes are scored on where none were given to the explorer.
+        """
+        found = self._scoring(table=table, config=None)
+        if found.rescoring is None:
+            self.scores.status.error(found.why_not)
+            return
+        self.scores.use(found)
+        self.panel.use(found.support, found.config)
         self.scores.score()
 
     def wait(self, timeout: float | None = None) -> bool:
@@ -201,6 +235,11 @@ class GroupExplorer(Dashboard):
         done = [one.wait(timeout) for one in (*computed, *drawn)]
         return all(done)
 
+    def close(self) -> None:
+        """Close the explorer with all its parts."""
+        close_parts(self)
+        super().close()
+
     # ---- the same without a browser --------------------------------------------------------------
 
     def frame(self) -> pd.DataFrame:
@@ -209,26 +248,49 @@ class GroupExplorer(Dashboard):
 
     def figure(self) -> Figure:
         """Return map, similarity, sizes and the last score as one figure."""
+        look = self._view.look
         return explorer_figure(
             self._view.placed(),
             self.similarity.frame(),
-            self.layer,
-            self._view.groups,
-            self._bench.grouping,
-            selected=self._view.selected,
+            look.layer,
+            look.groups,
+            look.grouping,
+            selected=look.neurons,
             score=self.scores.frame() if self.scores.known else None,
             note=self.scores.note,
         )
 
     def __repr__(self) -> str:
-        return f"GroupExplorer of {self.layer}: {self._view.groups.summary}"
+        return f"GroupExplorer of {self.layer}: {self._view.look.groups.summary}"
 
     # ---- what follows ----------------------------------------------------------------------------
+
+    @validate("layer")
+    def _known_layer(self, proposal: Any) -> str:
+        layer = str(proposal["value"])
+        self._activations.layer(layer)
+        return layer
+
+    @validate("grouping")
+    def _taken_over(self, proposal: Any) -> Grouping:
+        """Make an edit of a grouping that somebody sets.
+
+        An observer would not hear of one that differs in its names alone: those are equal.
+        """
+        grouping: Grouping = proposal["value"]
+        with self._lock:
+            before = self._bench.grouping
+            if grouping is not before:
+                grouping.check(self._backbone)
+                if self._bench.take(grouping) is not before:
+                    self._changed(edited=True)
+            return self._bench.grouping
 
     def _show_layer(self, layer: str) -> None:
         # A layer of thousands of neurons takes seconds; nothing may happen to its groups meanwhile.
         self.controls.wait_for(f"reading {layer}")
-        self._view.show(layer, self._bench.grouping)
+        with self._lock:
+            self._view.show(layer, self._bench.grouping)
         self._follow()
 
     def _follow(self) -> None:
@@ -237,7 +299,7 @@ class GroupExplorer(Dashboard):
         self._redraw()
 
     def _changed(self, *, edited: bool) -> None:
-        """Show the grouping as it is now."""
+        """Show the grouping as it is now; the lock is held."""
         self.grouping = self._bench.grouping
         self.status.done(self._bench.history.sentence)
         # First, so that the other processes are at work while this one draws.
@@ -252,15 +314,11 @@ class GroupExplorer(Dashboard):
         self.panel.redraw.ask()
 
     def _draw(self) -> None:
-        groups = self._view.groups
-        self.edits.show(groups, self._bench.history)
-        self.sizes.layout.display = "" if groups.known else "none"
-        if groups.known:
-            self.sizes.show(plot_group_sizes(self._bench.grouping.only([self.layer])), 78)
-
-    def _look(self) -> Look:
-        chosen = tuple(self._view.selected)
-        return Look(self.layer, self._bench.grouping, self._view.groups, chosen)
+        look = self._view.look
+        self.edits.show(look.groups, self._bench.history)
+        self.sizes.layout.display = "" if look.groups.known else "none"
+        if look.groups.known:
+            self.sizes.show(plot_group_sizes(look.grouping.only([look.layer])), 78)
 
 
 def _first_layer(activations: Activations, grouping: Grouping, layer: str | None) -> str:

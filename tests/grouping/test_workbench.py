@@ -58,6 +58,31 @@ def test_a_cut_edits_nothing_until_it_is_taken_over(bench: Workbench):
     assert bench.history.undo() is before
 
 
+def test_each_drag_is_a_step_of_its_own(bench: Workbench):
+    for n_groups, drag in ((4, "ward 0"), (5, "ward 0"), (4, "average 0")):
+        bench.recut(bench.cut("a", n_groups, drag.split()[0]), "a", drag)
+    assert len(bench.history.steps) == 2
+
+
+def test_edits_of_a_layer_are_counted_and_cuts_are_not(bench: Workbench):
+    bench.recut(bench.cut("a", 4, "ward"), "a")
+    assert (bench.edits("a"), bench.edits("b")) == (0, 0)
+    bench.group("a", [1, 4])
+    bench.group("a", [1, 4])
+    assert (bench.edits("a"), bench.edits("b")) == (1, 0)
+    bench.undo()
+    assert (bench.edits("a"), bench.edits("b")) == (2, 0)
+    bench.take(Grouping({"b": [0, 0, 1, 1]}))
+    assert (bench.edits("a"), bench.edits("b")) == (3, 1)
+
+
+def test_a_grouping_of_another_network_is_not_taken_over(bench: Workbench):
+    before = bench.grouping
+    with pytest.raises(KShotValueError, match="'b' has 4 neurons, the grouping has 3"):
+        bench.take(Grouping({"b": [0, 0, 1]}))
+    assert bench.grouping is before
+
+
 def test_a_layer_without_groups_gets_some_by_a_cut(bench: Workbench):
     assert bench.count("b") == bench.most("b") == 4
     bench.recut(bench.cut("b", 2, "ward"), "b")

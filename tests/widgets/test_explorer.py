@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from ipywidgets.widgets import widget
 from networks import toy_backbone
+from small_comparison import hand_made
 
 import kshot_viz as kv
 from kshot_viz.activations import Activations, LayerActivations
@@ -15,11 +18,14 @@ from kshot_viz.data.episode import Episode
 from kshot_viz.errors import KShotKeyError, KShotValueError
 from kshot_viz.grouping.cluster import cluster_neurons
 from kshot_viz.grouping.grouping import Grouping
+from kshot_viz.grouping.names import group_names, named
 from kshot_viz.models.backbone import Backbone
 from kshot_viz.study.rescoring import rescoring
 from kshot_viz.viz.groups import layer_groups
 from kshot_viz.viz.png import to_png
 from kshot_viz.viz.similarity import by_group, correlations, draw_similarity
+from kshot_viz.widgets import explorer_panel
+from kshot_viz.widgets.explorer_edits import targets
 from kshot_viz.widgets.group_explorer import GroupExplorer
 
 Explore = Callable[..., GroupExplorer]
@@ -47,8 +53,48 @@ def test_selected_neurons_become_a_group_and_undo_restores(explore: Explore, gro
     assert explorer.grouping == heard[0]
 
 
-def test_the_slider_cuts_what_cluster_neurons_cuts(explore: Explore, acts: Activations):
+def test_undo_says_what_it_undid_and_shows_the_layer_it_did_so_in(explore: Explore):
     explorer = explore()
+    explorer.select([0, 3, 5])
+    explorer.edit("group")
+    explorer.layer = "deep"
+    explorer.edit("undo")
+    assert explorer.layer == "conv" == explorer.map.layer
+    assert "Undid: made a group of 3 neurons (layer conv)" in explorer.status.value
+    assert explorer.wait(PATIENCE)
+
+
+def test_an_edit_that_changes_nothing_is_no_step(explore: Explore):
+    explorer = explore()
+    explorer.select([0])
+    explorer.edit("name", "edges")
+    explorer.edit("name", "edges")
+    assert "That changes nothing" in explorer.status.value
+    assert len(explorer._bench.history.steps) == 1
+
+
+def test_a_grouping_that_is_set_is_an_edit(explore: Explore, grouping: Grouping):
+    explorer, other = explore(), Grouping({"conv": [0, 0, 0, 1, 1, 1]})
+    explorer.grouping = other
+    assert explorer.frame()["group"].tolist() == [0, 0, 0, 1, 1, 1]
+    assert explorer.controls.groups.value == 2
+    explorer.grouping = named(other, "conv", 1, "edges")
+    assert explorer.map.names == {"1": "edges"}
+    explorer.edit("undo")
+    assert group_names(explorer.grouping, "conv") == {}
+    explorer.edit("undo")
+    assert explorer.grouping == grouping
+    with pytest.raises(KShotValueError, match="made for another network"):
+        explorer.grouping = Grouping({"conv": [0, 1]})
+    assert explorer.grouping == grouping
+
+
+def test_the_slider_cuts_what_cluster_neurons_cuts(
+    explore: Explore, acts: Activations, monkeypatch: pytest.MonkeyPatch
+):
+    explorer = explore()
+    # One drag, however slow the machine is.
+    monkeypatch.setattr(explorer._cuts, "_clock", lambda: 0.0)
     for n_groups in (1, 4, 6):
         explorer.cut(n_groups)
         made = cluster_neurons(acts, n_groups={"conv": n_groups}, method="ward")
@@ -126,6 +172,24 @@ def test_a_cut_is_not_scored_until_asked_and_the_old_score_says_so(
     explorer.scores.go.click()
     assert explorer.wait(PATIENCE)
     assert explorer.scores.frame()["name"].tolist() == ["as given", "edited"]
+
+
+def test_a_comparison_brings_its_setting_later(explore: Explore, data: ImageDataset):
+    explorer = explore()
+    without = hand_made(shots=(1,))
+    explorer.use(without)
+    assert "`table` has no setting of" in explorer.scores.status.value
+    assert explorer.scores.go.disabled
+    candidate = kv.Candidate(None, kv.FinetuneConfig()).to_dict() | {"name": "grouped"}
+    explorer.use(replace(without, candidates={"grouped": candidate}))
+    assert explorer.wait(PATIENCE)
+    assert explorer.scores.frame()["n"].tolist() == [3]
+    assert explorer.scores.note == "the comparison's chosen setting"
+    assert explorer.scores.always.value
+    explorer.select([0, 1])
+    explorer.panel.view.value = "gradient"
+    assert explorer.wait(PATIENCE)
+    assert explorer.panel.status.kind == "idle"
 
 
 def test_one_episode_has_no_interval_and_says_so(
@@ -206,6 +270,32 @@ def test_the_panel_shows_what_the_library_draws(
     assert explorer.panel.picture.value == to_png(explorer.panel.axes(), 90)
 
 
+def test_only_the_last_traces_of_gradients_are_kept(
+    explore: Explore,
+    data: ImageDataset,
+    episodes: list[Episode],
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr(explorer_panel, "_TRACES", 2)
+    explorer = explore(episodes[:1], data=data)
+    explorer.scores.always.value = False
+    explorer.panel.view.value = "gradient"
+    for neuron in range(4):
+        explorer.select([neuron])
+        explorer.edit("group")
+        assert explorer.wait(PATIENCE)
+    assert len(explorer.panel._traces) == 2
+    assert ("conv", explorer.grouping) in explorer.panel._traces
+
+
+def test_closing_closes_all_parts(explore: Explore):
+    before = set(widget._instances)
+    explorer = explore()
+    explorer.close()
+    assert set(widget._instances) <= before
+    assert explorer.figure() is not None
+
+
 def test_views_that_are_not_possible_say_why(explore: Explore, source: ImageDataset):
     explorer = explore(images=source.images)
     explorer.select([0])
@@ -271,6 +361,32 @@ def test_a_layer_of_two_thousand_channels_is_drawn_in_part_and_said_so():
     groups = layer_groups(Grouping({"wide": np.arange(2100) % 7}), "wide", 2100)
     ax = draw_similarity(by_group(matrix, groups), "wide", groups)
     assert any("2,000 of 2,100 neurons drawn" in text.get_text() for text in ax.texts)
+
+
+def test_of_very_many_groups_the_large_and_the_named_are_offered():
+    labels = np.concatenate([np.arange(1000), np.arange(150)])
+    wide = named(Grouping({"wide": labels}), "wide", 999, "edges")
+    offered = targets(layer_groups(wide, "wide", labels.size))
+    assert [group for _, group in offered] == [*range(150), 999]
+    assert offered[-1][0] == "group edges (1)"
+    alone = layer_groups(Grouping({"wide": np.arange(1000)}), "wide", 1000)
+    assert targets(alone) == [("-", None)]
+
+
+def test_a_move_to_no_group_says_what_to_do(explore: Explore):
+    explorer = explore()
+    explorer.select([0])
+    explorer.edit("move", None)
+    assert "Choose a group to move the selection to" in explorer.status.value
+
+
+def test_an_unknown_layer_is_refused_and_nothing_changes(explore: Explore):
+    explorer = explore()
+    with pytest.raises(KShotKeyError, match="`layer` must be one of 'conv', 'deep'"):
+        explorer.layer = "nope"
+    assert explorer.layer == "conv"
+    assert explorer.controls.state.kind == "idle"
+    assert not explorer.controls.groups.disabled
 
 
 def test_wrong_arguments_are_refused(explore: Explore, grouping: Grouping):
