@@ -49,6 +49,10 @@ class Followed(Protocol):
     def error(self) -> Exception | None:
         """What ended it."""
 
+    @property
+    def over(self) -> bool:
+        """Whether nothing more is to come, whoever works at it."""
+
     def result(self) -> SearchResult:
         """Return what was found so far."""
 
@@ -68,8 +72,11 @@ class OwnSearch:
     A new one whose storage holds rollouts already shows those, since it would go on from them.
     """
 
+    over = False
+
     def __init__(self, search: GroupSearch) -> None:
-        self._search, self._seen, self._asked = search, 0, ""
+        self._search, self._seen = search, 0
+        self._asked, self._place = "", 0
         self._hushed = threading.Event()
 
     @property
@@ -85,7 +92,8 @@ class OwnSearch:
     @property
     def asked(self) -> str:
         """What was asked for and has not happened yet."""
-        return self._asked if self.state in ("running", "new") else ""
+        since = self._search.events.since(self._place)
+        return "" if any(event.kind != "batch" for event in since) else self._asked
 
     @property
     def error(self) -> Exception | None:
@@ -97,9 +105,20 @@ class OwnSearch:
         return self._search.result
 
     def do(self, action: str) -> None:
-        """Do one of ``actions``; pausing and stopping wait for the batch that runs."""
-        self._asked = "" if action == "resume" else action
+        """Do one of ``actions``; pausing and stopping wait for the batch that runs.
+
+        What was asked for counts as done, so that a program may pause what it has just started.
+
+        Raises
+        ------
+        KShotValueError
+            If the search is in no state for it.
+        """
+        check_action(action, {"start": "running", "pause": "paused"}.get(self.asked, self.state))
+        place = len(self._search.events)
         getattr(self._search, action)()
+        # A pause that is taken back before its time happens never.
+        self._asked, self._place = "" if action == "resume" else action, place
 
     def news(self, timeout: float) -> bool:
         """Wait for an event."""
@@ -107,8 +126,6 @@ class OwnSearch:
             return False
         events = self._search.events.since(self._seen, timeout=timeout)
         self._seen += len(events)
-        if any(event.kind != "batch" for event in events):
-            self._asked = ""
         return bool(events)
 
     def hush(self) -> None:
@@ -122,9 +139,14 @@ class OtherSearch:
     error = None
 
     def __init__(self, view: SearchView) -> None:
-        self._view, self._asked = view, ""
-        self._last: tuple[str, int] | None = None
+        self._view = view
+        self._last: tuple[str, str, int] | None = None
         self._hushed = threading.Event()
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more is to come, in this process or another."""
+        return self.state == "finished"
 
     @property
     def state(self) -> str:
@@ -139,15 +161,21 @@ class OtherSearch:
 
     @property
     def asked(self) -> str:
-        """What was asked for and has not happened yet."""
-        return self._asked
+        """What was asked for, by anybody, and has not happened yet."""
+        return self._view.asked
 
     def result(self) -> SearchResult:
         """Return what was found so far."""
         return self._view.result
 
     def do(self, action: str) -> None:
-        """Ask for one of ``actions``; it is heeded between two batches."""
+        """Ask for one of ``actions``; it is heeded between two batches.
+
+        Raises
+        ------
+        KShotValueError
+            If the search is in no state for it.
+        """
         requests = {
             "pause": self._view.request_pause,
             "resume": self._view.request_resume,
@@ -158,16 +186,14 @@ class OtherSearch:
                 "A search that was attached by its storage cannot be started here: run it where "
                 "its network is, with GroupSearch(...) and the same storage."
             )
-        self._asked = action
+        check_action(action, "paused" if self.asked == "pause" else self.state)
         requests[action]()
 
     def news(self, timeout: float) -> bool:
         """Look at the storage until something differs from the last look."""
         for _ in range(max(1, round(timeout / POLL_SECONDS))):
-            now = (self.state, len(self._view.result.rollouts))
+            now = (self.state, self.asked, len(self._view.result.rollouts))
             if now != self._last:
-                if self._last is not None and now[0] != self._last[0]:
-                    self._asked = ""
                 self._last = now
                 return True
             if self._hushed.wait(POLL_SECONDS):
@@ -177,6 +203,15 @@ class OtherSearch:
     def hush(self) -> None:
         """End the waiting at once."""
         self._hushed.set()
+
+
+def check_action(action: str, state: str) -> None:
+    """Refuse what cannot be done to a search in this state."""
+    if action not in ACTIONS[state]:
+        known = " or ".join(ACTIONS[state]) or "nothing"
+        raise KShotValueError(
+            f"The search is {state}, so it cannot {action} now; possible: {known}."
+        )
 
 
 def follow(search: GroupSearch | SearchView | str | Path | Any) -> Followed:

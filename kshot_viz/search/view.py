@@ -36,6 +36,11 @@ class SearchView:
         return "died" if state in ("running", "paused") and not self._ledger.running else state
 
     @property
+    def asked(self) -> str:
+        """What was asked for and is not heeded yet: a request, or ``""``."""
+        return self._ledger.request if self.state in ("running", "paused") else ""
+
+    @property
     def result(self) -> SearchResult:
         """What was found so far."""
         manifest = self.manifest

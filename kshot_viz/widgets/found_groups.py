@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
+import copy
+
 from kshot_viz.activations import capture_activations
 from kshot_viz.errors import KShotValueError
 from kshot_viz.search.result import SearchResult
 from kshot_viz.widgets.group_explorer import GroupExplorer
 
 
+def apart(found: SearchResult) -> SearchResult:
+    """Return the result with a network of its own, for a thread to run.
+
+    Hooks that somebody sets on the other one meanwhile, to capture activations say, must not see
+    our images. A copy has the hooks of its moment, so it is made where those are set too.
+    """
+    if found.backbone is None or found.reward is None:
+        return found
+    return found.with_parts(copy.deepcopy(found.backbone), found.reward)
+
+
 def explorer_of(found: SearchResult) -> GroupExplorer:
-    """Return the best grouping of a search in a :class:`GroupExplorer`."""
+    """Return the best grouping of a search in a :class:`GroupExplorer`.
+
+    Its network is run: see :func:`apart`.
+    """
     backbone, reward = found.backbone, found.reward
     if backbone is None or reward is None:
         raise KShotValueError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +16,18 @@ from kshot_viz.viz.frame_table import frame_html
 from kshot_viz.viz.png import to_png
 from kshot_viz.viz.policy import CHOICE_LABELS
 from kshot_viz.viz.search_view import VIEWS, SearchPicture, choices, said
-from kshot_viz.widgets.found_groups import explorer_of
+from kshot_viz.widgets.found_groups import apart, explorer_of
 from kshot_viz.widgets.monitor_controls import SearchControls, spent, title
-from kshot_viz.widgets.parts import Dashboard, Picture, Status, button, column, heading, row
+from kshot_viz.widgets.monitor_listener import begin_listening
+from kshot_viz.widgets.parts import (
+    Dashboard,
+    Picture,
+    Status,
+    button,
+    column,
+    heading,
+    row,
+)
 from kshot_viz.widgets.threads import Background, Redraw
 
 if TYPE_CHECKING:
@@ -30,7 +40,6 @@ if TYPE_CHECKING:
 
 # Drawing two pictures takes a good part of this, and the search wants the machine too.
 EVERY = 1.0
-NEWS_SECONDS = 1.0
 _TRIALS_SHOWN = 60
 
 
@@ -42,8 +51,8 @@ class SearchMonitor(Dashboard):
     group_search : GroupSearch, SearchView, str or Path
         A search of this kernel, started by the button or by :meth:`start`; or the address of the
         storage of one that runs, or ran, anywhere.
-    random : SearchResult or DataFrame, optional
-        Random search of the same space, drawn beside the curve.
+    random : SearchResult, DataFrame, sequence of them, or SamplerComparison, optional
+        Random search of the same space, drawn beside the curve: one as a line, several as a band.
 
     Attributes
     ----------
@@ -82,30 +91,36 @@ class SearchMonitor(Dashboard):
         self.controls = SearchControls(self._do)
         self._make_parts()
         self.children = [*self.children, *self._arranged()]
-        self._redraw = Redraw(self._draw, self._trouble.error, every=EVERY)
+        self._lost = False
+        self._redraw = Redraw(self._draw, self._failed, every=EVERY)
         self._opening = Background(self._trouble.error)
         self.observe(lambda _: self._redraw.ask(), names=["view", "choice"])
         self._draw()
-        self._listener = threading.Thread(target=self._listen, name="search monitor", daemon=True)
-        self._listener.start()
+        self._listener = begin_listening(weakref.ref(self), self._followed, self._closed)
 
     # -- driving it --------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Start the search in the background, or let it go on."""
-        self._followed.do("start")
+        """Start the search in the background, or let it go on.
+
+        Raises
+        ------
+        KShotError
+            As the methods below, where the search is in no state for it.
+        """
+        self._ask("start")
 
     def pause(self) -> None:
         """Pause after the batch that runs now."""
-        self._followed.do("pause")
+        self._ask("pause")
 
     def resume(self) -> None:
         """Go on after a pause."""
-        self._followed.do("resume")
+        self._ask("resume")
 
     def stop(self) -> None:
         """End after the batch that runs now."""
-        self._followed.do("stop")
+        self._ask("stop")
 
     # -- what it shows -----------------------------------------------------------------------
 
@@ -132,7 +147,7 @@ class SearchMonitor(Dashboard):
             If there is no finished rollout, the search was attached by its storage, or its best
             point groups nothing.
         """
-        return explorer_of(self.result)
+        return explorer_of(apart(self.result))
 
     def close(self) -> None:
         """Follow the search no longer; the search itself is left alone."""
@@ -146,6 +161,14 @@ class SearchMonitor(Dashboard):
         """Wait until the last news is drawn; tell whether it is."""
         return self._redraw.wait(timeout)
 
+    def heard(self, *, news: bool, trouble: Exception | None) -> bool:
+        """Take what the listener heard; tell whether everything so far is drawn."""
+        if trouble is not None:
+            self._failed(trouble)
+        elif news or self._lost:
+            self._redraw.ask()
+        return not self._lost and self._redraw.wait(0)
+
     # -- inside ------------------------------------------------------------------------------
 
     @validate("view", "choice")
@@ -156,30 +179,37 @@ class SearchMonitor(Dashboard):
     def _pictured(self, found: SearchResult) -> SearchPicture:
         return SearchPicture(found, self.view, self.choice, self._random)
 
+    def _ask(self, action: str) -> None:
+        try:
+            self._followed.do(action)
+        finally:
+            self._redraw.ask()
+
     def _do(self, action: str) -> None:
         self._trouble.idle()
         try:
-            self._followed.do(action)
+            self._ask(action)
         except Exception as error:
             self._trouble.error(error)
-        self._redraw.ask()
 
     def _open(self) -> None:
         self._trouble.idle()
-        self._opening.start(self.explorer, self._show_explorer)
+        try:
+            found = apart(self.result)
+        except Exception as error:
+            self._trouble.error(error)
+        else:
+            self._opening.start(lambda: explorer_of(found), self._show_explorer)
 
     def _show_explorer(self, made: GroupExplorer) -> None:
-        self._opened.children = [made]
+        before, self._opened.children = self._opened.children, [made]
+        for one in before:
+            one.close()
 
-    def _listen(self) -> None:
-        """Ask for a drawing whenever there are news."""
-        while not self._closed.is_set():
-            try:
-                if self._followed.news(NEWS_SECONDS):
-                    self._redraw.ask()
-            except Exception as error:
-                self._trouble.error(error)
-                return
+    def _failed(self, error: Exception) -> None:
+        """Say what hinders the drawing; it is tried again at the next news, or without them."""
+        self._lost = True
+        self._trouble.error(error)
 
     def _draw(self) -> None:
         # The state first: a batch that ends meanwhile is news once more.
@@ -195,6 +225,10 @@ class SearchMonitor(Dashboard):
         self.set_trait("rollouts", len(found.rollouts))
         self.set_trait("spent", spent(found))
         self.set_trait("state", state)
+        if self._lost:
+            self._lost = False
+            if self._followed.error is None:
+                self._trouble.idle()
 
     def _draw_side(self, shown: SearchPicture) -> None:
         side = shown.figure()

@@ -57,7 +57,8 @@ class SearchControls:
         state, asked = followed.state, followed.asked
         word = _ASKED.get(asked) or _WORDS.get(state, state)
         self.badge.value = (
-            f'<span class="kv-badge kv-badge-{html.escape(state)}" role="status">{word}</span>'
+            f'<span class="kv-badge kv-badge-{html.escape(state)}" role="status">'
+            f"{html.escape(word)}</span>"
         )
         for name, one in self.buttons.items():
             one.disabled = name not in followed.actions

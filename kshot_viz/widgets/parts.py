@@ -93,14 +93,26 @@ class Dashboard(ipywidgets.VBox):
     def __repr__(self) -> str:
         return f"{type(self).__name__}()"
 
+    def close(self) -> None:
+        """Close it with everything in it."""
+        close_parts(self)
+        super().close()
+
     def _repr_mimebundle_(self, **options: Any) -> Any:
         return with_picture(super()._repr_mimebundle_(**options), self)
 
 
 def with_picture(bundle: Any, shown: Any) -> Any:
-    """Add a widget's figure to what it displays, for pages without a running kernel."""
+    """Add a widget's figure to what it displays, for pages without a running kernel.
+
+    A view that has no figure is displayed all the same: the widget says why.
+    """
     data, *rest = bundle if isinstance(bundle, tuple) else (bundle,)
-    png = base64.b64encode(_small(to_png(shown.figure(), _LEFT_BEHIND_DPI))).decode()
+    try:
+        figure = shown.figure()
+    except KShotError:
+        return bundle
+    png = base64.b64encode(_small(to_png(figure, _LEFT_BEHIND_DPI))).decode()
     return ({**data, "image/png": png}, *rest) if rest else {**data, "image/png": png}
 
 
@@ -112,6 +124,16 @@ def _small(png: bytes) -> bytes:
     buffer = io.BytesIO()
     few.save(buffer, "png", optimize=True)
     return buffer.getvalue()
+
+
+def close_parts(widget: Any) -> None:
+    """Close what is in a widget, and the layouts and styles that it alone has."""
+    for child in getattr(widget, "children", ()):
+        close_parts(child)
+        child.close()
+    for name in ("layout", "style"):
+        if widget.has_trait(name) and widget.trait_has_value(name):
+            getattr(widget, name).close()
 
 
 def stylesheet() -> ipywidgets.HTML:

@@ -5,11 +5,21 @@ from __future__ import annotations
 import base64
 import re
 
+from ipywidgets.widgets.widget import _instances
 from matplotlib.figure import Figure
 
 from kshot_viz.errors import KShotValueError
 from kshot_viz.viz.png import to_png
-from kshot_viz.widgets.parts import STATIC, Dashboard, Picture, Status, button, heading, static
+from kshot_viz.widgets.parts import (
+    STATIC,
+    Dashboard,
+    Picture,
+    Status,
+    button,
+    column,
+    heading,
+    static,
+)
 
 
 class Shown(Dashboard):
@@ -62,6 +72,25 @@ def test_a_dashboard_leaves_a_figure_for_pages_without_a_kernel():
     data = bundle[0] if isinstance(bundle, tuple) else bundle
     assert base64.b64decode(data["image/png"]).startswith(b"\x89PNG")
     assert "application/vnd.jupyter.widget-view+json" in data
+
+
+def test_a_dashboard_without_a_figure_is_displayed_without_one():
+    class Empty(Dashboard):
+        def figure(self) -> Figure:
+            raise KShotValueError("There is nothing to draw.")
+
+    bundle = Empty()._repr_mimebundle_()
+    data = bundle[0] if isinstance(bundle, tuple) else bundle
+    assert "image/png" not in data
+    assert "application/vnd.jupyter.widget-view+json" in data
+
+
+def test_a_dashboard_that_is_closed_leaves_nothing_open():
+    before = set(_instances)
+    shown = Shown([column(button("Go", "goes", print), Shown([Status("done")]))])
+    assert set(_instances) > before
+    shown.close()
+    assert set(_instances) == before
 
 
 def test_styles_take_their_colours_from_the_theme_and_fetch_nothing():
