@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from kshot_viz.errors import KShotValueError
 from kshot_viz.viz.canvas import entitle, ink, legend_outside, new_axes, tidy
 from kshot_viz.viz.colours import OKABE_ITO
+from kshot_viz.viz.search_band import best_frame, history_of, random_histories
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
     from kshot_viz.search.result import SearchResult
+    from kshot_viz.study.samplers import SamplerComparison
 
 
 def plot_search(
     found: SearchResult | pd.DataFrame,
     *,
-    random: SearchResult | pd.DataFrame | None = None,
+    random: SearchResult
+    | pd.DataFrame
+    | Sequence[SearchResult | pd.DataFrame]
+    | SamplerComparison
+    | None = None,
     ax: Axes | None = None,
 ) -> Axes:
     """Draw the reward of every rollout, its moving average and the best so far.
@@ -27,17 +33,19 @@ def plot_search(
     ----------
     found : SearchResult or DataFrame
         A search, or its ``history``.
-    random : SearchResult or DataFrame, optional
-        Random search of the same space by the same reward; its best so far is drawn beside.
+    random : SearchResult, DataFrame, sequence of them, or SamplerComparison, optional
+        Random search of the same space by the same reward; of a comparison of samplers its random
+        searches are taken. The best so far is drawn beside: of one as a line, of several as their
+        median and the band from the worst to the best of them.
     ax : Axes, optional
         Where to draw; a new figure by default.
 
     Raises
     ------
     KShotValueError
-        If there is no rollout yet.
+        If there is no rollout yet, or ``random`` holds no search.
     """
-    frame = _history(found)
+    frame = history_of(found)
     ax = new_axes(ax, (7.4, 4.0))
     ax.scatter(frame["spent"], frame["reward"], s=10, color=ink(ax), alpha=0.25, label="rollout")
     ax.plot(frame["spent"], frame["mean"], color=OKABE_ITO[0], linewidth=1.8, label="mean of 20")
@@ -50,16 +58,7 @@ def plot_search(
         drawstyle="steps-post",
     )
     if random is not None:
-        lucky = _history(random)
-        ax.plot(
-            lucky["spent"],
-            lucky["best"],
-            color=ink(ax),
-            linestyle="--",
-            linewidth=1.4,
-            label="best of random search",
-            drawstyle="steps-post",
-        )
+        _draw_luck(ax, best_frame(random_histories(random)))
     ax.set_xlabel("full evaluations spent")
     ax.set_ylabel("reward (mean accuracy)")
     tidy(ax, grid="y")
@@ -70,10 +69,26 @@ def plot_search(
     return ax
 
 
-def _history(found: SearchResult | pd.DataFrame) -> pd.DataFrame:
-    import pandas as pd
-
-    frame = found if isinstance(found, pd.DataFrame) else found.history
-    if not len(frame):
-        raise KShotValueError("The search has no finished rollout yet.")
-    return frame
+def _draw_luck(ax: Axes, frame: pd.DataFrame) -> None:
+    """Draw what chance alone finds."""
+    n, colour = int(frame["n"].iloc[0]), ink(ax)
+    if n > 1:
+        ax.fill_between(
+            frame["spent"],
+            frame["low"],
+            frame["high"],
+            step="post",
+            color=colour,
+            alpha=0.12,
+            linewidth=0,
+            label=f"range of {n} random searches",
+        )
+    ax.plot(
+        frame["spent"],
+        frame["median"],
+        color=colour,
+        linestyle="--",
+        linewidth=1.4,
+        label="best of random search" if n == 1 else "their median",
+        drawstyle="steps-post",
+    )

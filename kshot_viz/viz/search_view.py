@@ -38,8 +38,9 @@ class SearchPicture:
         ``"policy"``, ``"entropy"``, ``"chosen"`` or ``"trials"``.
     choice : str
         Which choice of a layer the policy is shown for; the first one that is searched by default.
-    random : SearchResult or DataFrame or None
-        Random search of the same space, drawn beside the curve.
+    random : optional
+        Random search of the same space, drawn beside the curve; see
+        :func:`kshot_viz.viz.plot_search`.
     """
 
     found: SearchResult
