@@ -39,7 +39,7 @@ def frame_html(frame: pd.DataFrame, caption: str, *, at_most: int = AT_MOST) -> 
     """
     shown = frame.head(at_most)
     if len(frame) > len(shown):
-        caption += f" ({len(shown)} of {len(frame):,} rows; the file has all of them)"
+        caption += f" ({len(shown)} of {len(frame):,} rows; .frame() has all of them)"
     columns = [_column(str(name), shown[name]) for name in shown if not _bare(shown[name])]
     head = "".join(f'<th scope="col"{side}>{escape(name)}</th>' for name, side, _ in columns)
     lines = (

@@ -72,6 +72,7 @@ class KShotComparison(Dashboard):
     reference = Unicode()
     methods = Tuple()
     method = Unicode()
+    _ticking = False
 
     def __init__(self, table: Comparison, *, data: ImageDataset | None = None) -> None:
         if not isinstance(table, Comparison):
@@ -143,8 +144,9 @@ class KShotComparison(Dashboard):
 
     def _chosen(self, change: Any) -> None:
         self._shown = self._changed(change["name"], change["new"])
-        self.shot = int(self._shown.task["shot"])
+        # First what can be chosen, then what is: a control refuses what it does not offer.
         self.controls.offer(self._shown)
+        self.shot = int(self._shown.task["shot"])
         self._redraw.ask()
 
     def _draw(self) -> None:
@@ -166,17 +168,28 @@ class KShotComparison(Dashboard):
         self.controls.tick(self.methods)
         for box in self.controls.boxes.values():
             box.observe(self._ticked, "value")
-        self.observe(lambda change: self.controls.tick(change["new"]), names="methods")
+        self.observe(lambda change: self._tick(change["new"]), names="methods")
         self.controls.offer(self._shown)
 
     def _set(self, name: str, change: Any) -> None:
         setattr(self, name, change["new"])
 
+    def _tick(self, methods: tuple[str, ...]) -> None:
+        """Tick the boxes of these methods, without taking the steps in between for choices."""
+        self._ticking = True
+        try:
+            self.controls.tick(methods)
+        finally:
+            self._ticking = False
+
     def _ticked(self, _: Any) -> None:
+        if self._ticking:
+            return
         chosen = self.controls.ticked()
         if chosen:
             self.methods = chosen
         else:
+            self._tick(self.methods)
             self._status.error("Choose at least one method.")
 
     def _arranged(self) -> list[Any]:

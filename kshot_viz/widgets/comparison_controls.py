@@ -74,9 +74,9 @@ class ComparisonControls:
         self.by_choice["method"].description = "to" if shown.view == "changed" else "method"
         shots = _numbers(shown.shots)
         if list(self.by_choice["shot"].options) != shots:
-            with self.by_choice["shot"].hold_trait_notifications():
-                self.by_choice["shot"].options = shots
-                self.by_choice["shot"].value = shown.shot
+            # One after the other: the control knows no new value before it has the new options.
+            self.by_choice["shot"].options = shots
+            self.by_choice["shot"].value = shown.shot
 
 
 def _numbers(values: list[int]) -> list[tuple[str, int]]:

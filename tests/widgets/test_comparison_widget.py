@@ -112,6 +112,38 @@ def test_another_number_of_classes_brings_its_own_shots():
     assert [value for _, value in widget.controls.by_choice["shot"].options] == [1]
 
 
+def test_numbers_of_classes_may_have_no_shots_in_common():
+    one, two = hand_made(shots=(1, 5)), hand_made(shots=(2, 10))
+    both = {
+        name: pd.concat([getattr(one, name), getattr(two, name).assign(way=2)], ignore_index=True)
+        for name in ("frame", "settings")
+    }
+    widget = KShotComparison(replace(one, **both))
+    widget.view = "episodes"
+    assert (widget.way, widget.shot) == (2, 2)
+    for way, shots in ((3, [1, 5]), (2, [2, 10])):
+        widget.controls.by_choice["way"].value = way
+        offered = widget.controls.by_choice["shot"]
+        assert (widget.way, widget.shot, offered.value) == (way, shots[0], shots[0])
+        assert [value for _, value in offered.options] == shots
+        assert drawn(widget).shown.task == {"way": way, "shot": shots[0]}
+        assert shown(widget) == to_png(widget.figure())
+
+
+def test_a_number_of_shots_stays_where_another_number_of_classes_has_it_too():
+    one = hand_made(shots=(1, 5))
+    two = hand_made(shots=(2, 5))
+    both = {
+        name: pd.concat([getattr(one, name), getattr(two, name).assign(way=2)], ignore_index=True)
+        for name in ("frame", "settings")
+    }
+    widget = KShotComparison(replace(one, **both))
+    widget.shot = 5
+    widget.way = 3
+    assert (widget.shot, widget.controls.by_choice["shot"].value) == (5, 5)
+    drawn(widget)
+
+
 def test_boxes_have_the_colours_of_the_figures():
     odd = {"mine": ANSWERS["plain"], "yours": ANSWERS["grouped"], "plain": ANSWERS["plain"]}
     widget = KShotComparison(hand_made(answers=odd))
@@ -124,6 +156,7 @@ def test_the_last_method_cannot_be_taken_away_without_a_word(widget):
     for box in widget.controls.boxes.values():
         box.value = False
     assert len(widget.methods) == 1
+    assert widget.controls.ticked() == widget.methods
     assert "at least one method" in widget._status.value
 
 
@@ -136,6 +169,8 @@ def test_images_that_are_missing_are_asked_for_and_the_old_picture_goes():
     widget.view = "confusion"
     assert drawn(widget)._picture.layout.display == ""
     assert widget._status.kind == "done"
+    widget.view = "changed"
+    assert "application/vnd.jupyter.widget-view+json" in bundle_of(drawn(widget))
     with_images = KShotComparison(hand_made(loaded=True), data=hand_data())
     with_images.view = "changed"
     assert drawn(with_images)._status.kind == "done"
@@ -176,6 +211,11 @@ def test_names_of_classes_and_methods_are_escaped():
         drawn(widget)
         pages = [one.value for one in every(widget) if hasattr(one, "placeholder")]
         assert not any("<script" in str(page) for page in pages)
+
+
+def bundle_of(widget):
+    bundle = widget._repr_mimebundle_()
+    return bundle[0] if isinstance(bundle, tuple) else bundle
 
 
 def every(widget):
