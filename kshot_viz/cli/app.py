@@ -9,7 +9,7 @@ from typing import Annotated, Literal, NoReturn
 
 import typer
 
-from kshot_viz.cli.options import groups_from_text
+from kshot_viz.cli.options import absolute_file, groups_from_text
 from kshot_viz.errors import KShotError
 
 INTERRUPTED = 130
@@ -222,8 +222,8 @@ def dashboard(
     request = DashboardRequest(
         folder=str(folder.absolute()),
         backbone=backbone,
-        weights=None if weights.lower() == "none" else weights,
-        preprocess=preprocess,
+        weights=None if weights.lower() == "none" else absolute_file(weights),
+        preprocess=absolute_file(preprocess),
         size=size,
         shots=tuple(dict.fromkeys(shots)),
         way=way,

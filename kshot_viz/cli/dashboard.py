@@ -16,11 +16,13 @@ import typer
 from kshot_viz.data.episodes import sample_episodes
 from kshot_viz.data.folder import load_folder
 from kshot_viz.data.loose import load_loose_images
-from kshot_viz.errors import KShotError, KShotFileError
+from kshot_viz.errors import KShotFileError
 from kshot_viz.models.registry import load_backbone
 
 if TYPE_CHECKING:
     from ipywidgets import Widget
+
+    from kshot_viz.models.backbone import Backbone
 
 TEMPLATE = "kshot-viz"
 JUPYTER = Path(__file__).parent / "jupyter"
@@ -52,10 +54,22 @@ def run_dashboard(request: DashboardRequest, out: Path, *, port: int) -> int:
     """Serve the page until it is interrupted; return the exit status of the server."""
     if not Path(request.folder).is_dir():
         raise KShotFileError(f"There is no folder {request.folder}.")
+    # What is wrong with the network is told here, and not on a page that was waited for.
+    typer.echo(f"{load_network(request)}")
     prepare(request, out)
     typer.echo("Open the address with the token that is told below, once the server is up.")
     command = voila_command(out, port=port)
     return subprocess.run(command, env=voila_environment(), check=False).returncode
+
+
+def load_network(request: DashboardRequest) -> Backbone:
+    """Load the network the request names."""
+    return load_backbone(
+        request.backbone,
+        weights=request.weights,
+        preprocess=request.preprocess,
+        size=request.size,
+    )
 
 
 def prepare(request: DashboardRequest, out: Path) -> None:
@@ -106,26 +120,23 @@ def open_dashboard(folder: str | Path = ".") -> Widget:
     try:
         path = Path(folder)
         return _dashboard(json.loads((path / REQUEST).read_text("utf-8")), path)
-    except (KShotError, OSError, ValueError) as error:
+    except Exception as error:
+        # Whatever it is: a page without a word is the worst answer.
         status = Status()
         status.error(error)
         return Dashboard([status])
 
 
 def _dashboard(asked: Mapping[str, Any], folder: Path) -> Widget:
-    from kshot_viz.widgets.whole_dashboard import Task, WholeDashboard
+    from kshot_viz.widgets.dashboard_task import Task
+    from kshot_viz.widgets.whole_dashboard import WholeDashboard
 
     request = DashboardRequest(**{**asked, "shots": tuple(asked["shots"])})
     data = load_folder(request.folder, skip_bad=request.skip_bad)
     source = None
     if request.source is not None:
         source = load_loose_images(request.source, skip_bad=request.skip_bad)
-    backbone = load_backbone(
-        request.backbone,
-        weights=request.weights,
-        preprocess=request.preprocess,
-        size=request.size,
-    )
+    backbone = load_network(request)
     episodes = [
         one
         for shot in request.shots

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 from kshot_viz.errors import KShotValueError
 
@@ -16,6 +17,15 @@ def groups_from_text(text: str) -> float | int:
             f"`--groups` must be a share in (0, 1], such as 0.1, or a count, such as 10; "
             f"not {text!r}."
         ) from error
+
+
+def absolute_file(text: str | None) -> str | None:
+    """Return the whole path where this is a file; a name, of weights or a recipe, as it is.
+
+    For commands that hand their request on to a process in another folder.
+    """
+    path = Path(text or "").expanduser()
+    return str(path.absolute()) if path.suffix and path.is_file() else text
 
 
 def resolve_device(name: str) -> str | None:

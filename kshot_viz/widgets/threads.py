@@ -124,3 +124,38 @@ class Background:
             if not self._busy:
                 self._change.notify_all()
             return job
+
+
+class Ticker:
+    """Calls ``tell`` again and again, until it is stopped; never after that.
+
+    Parameters
+    ----------
+    tell : callable
+        Says how far something is.
+    every : float
+        Seconds between two calls.
+    """
+
+    def __init__(self, tell: Callable[[], None], *, every: float = 1.0) -> None:
+        self._tell, self._every = tell, every
+        self._stopped = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Tell at once, and from now on."""
+        self.stop()
+        self._stopped.clear()
+        self._tell()
+        self._thread = begin_thread(self._run)
+
+    def stop(self) -> None:
+        """Tell no more."""
+        self._stopped.set()
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+
+    def _run(self) -> None:
+        while going_on() and not self._stopped.wait(self._every):
+            self._tell()

@@ -11,8 +11,9 @@ from dataclasses import replace
 
 import nbformat
 import pytest
-from command_line import kshot
+from command_line import kshot, make_weights
 
+from kshot_viz.cli import dashboard
 from kshot_viz.cli.dashboard import (
     APP,
     JUPYTER,
@@ -24,7 +25,9 @@ from kshot_viz.cli.dashboard import (
     voila_environment,
 )
 from kshot_viz.cli.lab import lab_command
+from kshot_viz.cli.options import absolute_file
 from kshot_viz.errors import KShotFileError
+from kshot_viz.models.preprocess import RECIPES
 
 REQUEST = DashboardRequest(
     folder="pictures",
@@ -95,7 +98,18 @@ def test_the_notebook_behind_the_page_is_valid_and_short(tmp_path):
 def test_the_command_hands_over_what_was_asked(tmp_path, called):
     pictures = tmp_path / "pictures"
     pictures.mkdir()
-    words = ["--backbone", "resnet18", "--shots", 1, "--shots", 5, "--groups", "10"]
+    words = [
+        "--backbone",
+        "resnet18",
+        "--weights",
+        "none",
+        "--shots",
+        1,
+        "--shots",
+        5,
+        "--groups",
+        "10",
+    ]
     out = tmp_path / "out"
     ended = kshot("dashboard", pictures, *words, "--out", out, "--port", 1234)
     assert ended.code == 0, ended.err
@@ -103,6 +117,30 @@ def test_the_command_hands_over_what_was_asked(tmp_path, called):
     asked = json.loads((out / "dashboard.json").read_text("utf-8"))
     assert (asked["backbone"], asked["shots"], asked["groups"]) == ("resnet18", [1, 5], 10)
     assert asked["folder"] == str(pictures)
+
+
+def test_files_that_are_named_from_here_are_found_from_the_page(tmp_path, called, monkeypatch):
+    (tmp_path / "pictures").mkdir()
+    make_weights(tmp_path / "net.safetensors")
+    (tmp_path / "mine.json").write_text(RECIPES["glyphs"].to_json())
+    monkeypatch.chdir(tmp_path)
+    words = ["--weights", "net.safetensors", "--preprocess", "mine.json", "--size", 16]
+    ended = kshot("dashboard", "pictures", *words, "--out", "out")
+    assert ended.code == 0, ended.err
+    asked = json.loads((tmp_path / "out" / "dashboard.json").read_text("utf-8"))
+    assert asked["weights"] == str(tmp_path / "net.safetensors")
+    assert asked["preprocess"] == str(tmp_path / "mine.json")
+    assert absolute_file("DEFAULT") == "DEFAULT"
+    assert absolute_file(None) is None
+
+
+def test_what_is_wrong_with_the_network_is_told_before_anything_starts(tmp_path, called):
+    (tmp_path / "pictures").mkdir()
+    words = ["--weights", tmp_path / "nowhere.safetensors", "--out", tmp_path / "out"]
+    ended = kshot("dashboard", tmp_path / "pictures", *words)
+    assert ended.code == 2
+    assert "There is no weights file" in ended.complaint
+    assert called.command == []
 
 
 def test_a_folder_that_is_not_there_is_named_before_anything_starts(tmp_path, called):
@@ -120,6 +158,16 @@ def test_the_page_says_what_is_wrong_with_the_images(tmp_path, folder):
     status = page.children[-1]
     assert status.kind == "error"
     assert folder in status.value
+
+
+def test_the_page_tells_any_other_error_with_its_kind(tmp_path, monkeypatch):
+    def broken(*_):
+        raise RuntimeError("half a <file>")
+
+    monkeypatch.setattr(dashboard, "_dashboard", broken)
+    prepare(REQUEST, tmp_path)
+    status = open_dashboard(tmp_path).children[-1]
+    assert "RuntimeError: half a &lt;file&gt;" in status.value
 
 
 def test_lab_opens_the_first_notebook(tmp_path, called):

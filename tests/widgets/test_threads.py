@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from kshot_viz.widgets.threads import EVERY, Background, Redraw
+from kshot_viz.widgets.threads import EVERY, Background, Redraw, Ticker
 
 PATIENCE = 30
 
@@ -124,3 +124,24 @@ def test_an_error_in_the_background_is_handed_on(where):
     background.start(fail if where == "work" else lambda: 1, fail)
     assert background.wait(PATIENCE)
     assert [str(error) for error in errors] == [where]
+
+
+def test_a_ticker_tells_until_it_is_stopped_and_not_after():
+    told, often = [], threading.Event()
+
+    def tell() -> None:
+        told.append(1)
+        if len(told) > 2:
+            often.set()
+
+    ticker = Ticker(tell, every=0.001)
+    ticker.stop()
+    ticker.start()
+    assert told
+    assert often.wait(PATIENCE)
+    ticker.stop()
+    assert ticker._thread is None
+    before = len(told)
+    ticker.start()
+    ticker.stop()
+    assert len(told) > before
