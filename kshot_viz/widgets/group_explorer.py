@@ -17,7 +17,6 @@ from kshot_viz.grouping.grouping import Grouping
 from kshot_viz.grouping.workbench import Workbench
 from kshot_viz.viz.explorer import explorer_figure
 from kshot_viz.viz.group_sizes import plot_group_sizes
-from kshot_viz.widgets.explorer_closing import close_parts
 from kshot_viz.widgets.explorer_controls import Controls
 from kshot_viz.widgets.explorer_cuts import Cuts
 from kshot_viz.widgets.explorer_edits import EditBar
@@ -234,11 +233,6 @@ class GroupExplorer(Dashboard):
         drawn = (self._pictures, self.panel.redraw)
         done = [one.wait(timeout) for one in (*computed, *drawn)]
         return all(done)
-
-    def close(self) -> None:
-        """Close the explorer with all its parts."""
-        close_parts(self)
-        super().close()
 
     # ---- the same without a browser --------------------------------------------------------------
 

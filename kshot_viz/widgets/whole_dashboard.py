@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any
 
 import ipywidgets
 from traitlets import Unicode, validate
@@ -20,14 +20,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 VIEWS = {"groups": "Groups", "search": "Search", "comparison": "k-shot accuracy"}
-
-
-@runtime_checkable
-class TakesTable(Protocol):
-    """A dashboard that can go over to the settings of another comparison."""
-
-    def use(self, table: Comparison) -> None:
-        """Score at the settings that the comparison chose."""
 
 
 class WholeDashboard(Dashboard):
@@ -118,8 +110,7 @@ class WholeDashboard(Dashboard):
     def _compared(self, found: Comparison) -> None:
         self._ticker.stop()
         self._show(found)
-        if isinstance(self.explorer, TakesTable):
-            self.explorer.use(found)
+        self.explorer.use(found)
 
     def _show(self, found: Comparison) -> None:
         before, self.comparison = self.comparison, KShotComparison(found, data=self.task.data)
