@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -72,6 +73,18 @@ class LabPage:
     def ask(self, expression: str) -> Any:
         """Return the value of an expression in the kernel, a plain one."""
         return ast.literal_eval(self.page.evaluate(ASK, expression))
+
+    def becomes(self, expression: str, value: Any) -> bool:
+        """Ask until the kernel's answer is this one; False where it never is.
+
+        A widget sends one change at a time and keeps the next until the kernel is idle, so a
+        question may overtake it.
+        """
+        end = time.monotonic() + 30
+        while self.ask(expression) != value:
+            if time.monotonic() > end:
+                return False
+        return True
 
     def show(self, selector: str) -> Locator:
         """Scroll an element into view: JupyterLab draws only the cells one can see."""

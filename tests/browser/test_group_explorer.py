@@ -61,7 +61,8 @@ def test_a_lasso_makes_a_group_the_score_appears_and_undo_restores(explorer: Lab
     page = explorer.page
     page.locator(".kv-scores img.kv-picture").wait_for()
     circle(page, explorer.show(OVER))
-    page.locator(".kv-map-count", has_text="selected").wait_for()
+    told = page.locator(".kv-map-count", has_text="selected").inner_text()
+    assert explorer.becomes("explorer.map.selected.size", int(told.split()[0]))
     chosen = explorer.ask("explorer.map.selected.tolist()")
     assert 2 <= len(chosen) < 32
     page.locator(".kv-group").click()
@@ -105,7 +106,7 @@ def test_rows_of_the_matrix_select_in_the_map(explorer: LabPage):
     page.mouse.up()
     page.locator(".kv-map-count", has_text="3 of 32 neurons selected").wait_for()
     order = explorer.ask("explorer.similarity.frame().index[:3].tolist()")
-    assert explorer.ask("explorer.map.selected.tolist()") == sorted(order)
+    assert explorer.becomes("explorer.map.selected.tolist()", sorted(order))
 
 
 def test_the_map_is_reached_by_keyboard(explorer: LabPage):
@@ -121,8 +122,8 @@ def test_the_map_is_reached_by_keyboard(explorer: LabPage):
     rows.first.wait_for()
     groups = rows.locator("td:nth-child(2)").all_inner_texts()
     assert len(set(groups)) == 1
-    assert len(groups) == len(explorer.ask("explorer.map.selected.tolist()"))
+    assert explorer.becomes("explorer.map.selected.size", len(groups))
     explorer.show(OVER).focus()
     page.keyboard.press("Escape")
     page.locator(".kv-map-count", has_text="32 neurons").wait_for()
-    assert explorer.ask("explorer.map.selected.tolist()") == []
+    assert explorer.becomes("explorer.map.selected.tolist()", [])
