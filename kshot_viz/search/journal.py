@@ -1,17 +1,20 @@
 """Optuna's journal file, opened so that a killed search goes on from it.
 
-A process that is killed while it writes can leave a last line cut in the middle, and the lock that
-says a write is going on. Both are mended here, under a lock of the operating system that is held as
-long as the search runs and that ends with the process, however that ends.
+A process that is killed while it writes can leave a last line cut in the middle, and Optuna's own
+lock that says a write is going on. Both are mended here, under a lock of the operating system that
+is held as long as the search runs and that ends with the process, however that ends.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import threading
 import time
 from pathlib import Path
 from typing import IO
+
+from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 
 from kshot_viz.errors import KShotFileError
 
@@ -19,16 +22,50 @@ from kshot_viz.errors import KShotFileError
 STALE_SECONDS = 0.5
 
 
+class WriteLock(JournalFileOpenLock):
+    """The right to append to a journal, for the time of one write.
+
+    Optuna's own lock is a link that comes and goes: where JupyterLab lists the folder just then, it
+    stops with a message that the folder is gone. And it outlives a process that is killed.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(str(path))
+        self._path = path.with_name(f".{path.name}.write")
+        self._mine = threading.Lock()
+        self._file: IO[bytes] | None = None
+
+    def acquire(self) -> bool:
+        """Wait for the lock."""
+        self._mine.acquire()
+        while (file := _lock(self._path)) is None:
+            time.sleep(0.001)
+        self._file = file
+        return True
+
+    def release(self) -> None:
+        """Let others write."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+            self._mine.release()
+
+
+def journal_backend(path: Path) -> JournalFileBackend:
+    """Open a journal for reading and appending."""
+    return JournalFileBackend(str(path), WriteLock(path))
+
+
 class Owner:
     """The right to write a journal; one process at a time has it."""
 
     def __init__(self, path: Path) -> None:
-        self._path, self._file = path, _lock(path)
+        self._file = _lock(owner_of(path))
         end = time.monotonic() + STALE_SECONDS
         while self._file is None and time.monotonic() < end:
             # Whoever only looks whether a search is running holds the lock for a moment.
             time.sleep(0.01)
-            self._file = _lock(path)
+            self._file = _lock(owner_of(path))
         if self._file is None:
             raise KShotFileError(
                 f"{path} is in use by another search. Follow that one with "
@@ -46,7 +83,7 @@ class Owner:
 
 def in_use(path: Path) -> bool:
     """Say whether a search is writing to this journal."""
-    file = _lock(path) if path.exists() else None
+    file = _lock(owner_of(path)) if path.exists() else None
     if file is not None:
         file.close()
         return False
@@ -91,10 +128,15 @@ def _is_json(line: bytes) -> bool:
     return True
 
 
+def owner_of(path: Path) -> Path:
+    """Return the file whose lock says that a search is at work."""
+    return Path(f"{path}.owner")
+
+
 def _lock(path: Path) -> IO[bytes] | None:
-    """Take the operating system's lock, or return None where another process has it."""
+    """Take the operating system's lock on a file, or return None where somebody has it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    file = Path(f"{path}.owner").open("ab")  # noqa: SIM115
+    file = path.open("ab")
     try:
         if os.name == "nt":
             import msvcrt

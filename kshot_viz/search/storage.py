@@ -9,10 +9,11 @@ from pathlib import Path
 
 import optuna
 from optuna.storages import BaseStorage, InMemoryStorage, RDBStorage
-from optuna.storages.journal import JournalFileBackend, JournalStorage
+from optuna.storages.journal import JournalStorage
 from sqlalchemy.exc import SQLAlchemyError
 
 from kshot_viz.errors import KShotFileError
+from kshot_viz.search.journal import journal_backend
 
 MEMORY = "memory"
 NAME = "kshot-viz group search"
@@ -92,7 +93,7 @@ def _open(storage: Storage) -> BaseStorage:
         return InMemoryStorage()
     try:
         if is_journal(storage):
-            return JournalStorage(JournalFileBackend(str(storage)))
+            return JournalStorage(journal_backend(Path(str(storage))))
         return RDBStorage(str(storage))
     except (ValueError, KeyError, TypeError, OSError) as error:
         raise KShotFileError(f"{storage} is not the journal of a search: {error}") from error

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from lab_page import LabPage
+from playwright.sync_api import expect
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
@@ -119,7 +120,8 @@ def test_the_map_is_reached_by_keyboard(explorer: LabPage):
     page.keyboard.press("g")
     page.locator(".kv-map-table summary").click()
     rows = page.locator(".kv-map-rows tbody tr")
-    rows.first.wait_for()
+    number = int(page.locator(".kv-map-count").inner_text().split()[0])
+    expect(rows).to_have_count(number)
     groups = rows.locator("td:nth-child(2)").all_inner_texts()
     assert len(set(groups)) == 1
     assert explorer.becomes("explorer.map.selected.size", len(groups))

@@ -5,14 +5,17 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import optuna
 import pytest
+from optuna.storages.journal import JournalFileBackend
 from small_search import small_backbone, small_reward, small_search
 
 import kshot_viz as kv
 from kshot_viz.errors import KShotError, KShotFileError, KShotValueError
+from kshot_viz.search.journal import WriteLock
 from kshot_viz.search.ledger import Ledger
 from kshot_viz.search.reinforce import ReinforceConfig
 
@@ -108,6 +111,37 @@ def test_the_larger_budget_is_what_is_stored(tmp_path):
     small_search(tmp_path / "a.journal", budget=4).run()
     small_search(tmp_path / "a.journal", budget=8).run()
     assert kv.GroupSearch.attach(tmp_path / "a.journal").manifest["budget"] == 8
+
+
+def test_no_file_comes_and_goes_beside_a_journal(tmp_path):
+    seen = set()
+    search = small_search(tmp_path / "a.journal", budget=8)
+    add = JournalFileBackend.append_logs
+
+    def append(self, logs):
+        self._lock.acquire()
+        seen.update(path.name for path in tmp_path.iterdir())
+        self._lock.release()
+        add(self, logs)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(JournalFileBackend, "append_logs", append)
+        search.run()
+    assert seen == {"a.journal", "a.journal.owner", ".a.journal.write"}
+    assert {path.name for path in tmp_path.iterdir()} == seen
+
+
+def test_writers_wait_for_each_other(tmp_path):
+    first, second = (WriteLock(tmp_path / "a.journal") for _ in range(2))
+    first.acquire()
+    order = []
+    thread = threading.Thread(target=lambda: (second.acquire(), order.append("second")))
+    thread.start()
+    order.append("first")
+    first.release()
+    thread.join()
+    second.release()
+    assert order == ["first", "second"]
 
 
 def test_versions_that_made_a_part_are_kept(tmp_path):
