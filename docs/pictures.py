@@ -37,7 +37,7 @@ data = kv.load_dataset("digits")
 source = kv.load_dataset("glyphs", per_class=2)
 labelled = kv.load_dataset("glyphs", per_class=8)
 backbone = kv.load_backbone("glyphnet")
-layer, way, n = "blocks.2.conv", 10, 10
+layer, way, n, draws = "blocks.2.conv", 10, 10, 3
 elsewhere = {"way": 20, "same_classes": False}
 layers = list(backbone.layers)[-2:]
 """
@@ -49,7 +49,7 @@ labelled = kv.load_dataset({data!r} + "/office_caltech10/amazon")
 backbone = kv.load_backbone(
     "squeezenet1_1", weights={data!r} + "/squeezenet1_1_imagenet_features.npz", size=96
 )
-layer, way, n = "features.12.expand1x1", 10, 4
+layer, way, n, draws = "features.12.expand1x1", 10, 4, 1
 elsewhere = {"way": 10, "same_classes": True}
 layers = list(backbone.layers)[-3:]
 """
@@ -76,7 +76,10 @@ space = kv.GroupSpace.of(
     config=kv.FinetuneConfig(head_lr=0.01, steps=20),
 )
 options = {"space": space, "storage": "memory", "executor": "processes", "budget": 10 * n}
-lucky = kv.search_groups(backbone, reward, sampler="random", **options)
+lucky = [
+    kv.search_groups(backbone, reward, sampler="random", seed=seed, **options)
+    for seed in range(draws)
+]
 search = kv.GroupSearch(backbone, reward, **options)
 search.run()
 shown = kv.SearchMonitor(search, random=lucky)
