@@ -43,11 +43,11 @@ layers = list(backbone.layers)[-2:]
 """
 PHOTOGRAPHS = """
 import kshot_viz as kv
-data = kv.load_dataset({data!r} + "/office_caltech10/webcam")
-source = kv.load_dataset({data!r} + "/imagenet_samples", labelled=False)
-labelled = kv.load_dataset({data!r} + "/office_caltech10/amazon")
+data = kv.load_dataset(DATA + "/office_caltech10/webcam")
+source = kv.load_dataset(DATA + "/imagenet_samples", labelled=False)
+labelled = kv.load_dataset(DATA + "/office_caltech10/amazon")
 backbone = kv.load_backbone(
-    "squeezenet1_1", weights={data!r} + "/squeezenet1_1_imagenet_features.npz", size=96
+    "squeezenet1_1", weights=DATA + "/squeezenet1_1_imagenet_features.npz", size=96
 )
 layer, way, n, draws = "features.12.expand1x1", 10, 4, 1
 elsewhere = {"way": 10, "same_classes": True}
@@ -140,7 +140,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="photographs, instead of digits and letters")
     parser.add_argument("--only", choices=VIEWS, action="append", help="views; all by default")
     asked = parser.parse_args()
-    first = PHOTOGRAPHS.format(data=str(asked.data)) if asked.data else DIGITS
+    first = PHOTOGRAPHS.replace("DATA", repr(str(asked.data.absolute()))) if asked.data else DIGITS
     out = ROOT / "runs" / ("pictures_photographs" if asked.data else "pictures")
     out.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp())

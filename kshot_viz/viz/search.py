@@ -47,7 +47,9 @@ def plot_search(
     """
     frame = history_of(found)
     ax = new_axes(ax, (7.4, 4.0))
-    ax.scatter(frame["spent"], frame["reward"], s=10, color=ink(ax), alpha=0.25, label="rollout")
+    floor = _floor(frame)
+    inside = frame[frame["reward"] >= floor]
+    ax.scatter(inside["spent"], inside["reward"], s=10, color=ink(ax), alpha=0.25, label="rollout")
     ax.plot(frame["spent"], frame["mean"], color=OKABE_ITO[0], linewidth=1.8, label="mean of 20")
     ax.plot(
         frame["spent"],
@@ -59,6 +61,7 @@ def plot_search(
     )
     if random is not None:
         _draw_luck(ax, best_frame(random_histories(random)))
+    _draw_below(ax, frame[frame["reward"] < floor], floor)
     ax.set_xlabel("full evaluations spent")
     ax.set_ylabel("reward (mean accuracy)")
     tidy(ax, grid="y")
@@ -67,6 +70,31 @@ def plot_search(
     )
     legend_outside(ax)
     return ax
+
+
+def _floor(frame: pd.DataFrame) -> float:
+    """Return where the picture ends below: a few failures would flatten all that differs above."""
+    upper = frame["reward"].quantile([0.1, 0.9])
+    least = upper.iloc[0] - 2 * (upper.iloc[1] - upper.iloc[0])
+    kept = frame["reward"][frame["reward"] >= least].min()
+    return float(min(kept, frame["mean"].min(), frame["best"].min()))
+
+
+def _draw_below(ax: Axes, frame: pd.DataFrame, floor: float) -> None:
+    """Mark rollouts that lie below the picture at its lower edge."""
+    if not len(frame):
+        return
+    height = max(ax.get_ylim()[1] - floor, 1e-3)
+    ax.set_ylim(floor - 0.1 * height)
+    ax.scatter(
+        frame["spent"],
+        [floor - 0.06 * height] * len(frame),
+        s=14,
+        marker="v",
+        color=ink(ax),
+        alpha=0.5,
+        label=f"{len(frame)} down to {frame['reward'].min():.2f}",
+    )
 
 
 def _draw_luck(ax: Axes, frame: pd.DataFrame) -> None:

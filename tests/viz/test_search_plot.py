@@ -71,3 +71,17 @@ def test_no_random_search_is_said(random):
 def test_nothing_to_draw_yet():
     with pytest.raises(KShotError, match="no finished rollout"):
         plot_search(HISTORY.iloc[:0])
+
+
+def test_a_few_failures_do_not_flatten_the_rest():
+    rewards = np.r_[np.linspace(0.80, 0.82, 38), 0.1, 0.05]
+    frame = pd.DataFrame(
+        {"reward": rewards, "best": 0.82, "mean": 0.81, "spent": np.arange(1.0, 41.0)}
+    )
+    ax = plot_search(frame)
+    assert ax.get_ylim()[0] > 0.79
+    drawn = {one.get_label(): len(one.get_offsets()) for one in ax.collections}
+    assert drawn == {"rollout": 38, "2 down to 0.05": 2}
+    below = next(one for one in ax.collections if one.get_label() != "rollout")
+    assert (below.get_offsets()[:, 1] < 0.80).all()
+    assert (below.get_offsets()[:, 1] > ax.get_ylim()[0]).all()
