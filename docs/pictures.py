@@ -37,7 +37,7 @@ data = kv.load_dataset("digits")
 source = kv.load_dataset("glyphs", per_class=2)
 labelled = kv.load_dataset("glyphs", per_class=8)
 backbone = kv.load_backbone("glyphnet")
-layer, way, n, draws = "blocks.2.conv", 10, 10, 3
+layer, way, shots, n, draws = "blocks.2.conv", 10, (1, 5), 10, 3
 elsewhere = {"way": 20, "same_classes": False}
 layers = list(backbone.layers)[-2:]
 """
@@ -49,7 +49,7 @@ labelled = kv.load_dataset(DATA + "/office_caltech10/amazon")
 backbone = kv.load_backbone(
     "squeezenet1_1", weights=DATA + "/squeezenet1_1_imagenet_features.npz", size=96
 )
-layer, way, n, draws = "features.12.expand1x1", 10, 4, 1
+layer, way, shots, n, draws = "features.12.expand1x1", 10, (1, 3), 4, 1
 elsewhere = {"way": 10, "same_classes": True}
 layers = list(backbone.layers)[-3:]
 """
@@ -89,7 +89,7 @@ shown
     "comparison": """
 episodes = [
     one
-    for shot in (1, 5)
+    for shot in shots
     for one in kv.sample_episodes(data, way=way, shot=shot, query=15, n=n, seed=0)
 ]
 grid = kv.TuningGrid(lrs=(0.001, 0.01, 0.1), head_lrs=(0.01, 0.1), steps=(10, 40))
