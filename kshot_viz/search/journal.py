@@ -1,8 +1,8 @@
 """Optuna's journal file, opened so that a killed search goes on from it.
 
-A process that is killed while it writes can leave a last line cut in the middle, and Optuna's own
-lock that says a write is going on. Both are mended here, under a lock of the operating system that
-is held as long as the search runs and that ends with the process, however that ends.
+A process that is killed while it writes can leave a last line cut in the middle. It is mended here,
+under a lock of the operating system that is held as long as the search runs. Writes have such a
+lock as well; both end with the process, however that ends.
 """
 
 from __future__ import annotations
@@ -18,15 +18,16 @@ from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 
 from kshot_viz.errors import KShotFileError
 
-# A write takes milliseconds; a lock that is as old as this belongs to nobody.
-STALE_SECONDS = 0.5
+# Whoever only looks whether a search is running holds its lock for a moment.
+LOOK_SECONDS = 0.5
 
 
 class WriteLock(JournalFileOpenLock):
     """The right to append to a journal, for the time of one write.
 
     Optuna's own lock is a link that comes and goes: where JupyterLab lists the folder just then, it
-    stops with a message that the folder is gone. And it outlives a process that is killed.
+    stops with a message that the folder is gone. And it outlives a process that is killed. Who
+    opens the journal with Optuna's lock does not wait for this one: that is for reading only.
     """
 
     def __init__(self, path: Path) -> None:
@@ -61,9 +62,8 @@ class Owner:
 
     def __init__(self, path: Path) -> None:
         self._file = _lock(owner_of(path))
-        end = time.monotonic() + STALE_SECONDS
+        end = time.monotonic() + LOOK_SECONDS
         while self._file is None and time.monotonic() < end:
-            # Whoever only looks whether a search is running holds the lock for a moment.
             time.sleep(0.01)
             self._file = _lock(owner_of(path))
         if self._file is None:
@@ -71,7 +71,6 @@ class Owner:
                 f"{path} is in use by another search. Follow that one with "
                 f"kv.GroupSearch.attach({str(path)!r}), or give this one a file of its own."
             )
-        remove_stale_lock(path)
         cut_torn_line(path)
 
     def release(self) -> None:
@@ -88,17 +87,6 @@ def in_use(path: Path) -> bool:
         file.close()
         return False
     return path.exists()
-
-
-def remove_stale_lock(path: Path) -> None:
-    """Remove the lock that a killed process left behind."""
-    lock = Path(f"{path}.lock")
-    end = time.monotonic() + STALE_SECONDS
-    while lock.is_symlink() or lock.exists():
-        if time.monotonic() > end:
-            lock.unlink(missing_ok=True)
-            return
-        time.sleep(0.01)
 
 
 def cut_torn_line(path: Path) -> None:

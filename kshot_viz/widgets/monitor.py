@@ -19,15 +19,7 @@ from kshot_viz.viz.search_view import VIEWS, SearchPicture, choices, said
 from kshot_viz.widgets.found_groups import apart, explorer_of
 from kshot_viz.widgets.monitor_controls import SearchControls, spent, title
 from kshot_viz.widgets.monitor_listener import begin_listening
-from kshot_viz.widgets.parts import (
-    Dashboard,
-    Picture,
-    Status,
-    button,
-    column,
-    heading,
-    row,
-)
+from kshot_viz.widgets.parts import Dashboard, Picture, Status, button, column, heading, row
 from kshot_viz.widgets.threads import Background, Redraw
 
 if TYPE_CHECKING:
