@@ -124,14 +124,9 @@ def take(browser: Browser, server: Server, first: str, view: str, out: Path) -> 
                 # JupyterLab lays its splash over the page while the theme changes.
                 page.locator("#jupyterlab-splash").wait_for(state="detached")
                 found = lab.show(".kv-dashboard")
-                page.wait_for_function(SETTLED)
                 path = out / f"{view}_{theme}_{width}.png"
                 found.screenshot(path=path)
                 print(path.name, f"{path.stat().st_size / 1000:.0f} kB")
-
-
-# Every picture of the page is loaded.
-SETTLED = "() => [...document.images].every(image => image.complete)"
 
 
 def main() -> None:

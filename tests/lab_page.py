@@ -42,6 +42,16 @@ ASK = """async code => {
 }"""
 
 THEME = """name => window.jupyterapp.commands.execute('apputils:change-theme', {theme: name})"""
+# On a dark page pictures have no ground of their own, so the first pixel lets the page through.
+PAINTED = """dark => {
+  const clear = image => {
+    const brush = document.createElement('canvas').getContext('2d');
+    brush.drawImage(image, 0, 0);
+    return brush.getImageData(0, 0, 1, 1).data[3] === 0;
+  };
+  const drawn = [...document.querySelectorAll('img.kv-picture')];
+  return drawn.every(image => image.complete && (!image.naturalWidth || clear(image) === dark));
+}"""
 ONLY_THE_NOTEBOOK = """async () => {
   const app = window.jupyterapp;
   if (!app.shell.leftCollapsed) await app.commands.execute('application:toggle-left-area');
@@ -94,7 +104,8 @@ class LabPage:
         return found
 
     def theme(self, name: str) -> None:
-        """Change the theme, "JupyterLab Light" or "JupyterLab Dark"."""
+        """Change the theme, "JupyterLab Light" or "JupyterLab Dark", with all pictures."""
         self.page.evaluate(THEME, name)
         light = "true" if name.endswith("Light") else "false"
         self.page.locator(f'body[data-jp-theme-light="{light}"]').wait_for(state="attached")
+        self.page.wait_for_function(PAINTED, arg=light == "false")

@@ -150,7 +150,8 @@ def _number(ax: Axes, frame: pd.DataFrame, k: int) -> None:
         if not share > 0:
             continue
         row, column = divmod(place, k)
-        colour = "white" if share > 45 else "black"
+        # On its field, whatever the page: not the ink of the page.
+        colour = "#FFFFFF" if share > 45 else "#000000"
         known = row == column and low == low
         ax.text(
             column,

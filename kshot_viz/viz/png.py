@@ -21,7 +21,7 @@ _UNSIGNED: dict[str, dict[str, None]] = {
 }
 
 
-def to_png(fig: Figure | Axes, dpi: float = 100) -> bytes:
+def to_png(fig: Figure | Axes, dpi: float = 100, *, transparent: bool = False) -> bytes:
     """Return the figure as PNG.
 
     Parameters
@@ -30,14 +30,16 @@ def to_png(fig: Figure | Axes, dpi: float = 100) -> bytes:
         An Axes stands for its figure.
     dpi : float
         Pixels an inch.
+    transparent : bool
+        Whether the page shows where nothing is drawn; else the background is solid, readable on a
+        dark page.
 
     Returns
     -------
     bytes
-        A picture with a solid background, readable on a dark page.
     """
     buffer = io.BytesIO()
-    _write(figure_of(fig), buffer, "png", dpi)
+    _write(figure_of(fig), buffer, "png", dpi, transparent=transparent)
     return buffer.getvalue()
 
 
@@ -91,8 +93,18 @@ def write_file(target: Path, content: bytes) -> Path:
         raise KShotFileError(f"{target} cannot be written: {error}") from error
 
 
-def _write(figure: Figure, buffer: io.BytesIO, kind: str, dpi: float) -> None:
-    figure.savefig(buffer, format=kind, dpi=dpi, facecolor=_solid(figure), metadata=_UNSIGNED[kind])
+def _write(
+    figure: Figure, buffer: io.BytesIO, kind: str, dpi: float, *, transparent: bool = False
+) -> None:
+    paper = "none" if transparent else _solid(figure)
+    figure.savefig(
+        buffer,
+        format=kind,
+        dpi=dpi,
+        facecolor=paper,
+        transparent=transparent,
+        metadata=_UNSIGNED[kind],
+    )
 
 
 def _solid(figure: Figure) -> Any:

@@ -14,7 +14,7 @@ from kshot_viz.study.comparison import Comparison
 from kshot_viz.viz.comparison_view import MIME, VIEWS, ComparisonView
 from kshot_viz.viz.findings import headlines
 from kshot_viz.viz.frame_table import frame_html
-from kshot_viz.viz.png import to_png, write_file
+from kshot_viz.viz.png import write_file
 from kshot_viz.widgets.comparison_controls import ComparisonControls
 from kshot_viz.widgets.download import Download, File
 from kshot_viz.widgets.parts import Dashboard, Picture, Status, column, heading, row
@@ -150,16 +150,17 @@ class KShotComparison(Dashboard):
         self._redraw.ask()
 
     def _draw(self) -> None:
-        shown, picture, table = self._shown, b"", ""
+        shown, table, drawn = self._shown, "", False
         try:
             table = frame_html(shown.frame(), f"{VIEWS[shown.view][0]}: the numbers")
-            picture = to_png(shown.figure())
+            self._picture.show(shown.figure())
+            drawn = True
             self._status.done(_said(shown))
         except KShotError as error:
             self._status.error(error)
         # An old picture would be taken for the answer to the new question.
-        self._picture.layout.display = "" if picture else "none"
-        self._picture.value, self._table.value = picture, table
+        self._picture.layout.display = "" if drawn else "none"
+        self._table.value = table
 
     def _link(self) -> None:
         for name, control in self.controls.by_choice.items():

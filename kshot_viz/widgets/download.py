@@ -8,7 +8,7 @@ from typing import Any
 import anywidget
 from traitlets import Unicode
 
-from kshot_viz.widgets.parts import static
+from kshot_viz.widgets.page import static
 from kshot_viz.widgets.threads import Background, Failed
 
 # Name, kind (MIME) and content of a file.

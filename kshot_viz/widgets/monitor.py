@@ -13,7 +13,6 @@ from traitlets import Float, Int, Unicode, validate
 from kshot_viz.search.follow import follow
 from kshot_viz.search.group_search import GroupSearch
 from kshot_viz.viz.frame_table import frame_html
-from kshot_viz.viz.png import to_png
 from kshot_viz.viz.policy import CHOICE_LABELS
 from kshot_viz.viz.search_view import VIEWS, SearchPicture, choices, said
 from kshot_viz.widgets.found_groups import apart, explorer_of
@@ -210,7 +209,7 @@ class SearchMonitor(Dashboard):
             self._trouble.error(self._followed.error)
         self._found = found = self._followed.result()
         shown = self._pictured(found)
-        self._curve.value = to_png(shown.curve())
+        self._curve.show(shown.curve())
         self._draw_side(shown)
         self._told.done(said(found))
         self.controls.tell(self._followed, found)
@@ -227,7 +226,7 @@ class SearchMonitor(Dashboard):
         if side is None:
             self._table.value = frame_html(shown.frame(), VIEWS[self.view], at_most=_TRIALS_SHOWN)
         else:
-            self._side.value = to_png(side)
+            self._side.show(side)
         for part, wanted in (
             (self._side, side is not None),
             (self._table, side is None),

@@ -16,7 +16,8 @@ from kshot_viz.viz.groups import LayerGroups, layer_groups
 from kshot_viz.viz.neuron_map import draw_neuron_map
 from kshot_viz.viz.places import Places, neuron_places
 from kshot_viz.widgets.buffers import as_bytes, as_integers, both_ways, group_bytes, sent
-from kshot_viz.widgets.parts import static, with_picture
+from kshot_viz.widgets.page import static
+from kshot_viz.widgets.parts import with_picture
 
 if TYPE_CHECKING:
     import pandas as pd

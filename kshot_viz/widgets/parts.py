@@ -5,21 +5,23 @@ from __future__ import annotations
 import base64
 import html
 import io
-from functools import cache
-from pathlib import Path
+import threading
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets
-from traitlets import Unicode
+from traitlets import Bool, Unicode, observe
 
 from kshot_viz.errors import KShotError
+from kshot_viz.viz.canvas import figure_of
+from kshot_viz.viz.ink import reink
 from kshot_viz.viz.png import to_png
+from kshot_viz.widgets.page import Page
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-STATIC = Path(__file__).parent / "static"
 # Pictures left in notebooks and exported pages for readers without a kernel: small and readable.
 _LEFT_BEHIND_DPI = 72
 
@@ -35,15 +37,31 @@ class Picture(ipywidgets.Image):
 
     # The browser's side writes the tooltip only beside a description, and fails without one.
     description = Unicode("").tag(sync=True)
+    dark = Bool(False, help="whether it stands on a dark page")
 
     def __init__(self, title: str, **options: Any) -> None:
+        self._encoding = threading.Lock()
+        self._drawn: Figure | None = None
+        self._dpi = 100.0
         layout = {"max_width": "100%", "align_self": "flex-start", "object_fit": "contain"}
         super().__init__(format="png", layout=layout, tooltip=title, **options)
         self.add_class("kv-picture")
 
     def show(self, drawn: Figure | Axes, dpi: float = 100) -> None:
-        """Show a figure (from any thread)."""
-        self.value = to_png(drawn, dpi)
+        """Show a figure (from any thread), and keep it: another theme may come."""
+        with self._encoding:
+            self._drawn, self._dpi = figure_of(drawn), dpi
+            self._encode(self._drawn)
+
+    @observe("dark")
+    def _turned(self, _: Any) -> None:
+        with self._encoding:
+            if self._drawn is not None:
+                self._encode(self._drawn)
+
+    def _encode(self, figure: Figure) -> None:
+        reink(figure, dark=self.dark)
+        self.value = to_png(figure, self._dpi, transparent=self.dark)
 
 
 class Status(ipywidgets.HTML):
@@ -87,7 +105,9 @@ class Dashboard(ipywidgets.VBox):
     """
 
     def __init__(self, children: Any = (), **options: Any) -> None:
-        super().__init__([stylesheet(), *children], **options)
+        page = Page()
+        page.observe(self._turn, "dark")
+        super().__init__([page, *children], **options)
         self.add_class("kv-dashboard")
 
     def __repr__(self) -> str:
@@ -98,8 +118,19 @@ class Dashboard(ipywidgets.VBox):
         close_parts(self)
         super().close()
 
+    def _turn(self, change: Any) -> None:
+        for picture in _pictures(self):
+            picture.dark = change["new"]
+
     def _repr_mimebundle_(self, **options: Any) -> Any:
         return with_picture(super()._repr_mimebundle_(**options), self)
+
+
+def _pictures(widget: Any) -> Iterator[Picture]:
+    for child in getattr(widget, "children", ()):
+        if isinstance(child, Picture):
+            yield child
+        yield from _pictures(child)
 
 
 def with_picture(bundle: Any, shown: Any) -> Any:
@@ -134,19 +165,6 @@ def close_parts(widget: Any) -> None:
     for name in ("layout", "style"):
         if widget.has_trait(name) and widget.trait_has_value(name):
             getattr(widget, name).close()
-
-
-def stylesheet() -> ipywidgets.HTML:
-    """Return the look of all dashboards as a widget without height."""
-    sheet = ipywidgets.HTML(f"<style>{static('dashboard.css')}</style>")
-    sheet.layout.display = "none"
-    return sheet
-
-
-@cache
-def static(name: str) -> str:
-    """Return the text of a file that comes with the package."""
-    return (STATIC / name).read_text("utf-8")
 
 
 def heading(text: str) -> ipywidgets.HTML:

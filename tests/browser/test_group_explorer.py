@@ -79,6 +79,13 @@ def test_a_lasso_makes_a_group_the_score_appears_and_undo_restores(explorer: Lab
     assert explorer.ask("explorer.grouping == grouping")
 
 
+def test_pictures_follow_the_theme(explorer: LabPage):
+    light = explorer.show(".kv-right img.kv-picture").get_attribute("src")
+    explorer.theme("JupyterLab Dark")
+    assert explorer.page.locator(".kv-right img.kv-picture").get_attribute("src") != light
+    explorer.theme("JupyterLab Light")
+
+
 def test_the_slider_changes_picture_and_grouping(explorer: LabPage):
     page = explorer.page
     before, n_before = pixels(page), explorer.ask("explorer.grouping.n_groups(explorer.layer)")

@@ -16,7 +16,7 @@ from kshot_viz.viz.neuron_map import plot_neuron_map
 from kshot_viz.viz.places import neuron_places
 from kshot_viz.viz.png import to_png
 from kshot_viz.widgets.neuron_map import NeuronMap
-from kshot_viz.widgets.parts import STATIC, static
+from kshot_viz.widgets.page import STATIC, static
 
 
 @pytest.fixture

@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import base64
+import io
 import re
 
 from ipywidgets.widgets.widget import _instances
 from matplotlib.figure import Figure
+from PIL import Image
 
 from kshot_viz.errors import KShotValueError
 from kshot_viz.viz.png import to_png
-from kshot_viz.widgets.parts import (
-    STATIC,
-    Dashboard,
-    Picture,
-    Status,
-    button,
-    column,
-    heading,
-    static,
-)
+from kshot_viz.widgets.page import STATIC, Page, static
+from kshot_viz.widgets.parts import Dashboard, Picture, Status, button, column, heading
 
 
 class Shown(Dashboard):
@@ -37,6 +31,23 @@ def test_a_picture_shows_the_bytes_of_its_figure():
     picture.show(figure)
     assert picture.value == to_png(figure)
     assert picture.tooltip == "a line"
+
+
+def test_pictures_follow_the_theme_of_the_page():
+    picture = Picture("a line")
+    shown = Shown([column(picture)])
+    picture.show(Shown().figure())
+    light = picture.value
+    (page,) = (part for part in shown.children if isinstance(part, Page))
+    page.dark = True
+    dark = Image.open(io.BytesIO(picture.value))
+    assert dark.getpixel((1, 1))[3] == 0  # the page shows through
+    inked = [pixel for _, pixel in dark.convert("RGBA").getcolors(4096) if pixel[3] == 255]
+    assert min(sum(pixel[:3]) for pixel in inked) > 200  # nothing is black any more
+    picture.show(Shown().figure())
+    assert Image.open(io.BytesIO(picture.value)).getpixel((1, 1))[3] == 0
+    page.dark = False
+    assert picture.value == light
 
 
 def test_a_status_escapes_what_it_says():

@@ -25,12 +25,16 @@ function numbers(view, Kind) {
   return new Kind(view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength));
 }
 
+/** Red, green and blue of a computed colour. */
+function rgb(colour) {
+  return (colour.match(/[\d.]+/g) || [255, 255, 255]).slice(0, 3).map(Number);
+}
+
 /** The page's colours, as the theme has them now. */
 function theme(stage, ink) {
-  const part = (colour) => (colour.match(/[\d.]+/g) || [255, 255, 255]).slice(0, 3).map(Number);
   return {
-    page: part(getComputedStyle(stage).backgroundColor),
-    ink: part(getComputedStyle(ink).color),
+    page: rgb(getComputedStyle(stage).backgroundColor),
+    ink: rgb(getComputedStyle(ink).color),
   };
 }
 
