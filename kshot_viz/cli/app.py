@@ -217,9 +217,10 @@ def dashboard(
     seed: Seed = 0,
 ) -> None:
     """Serve the dashboards of your own images as a page, to this machine only."""
-    from kshot_viz.cli.dashboard import DashboardRequest, run_dashboard
+    from kshot_viz.cli.dashboard import run_dashboard
+    from kshot_viz.cli.requests import TaskRequest
 
-    request = DashboardRequest(
+    request = TaskRequest(
         folder=str(folder.absolute()),
         backbone=backbone,
         weights=None if weights.lower() == "none" else absolute_file(weights),

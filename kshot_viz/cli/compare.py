@@ -11,45 +11,29 @@ import typer
 
 from kshot_viz.cli.figures import comparison_figures, grouping_figures
 from kshot_viz.cli.options import resolve_device
+from kshot_viz.cli.requests import TaskRequest
 from kshot_viz.cli.results import write_results
-from kshot_viz.data.episodes import sample_episodes
 from kshot_viz.data.folder import load_folder
-from kshot_viz.data.loose import load_loose_images
 from kshot_viz.errors import KShotValueError
 from kshot_viz.finetune.config import FinetuneConfig
-from kshot_viz.models.registry import load_backbone
 from kshot_viz.study.compare import compare_methods
 from kshot_viz.study.grid import TuningGrid
 
 if TYPE_CHECKING:
     from kshot_viz.data.dataset import ImageDataset
-    from kshot_viz.data.episode import Episode
     from kshot_viz.models.backbone import Backbone
 
 
-@dataclass(frozen=True)
-class CompareRequest:
+@dataclass(frozen=True, kw_only=True)
+class CompareRequest(TaskRequest):
     """The arguments of the command, as they are kept beside its results."""
 
-    folder: str
-    backbone: str
-    weights: str | None
-    preprocess: str | None
-    size: int | None
-    shots: tuple[int, ...]
-    way: int | None
-    query: int
-    episodes: int
     val_episodes: int
     val_share: float
-    source: str | None
-    groups: float | int
     grid: dict[str, list[float]]
     tune: str | None
     device: str
-    skip_bad: bool
     full: bool
-    seed: int
 
     def __post_init__(self) -> None:
         if self.tune == "source" and self.source is None:
@@ -85,7 +69,7 @@ def run_compare(request: CompareRequest, out: Path, *, workers: int | None, comm
     comparison = compare_methods(
         backbone,
         data,
-        _episodes(request, data),
+        request.tasks(data, val_share=request.val_share if request.tune == "validation" else 0.0),
         groups_from="support" if source is None else "source",
         n_groups=request.groups,
         source=source,
@@ -114,20 +98,15 @@ def run_compare(request: CompareRequest, out: Path, *, workers: int | None, comm
 
 
 def load_network(request: CompareRequest) -> Backbone:
-    """Load the network the request names."""
-    backbone = load_backbone(
-        request.backbone,
-        weights=request.weights,
-        preprocess=request.preprocess,
-        size=request.size,
-    )
+    """Load the network, and say which it is."""
+    backbone = request.network()
     typer.echo(f"{backbone}")
     return backbone
 
 
 def load_images(request: CompareRequest) -> ImageDataset:
     """Load the images to be recognised, and name those that were skipped."""
-    data = load_folder(request.folder, skip_bad=request.skip_bad)
+    data = request.images()
     typer.echo(f"{data}")
     if "skipped" in data.notes:
         typer.echo(f"Skipped, since unreadable: {data.notes['skipped']}.")
@@ -136,24 +115,6 @@ def load_images(request: CompareRequest) -> ImageDataset:
 
 def load_source(request: CompareRequest) -> ImageDataset | None:
     """Load the source images; labelled where tuning needs classes."""
-    if request.source is None:
-        return None
-    if request.tune == "source":
+    if request.source is not None and request.tune == "source":
         return load_folder(request.source, skip_bad=request.skip_bad)
-    return load_loose_images(request.source, skip_bad=request.skip_bad)
-
-
-def _episodes(request: CompareRequest, data: ImageDataset) -> list[Episode]:
-    return [
-        one
-        for shot in request.shots
-        for one in sample_episodes(
-            data,
-            way=data.n_classes if request.way is None else request.way,
-            shot=shot,
-            query=request.query,
-            n=request.episodes,
-            val_share=0.0 if request.tune != "validation" else request.val_share,
-            seed=request.seed,
-        )
-    ]
+    return request.source_images()

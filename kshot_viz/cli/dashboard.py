@@ -7,22 +7,17 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-from kshot_viz.data.episodes import sample_episodes
-from kshot_viz.data.folder import load_folder
-from kshot_viz.data.loose import load_loose_images
+from kshot_viz.cli.requests import TaskRequest
 from kshot_viz.errors import KShotFileError
-from kshot_viz.models.registry import load_backbone
 
 if TYPE_CHECKING:
     from ipywidgets import Widget
-
-    from kshot_viz.models.backbone import Backbone
 
 TEMPLATE = "kshot-viz"
 JUPYTER = Path(__file__).parent / "jupyter"
@@ -31,48 +26,19 @@ REQUEST, APP = "dashboard.json", "dashboard.ipynb"
 CELL = "from kshot_viz.cli.dashboard import open_dashboard\n\nopen_dashboard()"
 
 
-@dataclass(frozen=True)
-class DashboardRequest:
-    """The arguments of the command, as the page reads them."""
-
-    folder: str
-    backbone: str
-    weights: str | None
-    preprocess: str | None
-    size: int | None
-    shots: tuple[int, ...]
-    way: int | None
-    query: int
-    episodes: int
-    source: str | None
-    groups: float | int
-    skip_bad: bool
-    seed: int
-
-
-def run_dashboard(request: DashboardRequest, out: Path, *, port: int) -> int:
+def run_dashboard(request: TaskRequest, out: Path, *, port: int) -> int:
     """Serve the page until it is interrupted; return the exit status of the server."""
     if not Path(request.folder).is_dir():
         raise KShotFileError(f"There is no folder {request.folder}.")
     # What is wrong with the network is told here, and not on a page that was waited for.
-    typer.echo(f"{load_network(request)}")
+    typer.echo(f"{request.network()}")
     prepare(request, out)
     typer.echo("Open the address with the token that is told below, once the server is up.")
     command = voila_command(out, port=port)
     return subprocess.run(command, env=voila_environment(), check=False).returncode
 
 
-def load_network(request: DashboardRequest) -> Backbone:
-    """Load the network the request names."""
-    return load_backbone(
-        request.backbone,
-        weights=request.weights,
-        preprocess=request.preprocess,
-        size=request.size,
-    )
-
-
-def prepare(request: DashboardRequest, out: Path) -> None:
+def prepare(request: TaskRequest, out: Path) -> None:
     """Write the notebook behind the page, and what it reads."""
     cell: dict[str, Any] = {
         "cell_type": "code",
@@ -131,24 +97,9 @@ def _dashboard(asked: Mapping[str, Any], folder: Path) -> Widget:
     from kshot_viz.widgets.dashboard_task import Task
     from kshot_viz.widgets.whole_dashboard import WholeDashboard
 
-    request = DashboardRequest(**{**asked, "shots": tuple(asked["shots"])})
-    data = load_folder(request.folder, skip_bad=request.skip_bad)
-    source = None
-    if request.source is not None:
-        source = load_loose_images(request.source, skip_bad=request.skip_bad)
-    backbone = load_network(request)
-    episodes = [
-        one
-        for shot in request.shots
-        for one in sample_episodes(
-            data,
-            way=data.n_classes if request.way is None else request.way,
-            shot=shot,
-            query=request.query,
-            n=request.episodes,
-            seed=request.seed,
-        )
-    ]
+    request = TaskRequest(**{**asked, "shots": tuple(asked["shots"])})
+    data, source, backbone = request.images(), request.source_images(), request.network()
+    episodes = request.tasks(data)
     return WholeDashboard(
         Task(backbone, data, episodes, source, request.groups, folder, request.seed)
     )

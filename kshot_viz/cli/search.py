@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import typer
 
 from kshot_viz.cli.options import resolve_device
+from kshot_viz.cli.requests import NetworkRequest
 from kshot_viz.data.registry import load_dataset
 from kshot_viz.grouping import files
-from kshot_viz.models.registry import load_backbone
 from kshot_viz.search.group_search import GroupSearch
 from kshot_viz.search.protocols import pseudo_episode_reward
 from kshot_viz.search.search_groups import following
@@ -20,15 +20,11 @@ if TYPE_CHECKING:
     from kshot_viz.search.result import SearchResult
 
 
-@dataclass(frozen=True)
-class SearchRequest:
+@dataclass(frozen=True, kw_only=True)
+class SearchRequest(NetworkRequest):
     """The arguments of the command."""
 
     source: str
-    backbone: str
-    weights: str | None
-    preprocess: str | None
-    size: int | None
     shot: int
     way: int
     query: int
@@ -43,12 +39,7 @@ class SearchRequest:
 def run_search(request: SearchRequest, out: Path, *, workers: int | None) -> None:
     """Search with live progress, and leave journal, history, winner and curve in ``out``."""
     device = resolve_device(request.device)
-    backbone = load_backbone(
-        request.backbone,
-        weights=request.weights,
-        preprocess=request.preprocess,
-        size=request.size,
-    )
+    backbone = request.network()
     reward = pseudo_episode_reward(
         load_dataset(request.source),
         way=request.way,

@@ -11,7 +11,8 @@ from command_line import make_pictures, make_weights
 from lab_server import free_port, own_folders, running
 from playwright.sync_api import expect
 
-from kshot_viz.cli.dashboard import DashboardRequest, prepare, voila_command, voila_environment
+from kshot_viz.cli.dashboard import prepare, voila_command, voila_environment
+from kshot_viz.cli.requests import TaskRequest
 
 ADDRESS = re.compile(r"(http:" + r"//127\.0\.0\.1:\d+)/\S*\?token=(\w+)")
 
@@ -20,7 +21,7 @@ ADDRESS = re.compile(r"(http:" + r"//127\.0\.0\.1:\d+)/\S*\?token=(\w+)")
 def served(tmp_path):
     """The address of the page, and the token that the server told."""
     pictures, weights = make_pictures(tmp_path / "zoo"), make_weights(tmp_path / "net.safetensors")
-    request = DashboardRequest(
+    request = TaskRequest(
         folder=str(pictures),
         backbone="glyphnet",
         weights=str(weights),

@@ -18,7 +18,6 @@ from kshot_viz.cli.dashboard import (
     APP,
     JUPYTER,
     TEMPLATE,
-    DashboardRequest,
     open_dashboard,
     prepare,
     voila_command,
@@ -26,10 +25,11 @@ from kshot_viz.cli.dashboard import (
 )
 from kshot_viz.cli.lab import lab_command
 from kshot_viz.cli.options import absolute_file
+from kshot_viz.cli.requests import TaskRequest
 from kshot_viz.errors import KShotFileError
 from kshot_viz.models.preprocess import RECIPES
 
-REQUEST = DashboardRequest(
+REQUEST = TaskRequest(
     folder="pictures",
     backbone="glyphnet",
     weights="DEFAULT",
