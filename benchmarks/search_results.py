@@ -96,7 +96,7 @@ def refined(task: Task, found: Searches) -> Pick:
         task.refined.data,
         task.refined.episodes,
         [one.candidate for one in picks.values()],
-        source=task.reward.source,
+        source=task.refined.source,
         store=RUNS / task.name / "refined.jsonl",
         **PARALLEL,
     )
