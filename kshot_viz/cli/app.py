@@ -44,6 +44,27 @@ SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Skip unreadable image
 Seed = Annotated[int, typer.Option(min=0, help="Seed of everything random.")]
 
 
+def _version(*, asked: bool) -> None:
+    if asked:
+        from kshot_viz import __version__
+
+        typer.echo(f"kshot-viz {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    *,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", is_eager=True, callback=lambda asked: _version(asked=asked), help="Say it."
+        ),
+    ] = False,
+) -> None:
+    """Take the options that belong to no command."""
+
+
 def main() -> None:
     """Run a command; what a user caused is one line on stderr, never a traceback."""
     try:
@@ -153,7 +174,9 @@ def search(
     preprocess: Recipe = None,
     size: Size = None,
     shot: Annotated[int, typer.Option(min=1, help="k of the tasks.")] = 1,
-    way: Annotated[int, typer.Option(min=2, help="Classes of a task.")] = 10,
+    way: Annotated[
+        int | None, typer.Option(min=2, help="Classes of a task; at most ten by default.")
+    ] = None,
     query: Query = 15,
     tasks: Annotated[int, typer.Option(min=1, help="Tasks that a candidate is tried on.")] = 8,
     sampler: Annotated[
@@ -161,6 +184,7 @@ def search(
     ] = "reinforce",
     budget: Annotated[float, typer.Option(min=1, help="Candidates, each on all tasks.")] = 100,
     prune: Annotated[bool, typer.Option("--prune", help="End weak candidates early.")] = False,
+    skip_bad: SkipBad = False,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     workers: Workers = None,
     out: Out = Path("runs/search"),
@@ -182,6 +206,7 @@ def search(
         sampler=sampler,
         budget=budget,
         prune=prune,
+        skip_bad=skip_bad,
         device=device,
         seed=seed,
     )

@@ -12,7 +12,7 @@ import typer
 from kshot_viz.cli.figures import comparison_figures, grouping_figures
 from kshot_viz.cli.options import resolve_device
 from kshot_viz.cli.requests import TaskRequest
-from kshot_viz.cli.results import write_results
+from kshot_viz.cli.results import refuse_another, write_results
 from kshot_viz.data.folder import load_folder
 from kshot_viz.errors import KShotValueError
 from kshot_viz.finetune.config import FinetuneConfig
@@ -64,8 +64,10 @@ class CompareRequest(TaskRequest):
 def run_compare(request: CompareRequest, out: Path, *, workers: int | None, command: str) -> None:
     """Load everything, compare, and leave the results in ``out``."""
     device = resolve_device(request.device)
-    backbone = load_network(request)
+    refuse_another(out, request.to_dict())
+    # The images first: a network may have to be downloaded.
     data, source = load_images(request), load_source(request)
+    backbone = load_network(request)
     comparison = compare_methods(
         backbone,
         data,

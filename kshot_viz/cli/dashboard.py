@@ -33,7 +33,7 @@ def run_dashboard(request: TaskRequest, out: Path, *, port: int) -> int:
     # What is wrong with the network is told here, and not on a page that was waited for.
     typer.echo(f"{request.network()}")
     prepare(request, out)
-    typer.echo("Open the address with the token that is told below, once the server is up.")
+    typer.echo("Once the server is up, it prints the address to open; a token is part of it.")
     command = voila_command(out, port=port)
     return subprocess.run(command, env=voila_environment(), check=False).returncode
 

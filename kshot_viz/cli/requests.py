@@ -57,18 +57,21 @@ class TaskRequest(NetworkRequest):
         return load_loose_images(self.source, skip_bad=self.skip_bad)
 
     def tasks(self, data: ImageDataset, **options: Any) -> list[Episode]:
-        """Draw the episodes of every k; all classes unless fewer were asked for."""
-        way = data.n_classes if self.way is None else self.way
+        """Draw the episodes of every k; all classes unless fewer were asked for.
+
+        A small folder leaves few queries, which the intervals show.
+        """
         return [
             one
             for shot in self.shots
             for one in sample_episodes(
                 data,
-                way=way,
+                way=self.way,
                 shot=shot,
                 query=self.query,
                 n=self.episodes,
                 seed=self.seed,
+                min_query=1,
                 **options,
             )
         ]

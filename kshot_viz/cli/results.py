@@ -51,6 +51,22 @@ def save_request(out: Path, request: Mapping[str, Any]) -> None:
     (out / REQUEST).write_text(json.dumps(dict(request), indent=1), encoding="utf-8")
 
 
+def refuse_another(out: Path, request: Mapping[str, Any]) -> None:
+    """Raise a KShotFileError where a folder holds the results of another request.
+
+    They would be replaced, while its figures and what was noted of its rows stay.
+    """
+    if not (out / REQUEST).exists():
+        return
+    held, asked = load_request(out), json.loads(json.dumps(dict(request)))
+    differing = sorted(name for name in asked if asked[name] != held.get(name))
+    if differing:
+        raise KShotFileError(
+            f"{out} holds another comparison; they differ in {', '.join(differing)}. Choose "
+            "another `--out`, or remove the folder."
+        )
+
+
 def load_request(out: Path) -> dict[str, Any]:
     """Read it back; a KShotFileError names the file."""
     try:

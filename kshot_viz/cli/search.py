@@ -20,18 +20,23 @@ if TYPE_CHECKING:
     from kshot_viz.search.result import SearchResult
 
 
+# Classes of a task where nothing else is said: letters have hundreds of them.
+_WAY = 10
+
+
 @dataclass(frozen=True, kw_only=True)
 class SearchRequest(NetworkRequest):
     """The arguments of the command."""
 
     source: str
     shot: int
-    way: int
+    way: int | None
     query: int
     tasks: int
     sampler: str
     budget: float
     prune: bool
+    skip_bad: bool
     device: str
     seed: int
 
@@ -40,9 +45,10 @@ def run_search(request: SearchRequest, out: Path, *, workers: int | None) -> Non
     """Search with live progress, and leave journal, history, winner and curve in ``out``."""
     device = resolve_device(request.device)
     backbone = request.network()
+    source = load_dataset(request.source, **({"skip_bad": True} if request.skip_bad else {}))
     reward = pseudo_episode_reward(
-        load_dataset(request.source),
-        way=request.way,
+        source,
+        way=min(_WAY, source.n_classes) if request.way is None else request.way,
         shot=request.shot,
         query=request.query,
         n=request.tasks,

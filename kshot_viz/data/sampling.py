@@ -16,9 +16,6 @@ from kshot_viz.data.episode import POOLS, Episode
 from kshot_viz.errors import KShotValueError
 from kshot_viz.seeds import numpy_rng
 
-_CURES = "use fewer shots"
-_POOL_CURES = f'{_CURES}, another `val_share`, `val_share=0` with tune="source"'
-
 
 def sample_episodes(
     data: ImageDataset,
@@ -167,12 +164,32 @@ def _too_few(
 ) -> KShotValueError:
     test, val = (len(pools[pool][c]) if pool in pools else 0 for pool in POOLS)
     total = int((data.targets == c).sum())
+    queries = "query" if least == 1 else "queries"
     return KShotValueError(
         f"class {data.classes[c]!r} of {data.name!r} has {total} images, "
         f"{test + val} of them different: {test} in the test pool, {val} in the validation pool. "
-        f"{shot} shots + at least {least} queries need {shot + least} in the {side} pool: "
-        f"{_POOL_CURES if len(pools) > 1 else _CURES}, or leave the class out."
+        f"{shot} shot{'s' if shot > 1 else ''} + at least {least} {queries} need {shot + least} in "
+        f"the {side} pool{_others(pools, shot + least)}: "
+        f"{', '.join(_cures(len(pools[side][c]), shot, least, split=len(pools) > 1))}."
     )
+
+
+def _others(pools: Mapping[str, list[np.ndarray]], needed: int) -> str:
+    sizes = zip(*(map(len, members) for members in pools.values()), strict=True)
+    short = sum(min(own) < needed for own in sizes)
+    return f" ({short} classes have too few)" if short > 1 else ""
+
+
+def _cures(size: int, shot: int, least: int, *, split: bool) -> list[str]:
+    """Return what would help a class with ``size`` images in its smaller pool."""
+    cures = []
+    if size > least:
+        cures.append(f"use fewer shots (at most {size - least})")
+    if size > shot:
+        cures.append(f"ask for fewer queries (`query`, at most {size - shot})")
+    if split:
+        cures.append('another `val_share`, or `val_share=0` with tune="source"')
+    return [*cures, "leave the class out" if not cures else "or leave the class out"]
 
 
 def _draw(

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from kshot_viz.data.images import image_count, slice_images
+from kshot_viz.errors import KShotValueError
 from kshot_viz.finetune.config import FinetuneConfig
 from kshot_viz.grouping.grouping import Grouping
 from kshot_viz.models.recorder import evaluating
@@ -81,8 +82,20 @@ class FinetuneResult:
         return self.logits(images).double().softmax(dim=1).numpy()
 
     def score(self, images: Any, labels: ArrayLike) -> float:
-        """Return the share of images whose predicted class equals its label."""
-        return float((self.predict(images) == np.asarray(labels)).mean())
+        """Return the share of images whose predicted class equals its label.
+
+        Raises
+        ------
+        KShotValueError
+            Unless there is one label for each image.
+        """
+        predicted, known = self.predict(images), np.asarray(labels)
+        if known.shape != predicted.shape:
+            raise KShotValueError(
+                f"`labels` must be one for each of the {len(predicted)} images; "
+                f"not of shape {known.shape}."
+            )
+        return float((predicted == known).mean())
 
     def _forward(self, images: Any) -> Tensor:
         inputs = self.backbone.prepare(images)

@@ -36,7 +36,12 @@ def canonical(labels: ArrayLike, last: int | None = None) -> Labels:
 
 def checked(labels: ArrayLike) -> Labels:
     """Return labels as int64, shape (neurons,), or raise a KShotValueError."""
-    array = np.asarray(labels)
+    try:
+        array = np.asarray(labels)
+    except ValueError as error:
+        raise KShotValueError(
+            f"Labels must be one integer for each neuron, such as [0, 0, 1]; not {labels!r}."
+        ) from error
     if array.ndim != 1 or array.size == 0:
         raise KShotValueError(f"Labels must be a non-empty list of integers; shape {array.shape}.")
     if array.dtype == bool or not np.issubdtype(array.dtype, np.integer):

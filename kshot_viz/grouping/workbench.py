@@ -126,19 +126,9 @@ class Workbench:
         value : int or str, optional
             The group to move to, or the name.
         """
-        acts: dict[str, Callable[[], Grouping]] = {
-            "group": lambda: self.group(layer, neurons),
-            "move": lambda: self.move(layer, neurons, value),
-            "merge": lambda: self.merge(layer, neurons),
-            "split": lambda: self.split(layer, neurons),
-            "shuffle": lambda: self.shuffle(layer),
-            "name": lambda: self.name(layer, neurons, value or ""),
-            "undo": self.undo,
-            "redo": self.redo,
-        }
-        if what not in acts:
-            raise unknown_name("what", what, acts)
-        return acts[what]()
+        if what not in EDITS:
+            raise unknown_name("what", what, EDITS)
+        return EDITS[what](self, layer, neurons, value)
 
     def undo(self) -> Grouping:
         """Go back to the grouping before the last edit."""
@@ -247,3 +237,15 @@ def _check_widths(activations: Activations, grouping: Grouping) -> None:
 
 def _counted(neurons: Sequence[int]) -> str:
     return f"{len(neurons):,} neuron{'s' if len(neurons) != 1 else ''}"
+
+
+EDITS: dict[str, Callable[[Workbench, str, Sequence[int], Any], Grouping]] = {
+    "group": lambda bench, layer, neurons, _: bench.group(layer, neurons),
+    "move": lambda bench, layer, neurons, value: bench.move(layer, neurons, value),
+    "merge": lambda bench, layer, neurons, _: bench.merge(layer, neurons),
+    "split": lambda bench, layer, neurons, _: bench.split(layer, neurons),
+    "shuffle": lambda bench, layer, *_: bench.shuffle(layer),
+    "name": lambda bench, layer, neurons, value: bench.name(layer, neurons, value or ""),
+    "undo": lambda bench, *_: bench.undo(),
+    "redo": lambda bench, *_: bench.redo(),
+}

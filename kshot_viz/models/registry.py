@@ -69,6 +69,8 @@ def load_backbone(
         For weights that do not fit, or a file whose preprocess is unknown.
     """
     name = _known_name(name)
+    if isinstance(weights, str) and weights.lower() == "none":
+        weights = None
     path = _local_file(name, weights)
     module, own, notes = _ingredients(name, weights, path)
     chosen = as_preprocess(preprocess) or own or _belonging(path)
@@ -128,7 +130,7 @@ def _local_file(name: str, weights: str | Path | None) -> Path | None:
     if isinstance(weights, Path) or path.suffix.lower() in READERS:
         return path
     if name == GLYPHNET and weights != "DEFAULT":
-        raise unknown_name("weights", weights, ["DEFAULT", None, *(f"FILE{e}" for e in READERS)])
+        raise unknown_name("weights", weights, ["DEFAULT", "none", *(f"FILE{e}" for e in READERS)])
     return None
 
 

@@ -77,6 +77,6 @@ def _weights(name: str, weights: str) -> Any:
     members = models.get_model_weights(name).__members__
     if weights not in members:
         raise unknown_name(
-            "weights", weights, [*members, "None", "a file: .safetensors, .pth, .npz"]
+            "weights", weights, [*members, "none", "a file: .safetensors, .pth, .npz"]
         )
     return members[weights]

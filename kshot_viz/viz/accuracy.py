@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from kshot_viz.viz.canvas import entitle, legend_outside, new_axes, tidy
 from kshot_viz.viz.colours import MethodStyle, method_styles
-from kshot_viz.viz.marks import beside
+from kshot_viz.viz.marks import beside, chance
 from kshot_viz.viz.table import difference_text
 from kshot_viz.viz.tasks import ComparisonLike, of_way, ordered_methods, records, task_name, values
 
@@ -75,6 +75,7 @@ def _draw_lines(frame: pd.DataFrame, ax: Axes | None) -> Axes:
     ax.set_xlabel("shots (labelled images per class)", fontsize=10)
     ax.set_ylabel("accuracy, %", fontsize=10)
     tidy(ax, grid="y")
+    chance(ax, int(frame["way"].iloc[0]), "y")
     legend_outside(ax)
     pairs = "; all methods saw the same episodes, so judge them by paired differences"
     entitle(ax, f"Accuracy against shots, {frame['way'].iloc[0]} classes", _note(frame) + pairs)
@@ -93,6 +94,7 @@ def _draw_dots(frame: pd.DataFrame, ax: Axes | None) -> Axes:
     ax.set_yticks(range(len(styles)), labels, parse_math=False)
     ax.set_ylim(len(frame) - 0.5, -0.6)
     tidy(ax, grid="x")
+    chance(ax, int(frame["way"].iloc[0]), "x")
     ax.spines["left"].set_visible(False)
     ax.tick_params(axis="y", length=0, labelsize=10)
     ax.set_xlabel("accuracy, %", fontsize=10)

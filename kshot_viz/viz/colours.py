@@ -100,8 +100,10 @@ def rgb(colour: str) -> NDArray[np.float64]:
 
 def _styles(names: Iterable[str], known: dict[str, MethodStyle]) -> dict[str, MethodStyle]:
     given = list(dict.fromkeys(names))
-    further = [name for name in given if name not in known]
-    own = {name: style for name, style in known.items() if name in given}
+    # Whoever names a run as people call the method means that method.
+    by_name = {alias: style for name, style in known.items() for alias in (name, style.label)}
+    further = [name for name in given if name not in by_name]
+    own = {name: style for name, style in by_name.items() if name in given}
     return own | {name: _further(name, place) for place, name in enumerate(further)}
 
 

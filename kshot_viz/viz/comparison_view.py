@@ -161,10 +161,23 @@ class ComparisonView:
         if kind not in MIME:
             raise unknown_name("kind", kind, MIME)
         if kind == "csv":
-            return self.frame().to_csv(index=False).encode("utf-8")
+            return self._table().to_csv(index=False).encode("utf-8")
         if kind == "html":
             return report_page(self.comparison, figures=self.figures(), title=self.title).encode()
         return to_png(self.figure(), dpi=200) if kind == "png" else to_svg(self.figure())
+
+    def file_name(self, kind: str) -> str:
+        """Return a name for :meth:`content` that says what is in it."""
+        one_shot = [f"{self.shot}_shot"] if "shot" in VIEWS[self.view][1] else []
+        return "_".join(["comparison", self.view, *one_shot]) + f".{kind}"
+
+    def _table(self) -> pd.DataFrame:
+        """Return :meth:`frame` with what its values are, for readers who do not see the view."""
+        frame = self.frame()
+        if "measure" not in VIEWS[self.view][1]:
+            return frame
+        against = self.reference if self.paired else ""
+        return frame.assign(measure=self.measure, difference_to=against)
 
     def figures(self) -> Mapping[str, Figure]:
         """Return this picture and the usual ones, by caption."""

@@ -55,6 +55,26 @@ def methods_axis(ax: Axes, labels: list[str]) -> None:
     ax.tick_params(axis="y", length=0, labelsize=10)
 
 
+def chance(ax: Axes, way: int, along: str) -> None:
+    """Draw the level of guessing on the accuracy axis "x" or "y", but only where it is near."""
+    level = 100 / way
+    lowest = (ax.get_xlim if along == "x" else ax.get_ylim)()[0]
+    if lowest >= level + 5:
+        return
+    across = along == "y"
+    (ax.axhline if across else ax.axvline)(level, color=ink(ax), linewidth=0.8, alpha=0.6, zorder=0)
+    ax.annotate(
+        "chance",
+        (1.0, level) if across else (level, 0.0),
+        (-3, 3) if across else (3, 3),
+        xycoords=ax.get_yaxis_transform() if across else ax.get_xaxis_transform(),
+        textcoords="offset points",
+        ha="right" if across else "left",
+        fontsize=8,
+        color=ink(ax),
+    )
+
+
 def beside(ax: Axes, row: float, text: str) -> None:
     """Write a text to the right of a row, outside of the Axes."""
     ax.annotate(

@@ -10,7 +10,7 @@ from kshot_viz.errors import unknown_name
 from kshot_viz.stats import bootstrap_mean, holm, paired_test
 from kshot_viz.viz.canvas import entitle, ink, legend_outside, new_axes, tidy
 from kshot_viz.viz.colours import MethodStyle, method_label, method_styles
-from kshot_viz.viz.marks import beside, dodged, interval, methods_axis, shots_axis
+from kshot_viz.viz.marks import beside, chance, dodged, interval, methods_axis, shots_axis
 from kshot_viz.viz.selected import chosen_methods
 from kshot_viz.viz.table import p_text
 from kshot_viz.viz.tasks import of_way, ordered_methods, task_name, values
@@ -156,6 +156,8 @@ def plot_measure(
     if paired:
         (ax.axvline if single else ax.axhline)(0, color=ink(ax), linewidth=0.9, alpha=0.7, zorder=0)
     tidy(ax, grid="x" if single else "y")
+    if measure == "accuracy" and not paired:
+        chance(ax, int(frame["way"].iloc[0]), "x" if single else "y")
     entitle(ax, _title(known, frame, single), _note(frame, paired))
     return ax
 

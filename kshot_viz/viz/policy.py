@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -23,6 +23,14 @@ CHOICE_LABELS = {
     "min_between": "smallest distance between groups (quantile)",
     "groups_from": "what forms the groups",
     "step_size": "step size (multiple)",
+}
+# Values that mean more than their number.
+_VALUES = {
+    ("n_groups", "0.0"): "one group",
+    ("n_groups", "1.0"): "single neurons",
+    ("step_size", "0.0"): "frozen",
+    ("max_within", "None"): "any",
+    ("min_between", "None"): "any",
 }
 _DASHES = ("-", "--", "-.", ":", (0, (6, 1.5, 1.5, 1.5)), (0, (3, 1)))
 # Up to so many rows every value is written beside its row.
@@ -57,8 +65,8 @@ def plot_policy(
     rows = frame[["layer", "value"]].drop_duplicates()
     table = frame["probability"].to_numpy().reshape(-1, len(rows)).T
     ax = new_axes(ax, (7.4, 1.5 + len(rows) * (0.2 if len(rows) <= _ROOMY else 0.07)))
-    image = ax.imshow(table, aspect="auto", vmin=0, vmax=1, cmap="viridis", interpolation="nearest")
-    _name_rows(ax, rows)
+    image = ax.imshow(table, aspect="auto", vmin=0, cmap="viridis", interpolation="nearest")
+    _name_rows(ax, rows.assign(value=[value_name(choice, one) for one in rows["value"]]))
     ax.set_xlabel("batch", fontsize=10)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.tick_params(axis="both", labelsize=8.5, length=0)
@@ -71,6 +79,11 @@ def plot_policy(
     bar.set_label("probability", fontsize=9, color=ink(ax))
     bar.ax.tick_params(labelsize=8, colors=ink(ax))
     return ax
+
+
+def value_name(choice: str, value: Any) -> str:
+    """Return what people call a value of a choice."""
+    return _VALUES.get((choice, str(value)), str(value))
 
 
 def plot_entropy(found: SearchResult | pd.DataFrame, *, ax: Axes | None = None) -> Axes:
@@ -100,7 +113,7 @@ def plot_entropy(found: SearchResult | pd.DataFrame, *, ax: Axes | None = None) 
             color=OKABE_ITO[(place + 4) % len(OKABE_ITO)],
             linestyle=_DASHES[place % len(_DASHES)],
             linewidth=1.5,
-            label=str(choice),
+            label=CHOICE_LABELS.get(str(choice), str(choice)).partition(" (")[0],
         )
     ax.set_ylim(-0.02, 1.04)
     ax.set_xlabel("batch", fontsize=10)

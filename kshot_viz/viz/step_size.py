@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from kshot_viz.errors import KShotValueError
 from kshot_viz.viz.canvas import entitle, ink, legend_outside, new_axes, tidy
 from kshot_viz.viz.colours import MethodStyle, method_styles
+from kshot_viz.viz.marks import chance
 from kshot_viz.viz.tasks import (
     ComparisonLike,
     of_shot,
@@ -69,7 +70,7 @@ def plot_step_size(
         _draw_method(ax, frame[frame["method"] == method], style)
     for method, style in method_styles(frame["method"]).items():
         _draw_chosen(ax, chosen[chosen["method"] == method], style)
-    _draw_chance(ax, int(frame["way"].iloc[0]))
+    chance(ax, int(frame["way"].iloc[0]), "y")
     _scale(ax, sorted({*frame["step_size"], *chosen["step_size"]}))
     tidy(ax, grid="both")
     ax.set_xlabel(_axis_name(frame), fontsize=10)
@@ -159,23 +160,6 @@ def _draw_chosen(ax: Axes, chosen: pd.DataFrame, style: MethodStyle) -> None:
             markeredgecolor=ink(ax),
             zorder=4,
             **_CHOSEN,
-        )
-
-
-def _draw_chance(ax: Axes, way: int) -> None:
-    """Draw the level of guessing, but only where it is in view anyway."""
-    chance = 100 / way
-    if ax.get_ylim()[0] < chance + 5:
-        ax.axhline(chance, color=ink(ax), linewidth=0.8, alpha=0.6)
-        ax.annotate(
-            "chance",
-            (1.0, chance),
-            (-3, 3),
-            xycoords=ax.get_yaxis_transform(),
-            textcoords="offset points",
-            ha="right",
-            fontsize=8,
-            color=ink(ax),
         )
 
 

@@ -206,8 +206,7 @@ class KShotComparison(Dashboard):
         ]
 
     def _file(self, kind: str) -> File:
-        name = "_".join(["comparison", self.view, f"{self.shot}_shot"])
-        return f"{name}.{kind}", MIME[kind], self._shown.content(kind)
+        return self._shown.file_name(kind), MIME[kind], self._shown.content(kind)
 
 
 def _said(shown: ComparisonView) -> str:

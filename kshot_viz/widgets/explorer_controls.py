@@ -39,7 +39,8 @@ class Controls(ipywidgets.HBox):
         self.place_state = Status()
         self.method = ipywidgets.Dropdown(
             options=[*TREES, *(name for name in METHODS if name not in TREES)],
-            description="Cluster by",
+            description="Cuts by",
+            tooltip="How the slider clusters; the groups one begins with may be made otherwise",
         )
         self.method.add_class("kv-method")
         self.groups = ipywidgets.IntSlider(

@@ -73,24 +73,31 @@ class ScorePanel(ipywidgets.VBox):
         self.picture.layout.display = "none"
         self.status.idle(scoring.why_not)
 
-    def score(self) -> None:
-        """Score the present grouping; the picture follows when it is done."""
+    def score(self, *, rest: float = 0.0) -> None:
+        """Score the present grouping when it has rested so many seconds; the picture follows."""
         if self._rescoring is None:
             return
         rescoring, now = self._rescoring, self._now()
         self._asked = now
         self._busy()
         self.background.start(
-            lambda: self._scores(rescoring, now), lambda frame: self._show(rescoring, now, frame)
+            lambda: self._scores(rescoring, now),
+            lambda frame: self._show(rescoring, now, frame),
+            rest=rest,
         )
 
-    def changed(self, *, edited: bool) -> None:
+    def changed(self, *, rest: float = 0.0) -> None:
         """Hear of another grouping: score it, or say that the picture is of an earlier one."""
         if self._rescoring is None:
             return
-        if edited and self.always.value:
-            self.score()
-        elif self._asked is not None:
+        if self.always.value:
+            self.score(rest=rest)
+        else:
+            self._tell()
+
+    def _tell(self) -> None:
+        """Say that the picture is of an earlier grouping, where it is."""
+        if self._asked is not None:
             self._busy()
         elif self._scored is not None and self._scored[0] != self._now():
             self.status.idle("The groups changed since. Press Score to see what that does.")
@@ -138,7 +145,7 @@ class ScorePanel(ipywidgets.VBox):
         if now == self._now():
             self.status.done(verdict(frame))
         else:
-            self.changed(edited=False)
+            self._tell()
 
 
 def verdict(frame: pd.DataFrame) -> str:
@@ -148,7 +155,10 @@ def verdict(frame: pd.DataFrame) -> str:
     if len(frame) == 1:
         return f"{said}, as given."
     low, high = last["difference_low"], last["difference_high"]
+    if last["difference"] == low == high == 0:
+        return f"{said}: as accurate as the grouping as given, episode by episode."
     points = f"{100 * last['difference']:+.1f} points against the grouping as given"
+    points = points.replace("-", "\N{MINUS SIGN}")
     if low != low:
         return f"{said}: {points}; a single episode has no interval."
     apart = low > 0 or high < 0

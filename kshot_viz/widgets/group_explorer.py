@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets
 from traitlets import Instance, Unicode, validate
 
-from kshot_viz.errors import KShotError
+from kshot_viz.errors import KShotError, unknown_name
 from kshot_viz.finetune.config import FinetuneConfig
 from kshot_viz.grouping.grouping import Grouping
-from kshot_viz.grouping.workbench import Workbench
+from kshot_viz.grouping.workbench import EDITS, Workbench
 from kshot_viz.viz.explorer import explorer_figure
 from kshot_viz.viz.group_sizes import plot_group_sizes
 from kshot_viz.widgets.explorer_controls import Controls
@@ -36,6 +36,9 @@ if TYPE_CHECKING:
     from kshot_viz.data.episode import Episode
     from kshot_viz.models.backbone import Backbone
     from kshot_viz.study.comparison import Comparison
+
+# A slider that rested for so many seconds has settled, and its groups are scored.
+_SETTLED = 0.6
 
 
 class GroupExplorer(Dashboard):
@@ -179,10 +182,17 @@ class GroupExplorer(Dashboard):
         value : int or str, optional
             The group to move the selection to, or the name of its group.
 
+        Raises
+        ------
+        KShotKeyError
+            For an edit that there is not.
+
         Notes
         -----
-        What is not possible is said in the status line.
+        What is not possible with this selection is said in the status line.
         """
+        if what not in EDITS:
+            raise unknown_name("what", what, EDITS)
         with self._lock:
             look, before = self._view.look, self._bench.grouping
             try:
@@ -297,7 +307,7 @@ class GroupExplorer(Dashboard):
         self.grouping = self._bench.grouping
         self.status.done(self._bench.history.sentence)
         # First, so that the other processes are at work while this one draws.
-        self.scores.changed(edited=edited)
+        self.scores.changed(rest=0.0 if edited else _SETTLED)
         self._view.regroup(self.grouping)
         if edited:
             self._cuts.show()

@@ -89,17 +89,23 @@ class Background:
         self._failed = failed
         self._change = threading.Condition()
         self._waiting: tuple[Callable[[], Any], Callable[[Any], None]] | None = None
-        self._busy = False
+        self._busy, self._not_before = False, 0.0
 
     @property
     def busy(self) -> bool:
         """Whether something is being computed."""
         return self._busy
 
-    def start(self, work: Callable[[], Any], done: Callable[[Any], None]) -> None:
-        """Compute ``work()``, then hand its value to ``done``, both in the thread."""
+    def start(
+        self, work: Callable[[], Any], done: Callable[[Any], None], *, rest: float = 0.0
+    ) -> None:
+        """Compute ``work()``, then hand its value to ``done``, both in the thread.
+
+        It begins when nothing else was asked for within ``rest`` seconds.
+        """
         with self._change:
-            self._waiting = (work, done)
+            self._waiting, self._not_before = (work, done), time.monotonic() + rest
+            self._change.notify_all()
             if not self._busy:
                 self._busy = True
                 begin_thread(self._run)
@@ -117,8 +123,13 @@ class Background:
             except Exception as error:
                 self._failed(error)
 
+    def _resting(self) -> float:
+        return max(0.0, self._not_before - time.monotonic())
+
     def _next(self) -> tuple[Callable[[], Any], Callable[[Any], None]] | None:
         with self._change:
+            while self._waiting and going_on() and self._resting() > 0:
+                self._change.wait(self._resting())
             job, self._waiting = (self._waiting if going_on() else None), None
             self._busy = job is not None
             if not self._busy:

@@ -68,7 +68,7 @@ def test_a_lasso_makes_a_group_the_score_appears_and_undo_restores(explorer: Lab
     assert 2 <= len(chosen) < 32
     page.locator(".kv-group").click()
     page.locator(".kv-status .kv-done", has_text="Made a group of").wait_for()
-    page.locator(".kv-scores .kv-done", has_text="points against the grouping as given").wait_for()
+    page.locator(".kv-scores .kv-done", has_text="the grouping as given").wait_for()
     layer = explorer.ask("explorer.layer")
     made = explorer.ask(f"explorer.grouping[{layer!r}].tolist()")
     assert len({made[neuron] for neuron in chosen}) == 1

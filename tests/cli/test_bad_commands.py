@@ -31,8 +31,8 @@ COMMANDS: dict[str, Command] = {
     ),
     "a picture cut off": (lambda w: after(lambda: cut(w.file), w.command()), ("03.png",)),
     "too few pictures": (
-        lambda w: w.command("--shots", 12),
-        ("class 'ape' of 'zoo' has 16 images", "12 shots", "use fewer shots, or leave"),
+        lambda w: w.command("--shots", 16),
+        ("class 'ape' of 'zoo' has 16 images", "16 shots + at least 1 query", "at most 15"),
     ),
     "shots 0": (lambda w: w.command("--shots", 0), ("--shots",)),
     "shots as a word": (lambda w: w.command("--shots", "one"), ("--shots",)),

@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 from command_line import UNTUNED, Ended, kshot, make_pictures, make_weights, picture, small_run
 
+import kshot_viz
 from kshot_viz.finetune.jobs import executors
 from kshot_viz.study.comparison import Comparison
 from kshot_viz.study.contenders import CONTENDERS
@@ -136,6 +137,16 @@ def test_the_same_command_again_runs_nothing(finished, pictures, weights, monkey
     ended = kshot(*small_run(pictures, weights, out))
     assert ended.code == 0
     assert rows(out).equals(before)
+
+
+def test_another_request_does_not_replace_what_a_folder_holds(finished, pictures, weights):
+    _, out = finished
+    before = (out / "request.json").read_bytes()
+    ended = kshot(*small_run(pictures, weights, out, "--seed", 7))
+    assert ended.code == 2
+    assert "holds another comparison; they differ in seed." in ended.complaint
+    assert "--out" in ended.complaint
+    assert (out / "request.json").read_bytes() == before
 
 
 def test_replay_runs_one_row_again(finished):
@@ -306,3 +317,7 @@ def test_ctrl_c_in_a_terminal_then_the_same_command(pictures, weights, tmp_path)
     whole = small_run(pictures, weights, tmp_path / "whole", *words, "--workers", 1)
     assert kshot(*whole).code == 0
     assert rows(tmp_path / "out").equals(rows(tmp_path / "whole"))
+
+
+def test_the_version_is_told():
+    assert kshot("--version").out.strip() == f"kshot-viz {kshot_viz.__version__}"

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 
 import pandas as pd
-from command_line import kshot
+from command_line import kshot, make_pictures
+from spoilt import cut
 
 from kshot_viz.finetune.candidate import Candidate
 
@@ -31,3 +32,15 @@ def test_other_settings_in_the_same_folder_are_refused(tmp_path):
     ended = kshot(*SMALL, "--seed", 1, "--out", tmp_path)
     assert ended.code == 2
     assert "another search" in ended.complaint
+
+
+def test_unreadable_images_of_a_small_folder_are_skipped_when_asked(tmp_path):
+    pictures = make_pictures(tmp_path / "zoo")
+    cut(sorted(pictures.rglob("*.png"))[0])
+    asked = ["search", pictures, *SMALL[3:], "--out", tmp_path / "run"]
+    refused = kshot(*asked)
+    assert refused.code == 2
+    assert "--skip-bad" in refused.complaint
+    done = kshot(*asked, "--skip-bad")
+    assert done.code == 0, done.err
+    assert "10 of 10 evaluations spent" in done.out

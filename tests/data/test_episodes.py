@@ -104,6 +104,27 @@ def test_too_few_images_names_class_and_counts() -> None:
         assert part in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("shot", "said"),
+    [
+        (1, ["1 shot + at least 5 queries need 6", "(`query`, at most 4)", "(2 classes have"]),
+        (3, ["fewer queries (`query`, at most 2)", "another `val_share`"]),
+        (6, ["need 11 in the val pool (2 classes have too few): another `val_share`"]),
+    ],
+)
+def test_what_would_help_small_classes_is_said(shot: int, said: list[str]) -> None:
+    with pytest.raises(KShotValueError) as caught:
+        sample_episodes(numbered([12, 40, 12]), way=2, shot=shot, val_share=0.4)
+    for part in said:
+        assert part in str(caught.value)
+    assert "fewer shots" not in str(caught.value)
+
+
+def test_fewer_shots_are_advised_where_they_would_do() -> None:
+    with pytest.raises(KShotValueError, match=r"use fewer shots \(at most 3\)"):
+        sample_episodes(numbered([20, 40]), way=2, shot=4, val_share=0.4)
+
+
 def test_a_share_that_rounds_to_nothing_is_an_error() -> None:
     with pytest.raises(KShotValueError, match="0 in the validation pool"):
         sample_episodes(numbered([40, 40]), way=2, shot=1, val_share=0.001)

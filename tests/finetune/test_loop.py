@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from networks import toy_backbone, toy_data
 
-from kshot_viz.errors import KShotError
+from kshot_viz.errors import KShotError, KShotValueError
 from kshot_viz.finetune.config import FinetuneConfig
 from kshot_viz.finetune.gradients import neuron_gradients
 from kshot_viz.finetune.loop import finetune
@@ -106,6 +106,8 @@ def test_history_and_result():
     assert set(result.predict(data)) <= set(data.classes)
     assert result.predict_proba(data).sum(axis=1) == pytest.approx(np.ones(len(data)))
     assert result.score(data.images, data.labels) == (result.predict(data) == data.labels).mean()
+    with pytest.raises(KShotValueError, match="`labels` must be one for each"):
+        result.score(data.images, data.labels[:5])
     assert "plain" in repr(result)
     assert "<script" not in result._repr_html_()
 

@@ -100,3 +100,8 @@ def test_a_wrong_number_of_groups_names_the_layer(n_groups, message):
     with pytest.raises(KShotError, match=message) as caught:
         count_from(n_groups, 8, "conv")
     assert "'conv'" in str(caught.value)
+
+
+def test_lists_of_members_are_no_labels():
+    with pytest.raises(KShotError, match="one integer for each neuron"):
+        checked([[0, 1, 2], [3, 4]])

@@ -105,6 +105,11 @@ def test_unknown_names():
         load_backbone("resnet18", weights=None, head="classifier", size=32)
 
 
+def test_no_weights_are_asked_for_by_either_spelling():
+    spelled = load_backbone("glyphnet", weights="None", size=16)
+    assert spelled.fingerprint == load_backbone("glyphnet", weights=None, size=16).fingerprint
+
+
 def test_every_network_of_torchvision_has_a_preprocess():
     assert len(torchvision_names()) >= 80
     assert default_preprocess("resnet18") == Preprocess(

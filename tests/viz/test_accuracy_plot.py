@@ -81,3 +81,17 @@ def test_any_comparison_can_be_drawn(
     ax = Figure().add_subplot()
     assert plot_accuracy(comparison, ax=ax) is ax
     figure_of(ax).draw_without_rendering()
+
+
+@pytest.mark.parametrize("shots", [[1], [1, 5]])
+@pytest.mark.parametrize(("accuracy", "drawn"), [(0.15, True), (0.7, False)])
+def test_chance_is_drawn_where_it_is_near(
+    row: Callable, make: Callable, shots: list[int], accuracy: float, drawn: bool
+) -> None:
+    rows = pd.DataFrame(
+        row(method, shot=shot, accuracy=accuracy, low=accuracy - 0.02, high=accuracy + 0.02)
+        for shot in shots
+        for method in ("plain", "grouped")
+    )
+    ax = plot_accuracy(make(rows=rows))
+    assert ("chance" in [text.get_text() for text in ax.texts]) == drawn

@@ -69,6 +69,10 @@ def test_methods_keep_their_order_and_look_whatever_else_is_there() -> None:
     assert styles["mine"].label == method_label("mine") == "mine"
 
 
+def test_a_method_called_as_people_call_it_has_its_style() -> None:
+    assert method_styles(["groups", "plain"])["groups"] == METHOD_STYLES["grouped"]
+
+
 def test_any_number_of_unknown_methods_has_a_style() -> None:
     assert len(method_styles([f"m{i}" for i in range(30)])) == 30
 

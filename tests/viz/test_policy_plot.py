@@ -8,6 +8,7 @@ import pytest
 
 from kshot_viz.errors import KShotError
 from kshot_viz.viz import plot_entropy, plot_policy
+from kshot_viz.viz.policy import value_name
 
 # Two batches of a controller that chooses a step size in two layers, and a share in one.
 POLICY = pd.DataFrame(
@@ -32,9 +33,9 @@ def test_rows_are_values_layer_by_layer_and_columns_are_batches():
     shown = ax.images[0].get_array()
     np.testing.assert_array_equal(shown, [[0.5, 0.5], [0.5, 0.5], [0.5, 1.0], [0.5, 0.0]])
     assert [text.get_text() for text in ax.get_yticklabels()] == [
-        "low  0.0",
+        "low  frozen",
         "1.0",
-        "top  0.0",
+        "top  frozen",
         "1.0",
     ]
 
@@ -60,8 +61,8 @@ def test_many_rows_carry_layer_names_only():
 
 def test_entropy_is_one_for_a_uniform_choice_and_zero_for_a_sure_one():
     lines = {line.get_label(): line.get_ydata() for line in plot_entropy(POLICY).get_lines()}
-    np.testing.assert_allclose(lines["step_size"], [1.0, 0.5], atol=1e-9)
-    np.testing.assert_allclose(lines["n_groups"], [1.0, 0.0], atol=1e-9)
+    np.testing.assert_allclose(lines["step size"], [1.0, 0.5], atol=1e-9)
+    np.testing.assert_allclose(lines["number of groups"], [1.0, 0.0], atol=1e-9)
     np.testing.assert_allclose(lines["all choices"], [1.0, 1 / 3], atol=1e-9)
 
 
@@ -73,3 +74,9 @@ def test_a_search_without_a_policy_is_told_apart():
 def test_a_choice_that_was_not_searched():
     with pytest.raises(KShotError, match="'step_size', 'n_groups'"):
         plot_policy(POLICY, "max_within")
+
+
+def test_values_that_mean_more_than_their_number_have_names():
+    assert value_name("step_size", 0.0) == "frozen"
+    assert value_name("n_groups", "1.0") == "single neurons"
+    assert value_name("step_size", "1.0") == "1.0"

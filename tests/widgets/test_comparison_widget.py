@@ -259,7 +259,7 @@ def test_a_download_sends_the_file_to_the_browser_that_asked(widget):
     button._asked(button, {"kind": "ask"}, [])
     assert button.wait(PATIENCE)
     [(content, [png])] = sent
-    assert content == {"kind": "file", "name": "comparison_shots_1_shot.png", "mime": "image/png"}
+    assert content == {"kind": "file", "name": "comparison_shots.png", "mime": "image/png"}
     assert png == widget.shown.content("png")
 
 

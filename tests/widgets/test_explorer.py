@@ -64,6 +64,11 @@ def test_undo_says_what_it_undid_and_shows_the_layer_it_did_so_in(explore: Explo
     assert explorer.wait(PATIENCE)
 
 
+def test_an_edit_that_does_not_exist_is_an_error(explore: Explore):
+    with pytest.raises(KShotKeyError, match="`what` must be one of 'group'"):
+        explore().edit("join")
+
+
 def test_an_edit_that_changes_nothing_is_no_step(explore: Explore):
     explorer = explore()
     explorer.select([0])
@@ -158,14 +163,27 @@ def test_the_score_stands_beside_the_one_as_given(
         {"as given": grouping, "edited": explorer.grouping}
     )
     assert explorer.scores.frame().equals(expected)
-    assert "against the grouping as given" in explorer.scores.status.value
+    assert "the grouping as given" in explorer.scores.status.value
     assert explorer.scores.picture.value == to_png(explorer.scores.axes(), 90)
 
 
-def test_a_cut_is_not_scored_until_asked_and_the_old_score_says_so(
+def test_a_cut_is_scored_like_any_edit(
     explore: Explore, data: ImageDataset, episodes: list[Episode]
 ):
     explorer = explore(episodes, data=data)
+    for n_groups in (4, 2):
+        explorer.cut(n_groups)
+    assert explorer.wait(PATIENCE)
+    assert explorer.scores.frame()["name"].tolist() == ["as given", "edited"]
+    assert explorer.scores._scored[0] == explorer.grouping
+    assert explorer.grouping.n_groups("conv") == 2
+
+
+def test_a_cut_is_not_scored_where_the_box_is_empty_and_the_old_score_says_so(
+    explore: Explore, data: ImageDataset, episodes: list[Episode]
+):
+    explorer = explore(episodes, data=data)
+    explorer.scores.always.value = False
     explorer.cut(2)
     assert explorer.wait(PATIENCE)
     assert "changed since" in explorer.scores.status.value
@@ -394,6 +412,3 @@ def test_wrong_arguments_are_refused(explore: Explore, grouping: Grouping):
         explore(layer="conf")
     with pytest.raises(KShotValueError, match="made for another network"):
         explore(grouping=Grouping({"conv": [0, 1]}))
-    explorer = explore()
-    explorer.edit("explode")
-    assert "`what` must be one of" in explorer.status.value

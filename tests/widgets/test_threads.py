@@ -42,6 +42,15 @@ def test_many_requests_make_the_first_and_the_last_picture():
     assert drawn == [0, 49]
 
 
+def test_work_that_rests_gives_way_to_what_is_asked_for_meanwhile():
+    done: list[str] = []
+    background = Background(never)
+    background.start(lambda: "dragged", done.append, rest=PATIENCE)
+    background.start(lambda: "let go", done.append)
+    assert background.wait(PATIENCE)
+    assert done == ["let go"]
+
+
 def test_at_most_four_pictures_a_second():
     asked: list[float] = []
     redraw = Redraw(lambda: None, never, pause=asked.append)
