@@ -46,6 +46,8 @@ def test_shots_are_switched_and_a_file_is_saved(notebook, tmp_path):
         page.get_by_role("button", name="Save the numbers behind the picture as CSV").click()
     arrived = pd.read_csv(csv.value.path())
     known = pd.read_csv(io.StringIO(lab.ask("view.frame().to_csv(index=False)")))
+    assert set(arrived.pop("measure")) == {"accuracy"}
+    assert arrived.pop("difference_to").isna().all()
     pd.testing.assert_frame_equal(arrived, known)
     assert csv.value.suggested_filename == "comparison_episodes_5_shot.csv"
 
