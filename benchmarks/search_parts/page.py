@@ -38,7 +38,7 @@ def write(records: Mapping[str, Mapping[str, Any]], path: Path) -> None:
         "# Searched groupings on images that no search has seen",
         "Made by `python benchmarks/search_results.py "
         + " ".join(records)
-        + "` (numbers: `search_*.json` beside this page).",
+        + "` (numbers: `search_*.json` beside this page; photographs also take `--data FOLDER`).",
         read.group() if read else f"{START}\n{END}",
         "How to read the tables: *as found* is the winner of a search with everything the search "
         "chose; which labels that took stands beside its reward. *Tuned* is the same grouping with "
