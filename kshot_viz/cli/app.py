@@ -58,7 +58,10 @@ def _options(
     version: Annotated[
         bool,
         typer.Option(
-            "--version", is_eager=True, callback=lambda asked: _version(asked=asked), help="Say it."
+            "--version",
+            is_eager=True,
+            callback=lambda asked: _version(asked=asked),
+            help="Print the version.",
         ),
     ] = False,
 ) -> None:
