@@ -110,21 +110,22 @@ def squeezenet(rounds: int, *, grouped: bool = True) -> Case:
     backbone = kv.load_backbone("squeezenet1_1", weights=None, size=128)
     config = {"lr": 1e-4, "steps": 40}
     if grouped:
-        candidates = _grouped(backbone, 2, **config)
+        candidates = _grouped(backbone, 8, **config)
     else:
         candidates = [
-            kv.Candidate(None, kv.FinetuneConfig(**config, head_lr=h)) for h in (0.003, 0.001)
+            kv.Candidate(None, kv.FinetuneConfig(**config, head_lr=h))
+            for h in np.geomspace(3e-4, 1e-2, 8)
         ]
     macs, first, by_group, activations = _convolutions(backbone)
     rows = by_group if grouped else macs
     flops = 10 * 2 * (macs + (macs - first) + rows)
     data = _blobs((128, 128, 3), classes=10)
     drawn = _drawn(data, 10, 1, rounds)
-    kind = "in groups of 10 %" if grouped else "plain"
-    title = f"whole SqueezeNet 1.1, 128 px, {kind}, 10-way 1-shot, 40 steps"
+    kind = "groupings of 10 %" if grouped else "step sizes, plain"
+    title = f"whole SqueezeNet 1.1, 128 px, 8 {kind}, 10-way 1-shot, 40 steps"
     name = "squeezenet" if grouped else "squeezenet plain"
     nbytes = 10 * 4 * 4 * activations
-    return Case(name, title, backbone, data, drawn, candidates, flops, nbytes, peers=False)
+    return Case(name, title, backbone, data, drawn, candidates, flops, nbytes, False, share=4)
 
 
 def mixed(rounds: int) -> Case:

@@ -96,14 +96,11 @@ class _GroupConv(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Any:
         images, weight = ctx.saved_tensors
-        gradient, summed = gradients[0], ctx.tied.channel_sums(gradients[0])
-        wanted, by_bias = ctx.needs_input_grad[0], None
-        if ctx.product:
-            by_image, by_group = _product_gradients(images, weight, gradient, summed, wanted)
-        else:
-            by_image, by_group = _conv_gradients(ctx, images, weight, gradient, summed, wanted)
+        take = _product_gradients if ctx.product else _conv_gradients
+        by_image, by_group, summed = take(ctx, images, weight, gradients[0])
+        by_bias = None
         if ctx.needs_input_grad[4]:
-            by_bias = summed.movedim(1, -1).flatten(0, -2).sum(0).view(*ctx.shape[:2], 1)
+            by_bias = summed.flatten(0, -2).sum(0)[: by_group.shape[0]].view(*ctx.shape[:2], 1)
         return by_image, None, None, by_group.reshape(ctx.shape), by_bias, None, None
 
 
@@ -120,27 +117,31 @@ def _product(images: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
 
 
 def _product_gradients(
-    images: Tensor, weight: Tensor, gradient: Tensor, summed: Tensor, wanted: bool
-) -> tuple[Tensor | None, Tensor]:
-    """Return the gradients by images and by group of a 1 x 1 convolution."""
-    pixels = images.movedim(1, -1).flatten(0, -2)
-    by_group = summed.movedim(1, -1).flatten(0, -2).t() @ pixels
-    if not wanted:
-        return None, by_group
-    return torch.matmul(gradient.movedim(1, -1), weight.flatten(1)).movedim(-1, 1), by_group
+    ctx: Any, images: Tensor, weight: Tensor, gradient: Tensor
+) -> tuple[Tensor | None, Tensor, Tensor]:
+    """Return gradients by images and by group of a 1 x 1 convolution, and sums, channels last."""
+    last, pixels = gradient.movedim(1, -1), images.movedim(1, -1).flatten(0, -2)
+    # Empty groups go along: a product of few rows takes longer than one of ``COLUMNS``.
+    summed = ctx.tied.padded_sums(last)
+    by_group = (summed.flatten(0, -2).t() @ pixels)[: ctx.tied.groups]
+    by_image = None
+    if ctx.needs_input_grad[0]:
+        by_image = torch.matmul(last, weight.flatten(1)).movedim(-1, 1)
+    return by_image, by_group, summed
 
 
 def _conv_gradients(
-    ctx: Any, images: Tensor, weight: Tensor, gradient: Tensor, summed: Tensor, wanted: bool
-) -> tuple[Tensor | None, Tensor]:
-    """Return the gradients by images and by group of any convolution."""
-    conv, lanes = ctx.conv, len(ctx.tied.labels)
+    ctx: Any, images: Tensor, weight: Tensor, gradient: Tensor
+) -> tuple[Tensor | None, Tensor, Tensor]:
+    """As ``_product_gradients``, of any convolution."""
+    conv, summed = ctx.conv, ctx.tied.channel_sums(gradient)
     settings = (conv.stride, conv.padding, conv.dilation, False, [0] * len(conv.stride))
-    groups = _groups(conv, images, lanes)
+    groups = _groups(conv, images, len(ctx.tied.labels))
     backward = torch.ops.aten.convolution_backward
     by_image = None
-    if wanted:
+    if ctx.needs_input_grad[0]:
         mask = [True, False, False]
         by_image = backward(gradient, images, weight, None, *settings, groups, mask)[0]
     like, mask = weight[: summed.shape[1]], [False, True, False]
-    return by_image, backward(summed, images, like, None, *settings, groups, mask)[1]
+    by_group = backward(summed, images, like, None, *settings, groups, mask)[1]
+    return by_image, by_group, summed.movedim(1, -1)

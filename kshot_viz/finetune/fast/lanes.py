@@ -75,12 +75,15 @@ class Lanes:
         last = values.movedim(1, -1)
         lanes = len(self.labels)
         if lanes == 1:
-            summed = torch.matmul(last, self._members_of(values.dtype)[0])
-            return summed[..., : self.groups].movedim(-1, 1)
+            return self.padded_sums(last)[..., : self.groups].movedim(-1, 1)
         split = last.reshape(-1, lanes, self.neurons).transpose(0, 1)
         members = self._members_of(values.dtype)[..., : self.groups]
         summed = torch.bmm(split, members).transpose(0, 1)
         return summed.reshape(*last.shape[:-1], -1).movedim(-1, 1)
+
+    def padded_sums(self, last: Tensor) -> Tensor:
+        """As ``channel_sums`` of one candidate, channels last, with empty groups at the end."""
+        return torch.matmul(last, self._members_of(last.dtype)[0])
 
     def _members_of(self, dtype: torch.dtype) -> Tensor:
         """Return the 0/1 matrix neuron -> group of each candidate, with empty columns at the end.
