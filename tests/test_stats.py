@@ -61,6 +61,7 @@ def test_the_paired_test_by_hand():
     assert found.difference.n == 5
 
 
+@pytest.mark.slow
 @given(data=st.data(), first=SHARES)
 def test_the_paired_test_is_scipys_on_whole_numbers(data, first):
     size = len(first)

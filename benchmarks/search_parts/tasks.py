@@ -8,7 +8,6 @@ from functools import partial
 from pathlib import Path
 
 import kshot_viz as kv
-from kshot_viz.data.jitter import Jitter
 from kshot_viz.search.reward import Reward
 
 # A large step size of the head was bad for every candidate of a first look, and with a small one
@@ -51,16 +50,12 @@ SIZES = {
     (1, "letters"): Size(layers=4, tasks=6, refined=24),
     (1, "validation"): Size(),
     (1, "thorough"): Size(tasks=24, episodes=200, refined=60, top=5),
-    (1, "rough"): Size(refined=24),
     (5, "letters"): Size(tasks=6, refined=24),
-    (5, "rough"): Size(refined=24),
     (5, "validation"): Size(),
+    (5, "thorough"): Size(tasks=24, episodes=200, refined=60, top=5),
 }
-# Varied so much that tasks of 10 letters are as hard for the network as tasks of the digits.
-ROUGH = Jitter(affine=0.27, elastic=0.09)
 REWARDS = {
     "letters": "tasks of letters",
-    "rough": "tasks of letters drawn roughly",
     "validation": "validation episodes",
     "thorough": "twice as many validation episodes",
 }
@@ -103,16 +98,12 @@ def digits(shot: int, kind: str, _: Path | None) -> Task:
         source = kv.load_dataset("glyphs", per_class=20, seed=seed)
         return kv.pseudo_episode_reward(source, way=20, shot=shot, query=3, n=n, seed=seed)
 
-    def rough(n: int, seed: int) -> Reward:
-        source = kv.load_dataset("glyphs", per_class=20, seed=seed, how=ROUGH)
-        return kv.pseudo_episode_reward(source, way=10, shot=shot, query=15, n=n, seed=seed)
-
     def validation(n: int, seed: int) -> Reward:
         # The episodes that every rival's step sizes are chosen on, so the labels are the same.
         drawn = kv.validation_episodes(target, episodes, n=n)
         return kv.validation_reward(target, drawn, source=forming)
 
-    reward = {"letters": letters, "rough": rough}.get(kind, validation)
+    reward = letters if kind == "letters" else validation
     arms: dict[tuple[str, str | None], Sequence[int]] = {
         (sampler, None): range(5) for sampler in ("reinforce", "random", "tpe")
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pandas as pd
+import pytest
 from command_line import kshot, make_pictures
 from spoilt import cut
 
@@ -13,6 +14,7 @@ from kshot_viz.finetune.candidate import Candidate
 SMALL = ["search", "--way", 3, "--query", 4, "--tasks", 2, "--budget", 10, "--workers", 1]
 
 
+@pytest.mark.slow
 def test_a_search_leaves_its_files_and_is_not_run_twice(tmp_path):
     out = tmp_path / "run"
     first = kshot(*SMALL, "--out", out)
@@ -27,6 +29,7 @@ def test_a_search_leaves_its_files_and_is_not_run_twice(tmp_path):
     pd.testing.assert_frame_equal(pd.read_csv(out / "history.csv"), history)
 
 
+@pytest.mark.slow
 def test_other_settings_in_the_same_folder_are_refused(tmp_path):
     kshot(*SMALL, "--out", tmp_path)
     ended = kshot(*SMALL, "--seed", 1, "--out", tmp_path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 
 from kshot_viz.search.controller import Controller, Step
@@ -83,5 +84,6 @@ def test_a_planted_setting_is_found_sooner_than_by_luck():
     assert np.mean([late for late, _, _ in runs]) >= 0.85
 
 
+@pytest.mark.slow
 def test_a_planted_setting_is_found_to_the_end():
     assert sum(planted(seed, 1000)[1] >= 0.975 for seed in range(10)) >= 9

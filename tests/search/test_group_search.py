@@ -31,7 +31,7 @@ def whole():
 
 
 @pytest.mark.parametrize("sampler", ["reinforce", "random", "tpe"])
-@pytest.mark.parametrize("prune", [None, "halving"])
+@pytest.mark.parametrize("prune", [None, pytest.param("halving", marks=pytest.mark.slow)])
 def test_the_budget_is_kept_and_a_stopped_search_goes_on_as_if_it_had_not(sampler, prune, tmp_path):
     settings = {"sampler": sampler, "prune": prune}
     uninterrupted = small_search("memory", **settings).run().history
@@ -53,6 +53,7 @@ def stop_after_first_batch(search):
     return told
 
 
+@pytest.mark.slow
 def test_two_processes_make_the_same_history_as_one(whole):
     same(small_search("memory", executor="processes", workers=2).run().history, whole)
 

@@ -97,6 +97,7 @@ def test_a_search_that_prunes_runs_whole_batches_only():
         small_search("memory", prune="halving", budget=1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("budget", [3, 5])
 def test_a_pruned_search_goes_on_with_a_larger_budget(budget, tmp_path):
     whole = small_search("memory", prune="halving").run().history
@@ -175,6 +176,7 @@ def test_who_hears_that_it_stopped_can_start_it_again():
     assert (search.state, search.error) == ("finished", None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pause", [False, True])
 def test_python_ends_without_waiting_for_the_rest_of_a_search(pause):
     lines = [

@@ -108,6 +108,7 @@ def test_many_candidates_together_equal_the_loop(name, data):
 # -- steps of an ordinary size amplify nothing: no excuse there -----------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("decay", [0.0, 0.1])
 @pytest.mark.parametrize("settings", ["sgd 0.0", "sgd 0.9", "adam 0", "adamw 0"])
 @pytest.mark.parametrize("name", FAMILY)

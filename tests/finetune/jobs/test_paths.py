@@ -379,6 +379,7 @@ def test_kept_rows_belong_to_their_stop(tmp_path, data, episodes):
         evaluate(*request, stop=half, **store)
 
 
+@pytest.mark.slow
 def test_processes_stop_the_same_candidates(data, episodes):
     request = (toy_backbone(), data, episodes, candidates(5))
     here = evaluate(*request, at_steps=(2, 6), stop=keep_two_best)
