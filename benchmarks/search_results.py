@@ -25,6 +25,7 @@ from search_parts import page
 from search_parts.tasks import TASKS, Task
 
 import kshot_viz as kv
+from kshot_viz.grouping.rule import GroupingRule
 from kshot_viz.search.ledger import Rollout
 from kshot_viz.search.result import SearchResult
 from kshot_viz.stats import bootstrap_mean, paired_test
@@ -101,6 +102,19 @@ def refined(task: Task, found: Searches) -> Pick:
         **PARALLEL,
     )
     return picks[str(rows.groupby("method", sort=False)["accuracy"].mean().idxmax())]
+
+
+def formed(task: Task, pick: Pick) -> kv.Grouping | None:
+    """Return the groups of a pick; where the support forms them, those of the first task."""
+    rule, seed = pick.candidate.grouping, int(pick.search.manifest["seed"])
+    if not isinstance(rule, GroupingRule):
+        return rule
+    bound = rule.bind(task.backbone, source=task.reward.source, seed=seed)
+    if isinstance(bound, kv.Grouping):
+        return bound
+    episode = task.reward.episodes[0]
+    support, _ = episode.split(task.reward.data)
+    return bound.in_episode(task.backbone, support, name=episode.name, seed=seed)
 
 
 def compared(task: Task, methods: list[Any]) -> kv.Comparison:
@@ -238,7 +252,9 @@ def run(task: Task) -> None:
         "best": plot_best_so_far(SamplerComparison(plainly)),
         "shrinkage": plot_shrinkage(shrunk),
         "policy": plot_policy(picked.search, "step_size"),
-        "chosen": plot_chosen(picked.search),
+        "chosen": plot_chosen(
+            picked.search, parameters=picked.rollout.parameters, grouping=formed(task, picked)
+        ),
     }
     for name, axes in figures.items():
         save_figure(axes, RESULTS / f"search_{task.name}_{name}.png")

@@ -34,6 +34,20 @@ def test_every_layer_says_what_happens_there():
     assert list(frame["share"]) == [0.0, 0.1, 0.006, 1.0]
 
 
+def test_groups_that_were_formed_are_counted():
+    formed = kv.Grouping({"middle": [0, 0, 1, 0], "high": [0, 0]})
+    frame = chosen_frame(FOUND, POINT, formed)
+    assert list(frame["words"]) == [
+        "frozen",
+        "2 groups of 4 neurons from source, step ×0.3, within ≤ 0.5",
+        "1 group of 2 neurons from weights, step ×1",
+        "every neuron on its own, step ×3",
+    ]
+    assert list(frame["share"]) == [0.0, 0.5, 0.5, 1.0]
+    asked, counted = (plot_chosen(FOUND, grouping=one).get_xlabel() for one in (None, formed))
+    assert (asked[:16], counted[:16]) == ("groups asked for", "groups that move")
+
+
 def test_bars_and_words_are_on_the_picture():
     ax = plot_chosen(FOUND)
     assert [text.get_text() for text in ax.get_yticklabels()] == list(LAYERS)
