@@ -7,6 +7,7 @@ from torch import nn
 from kshot_viz.errors import KShotKeyError, KShotValueError
 from kshot_viz.models.backbone import Backbone
 from kshot_viz.models.head import Head
+from kshot_viz.models.probe import probe
 
 IMAGE = torch.rand(2, 3, 12, 12, generator=torch.Generator().manual_seed(0))
 
@@ -76,6 +77,21 @@ def test_a_softmax_after_the_last_layer_is_refused():
         with pytest.raises(KShotValueError, match="softmax"):
             Backbone(net, head=head)
     assert Backbone(net, head="output").feature_dim == 5
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32, torch.float64])
+def test_a_softmax_over_many_classes_is_told_in_every_precision(dtype):
+    net = nn.Sequential(nn.Flatten(), nn.Linear(432, 1000), nn.Softmax(1)).to(dtype)
+    assert probe(net, IMAGE.to(dtype)).returns_probabilities
+
+
+def test_rectified_logits_that_happen_to_sum_to_one_are_no_softmax():
+    net = nn.Sequential(nn.Flatten(), nn.Linear(432, 10, bias=False), nn.ReLU()).double()
+    one = IMAGE[:1].double()
+    with torch.no_grad():
+        net[1].weight /= net(one).sum()
+    torch.testing.assert_close(net(one).sum(), torch.ones((), dtype=torch.float64))
+    assert not probe(net, one).returns_probabilities
 
 
 @pytest.mark.parametrize(
