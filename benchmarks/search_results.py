@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
+from matplotlib.axes import Axes
 from search_parts import page
 from search_parts.tasks import TASKS, Task
 
@@ -31,7 +32,14 @@ from kshot_viz.search.result import SearchResult
 from kshot_viz.stats import bootstrap_mean, paired_test
 from kshot_viz.study.contenders import CONTENDERS
 from kshot_viz.study.samplers import SamplerComparison
-from kshot_viz.viz import plot_best_so_far, plot_chosen, plot_policy, plot_shrinkage, save_figure
+from kshot_viz.viz import (
+    plot_best_so_far,
+    plot_chosen,
+    plot_group_sizes,
+    plot_policy,
+    plot_shrinkage,
+    save_figure,
+)
 
 ROOT = Path(__file__).parents[1]
 RESULTS, RUNS = ROOT / "docs" / "results", ROOT / "runs" / "search_results"
@@ -115,6 +123,13 @@ def formed(task: Task, pick: Pick) -> kv.Grouping | None:
     episode = task.reward.episodes[0]
     support, _ = episode.split(task.reward.data)
     return bound.in_episode(task.backbone, support, name=episode.name, seed=seed)
+
+
+def chosen(pick: Pick, groups: kv.Grouping | None) -> Axes:
+    """Draw the choices of a pick, or where assignments were searched, what they are."""
+    if isinstance(pick.search.space, kv.AssignmentSpace) and groups is not None:
+        return plot_group_sizes(groups)
+    return plot_chosen(pick.search, parameters=pick.rollout.parameters, grouping=groups)
 
 
 def compared(task: Task, methods: list[Any]) -> kv.Comparison:
@@ -252,9 +267,7 @@ def run(task: Task) -> None:
         "best": plot_best_so_far(SamplerComparison(plainly)),
         "shrinkage": plot_shrinkage(shrunk),
         "policy": plot_policy(picked.search, "step_size"),
-        "chosen": plot_chosen(
-            picked.search, parameters=picked.rollout.parameters, grouping=formed(task, picked)
-        ),
+        "chosen": chosen(picked, formed(task, picked)),
     }
     for name, axes in figures.items():
         save_figure(axes, RESULTS / f"search_{task.name}_{name}.png")

@@ -50,6 +50,7 @@ SIZES = {
     (1, "letters"): Size(layers=4, tasks=6, refined=24),
     (1, "validation"): Size(),
     (1, "thorough"): Size(tasks=24, episodes=200, refined=60, top=5),
+    (1, "assignments"): Size(tasks=24, episodes=200, refined=60, top=5),
     (5, "letters"): Size(tasks=6, refined=24),
     (5, "validation"): Size(),
     (5, "thorough"): Size(tasks=24, episodes=200, refined=60, top=5),
@@ -58,6 +59,7 @@ REWARDS = {
     "letters": "tasks of letters",
     "validation": "validation episodes",
     "thorough": "twice as many validation episodes",
+    "assignments": "the same, in the space of assignments",
 }
 
 
@@ -78,7 +80,7 @@ class Task:
     reward: Reward
     refined: Reward
     forming: kv.ImageDataset
-    space: kv.GroupSpace
+    space: kv.GroupSpace | kv.AssignmentSpace
     budget: float
     arms: dict[tuple[str, str | None], Sequence[int]]
     n_val: int = 6
@@ -104,10 +106,11 @@ def digits(shot: int, kind: str, _: Path | None) -> Task:
         return kv.validation_reward(target, drawn, source=forming)
 
     reward = letters if kind == "letters" else validation
+    layers = list(backbone.layers)[-size.layers :]
     arms: dict[tuple[str, str | None], Sequence[int]] = {
         (sampler, None): range(5) for sampler in ("reinforce", "random", "tpe")
     }
-    if kind == "thorough":
+    if (shot, kind) == (5, "thorough"):
         del arms["tpe", None]
     if (shot, kind) == (1, "validation"):
         # Ten seeds of these two also say how much budget halving saves.
@@ -121,17 +124,23 @@ def digits(shot: int, kind: str, _: Path | None) -> Task:
         reward=reward(size.tasks, 3),
         refined=reward(size.refined, 4),
         forming=forming,
-        space=kv.GroupSpace.of(
-            backbone,
-            layers=list(backbone.layers)[-size.layers :],
-            settings=SETTINGS,
-            config=CONFIG,
-        ),
+        space=space(kind, backbone, forming, layers),
         budget=size.budget,
         arms=arms,
-        n_val=size.tasks,
+        # Rivals choose on every validation episode that any winner was chosen on.
+        n_val=size.tasks if kind == "letters" else size.refined,
         top=size.top,
     )
+
+
+def space(
+    kind: str, backbone: kv.Backbone, forming: kv.ImageDataset, layers: Sequence[str]
+) -> kv.GroupSpace | kv.AssignmentSpace:
+    """Return what is searched: how groups are formed, or who is in them."""
+    if kind == "assignments":
+        seen = kv.capture_activations(backbone, forming, layers=layers)
+        return kv.AssignmentSpace.of(seen, settings=SETTINGS, config=CONFIG)
+    return kv.GroupSpace.of(backbone, layers=layers, settings=SETTINGS, config=CONFIG)
 
 
 def office(domain: str, reward: str, data: Path | None) -> Task:
