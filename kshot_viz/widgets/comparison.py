@@ -11,6 +11,7 @@ from traitlets import Bool, Int, Tuple, Unicode, validate
 
 from kshot_viz.errors import KShotError, KShotValueError
 from kshot_viz.study.comparison import Comparison
+from kshot_viz.study.notes import counted
 from kshot_viz.viz.comparison_view import MIME, VIEWS, ComparisonView
 from kshot_viz.viz.findings import headlines
 from kshot_viz.viz.frame_table import frame_html
@@ -126,6 +127,11 @@ class KShotComparison(Dashboard):
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until the last change is drawn; tell whether it is."""
         return self._redraw.wait(timeout)
+
+    def __repr__(self) -> str:
+        table, shown = self._shown.comparison, self._shown
+        methods = ", ".join(dict.fromkeys(table.settings["method"]))
+        return f"KShotComparison of {methods}, shown at {counted(shown.shot, 'shot')}: {shown.view}"
 
     # -- inside ------------------------------------------------------------------------------
 

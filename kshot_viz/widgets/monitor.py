@@ -140,11 +140,14 @@ class SearchMonitor(Dashboard):
         """
         return explorer_of(apart(self.result))
 
+    def __repr__(self) -> str:
+        return f"SearchMonitor, {self.state}: {self._found!r}"
+
     def close(self) -> None:
         """Follow the search no longer; the search itself is left alone."""
-        # One that was refused is closed too, when it is forgotten.
-        self._closed.set()
+        # One that was refused is closed too, when it is forgotten: it follows nothing.
         if self._followed is not None:
+            self._closed.set()
             self._followed.hush()
         super().close()
 

@@ -230,6 +230,10 @@ def test_anything_but_a_comparison_is_refused(table):
         KShotComparison(table)
 
 
+def test_it_says_what_it_shows(widget):
+    assert repr(widget) == "KShotComparison of plain, grouped, head_only, shown at 1 shot: shots"
+
+
 def test_an_empty_comparison_is_refused():
     whole = hand_made()
     empty = kv.Comparison(whole.frame[:0], whole.settings[:0], whole.manifest, {}, {})

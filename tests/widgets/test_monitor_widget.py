@@ -284,6 +284,14 @@ def test_anything_else_is_refused(given):
         SearchMonitor(given)
 
 
+def test_one_that_never_began_is_closed_in_silence():
+    SearchMonitor.__new__(SearchMonitor).close()
+
+
+def test_it_says_what_it_follows(monitor):
+    assert repr(monitor) == "SearchMonitor, new: SearchResult without rollouts"
+
+
 def test_it_leaves_its_curve_where_no_kernel_runs(journal):
     found = small_search(journal).run()
     monitor = SearchMonitor(journal)
