@@ -13,8 +13,8 @@ import kshot_viz as kv
 
 PACKAGE = Path(__file__).parents[1] / "kshot_viz"
 LINE_AS_DRAWN = """
-errors, seeds, stats, threads -> data -> models -> activations -> grouping -> finetune -> search
--> study -> analysis -> viz -> widgets -> cli
+errors, files, seeds, stats, threads -> data -> models -> activations -> grouping -> finetune
+-> search -> study -> analysis -> viz -> widgets -> cli
 """
 LINE = re.findall(r"\w+", LINE_AS_DRAWN)
 DRAWING = {"matplotlib", "seaborn", "umap", "ipywidgets"}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ from torch import Tensor
 
 from kshot_viz.activations.container import LayerActivations
 from kshot_viz.errors import KShotFileError
+from kshot_viz.files import whole_file
 
 if TYPE_CHECKING:
     from kshot_viz.models.backbone import Backbone
@@ -54,7 +54,7 @@ class ActivationCache:
         for name, layer in layers.items():
             try:
                 self._write(name, layer)
-            except (OSError, SafetensorError) as error:
+            except SafetensorError as error:
                 raise KShotFileError(
                     f"`cache` {self._folder} cannot be written: {error}"
                 ) from error
@@ -65,10 +65,8 @@ class ActivationCache:
         arrays = {"points": layer.points, "mean": layer.mean, "std": layer.std}
         whole = {key: np.ascontiguousarray(value) for key, value in arrays.items()}
         about = {"form": layer.form, "n_features": str(layer.n_features), "layer": name}
-        # The process id, because two processes may capture the same layer at the same time.
-        part = self._path(name).with_suffix(f".{os.getpid()}.part")
-        save_file(whole, part, metadata=about)
-        part.replace(self._path(name))
+        with whole_file(self._path(name), called=f"`cache` {self._folder}") as part:
+            save_file(whole, part, metadata=about)
 
     def _path(self, name: str) -> Path:
         digest = hashlib.sha256(f"{self._key}/{name}".encode()).hexdigest()

@@ -9,6 +9,7 @@ from typing import Any
 
 from kshot_viz.data.episode import Episode
 from kshot_viz.errors import KShotFileError, KShotValueError
+from kshot_viz.files import whole_file
 
 SCHEMA = 1
 _KIND = "kshot_viz.episodes"
@@ -18,10 +19,8 @@ def save_episodes(episodes: Sequence[Episode], path: str | Path) -> None:
     """Write episodes as JSON; one line per episode, so that files can be compared."""
     lines = ",\n".join(json.dumps(episode.to_dict()) for episode in episodes)
     head = f'{{"schema": {SCHEMA}, "kind": "{_KIND}", "episodes": [\n'
-    try:
-        Path(path).write_text(f"{head}{lines}\n]}}\n", encoding="utf-8")
-    except OSError as error:
-        raise KShotFileError(f"{str(path)!r} cannot be written: {error.strerror}.") from error
+    with whole_file(Path(path), called=repr(str(path))) as part:
+        part.write_text(f"{head}{lines}\n]}}\n", encoding="utf-8")
 
 
 def load_episodes(path: str | Path) -> list[Episode]:

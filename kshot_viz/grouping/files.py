@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from kshot_viz.errors import KShotFileError
+from kshot_viz.files import whole_file
 from kshot_viz.grouping.labels import Labels, checked
 
 SCHEMA = 1
@@ -50,12 +51,9 @@ def parse(record: Any) -> tuple[dict[str, Labels], dict[str, int], dict[str, Any
 def write(path: str | Path, record: Mapping[str, Any]) -> Path:
     """Write JSON; a reader never sees half a file."""
     target = Path(path)
-    part = target.with_name(target.name + ".part")
-    try:
+    with whole_file(target) as part:
         part.write_text(json.dumps(record), encoding="utf-8")
-        return part.replace(target)
-    except OSError as error:
-        raise KShotFileError(f"{path} cannot be written: {error.strerror}.") from error
+    return target
 
 
 def read(path: str | Path) -> Any:

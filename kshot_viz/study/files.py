@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kshot_viz.errors import KShotFileError
+from kshot_viz.files import whole_file
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,14 +28,11 @@ def save(comparison: Comparison, folder: str | Path) -> Path:
         "candidates": dict(comparison.candidates),
         "episodes": dict(comparison.episodes),
     }
-    try:
+    rows, rest = (whole_file(target / name, called=target) for name in (ROWS, ABOUT))
+    with rows as rows_path, rest as rest_path:
         target.mkdir(parents=True, exist_ok=True)
-        comparison.frame.to_parquet(target / f"{ROWS}.part", index=False)
-        (target / f"{ABOUT}.part").write_text(json.dumps(about, indent=1), encoding="utf-8")
-        for name in (ROWS, ABOUT):
-            (target / f"{name}.part").replace(target / name)
-    except OSError as error:
-        raise KShotFileError(f"{target} cannot be written: {error.strerror or error}.") from error
+        comparison.frame.to_parquet(rows_path, index=False)
+        rest_path.write_text(json.dumps(about, indent=1), encoding="utf-8")
     return target
 
 

@@ -6,7 +6,8 @@ import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kshot_viz.errors import KShotFileError, unknown_name
+from kshot_viz.errors import unknown_name
+from kshot_viz.files import whole_file
 from kshot_viz.viz.canvas import figure_of
 
 if TYPE_CHECKING:
@@ -83,14 +84,11 @@ def save_figure(fig_or_ax: Figure | Axes, path: str | Path, *, dpi: float = 150)
 
 
 def write_file(target: Path, content: bytes) -> Path:
-    """Write a file so that a reader never sees half of it."""
-    part = target.with_name(target.name + ".part")
-    try:
+    """Write bytes; missing folders are made, and a reader never sees half a file."""
+    with whole_file(target) as part:
         target.parent.mkdir(parents=True, exist_ok=True)
         part.write_bytes(content)
-        return part.replace(target)
-    except OSError as error:
-        raise KShotFileError(f"{target} cannot be written: {error}") from error
+    return target
 
 
 def _write(

@@ -131,7 +131,7 @@ class KShotComparison(Dashboard):
     def __repr__(self) -> str:
         table, shown = self._shown.comparison, self._shown
         methods = ", ".join(dict.fromkeys(table.settings["method"]))
-        return f"KShotComparison of {methods}, shown at {counted(shown.shot, 'shot')}: {shown.view}"
+        return f"KShotComparison of {methods}, shown at {counted(self.shot, 'shot')}: {shown.view}"
 
     # -- inside ------------------------------------------------------------------------------
 
