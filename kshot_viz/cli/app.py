@@ -9,7 +9,7 @@ from typing import Annotated, Literal, NoReturn
 
 import typer
 
-from kshot_viz.cli.options import absolute_file, groups_from_text
+from kshot_viz.cli import options as opt
 from kshot_viz.errors import KShotError
 
 INTERRUPTED = 130
@@ -20,28 +20,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="K-shot fine-tuning with grouped neurons: which may move, which together, did it help?",
 )
-
-Out = Annotated[Path, typer.Option(help="Folder for results; the same command goes on from it.")]
-Workers = Annotated[
-    int | None, typer.Option(min=1, help="Processes; the cores at hand by default.")
-]
-Full = Annotated[bool, typer.Option("--full", help="Run the whole grid on the test episodes too.")]
-Network = Annotated[str, typer.Option(help="glyphnet or a torchvision name.")]
-Weights = Annotated[str, typer.Option(help="A file, the name of online weights, or none (random).")]
-Recipe = Annotated[
-    str | None, typer.Option(help="Recipe or JSON file that belongs to the weights.")
-]
-Size = Annotated[int | None, typer.Option(min=1, help="Image side in pixels.")]
-Shots = Annotated[list[int], typer.Option(min=1, help="k; may be given several times.")]
-Way = Annotated[int | None, typer.Option(min=2, help="Classes per episode; all by default.")]
-Query = Annotated[int, typer.Option(min=1, help="Queries per class, at most.")]
-Episodes = Annotated[int, typer.Option(min=1, help="Test episodes per k.")]
-Source = Annotated[
-    Path | None, typer.Option(help="Images that form the groups; else the support does.")
-]
-Groups = Annotated[str, typer.Option(help="Groups: a share (0.1) or a count (10).")]
-SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Skip unreadable images.")]
-Seed = Annotated[int, typer.Option(min=0, help="Seed of everything random.")]
 
 
 def _version(*, asked: bool) -> None:
@@ -92,10 +70,10 @@ def main() -> None:
 
 @app.command()
 def demo(
-    out: Out = Path("runs/demo"),
-    workers: Workers = None,
-    full: Full = False,
-    seed: Seed = 0,
+    out: opt.Out = Path("runs/demo"),
+    workers: opt.Workers = None,
+    full: opt.Full = False,
+    seed: opt.Seed = 0,
 ) -> None:
     """Compare six methods on handwritten digits at 1 and 5 shots, offline."""
     from kshot_viz.cli.demo import run_demo
@@ -106,20 +84,20 @@ def demo(
 @app.command()
 def compare(
     folder: Annotated[Path, typer.Argument(help="One folder of images per class.")],
-    backbone: Network = "glyphnet",
-    weights: Weights = "DEFAULT",
-    preprocess: Recipe = None,
-    size: Size = None,
-    shots: Shots = [1],  # noqa: B006
-    way: Way = None,
-    query: Query = 15,
-    episodes: Episodes = 20,
+    backbone: opt.Network = "glyphnet",
+    weights: opt.Weights = "DEFAULT",
+    preprocess: opt.Recipe = None,
+    size: opt.Size = None,
+    shots: opt.Shots = [1],  # noqa: B006
+    way: opt.Way = None,
+    query: opt.Query = 15,
+    episodes: opt.Episodes = 20,
     val_episodes: Annotated[int, typer.Option(min=1, help="Tuning episodes per k.")] = 6,
     val_share: Annotated[
         float, typer.Option(min=0, max=1, help="Share of images kept for tuning.")
     ] = 0.4,
-    source: Source = None,
-    groups: Groups = "0.1",
+    source: opt.Source = None,
+    groups: opt.Groups = "0.1",
     lr: Annotated[
         list[float] | None, typer.Option(help="Step sizes of the body to choose from.")
     ] = None,
@@ -134,11 +112,11 @@ def compare(
         typer.Option(help="Where settings are chosen; source needs class folders in --source."),
     ] = "validation",
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    workers: Workers = None,
-    out: Out = Path("runs/compare"),
-    skip_bad: SkipBad = False,
-    full: Full = False,
-    seed: Seed = 0,
+    workers: opt.Workers = None,
+    out: opt.Out = Path("runs/compare"),
+    skip_bad: opt.SkipBad = False,
+    full: opt.Full = False,
+    seed: opt.Seed = 0,
 ) -> None:
     """Compare methods on your own images, each method at its own best settings."""
     from kshot_viz.cli.compare import CompareRequest, run_compare
@@ -156,7 +134,7 @@ def compare(
         val_episodes=val_episodes,
         val_share=val_share,
         source=None if source is None else str(source.absolute()),
-        groups=groups_from_text(groups),
+        groups=opt.groups_from_text(groups),
         grid=_grid(lr, head_lr, steps),
         tune=None if tune == "none" else tune,
         device=device,
@@ -172,26 +150,26 @@ def search(
     source: Annotated[
         str, typer.Argument(help="Labelled images to make tasks of: glyphs, digits or a folder.")
     ] = "glyphs",
-    backbone: Network = "glyphnet",
-    weights: Weights = "DEFAULT",
-    preprocess: Recipe = None,
-    size: Size = None,
+    backbone: opt.Network = "glyphnet",
+    weights: opt.Weights = "DEFAULT",
+    preprocess: opt.Recipe = None,
+    size: opt.Size = None,
     shot: Annotated[int, typer.Option(min=1, help="k of the tasks.")] = 1,
     way: Annotated[
         int | None, typer.Option(min=2, help="Classes of a task; at most ten by default.")
     ] = None,
-    query: Query = 15,
+    query: opt.Query = 15,
     tasks: Annotated[int, typer.Option(min=1, help="Tasks that a candidate is tried on.")] = 8,
     sampler: Annotated[
         Literal["reinforce", "random", "tpe"], typer.Option(help="Who proposes candidates.")
     ] = "reinforce",
     budget: Annotated[float, typer.Option(min=1, help="Candidates, each on all tasks.")] = 100,
     prune: Annotated[bool, typer.Option("--prune", help="End weak candidates early.")] = False,
-    skip_bad: SkipBad = False,
+    skip_bad: opt.SkipBad = False,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    workers: Workers = None,
-    out: Out = Path("runs/search"),
-    seed: Seed = 0,
+    workers: opt.Workers = None,
+    out: opt.Out = Path("runs/search"),
+    seed: opt.Seed = 0,
 ) -> None:
     """Search for the grouping on tasks that hold none of your labels."""
     from kshot_viz.cli.search import SearchRequest, run_search
@@ -229,20 +207,20 @@ def lab(
 @app.command()
 def dashboard(
     folder: Annotated[Path, typer.Argument(help="One folder of images per class.")],
-    backbone: Network = "glyphnet",
-    weights: Weights = "DEFAULT",
-    preprocess: Recipe = None,
-    size: Size = None,
-    shots: Shots = [1],  # noqa: B006
-    way: Way = None,
-    query: Query = 15,
-    episodes: Episodes = 5,
-    source: Source = None,
-    groups: Groups = "0.1",
-    out: Out = Path("runs/dashboard"),
+    backbone: opt.Network = "glyphnet",
+    weights: opt.Weights = "DEFAULT",
+    preprocess: opt.Recipe = None,
+    size: opt.Size = None,
+    shots: opt.Shots = [1],  # noqa: B006
+    way: opt.Way = None,
+    query: opt.Query = 15,
+    episodes: opt.Episodes = 5,
+    source: opt.Source = None,
+    groups: opt.Groups = "0.1",
+    out: opt.Out = Path("runs/dashboard"),
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port on this machine.")] = 8866,
-    skip_bad: SkipBad = False,
-    seed: Seed = 0,
+    skip_bad: opt.SkipBad = False,
+    seed: opt.Seed = 0,
 ) -> None:
     """Serve the dashboards of your own images as a page, to this machine only."""
     from kshot_viz.cli.dashboard import run_dashboard
@@ -251,15 +229,15 @@ def dashboard(
     request = TaskRequest(
         folder=str(folder.absolute()),
         backbone=backbone,
-        weights=None if weights.lower() == "none" else absolute_file(weights),
-        preprocess=absolute_file(preprocess),
+        weights=None if weights.lower() == "none" else opt.absolute_file(weights),
+        preprocess=opt.absolute_file(preprocess),
         size=size,
         shots=tuple(dict.fromkeys(shots)),
         way=way,
         query=query,
         episodes=episodes,
         source=None if source is None else str(source.absolute()),
-        groups=groups_from_text(groups),
+        groups=opt.groups_from_text(groups),
         skip_bad=skip_bad,
         seed=seed,
     )
@@ -288,7 +266,7 @@ def pretrain(
     homoglyphs: Annotated[
         Literal["exclude", "include"], typer.Option(help="Letters that look like digits.")
     ] = "exclude",
-    seed: Seed = 0,
+    seed: opt.Seed = 0,
 ) -> None:
     """Train the bundled network again from nothing, on letters only."""
     from kshot_viz.models.pretrain import pretrain_glyphnet

@@ -1,11 +1,36 @@
-"""Options that need more than their type to be read."""
+"""Options that several commands have, and those that need more than their type to be read."""
 
 from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from kshot_viz.errors import KShotValueError
+
+Out = Annotated[Path, typer.Option(help="Folder for results; the same command goes on from it.")]
+Workers = Annotated[
+    int | None, typer.Option(min=1, help="Processes; the cores at hand by default.")
+]
+Full = Annotated[bool, typer.Option("--full", help="Run the whole grid on the test episodes too.")]
+Network = Annotated[str, typer.Option(help="glyphnet or a torchvision name.")]
+Weights = Annotated[str, typer.Option(help="A file, the name of online weights, or none (random).")]
+Recipe = Annotated[
+    str | None, typer.Option(help="Recipe or JSON file that belongs to the weights.")
+]
+Size = Annotated[int | None, typer.Option(min=1, help="Image side in pixels.")]
+Shots = Annotated[list[int], typer.Option(min=1, help="k; may be given several times.")]
+Way = Annotated[int | None, typer.Option(min=2, help="Classes per episode; all by default.")]
+Query = Annotated[int, typer.Option(min=1, help="Queries per class, at most.")]
+Episodes = Annotated[int, typer.Option(min=1, help="Test episodes per k.")]
+Source = Annotated[
+    Path | None, typer.Option(help="Images that form the groups; else the support does.")
+]
+Groups = Annotated[str, typer.Option(help="Groups: a share (0.1) or a count (10).")]
+SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Skip unreadable images.")]
+Seed = Annotated[int, typer.Option(min=0, help="Seed of everything random.")]
 
 
 def groups_from_text(text: str) -> float | int:
