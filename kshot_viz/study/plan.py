@@ -1,0 +1,157 @@
+"""The steps of a comparison: bind, tune, choose, test, and say what was done."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from kshot_viz.data.dataset import ImageDataset
+from kshot_viz.data.episode import Episode
+from kshot_viz.finetune.candidate import Candidate
+from kshot_viz.finetune.evaluate import bind, check_source, evaluate
+from kshot_viz.grouping.rule import GroupingRule
+from kshot_viz.study.grid import TuningGrid, at_setting, swept
+from kshot_viz.study.manifest import describe
+from kshot_viz.study.replay import episode_key
+from kshot_viz.study.tuning import Tuning, of_size, task_sizes
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from kshot_viz.models.backbone import Backbone
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One comparison, step by step."""
+
+    backbone: Backbone
+    data: ImageDataset
+    episodes: list[Episode]
+    rivals: list[Candidate]
+    grid: TuningGrid
+    tuning: Tuning
+    options: dict[str, Any]
+    progress: bool
+    unbound: Sequence[Candidate] = ()
+
+    def bound(self, source: Any) -> Plan:
+        """Form the groups that are the same in every episode, after looking for query images."""
+        check_source(source, self.data, self.episodes)
+        images, seed = self.tuning.apart(source), self.options["seed"]
+        bound = bind(self.backbone, self.rivals, images, seed)
+        return replace(self, rivals=bound, unbound=self.rivals)
+
+    def origin(self, source: Any) -> dict[str, Any]:
+        """Say what formed the groups of the methods called by name; ready ones know it better."""
+        rules = [one.grouping for one in self.unbound if isinstance(one.grouping, GroupingRule)]
+        formed = {kind for rule in rules for kind in rule.kinds} - {"weights"}
+        images = self.tuning.apart(source) if "source" in formed else None
+        named = f"{len(images)} {images.name} images" if isinstance(images, ImageDataset) else None
+        return {"groups_from": "/".join(sorted(formed)), "source": named}
+
+    def tune(self) -> pd.DataFrame:
+        """Run the whole grid on the tuning episodes."""
+        tried = self._grid() if self.tuning.episodes else []
+        return self._run("tune", self.tuning.data, self.tuning.episodes, tried, self.grid.steps)
+
+    def test(self, settings: pd.DataFrame, full: bool) -> pd.DataFrame:
+        """Run the chosen settings, or the whole grid, on the test episodes."""
+        parts = []
+        for way, shot in task_sizes(self.episodes):
+            title, episodes = f"test {shot}-shot", of_size(self.episodes, way, shot)
+            chosen = self._chosen(settings, way, shot)
+            if full:
+                parts.append(self._run(title, self.data, episodes, self._grid(), self.grid.steps))
+                chosen = [one for one in chosen if not self.grid.holds(one)]
+            parts.append(self._run(title, self.data, episodes, chosen, None))
+        return joined(parts)
+
+    def untuned(self) -> pd.DataFrame:
+        """Return every rival's own setting, as it was given."""
+        import pandas as pd
+
+        return pd.DataFrame(
+            [
+                {
+                    "way": way,
+                    "shot": shot,
+                    "method": one.name,
+                    "step_size": getattr(one.config, swept(one)),
+                    "steps": one.config.steps,
+                    "lr": one.config.lr,
+                    "head_lr": one.config.head_lr,
+                    "val_accuracy": float("nan"),
+                    "n_val": 0,
+                }
+                for way, shot in task_sizes(self.episodes)
+                for one in self.rivals
+            ]
+        )
+
+    def tried(self, settings: pd.DataFrame) -> dict[str, Any]:
+        """Return what every candidate key in the rows stands for."""
+        chosen = [
+            one for task in task_sizes(self.episodes) for one in self._chosen(settings, *task)
+        ]
+        return {one.key: one.to_dict() for one in [*self._grid(), *chosen]}
+
+    def keyed(self) -> dict[str, Episode]:
+        """Return every episode by the name its rows go by."""
+        every = [*self.tuning.episodes, *self.episodes]
+        return {episode_key({**vars(one), "episode": one.name}): one for one in every}
+
+    def manifest(self, tune: str | None) -> dict[str, Any]:
+        """Say what was compared, on what, with which versions."""
+        return describe(self.backbone, self.data, self.episodes, self.tuning) | {
+            "tune": tune,
+            "methods": [one.name for one in self.rivals],
+            "grid": self.grid.to_dict(),
+            "seed": self.options["seed"],
+            "device": self.options["device"],
+        }
+
+    def _grid(self) -> list[Candidate]:
+        return [candidate for one in self.rivals for candidate in self.grid.candidates(one)]
+
+    def _chosen(self, settings: pd.DataFrame, way: int, shot: int) -> list[Candidate]:
+        rows = settings[(settings["way"] == way) & (settings["shot"] == shot)].set_index("method")
+        return [
+            at_setting(
+                one,
+                lr=float(rows.lr[one.name]),
+                head_lr=float(rows.head_lr[one.name]),
+                steps=int(rows.steps[one.name]),
+            )
+            for one in self.rivals
+        ]
+
+    def _run(
+        self,
+        title: str,
+        data: ImageDataset,
+        episodes: Sequence[Episode],
+        candidates: Sequence[Candidate],
+        at_steps: Sequence[int] | None,
+    ) -> pd.DataFrame:
+        rows = evaluate(
+            self.backbone,
+            data,
+            episodes,
+            candidates,
+            at_steps=at_steps,
+            progress=title if self.progress else False,
+            **self.options,
+        )
+        if len(rows):
+            head = {one.name for one in self.rivals if swept(one) == "head_lr"}
+            rows["step_size"] = rows["head_lr"].where(rows["method"].isin(head), rows["lr"])
+        return rows
+
+
+def joined(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Return the rows of all parts that have any."""
+    import pandas as pd
+
+    return pd.concat([part for part in parts if len(part)], ignore_index=True)
