@@ -61,6 +61,12 @@ def bootstrap_mean(
     ------
     KShotValueError
         If there is no value at all.
+
+    Notes
+    -----
+    Intervals of few values are too narrow. Of normal values, those meant to hold the true mean in
+    95 % of cases hold it in about 50 % with 2 values, 84 % with 5, 90 % with 10, 93 % with 20
+    (``pytest tests/test_stats.py -k coverage``).
     """
     sample = _sample(values)
     mean = float(sample.mean())

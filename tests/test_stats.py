@@ -33,6 +33,15 @@ def test_an_interval_holds_its_mean_and_lies_within_the_values(values):
     assert min(values) - slack <= found.mean <= max(values) + slack
 
 
+@pytest.mark.parametrize(("n", "share"), [(2, 0.50), (5, 0.84), (10, 0.90), (20, 0.93)])
+def test_the_coverage_that_is_told(n, share):
+    rng = np.random.default_rng(0)
+    known = [bootstrap_mean(rng.normal(size=n), resamples=999) for _ in range(1000)]
+    # Two standard errors of a share of 1,000 are 0.03 at most.
+    held = np.mean([one.low <= 0 <= one.high for one in known])
+    assert held == pytest.approx(share, abs=0.03)
+
+
 def test_equal_values_have_no_spread_and_one_value_no_interval():
     assert bootstrap_mean([0.3] * 4) == Interval(0.3, 0.3, 0.3, 4)
     alone = bootstrap_mean([0.3])

@@ -35,6 +35,7 @@ def describe(
         "labels_used_for_tuning": tuning.target_labels,
         "n_val": len(tuning.episodes) // len(sizes),
         "n_test": len(episodes),
+        "fewest_test": min(len(of_size(episodes, *size)) for size in sizes),
         "n_query": sorted({len(one.query) for one in episodes}),
         "queries_per_class": sorted({one.query_per_class for one in episodes}),
         "distinct_images": distinct_images(episodes),

@@ -7,6 +7,8 @@ from typing import Any
 
 # Queries drawn this often on average make the episodes far from independent.
 HEAVY_REUSE = 5.0
+# Below so many episodes a bootstrap interval is clearly too narrow: see bootstrap_mean.
+FEW = 10
 
 
 def footer(manifest: Mapping[str, Any]) -> list[str]:
@@ -17,6 +19,11 @@ def footer(manifest: Mapping[str, Any]) -> list[str]:
         parts.append(
             "Warning: the episodes share their query images heavily, so they are not independent: "
             "the intervals are too narrow and the p-values too small."
+        )
+    if 1 < (n := int(manifest.get("fewest_test", FEW))) < FEW:
+        parts.append(
+            f"Warning: {n} test episodes a task are few, and bootstrap intervals of so few values "
+            f"are too narrow. Take {FEW} or more."
         )
     return [part for part in parts if part]
 

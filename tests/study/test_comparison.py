@@ -74,6 +74,7 @@ def test_the_manifest_is_plain_and_true(comparison, backbone, data, episodes):
     assert about["distinct_images"] == distinct_images(episodes)
     # Of the task that reuses its queries most: three episodes of one shot, two of three.
     assert about["query_reuse"] == query_reuse(episodes[:3])
+    assert about["fewest_test"] == 2
     assert about["versions"]["torch"]
 
 

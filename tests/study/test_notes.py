@@ -46,5 +46,11 @@ def test_heavy_reuse_is_warned_of(reuse, warned):
     assert ("not independent" in said(query_reuse=reuse)) == warned
 
 
+@pytest.mark.parametrize(("n", "warned"), [(1, False), (2, True), (9, True), (10, False)])
+def test_few_episodes_are_warned_of(n, warned):
+    # One episode has no interval at all.
+    assert (f"{n} test episodes a task are few" in said(fewest_test=n)) == warned
+
+
 def test_counts_agree_with_their_noun():
     assert [counted(n, "shot") for n in (0, 1, 2000)] == ["0 shots", "1 shot", "2,000 shots"]
