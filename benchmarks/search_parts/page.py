@@ -39,6 +39,7 @@ def write(records: Mapping[str, Mapping[str, Any]], path: Path) -> None:
         "Made by `python benchmarks/search_results.py "
         + " ".join(records)
         + "` (numbers: `search_*.json` beside this page; photographs also take `--data FOLDER`).",
+        overview(records),
         read.group() if read else f"{START}\n{END}",
         "How to read the tables: *as found* is the winner of a search with everything the search "
         "chose; which labels that took stands beside its reward. *Tuned* is the same grouping with "
@@ -51,6 +52,43 @@ def write(records: Mapping[str, Mapping[str, Any]], path: Path) -> None:
     for name, record in records.items():
         parts += section(name, record)
     path.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+
+
+def overview(records: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return one line a task: what the controller's winners gained, as they were found."""
+    lines = [
+        "What the controller's winners gained as found, in points of accuracy on fresh episodes, "
+        "with 95 % intervals, **bold** where clear of zero. Rivals chose their step sizes and steps "
+        "on labelled validation episodes in every row; the second column says how many target "
+        "labels the search itself took.\n",
+        "| task | labels beyond the k | to plain | to the best rival | picked, to the best rival |",
+        "| --- | ---: | ---: | ---: | ---: |",
+    ]
+    for record in records.values():
+        rows = {row["who"]: row for row in record["table"]}
+        best = rows["plain"]["best_rival"]
+        found, picked = rows["reinforce, as found"], rows["picked, as found"]
+        cells = [
+            f"[{record['title']}](#{anchor(record['title'])})",
+            f"{record['reward']['target_labels']:,}",
+            clear(found["against plain"]),
+            f"{clear(found[f'against {best}'])} ({NAMES.get(best, best)})",
+            clear(picked[f"against {best}"]),
+        ]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def anchor(title: str) -> str:
+    """Return the anchor of a heading, as GitHub makes it."""
+    return re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-")
+
+
+def clear(known: list[float]) -> str:
+    """Return a difference in points, bold where its interval holds no zero."""
+    mean, low, high = (100 * one for one in known[:3])
+    text = f"{mean:+.1f} [{low:+.1f}, {high:+.1f}]"
+    return f"**{text}**" if low > 0 or high < 0 else text
 
 
 def section(name: str, record: Mapping[str, Any]) -> list[str]:
