@@ -58,8 +58,8 @@ def overview(records: Mapping[str, Mapping[str, Any]]) -> str:
     """Return one line a task: what the controller's winners gained, as they were found."""
     lines = [
         "What the controller's winners gained as found, in points of accuracy on fresh episodes, "
-        "with 95 % intervals, **bold** where clear of zero. Rivals chose their step sizes and steps "
-        "on labelled validation episodes in every row; the second column says how many target "
+        "with 95 % intervals, **bold** where clear of zero. Rivals chose step sizes and steps on "
+        "labelled validation episodes in every row; the second column says how many target "
         "labels the search itself took.\n",
         "| task | labels beyond the k | to plain | to the best rival | picked, to the best rival |",
         "| --- | ---: | ---: | ---: | ---: |",
