@@ -35,7 +35,8 @@ GRID = kv.TuningGrid(
 class Size:
     """How large a search on digits is: upper layers, reward tasks, budget, fresh episodes.
 
-    Where the lower half of the network stays frozen, a candidate takes a quarter of the time.
+    Rivals choose on ``tuned`` validation episodes. Where the lower half of the network stays frozen,
+    a candidate takes a quarter of the time.
     """
 
     layers: int = 2
@@ -44,16 +45,19 @@ class Size:
     episodes: int = 50
     refined: int = 12
     top: int = 1
+    tuned: int = 12
 
 
+# At 1 shot rivals choose on every validation episode that any winner was chosen on.
+THOROUGH = Size(tasks=24, episodes=200, refined=60, top=5, tuned=60)
 SIZES = {
-    (1, "letters"): Size(layers=4, tasks=6, refined=24),
+    (1, "letters"): Size(layers=4, tasks=6, refined=24, tuned=6),
     (1, "validation"): Size(),
-    (1, "thorough"): Size(tasks=24, episodes=200, refined=60, top=5),
-    (1, "assignments"): Size(tasks=24, episodes=200, refined=60, top=5),
-    (5, "letters"): Size(tasks=6, refined=24),
+    (1, "thorough"): THOROUGH,
+    (1, "assignments"): THOROUGH,
+    (5, "letters"): Size(tasks=6, refined=24, tuned=6),
     (5, "validation"): Size(),
-    (5, "thorough"): Size(tasks=24, episodes=200, refined=60, top=5),
+    (5, "thorough"): replace(THOROUGH, tuned=24),
 }
 REWARDS = {
     "letters": "tasks of letters",
@@ -127,8 +131,7 @@ def digits(shot: int, kind: str, _: Path | None) -> Task:
         space=space(kind, backbone, forming, layers),
         budget=size.budget,
         arms=arms,
-        # Rivals choose on every validation episode that any winner was chosen on.
-        n_val=size.tasks if kind == "letters" else size.refined,
+        n_val=size.tuned,
         top=size.top,
     )
 
