@@ -35,8 +35,8 @@ GRID = kv.TuningGrid(
 class Size:
     """How large a search on digits is: upper layers, reward tasks, budget, fresh episodes.
 
-    Rivals choose on ``tuned`` validation episodes. Where the lower half of the network stays frozen,
-    a candidate takes a quarter of the time.
+    Rivals choose on ``tuned`` validation episodes. Where the lower half of the network stays
+    frozen, a candidate takes a quarter of the time.
     """
 
     layers: int = 2
