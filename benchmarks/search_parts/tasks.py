@@ -142,7 +142,7 @@ def space(
     """Return what is searched: how groups are formed, or who is in them."""
     if kind == "assignments":
         seen = kv.capture_activations(backbone, forming, layers=layers)
-        return kv.AssignmentSpace.of(seen, settings=SETTINGS, config=CONFIG)
+        return kv.AssignmentSpace.of(backbone, seen, settings=SETTINGS, config=CONFIG)
     return kv.GroupSpace.of(backbone, layers=layers, settings=SETTINGS, config=CONFIG)
 
 

@@ -24,6 +24,7 @@ from kshot_viz.search.choices import (
 
 if TYPE_CHECKING:
     from kshot_viz.activations import Activations
+    from kshot_viz.models.backbone import Backbone
 
 KEEP, SPLIT = "keep", "split"
 
@@ -62,6 +63,7 @@ class AssignmentSpace(Space):
     @classmethod
     def of(
         cls,
+        backbone: Backbone,
         activations: Activations,
         *,
         layers: Sequence[str] | None = None,
@@ -77,10 +79,11 @@ class AssignmentSpace(Space):
 
         Parameters
         ----------
+        backbone : Backbone
         activations : Activations
             On source images, say; they must not be queries of anything that is scored.
         layers : sequence of str, optional
-            All captured ones by default; other captured ones are frozen.
+            Layers that are searched, all captured ones by default; all others are frozen.
         depth : int
             Number of branches of a layer that may be split, from the root down.
         method : {"ward", "average", "correlation"}
@@ -94,7 +97,8 @@ class AssignmentSpace(Space):
         Raises
         ------
         KShotKeyError
-            For an unknown layer, or a method without a dendrogram.
+            For a layer that was not captured or is not the network's, or a method without a
+            dendrogram.
         KShotValueError
             For a depth below 1.
         """
@@ -105,11 +109,12 @@ class AssignmentSpace(Space):
         chosen = list(layers if layers is not None else activations)
         made = {}
         for name in chosen:
+            backbone.layer(name)
             layer = activations.layer(name)
             clustered = ClusteredLayer(layer, name, method=method, dead=dead, seed=seed)
             made[name] = Branches.of(clustered, depth)
         searched = searched_settings(settings, config)
-        others = tuple(name for name in activations if name not in made)
+        others = tuple(name for name in backbone.layers if name not in made)
         config = config or FinetuneConfig()
         return cls(made, tuple(step_size), searched, config, others, activations.pool)
 

@@ -14,9 +14,14 @@ from kshot_viz.search.spaces import space_from_dict
 
 @pytest.fixture(scope="module")
 def space():
-    activations = kv.capture_activations(toy_backbone(), toy_data(4, 8).images)
+    backbone = toy_backbone()
+    activations = kv.capture_activations(backbone, toy_data(4, 8).images)
     return kv.AssignmentSpace.of(
-        activations, depth=3, step_size=(0.0, 1.0), config=kv.FinetuneConfig(lr=0.01, steps=3)
+        backbone,
+        activations,
+        depth=3,
+        step_size=(0.0, 1.0),
+        config=kv.FinetuneConfig(lr=0.01, steps=3),
     )
 
 
@@ -83,9 +88,24 @@ def test_assignments_are_searched_and_resumed(space, tmp_path, sampler):
     assert kv.GroupSearch.attach(tmp_path / "a.journal").result.space == space
 
 
-def test_what_cannot_be_walked(space):
-    activations = kv.capture_activations(toy_backbone(), toy_data(4, 8).images)
+@pytest.mark.parametrize("captured", ["all", "those that are searched"])
+def test_all_other_layers_of_the_network_are_frozen(captured):
+    backbone = toy_backbone()
+    first, *others = backbone.layers
+    seen = [first] if captured != "all" else None
+    activations = kv.capture_activations(backbone, toy_data(4, 8).images, layers=seen)
+    space = kv.AssignmentSpace.of(backbone, activations, layers=[first])
+    config = space.candidate(point(space)).config
+    assert others
+    assert [config.layer_lr[name] for name in others] == [0.0] * len(others)
+
+
+def test_what_cannot_be_walked():
+    backbone = toy_backbone()
+    activations = kv.capture_activations(backbone, toy_data(4, 8).images)
     with pytest.raises(KShotError, match="'ward', 'average', 'correlation'"):
-        kv.AssignmentSpace.of(activations, method="kmeans")
+        kv.AssignmentSpace.of(backbone, activations, method="kmeans")
     with pytest.raises(KShotError, match="`depth` must be"):
-        kv.AssignmentSpace.of(activations, depth=0)
+        kv.AssignmentSpace.of(backbone, activations, depth=0)
+    with pytest.raises(KShotError, match="'head'"):
+        kv.AssignmentSpace.of(backbone, activations, layers=["head"])
