@@ -33,6 +33,7 @@ def test_an_interval_holds_its_mean_and_lies_within_the_values(values):
     assert min(values) - slack <= found.mean <= max(values) + slack
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("n", "share"), [(2, 0.50), (5, 0.84), (10, 0.90), (20, 0.93)])
 def test_the_coverage_that_is_told(n, share):
     rng = np.random.default_rng(0)

@@ -158,6 +158,7 @@ def test_replay_runs_one_row_again(finished):
         assert ended.out.endswith(": identical\n")
 
 
+@pytest.mark.slow
 def test_several_shots_without_tuning_keep_unreadable_pictures_out(weights, tmp_path):
     folder = make_pictures(tmp_path / "zoo", per_class=10)
     (folder / "bee" / "03.png").write_bytes(b"no picture")

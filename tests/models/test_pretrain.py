@@ -27,6 +27,7 @@ def few_episodes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pretrain, "_EPISODES", 40)
 
 
+@pytest.mark.slow
 def test_same_seed_same_bytes(tmp_path: Path) -> None:
     threads = torch.get_num_threads()
     state = torch.random.get_rng_state()

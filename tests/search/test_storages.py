@@ -87,6 +87,7 @@ def test_a_line_written_behind_a_torn_one_is_cut_with_it(tmp_path):
     assert len(list(tmp_path.glob("*.torn-*"))) == 1
 
 
+@pytest.mark.slow
 def test_a_search_that_prunes_runs_whole_batches_only():
     whole = small_search("memory", prune="halving").run().history
     for budget in (3, 4.5, 5.5, 6.5):

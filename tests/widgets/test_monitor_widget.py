@@ -182,6 +182,7 @@ def test_a_finished_search_is_followed_by_its_address(journal):
         monitor.close()
 
 
+@pytest.mark.slow
 def test_a_new_search_shows_what_its_storage_holds(journal):
     found = small_search(journal, budget=8).run()
     monitor = SearchMonitor(small_search(journal))
@@ -193,6 +194,7 @@ def test_a_new_search_shows_what_its_storage_holds(journal):
     monitor.close()
 
 
+@pytest.mark.slow
 def test_going_on_shows_what_was_found_before_the_first_new_batch(journal):
     found = small_search(journal, budget=8).run()
     search, begun, go = small_search(journal), threading.Event(), threading.Event()
@@ -445,6 +447,7 @@ def test_listening_ends_with_the_last_who_watches():
     assert not listener.is_alive()
 
 
+@pytest.mark.slow
 def test_an_explorer_that_is_replaced_is_closed():
     search = in_groups("memory")
     search.run()
@@ -481,6 +484,7 @@ def test_the_network_that_is_searched_is_left_alone_by_its_explorer():
     monitor.close()
 
 
+@pytest.mark.slow
 def test_several_random_searches_stand_beside_the_curve_as_a_band(journal):
     search = small_search(journal)
     search.run()

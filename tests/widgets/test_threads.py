@@ -98,6 +98,7 @@ def test_of_requests_that_wait_only_the_last_is_computed():
     assert not background.busy
 
 
+@pytest.mark.slow
 def test_a_program_may_end_in_the_middle_of_a_drawing():
     code = """
 from matplotlib.figure import Figure
