@@ -59,7 +59,7 @@ import time
 import numpy as np
 from kshot_viz.activations import Activations, LayerActivations
 from kshot_viz.grouping.grouping import Grouping
-from kshot_viz.widgets.neuron_map import NeuronMap
+from kshot_viz.widgets.explorer.neuron_map import NeuronMap
 points = np.random.default_rng(0).normal(size=(100_000, 8)).astype(np.float32)
 layer = LayerActivations(points, points.mean(axis=1), points.std(axis=1), 8)
 groups = Grouping({"many": np.arange(100_000) % 12})

@@ -24,13 +24,13 @@ import torch
 from joblib import Parallel, delayed
 from matplotlib.figure import Figure
 
-from kshot_viz.search.controller import Step
-from kshot_viz.search.reinforce import Reinforce, ReinforceConfig
+from kshot_viz.search.controller.network import Step
+from kshot_viz.search.controller.reinforce import Reinforce, ReinforceConfig
 from kshot_viz.stats import bootstrap_mean
 from kshot_viz.threads import one_thread
 from kshot_viz.viz import save_figure
-from kshot_viz.viz.canvas import entitle, legend_outside, tidy
-from kshot_viz.viz.colours import OKABE_ITO
+from kshot_viz.viz.style.canvas import entitle, legend_outside, tidy
+from kshot_viz.viz.style.colours import OKABE_ITO
 
 LAYERS, VALUES, NOISE, ROLLOUTS = 8, 6, 0.05, 1000
 SEEDS = range(10)

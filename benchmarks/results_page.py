@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from kshot_viz.study.comparison import Comparison
 from kshot_viz.viz import plot_accuracy, plot_step_size, save_figure, summary_markdown
-from kshot_viz.viz.colours import method_label
+from kshot_viz.viz.style.colours import method_label
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import kshot_viz as kv
-from kshot_viz.search.ledger import Ledger
-from kshot_viz.search.score import Scorer
+from kshot_viz.search.rewards.score import Scorer
+from kshot_viz.search.storage.ledger import Ledger
 
 BUDGET = 200
 RESULTS = Path(__file__).parents[1] / "docs" / "results"

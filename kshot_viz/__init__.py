@@ -24,38 +24,38 @@ if TYPE_CHECKING:
     )
     from kshot_viz.data.registry import load_dataset
     from kshot_viz.errors import KShotError
+    from kshot_viz.evaluate.evaluate import evaluate
     from kshot_viz.finetune.candidate import Candidate
     from kshot_viz.finetune.config import FinetuneConfig
-    from kshot_viz.finetune.evaluate import evaluate
     from kshot_viz.finetune.gradients import neuron_gradients
     from kshot_viz.finetune.loop import finetune
     from kshot_viz.finetune.result import FinetuneResult
-    from kshot_viz.grouping.cluster import cluster_neurons
+    from kshot_viz.grouping.clustering.cluster import cluster_neurons
     from kshot_viz.grouping.grouping import Grouping
     from kshot_viz.grouping.rule import GroupingRule
     from kshot_viz.models.backbone import Backbone
-    from kshot_viz.models.preprocess import Preprocess
-    from kshot_viz.models.registry import load_backbone
-    from kshot_viz.search.assignments import AssignmentSpace
+    from kshot_viz.models.inputs.preprocess import Preprocess
+    from kshot_viz.models.loading.registry import load_backbone
+    from kshot_viz.search.controller.sampler import ReinforceSampler
     from kshot_viz.search.group_search import GroupSearch
-    from kshot_viz.search.protocols import (
+    from kshot_viz.search.result import SearchResult
+    from kshot_viz.search.rewards.protocols import (
         augmented_support_reward,
         cross_validation_reward,
         pseudo_episode_reward,
         validation_reward,
     )
-    from kshot_viz.search.result import SearchResult
-    from kshot_viz.search.sampler import ReinforceSampler
     from kshot_viz.search.search_groups import search_groups
-    from kshot_viz.search.space import GroupSpace
+    from kshot_viz.search.spaces.assignments import AssignmentSpace
+    from kshot_viz.search.spaces.groups import GroupSpace
     from kshot_viz.study.classifier import KShotClassifier
     from kshot_viz.study.compare import compare_methods
     from kshot_viz.study.comparison import Comparison
     from kshot_viz.study.grid import TuningGrid
     from kshot_viz.study.samplers import compare_samplers
-    from kshot_viz.widgets.comparison import KShotComparison
-    from kshot_viz.widgets.group_explorer import GroupExplorer
-    from kshot_viz.widgets.monitor import SearchMonitor
+    from kshot_viz.widgets.comparison.kshot_comparison import KShotComparison
+    from kshot_viz.widgets.explorer.group_explorer import GroupExplorer
+    from kshot_viz.widgets.monitor.search_monitor import SearchMonitor
 
 __version__ = "0.1.0"
 
@@ -112,38 +112,38 @@ _HOMES = {
     "validation_episodes": "data.episodes",
     "save_episodes": "data.episodes",
     "load_episodes": "data.episodes",
-    "Preprocess": "models.preprocess",
+    "Preprocess": "models.inputs.preprocess",
     "Backbone": "models.backbone",
-    "load_backbone": "models.registry",
+    "load_backbone": "models.loading.registry",
     "Activations": "activations",
     "capture_activations": "activations",
     "Grouping": "grouping.grouping",
     "GroupingRule": "grouping.rule",
-    "cluster_neurons": "grouping.cluster",
+    "cluster_neurons": "grouping.clustering.cluster",
     "FinetuneConfig": "finetune.config",
     "FinetuneResult": "finetune.result",
     "finetune": "finetune.loop",
     "neuron_gradients": "finetune.gradients",
     "Candidate": "finetune.candidate",
-    "evaluate": "finetune.evaluate",
-    "GroupSpace": "search.space",
-    "AssignmentSpace": "search.assignments",
+    "evaluate": "evaluate.evaluate",
+    "GroupSpace": "search.spaces.groups",
+    "AssignmentSpace": "search.spaces.assignments",
     "GroupSearch": "search.group_search",
     "search_groups": "search.search_groups",
     "SearchResult": "search.result",
-    "ReinforceSampler": "search.sampler",
-    "pseudo_episode_reward": "search.protocols",
-    "augmented_support_reward": "search.protocols",
-    "cross_validation_reward": "search.protocols",
-    "validation_reward": "search.protocols",
+    "ReinforceSampler": "search.controller.sampler",
+    "pseudo_episode_reward": "search.rewards.protocols",
+    "augmented_support_reward": "search.rewards.protocols",
+    "cross_validation_reward": "search.rewards.protocols",
+    "validation_reward": "search.rewards.protocols",
     "Comparison": "study.comparison",
     "TuningGrid": "study.grid",
     "compare_methods": "study.compare",
     "compare_samplers": "study.samplers",
     "KShotClassifier": "study.classifier",
-    "GroupExplorer": "widgets.group_explorer",
-    "SearchMonitor": "widgets.monitor",
-    "KShotComparison": "widgets.comparison",
+    "GroupExplorer": "widgets.explorer.group_explorer",
+    "SearchMonitor": "widgets.monitor.search_monitor",
+    "KShotComparison": "widgets.comparison.kshot_comparison",
 }
 
 

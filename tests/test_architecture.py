@@ -13,7 +13,8 @@ import kshot_viz as kv
 
 PACKAGE = Path(__file__).parents[1] / "kshot_viz"
 LINE_AS_DRAWN = """
-errors, files, seeds, stats, threads -> data -> models -> activations -> grouping -> finetune
+errors, files, records, seeds, stats, text, threads -> data -> models -> activations -> grouping
+-> methods -> finetune -> evaluate
 -> search -> study -> analysis -> viz -> widgets -> cli
 """
 LINE = re.findall(r"\w+", LINE_AS_DRAWN)

@@ -31,9 +31,9 @@ from spoilt import (
 )
 
 import kshot_viz as kv
-from kshot_viz.data.loose import load_loose_images
+from kshot_viz.data.unlabelled import load_loose_images
 from kshot_viz.errors import KShotError, KShotFileError, KShotKeyError, KShotValueError
-from kshot_viz.finetune.jobs.store import RowStore
+from kshot_viz.evaluate.row_store import RowStore
 
 Case = tuple[Callable[[World], Any], type[KShotError], tuple[str, ...]]
 VALUE, KEY, FILE = KShotValueError, KShotKeyError, KShotFileError

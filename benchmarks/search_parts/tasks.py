@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 import kshot_viz as kv
-from kshot_viz.search.reward import Reward
+from kshot_viz.search.rewards.reward import Reward
 
 # A large step size of the head was bad for every candidate of a first look, and with a small one
 # the body hardly moves unless its own step size is large.

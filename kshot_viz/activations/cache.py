@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from kshot_viz.activations.container import LayerActivations
+from kshot_viz.activations.activations import LayerActivations
 from kshot_viz.errors import KShotFileError
 from kshot_viz.files import whole_file
 

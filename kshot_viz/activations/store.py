@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from kshot_viz.activations.container import LayerActivations
+from kshot_viz.activations.activations import LayerActivations
 from kshot_viz.activations.geometry import FLOAT64_AT_ONCE, isometric, mean_and_std
 from kshot_viz.errors import KShotValueError
 

@@ -269,7 +269,7 @@ def pretrain(
     seed: opt.Seed = 0,
 ) -> None:
     """Train the bundled network again from nothing, on letters only."""
-    from kshot_viz.models.pretrain import pretrain_glyphnet
+    from kshot_viz.models.glyphnet.pretrain import pretrain_glyphnet
 
     pretrain_glyphnet(out, seed=seed, homoglyphs=homoglyphs)
     typer.echo(f"Written: {out / 'glyphnet.safetensors'} and {out / 'glyphnet.json'}.")

@@ -81,7 +81,7 @@ def voila_environment() -> dict[str, str]:
 
 def open_dashboard(folder: str | Path = ".") -> Widget:
     """Return the dashboards of the request in a folder, or the sentence that says why not."""
-    from kshot_viz.widgets.parts import Dashboard, Status
+    from kshot_viz.widgets.base.parts import Dashboard, Status
 
     try:
         path = Path(folder)
@@ -94,8 +94,8 @@ def open_dashboard(folder: str | Path = ".") -> Widget:
 
 
 def _dashboard(asked: Mapping[str, Any], folder: Path) -> Widget:
-    from kshot_viz.widgets.dashboard_task import Task
-    from kshot_viz.widgets.whole_dashboard import WholeDashboard
+    from kshot_viz.widgets.dashboard.task import Task
+    from kshot_viz.widgets.dashboard.whole_dashboard import WholeDashboard
 
     request = TaskRequest(**{**asked, "shots": tuple(asked["shots"])})
     data, source, backbone = request.images(), request.source_images(), request.network()

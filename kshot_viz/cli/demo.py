@@ -11,7 +11,7 @@ from kshot_viz.cli.figures import comparison_figures, grouping_figures
 from kshot_viz.cli.results import write_results
 from kshot_viz.data.episodes import sample_episodes
 from kshot_viz.data.registry import load_dataset
-from kshot_viz.models.registry import load_backbone
+from kshot_viz.models.loading.registry import load_backbone
 from kshot_viz.study.compare import compare_methods
 from kshot_viz.study.grid import TuningGrid
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kshot_viz.activations import capture_activations
-from kshot_viz.data.episode import Episode
+from kshot_viz.data.episodes.episode import Episode
 from kshot_viz.finetune.candidate import Candidate
 from kshot_viz.grouping.rule import GroupingRule
 

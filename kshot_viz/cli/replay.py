@@ -10,7 +10,7 @@ from kshot_viz.data.dataset import ImageDataset
 from kshot_viz.data.registry import load_dataset
 from kshot_viz.errors import KShotFileError
 from kshot_viz.models.backbone import Backbone
-from kshot_viz.models.registry import load_backbone
+from kshot_viz.models.loading.registry import load_backbone
 from kshot_viz.study.comparison import Comparison
 from kshot_viz.study.replay import Replay
 

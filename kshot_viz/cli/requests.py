@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from kshot_viz.data.episodes import sample_episodes
 from kshot_viz.data.folder import load_folder
-from kshot_viz.data.loose import load_loose_images
-from kshot_viz.models.registry import load_backbone
+from kshot_viz.data.unlabelled import load_loose_images
+from kshot_viz.models.loading.registry import load_backbone
 
 if TYPE_CHECKING:
     from kshot_viz.data.dataset import ImageDataset
-    from kshot_viz.data.episode import Episode
+    from kshot_viz.data.episodes.episode import Episode
     from kshot_viz.models.backbone import Backbone
 
 

@@ -13,7 +13,7 @@ from kshot_viz.cli.requests import NetworkRequest
 from kshot_viz.data.registry import load_dataset
 from kshot_viz.grouping import files
 from kshot_viz.search.group_search import GroupSearch
-from kshot_viz.search.protocols import pseudo_episode_reward
+from kshot_viz.search.rewards.protocols import pseudo_episode_reward
 from kshot_viz.search.search_groups import following
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ from typing import Any
 from kshot_viz.data.dataset import ImageDataset
 from kshot_viz.data.digits import load_digits
 from kshot_viz.data.folder import load_folder
-from kshot_viz.data.glyphs import load_glyphs
-from kshot_viz.data.loose import load_loose_images
+from kshot_viz.data.glyphs.dataset import load_glyphs
 from kshot_viz.data.torchvision_sets import load_torchvision, torchvision_names
+from kshot_viz.data.unlabelled import load_loose_images
 from kshot_viz.errors import KShotKeyError, KShotValueError
 
 _BUILT_IN: dict[str, Callable[..., ImageDataset]] = {"digits": load_digits, "glyphs": load_glyphs}

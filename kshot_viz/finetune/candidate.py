@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -14,6 +12,7 @@ from kshot_viz.finetune.config import FinetuneConfig
 from kshot_viz.finetune.methods import METHODS
 from kshot_viz.grouping.grouping import Grouping
 from kshot_viz.grouping.rule import GroupingRule
+from kshot_viz.records import record_digest
 
 
 @dataclass(frozen=True)
@@ -76,9 +75,7 @@ class Candidate:
     @cached_property
     def key(self) -> str:
         """A short digest of grouping, settings and method, the same on every machine."""
-        record = self.to_dict() | {"name": "", "apart": ""}
-        text = json.dumps(record, sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        return record_digest(self.to_dict() | {"name": "", "apart": ""})
 
 
 def _grouping(record: Mapping[str, Any] | None) -> Grouping | GroupingRule | None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from kshot_viz.errors import KShotKeyError, KShotValueError, unknown_name
+from kshot_viz.records import record_digest
 
 OPTIMIZERS = ("sgd", "adam", "adamw")
 # These would give two neurons of one group different steps although their gradients are equal.
@@ -92,8 +91,7 @@ class FinetuneConfig:
     @property
     def key(self) -> str:
         """A short digest of all settings, the same on every machine."""
-        text = json.dumps(self.to_dict(), sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:12]
+        return record_digest(self.to_dict(), 12)
 
 
 def _check_choice(config: FinetuneConfig, name: str, allowed: tuple[str, ...]) -> None:

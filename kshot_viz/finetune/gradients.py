@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from kshot_viz.finetune.config import FinetuneConfig
 from kshot_viz.finetune.loop import finetune
 from kshot_viz.finetune.support import prepare_support
-from kshot_viz.models.recorder import evaluating
+from kshot_viz.models.modes import evaluating
 
 if TYPE_CHECKING:
     from kshot_viz.models.backbone import Backbone

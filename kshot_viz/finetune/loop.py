@@ -15,12 +15,12 @@ from torch import Tensor, nn
 from kshot_viz.finetune.config import FinetuneConfig
 from kshot_viz.finetune.device import check_device
 from kshot_viz.finetune.methods import resolve_method
-from kshot_viz.finetune.optim import TiedOptimizer
-from kshot_viz.finetune.plan import Slot, plan_slots
+from kshot_viz.finetune.optimizer import TiedOptimizer
 from kshot_viz.finetune.result import FinetuneResult, outcome
+from kshot_viz.finetune.slots import Slot, plan_slots
 from kshot_viz.finetune.support import Support, prepare_support
 from kshot_viz.grouping.grouping import Grouping
-from kshot_viz.models.recorder import evaluating
+from kshot_viz.models.modes import evaluating
 from kshot_viz.seeds import child_seed
 
 if TYPE_CHECKING:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Self
 
 from kshot_viz.activations.pooling import POOLS
 from kshot_viz.errors import KShotValueError, unknown_name
-from kshot_viz.grouping.cluster import DEAD, check_bounds
-from kshot_viz.grouping.clusterings import Clusterings
+from kshot_viz.grouping.clustering.cluster import DEAD, check_bounds
+from kshot_viz.grouping.clustering.cluster_cache import Clusterings
+from kshot_viz.grouping.clustering.methods import METHODS
 from kshot_viz.grouping.files import plain
 from kshot_viz.grouping.grouping import Grouping
-from kshot_viz.grouping.methods import METHODS
+from kshot_viz.records import record_digest
 from kshot_viz.seeds import child_seed
 
 if TYPE_CHECKING:
@@ -83,8 +82,7 @@ class GroupingRule:
     @property
     def key(self) -> str:
         """A short digest of the rule, the same on every machine."""
-        text = json.dumps(self.to_dict(), sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        return record_digest(self.to_dict())
 
     @property
     def kinds(self) -> set[str]:

@@ -15,13 +15,13 @@ from torch.nn.parameter import Parameter
 from kshot_viz.errors import KShotKeyError, KShotValueError, unknown_name
 from kshot_viz.models.card import card
 from kshot_viz.models.copies import fingerprint, private_copy
-from kshot_viz.models.example import cast_like, explain, probe_somehow
 from kshot_viz.models.find_head import find_head
 from kshot_viz.models.head import install, settle
+from kshot_viz.models.inputs.example import cast_like, explain, probe_somehow
+from kshot_viz.models.inputs.recipes import apply_preprocess, as_preprocess
 from kshot_viz.models.layers import LayerInfo
+from kshot_viz.models.modes import evaluating
 from kshot_viz.models.probe import forward
-from kshot_viz.models.recipes import apply_preprocess, as_preprocess
-from kshot_viz.models.recorder import evaluating
 
 
 class Backbone:

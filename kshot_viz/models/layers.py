@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from kshot_viz.models.recorder import BATCH_NORM, GROUPABLE, Recorder
+from kshot_viz.models.modes import BATCH_NORM, GROUPABLE, Recorder
 
 _NO_NEURON_AXIS: tuple[tuple[type[nn.Module] | tuple[type[nn.Module], ...], str], ...] = (
     (

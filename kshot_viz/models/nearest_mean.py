@@ -20,7 +20,7 @@ from kshot_viz.data.episodes import Episode
 from kshot_viz.data.images import image_count, slice_images, to_unit
 from kshot_viz.errors import KShotValueError
 from kshot_viz.models.backbone import Backbone
-from kshot_viz.models.recorder import evaluating
+from kshot_viz.models.modes import evaluating
 
 _BATCH = 256
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from kshot_viz.errors import KShotValueError
 from kshot_viz.models.layers import LayerInfo, sort_layers
-from kshot_viz.models.recorder import Recorder, evaluating, recording
+from kshot_viz.models.modes import Recorder, evaluating, recording
 
 __all__ = ["LayerInfo", "NetworkMap", "forward", "probe"]
 

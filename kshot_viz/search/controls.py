@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from kshot_viz.search.ledger import Ledger
+from kshot_viz.search.storage.ledger import Ledger
 from kshot_viz.threads import going_on
 
 # How often a paused search looks for requests of other processes.

@@ -8,16 +8,16 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from kshot_viz.finetune.candidate import Candidate
-from kshot_viz.search.choices import Space
-from kshot_viz.search.ledger import Ledger, Rollout, batches
+from kshot_viz.search.controller.sampler import ReinforceSampler
 from kshot_viz.search.proposals import Proposals
-from kshot_viz.search.sampler import ReinforceSampler
-from kshot_viz.search.score import Score, Scorer
+from kshot_viz.search.rewards.score import Score, Scorer
+from kshot_viz.search.spaces.base import Space
+from kshot_viz.search.storage.ledger import Ledger, Rollout, batches
 
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
 
-    from kshot_viz.search.reinforce import Update
+    from kshot_viz.search.controller.reinforce import Update
 
 # A search whose last batches held nothing new has converged.
 REPEATS = 10

@@ -13,21 +13,21 @@ from optuna.storages import InMemoryStorage
 
 from kshot_viz.activations import capture_activations
 from kshot_viz.errors import KShotError, KShotFileError, KShotValueError
-from kshot_viz.search.choices import Space
+from kshot_viz.search.controller.layer_features import describe_layers
+from kshot_viz.search.controller.reinforce import ReinforceConfig
+from kshot_viz.search.controller.sampler import ReinforceSampler
 from kshot_viz.search.controls import Controls
-from kshot_viz.search.describe import describe_layers
 from kshot_viz.search.engine import Engine, Plan
 from kshot_viz.search.events import Events
-from kshot_viz.search.ledger import Ledger
-from kshot_viz.search.manifest import describe_search, own_journal, search_key
 from kshot_viz.search.proposals import learning_of
-from kshot_viz.search.reinforce import ReinforceConfig
 from kshot_viz.search.result import SearchResult
-from kshot_viz.search.reward import Reward
-from kshot_viz.search.sampler import ReinforceSampler
-from kshot_viz.search.score import Scorer
-from kshot_viz.search.space import GroupSpace
-from kshot_viz.search.storage import MEMORY
+from kshot_viz.search.rewards.reward import Reward
+from kshot_viz.search.rewards.score import Scorer
+from kshot_viz.search.spaces.base import Space
+from kshot_viz.search.spaces.groups import GroupSpace
+from kshot_viz.search.storage.ledger import Ledger
+from kshot_viz.search.storage.manifest import describe_search, own_journal, search_key
+from kshot_viz.search.storage.storages import MEMORY
 from kshot_viz.search.view import SearchView
 from kshot_viz.threads import begin_thread
 
@@ -61,7 +61,7 @@ class GroupSearch:
         to one search and is mended after a kill; a database holds any number of searches, and
         Optuna's own object is used as it is.
     prune : {None, "halving"}
-        Whether weak candidates end early; see :class:`~kshot_viz.search.score.Scorer`.
+        Whether weak candidates end early; see :class:`~kshot_viz.search.rewards.score.Scorer`.
     first : sequence of mapping
         Points of the space that are tried before any other.
     learning : ReinforceConfig, optional

@@ -6,8 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from kshot_viz.search.choices import Space
-from kshot_viz.search.ledger import Rollout
+from kshot_viz.search.spaces.base import Space
+from kshot_viz.search.storage.ledger import Rollout
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -11,17 +11,17 @@ from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.trial import TrialState, create_trial
 
 from kshot_viz.errors import KShotValueError, unknown_name
-from kshot_viz.search.ledger import Rollout
-from kshot_viz.search.reinforce import ReinforceConfig
-from kshot_viz.search.sampler import ReinforceSampler
-from kshot_viz.search.storage import quiet
+from kshot_viz.search.controller.reinforce import ReinforceConfig
+from kshot_viz.search.controller.sampler import ReinforceSampler
+from kshot_viz.search.storage.ledger import Rollout
+from kshot_viz.search.storage.storages import quiet
 from kshot_viz.seeds import child_seed
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
     from optuna.trial import Trial
 
-    from kshot_viz.search.reinforce import Update
+    from kshot_viz.search.controller.reinforce import Update
 
 SAMPLERS = ("reinforce", "random", "tpe")
 

@@ -7,16 +7,16 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from kshot_viz.data.dataset import ImageDataset
-from kshot_viz.data.episode import Episode
+from kshot_viz.data.episodes.episode import Episode
 from kshot_viz.errors import KShotValueError
+from kshot_viz.evaluate.evaluate import evaluate, without_queries
 from kshot_viz.finetune.candidate import Candidate
-from kshot_viz.finetune.evaluate import evaluate, without_queries
 from kshot_viz.grouping.grouping import Grouping
 from kshot_viz.grouping.rule import GroupingRule
-from kshot_viz.search.choices import Space
 from kshot_viz.search.history import history_frame, policy_frame
-from kshot_viz.search.ledger import Rollout
-from kshot_viz.search.reward import Reward
+from kshot_viz.search.rewards.reward import Reward
+from kshot_viz.search.spaces.base import Space
+from kshot_viz.search.storage.ledger import Rollout
 from kshot_viz.stats import bootstrap_mean
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from kshot_viz.search.events import Event
 from kshot_viz.search.group_search import GroupSearch
 from kshot_viz.search.result import SearchResult
-from kshot_viz.search.reward import Reward
+from kshot_viz.search.rewards.reward import Reward
 
 if TYPE_CHECKING:
     from tqdm import tqdm

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kshot_viz.errors import KShotFileError, KShotValueError
-from kshot_viz.search.ledger import Ledger
 from kshot_viz.search.result import SearchResult
-from kshot_viz.search.spaces import space_from_dict
+from kshot_viz.search.spaces.registry import space_from_dict
+from kshot_viz.search.storage.ledger import Ledger
 
 if TYPE_CHECKING:
     import pandas as pd

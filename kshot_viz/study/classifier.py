@@ -18,7 +18,7 @@ from kshot_viz.finetune.loop import finetune
 from kshot_viz.grouping.grouping import Grouping
 from kshot_viz.grouping.rule import GroupingRule
 from kshot_viz.models.backbone import Backbone
-from kshot_viz.models.registry import load_backbone
+from kshot_viz.models.loading.registry import load_backbone
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kshot_viz.data.dataset import ImageDataset
-from kshot_viz.data.episode import Episode
+from kshot_viz.data.episodes.episode import Episode
 from kshot_viz.finetune.candidate import Candidate
 from kshot_viz.finetune.config import FinetuneConfig
 from kshot_viz.grouping.rule import GroupingRule

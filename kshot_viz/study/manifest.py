@@ -8,8 +8,8 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from kshot_viz.data.dataset import ImageDataset
-from kshot_viz.data.episode import Episode
 from kshot_viz.data.episodes import distinct_images, query_reuse
+from kshot_viz.data.episodes.episode import Episode
 from kshot_viz.study.tuning import Tuning, of_size, task_sizes
 
 if TYPE_CHECKING:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from kshot_viz.text import counted
+
 # Queries drawn this often on average make the episodes far from independent.
 HEAVY_REUSE = 5.0
 # Below so many episodes a bootstrap interval is clearly too narrow: see bootstrap_mean.
@@ -26,11 +28,6 @@ def footer(manifest: Mapping[str, Any]) -> list[str]:
             f"are too narrow. Take {FEW} or more."
         )
     return [part for part in parts if part]
-
-
-def counted(n: int, one: str) -> str:
-    """Return ``"1 shot"`` or ``"5 shots"``, with thousands separated."""
-    return f"{n:,} {one}" if n == 1 else f"{n:,} {one}s"
 
 
 def _grouping(manifest: Mapping[str, Any]) -> str:

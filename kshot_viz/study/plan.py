@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from kshot_viz.data.dataset import ImageDataset
-from kshot_viz.data.episode import Episode
+from kshot_viz.data.episodes.episode import Episode
+from kshot_viz.evaluate.evaluate import bind, check_source, evaluate
 from kshot_viz.finetune.candidate import Candidate
-from kshot_viz.finetune.evaluate import bind, check_source, evaluate
 from kshot_viz.grouping.rule import GroupingRule
 from kshot_viz.study.grid import TuningGrid, at_setting, swept
 from kshot_viz.study.manifest import describe

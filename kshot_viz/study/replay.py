@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kshot_viz.data.dataset import ImageDataset
-from kshot_viz.data.episode import Episode
+from kshot_viz.data.episodes.episode import Episode
 from kshot_viz.errors import KShotValueError
+from kshot_viz.evaluate.evaluate import evaluate
 from kshot_viz.finetune.candidate import Candidate
-from kshot_viz.finetune.evaluate import evaluate
 
 if TYPE_CHECKING:
     import pandas as pd

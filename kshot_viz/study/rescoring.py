@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from kshot_viz.data.dataset import ImageDataset
-from kshot_viz.data.episode import Episode
+from kshot_viz.data.episodes.episode import Episode
 from kshot_viz.errors import KShotValueError
+from kshot_viz.evaluate.evaluate import evaluate
 from kshot_viz.finetune.candidate import Candidate
 from kshot_viz.finetune.config import FinetuneConfig
-from kshot_viz.finetune.evaluate import evaluate
 from kshot_viz.grouping.grouping import Grouping
 from kshot_viz.stats import bootstrap_mean, paired_test
 

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kshot_viz.data.dataset import ImageDataset
-from kshot_viz.data.episode import Episode
+from kshot_viz.data.episodes.episode import Episode
 from kshot_viz.errors import KShotValueError
 from kshot_viz.search.group_search import GroupSearch
 from kshot_viz.search.proposals import SAMPLERS
 from kshot_viz.search.result import SearchResult
-from kshot_viz.search.reward import Reward
+from kshot_viz.search.rewards.reward import Reward
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from kshot_viz.data.dataset import ImageDataset
-from kshot_viz.data.episode import Episode
 from kshot_viz.data.episodes import sample_episodes, validation_episodes
+from kshot_viz.data.episodes.episode import Episode
 from kshot_viz.errors import KShotValueError, unknown_name
-from kshot_viz.finetune.evaluate import check_source, without_queries
+from kshot_viz.evaluate.evaluate import check_source, without_queries
 
 TUNE = ("validation", "source", None)
 

@@ -27,7 +27,7 @@ from kshot_viz.cli.lab import lab_command
 from kshot_viz.cli.options import absolute_file
 from kshot_viz.cli.requests import TaskRequest
 from kshot_viz.errors import KShotFileError
-from kshot_viz.models.preprocess import RECIPES
+from kshot_viz.models.inputs.preprocess import RECIPES
 
 REQUEST = TaskRequest(
     folder="pictures",

@@ -12,7 +12,7 @@ from kshot_viz.activations import Activations, LayerActivations, capture_activat
 from kshot_viz.activations.geometry import mean_and_std
 from kshot_viz.errors import KShotError
 from kshot_viz.finetune.gradients import neuron_gradients
-from kshot_viz.grouping.cluster import cluster_neurons
+from kshot_viz.grouping.clustering.cluster import cluster_neurons
 from kshot_viz.grouping.grouping import Grouping
 from kshot_viz.grouping.metrics import energy_kept, group_means
 

@@ -12,8 +12,8 @@ from torch import nn
 
 from kshot_viz.activations import capture_activations
 from kshot_viz.errors import KShotError
-from kshot_viz.grouping.cluster import cluster_neurons
-from kshot_viz.grouping.clusterings import weight_features
+from kshot_viz.grouping.clustering.cluster import cluster_neurons
+from kshot_viz.grouping.clustering.cluster_cache import weight_features
 from kshot_viz.grouping.grouping import Grouping
 from kshot_viz.grouping.rule import GroupingRule
 from kshot_viz.models.backbone import Backbone

@@ -13,8 +13,8 @@ from torch import nn
 
 from kshot_viz.errors import KShotKeyError, KShotValueError
 from kshot_viz.models.backbone import Backbone
-from kshot_viz.models.glyphnet import GlyphNet
-from kshot_viz.models.preprocess import RECIPES, Preprocess
+from kshot_viz.models.glyphnet.network import GlyphNet
+from kshot_viz.models.inputs.preprocess import RECIPES, Preprocess
 
 
 def mlp(*widths, given=6, classes=3):

@@ -18,7 +18,7 @@ from small_search import small_backbone, small_search
 import kshot_viz as kv
 from kshot_viz.errors import KShotError
 
-SCRIPT = Path(__file__).parents[1] / "small_search.py"
+SCRIPT = Path(__file__).parents[1] / "support" / "small_search.py"
 
 
 def same(first, second):

@@ -9,8 +9,8 @@ import pytest
 from networks import toy_backbone, toy_data
 
 from kshot_viz.data.dataset import ImageDataset
-from kshot_viz.data.episode import Episode
 from kshot_viz.data.episodes import sample_episodes
+from kshot_viz.data.episodes.episode import Episode
 from kshot_viz.models.backbone import Backbone
 from kshot_viz.study.compare import compare_methods
 from kshot_viz.study.comparison import Comparison

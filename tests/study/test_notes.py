@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from kshot_viz.study.notes import counted, footer
+from kshot_viz.study.notes import footer
+from kshot_viz.text import counted
 
 MANIFEST = {
     "groups_from": "support",

@@ -6,7 +6,7 @@ import pytest
 
 import kshot_viz as kv
 from kshot_viz.data.dataset import ImageDataset
-from kshot_viz.data.episode import Episode
+from kshot_viz.data.episodes.episode import Episode
 from kshot_viz.errors import KShotValueError
 from kshot_viz.grouping.grouping import Grouping
 from kshot_viz.models.backbone import Backbone

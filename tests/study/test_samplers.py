@@ -8,7 +8,7 @@ from small_search import small_backbone, small_reward
 
 import kshot_viz as kv
 from kshot_viz.errors import KShotValueError
-from kshot_viz.search.reinforce import ReinforceConfig
+from kshot_viz.search.controller.reinforce import ReinforceConfig
 
 
 @pytest.fixture(scope="module")

@@ -11,10 +11,10 @@ from networks import toy_backbone, toy_data
 import kshot_viz as kv
 from kshot_viz.activations import Activations
 from kshot_viz.data.dataset import ImageDataset
-from kshot_viz.data.episode import Episode
+from kshot_viz.data.episodes.episode import Episode
 from kshot_viz.grouping.grouping import Grouping
 from kshot_viz.models.backbone import Backbone
-from kshot_viz.widgets.group_explorer import GroupExplorer
+from kshot_viz.widgets.explorer.group_explorer import GroupExplorer
 
 PATIENCE = 60
 

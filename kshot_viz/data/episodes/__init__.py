@@ -1,0 +1,23 @@
+"""Everything about episodes under one name: the class, the draw, the files."""
+
+from __future__ import annotations
+
+from kshot_viz.data.episodes.episode import POOLS, Episode
+from kshot_viz.data.episodes.files import load_episodes, save_episodes
+from kshot_viz.data.episodes.sampling import (
+    distinct_images,
+    query_reuse,
+    sample_episodes,
+    validation_episodes,
+)
+
+__all__ = [
+    "POOLS",
+    "Episode",
+    "distinct_images",
+    "load_episodes",
+    "query_reuse",
+    "sample_episodes",
+    "save_episodes",
+    "validation_episodes",
+]

@@ -1,0 +1,135 @@
+"""Every letter in every face that has it, drawn once with Pillow.
+
+Drawings are made at twice the size of the final image: the ink fills a box of 40 pixels, its
+longer side exactly, centred in 56 x 56, light on dark.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from PIL import Image, ImageFont
+
+from kshot_viz.data.glyphs.fonts import Face, find_faces
+from kshot_viz.data.glyphs.letters import is_plain_letter, read_homoglyphs, script_of, without_twins
+from kshot_viz.errors import KShotValueError, unknown_name
+
+SIDE = 56
+INK = 40
+_POINT_SIZE = 48
+HOMOGLYPHS = ("exclude", "include")
+
+
+@dataclass(frozen=True, eq=False)
+class GlyphBank:
+    """Drawings of letters.
+
+    Attributes
+    ----------
+    drawings : numpy.ndarray
+        uint8 ``(P, 56, 56)``, one per pair of letter and face.
+    letters, faces : numpy.ndarray
+        int64 ``(P,)``: index into ``points`` and into ``face_names``; ``letters`` ascends.
+    points : tuple of int
+        The code points, ascending: the classes.
+    face_names, face_hashes : tuple of str
+        Names and sha256 of the font files.
+    """
+
+    drawings: np.ndarray
+    letters: np.ndarray
+    faces: np.ndarray
+    points: tuple[int, ...]
+    face_names: tuple[str, ...]
+    face_hashes: tuple[str, ...]
+
+
+@lru_cache(maxsize=4)
+def glyph_bank(homoglyphs: str = "exclude", scripts: tuple[str, ...] | None = None) -> GlyphBank:
+    """Draw the letters.
+
+    Parameters
+    ----------
+    homoglyphs : {"exclude", "include"}
+        Whether to leave out the letters that can be taken for a digit.
+    scripts : tuple of str, optional
+        Only letters of these scripts, for example ``("greek", "hebrew")``.
+
+    Raises
+    ------
+    KShotValueError, KShotKeyError
+        For another word, or a script that the fonts do not have.
+    KShotFileError
+        If matplotlib's fonts are missing.
+    """
+    if homoglyphs not in HOMOGLYPHS:
+        raise KShotValueError(f"`homoglyphs` must be one of {HOMOGLYPHS}; not {homoglyphs!r}.")
+    faces, pairs = find_faces(), _all_pairs()
+    points = _chosen_points(homoglyphs, scripts)
+    number = {point: i for i, point in enumerate(points)}
+    kept = sorted((number[p], f) for p, f in pairs if p in number)
+    return GlyphBank(
+        drawings=np.stack([pairs[points[letter], f] for letter, f in kept]),
+        letters=np.array([letter for letter, _ in kept], dtype=np.int64),
+        faces=np.array([f for _, f in kept], dtype=np.int64),
+        points=points,
+        face_names=tuple(face.name for face in faces),
+        face_hashes=tuple(face.sha256 for face in faces),
+    )
+
+
+def _chosen_points(homoglyphs: str, scripts: tuple[str, ...] | None) -> tuple[int, ...]:
+    listed = read_homoglyphs()
+    points = [p for p in _distinct_letters() if homoglyphs == "include" or p not in listed]
+    if scripts is None:
+        return tuple(points)
+    known = sorted({script_of(p) for p in points})
+    for script in scripts:
+        if script not in known:
+            raise unknown_name("scripts", script, known)
+    return tuple(p for p in points if script_of(p) in scripts)
+
+
+@lru_cache(maxsize=1)
+def _distinct_letters() -> tuple[int, ...]:
+    first_drawing: dict[int, np.ndarray] = {}
+    for (point, _), drawing in _all_pairs().items():
+        first_drawing.setdefault(point, drawing)
+    points = sorted(first_drawing)
+    drawings = np.stack([first_drawing[p] for p in points])
+    return tuple(without_twins(points, drawings, read_homoglyphs()))
+
+
+@lru_cache(maxsize=1)
+def _all_pairs() -> dict[tuple[int, int], np.ndarray]:
+    """Draw all pairs of (code point, face number), in the order of the faces."""
+    drawn = {}
+    for number, face in enumerate(find_faces()):
+        font = ImageFont.truetype(face.path, _POINT_SIZE, layout_engine=ImageFont.Layout.BASIC)
+        for point in _letters_of(face):
+            drawing = _draw(font, chr(point))
+            if drawing is not None:
+                drawn[point, number] = drawing
+    return drawn
+
+
+def _letters_of(face: Face) -> list[int]:
+    return sorted(point for point in face.code_points if is_plain_letter(point))
+
+
+def _draw(font: ImageFont.FreeTypeFont, character: str) -> np.ndarray | None:
+    """Draw one character and fit its ink to the box; None where the font draws nothing."""
+    mask = font.getmask(character, mode="L")
+    ink = Image.frombytes("L", mask.size, bytes(mask)) if min(mask.size) else None
+    bounds = ink.getbbox() if ink else None
+    if ink is None or bounds is None:
+        return None
+    ink = ink.crop(bounds)
+    scale = INK / max(ink.size)
+    size = (max(1, round(ink.width * scale)), max(1, round(ink.height * scale)))
+    smooth = Image.Resampling.BILINEAR if scale > 1 else Image.Resampling.BOX
+    frame = Image.new("L", (SIDE, SIDE))
+    frame.paste(ink.resize(size, smooth), ((SIDE - size[0]) // 2, (SIDE - size[1]) // 2))
+    return np.asarray(frame)

@@ -1,0 +1,227 @@
+"""Try candidates on episodes: one row per candidate and episode."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from numbers import Integral
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from kshot_viz.data.dataset import ImageDataset
+from kshot_viz.data.episodes.episode import Episode
+from kshot_viz.data.images import image_digests
+from kshot_viz.errors import KShotValueError
+from kshot_viz.evaluate.executors.local import Executor, resolve_executor
+from kshot_viz.evaluate.job import Job, Stop
+from kshot_viz.evaluate.planning import Request, plan_jobs
+from kshot_viz.evaluate.row_store import RowStore
+from kshot_viz.evaluate.rows import Row
+from kshot_viz.finetune.candidate import Candidate
+from kshot_viz.finetune.device import check_device
+from kshot_viz.grouping.clustering.cluster_cache import Clusterings
+from kshot_viz.grouping.grouping import Grouping
+from kshot_viz.grouping.rule import GroupingRule
+from kshot_viz.threads import one_thread
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from kshot_viz.models.backbone import Backbone
+
+T = TypeVar("T")
+
+
+def evaluate(
+    backbone: Backbone,
+    data: ImageDataset,
+    episodes: Sequence[Episode],
+    candidates: Sequence[Candidate],
+    *,
+    executor: str = "serial",
+    workers: int | None = None,
+    at_steps: Sequence[int] | None = None,
+    source: Any = None,
+    path: str = "auto",
+    max_memory: int | None = None,
+    stop: Stop | None = None,
+    device: str | None = None,
+    store: str | Path | None = None,
+    seed: int = 0,
+    progress: bool | str = False,
+) -> pd.DataFrame:
+    """Tune every candidate on every episode's support and score it on its queries.
+
+    Parameters
+    ----------
+    backbone : Backbone
+    data : ImageDataset
+        The data set the episodes were drawn from.
+    episodes : sequence of Episode
+    candidates : sequence of Candidate
+    executor : {"serial", "processes", "ray"}
+        Where the work is done; the rows are the same, bit for bit. ``"ray"`` needs the extra of
+        that name.
+    workers : int, optional
+        Number of processes; the cores at hand by default.
+    at_steps : sequence of int, optional
+        Step counts to score at; one run serves them all. By default only the last step.
+    source : image batch, optional
+        Images for candidates whose groups come from ``"source"``; never query images.
+    path : {"auto", "fast", "loop"}
+        How runs are computed. ``"loop"`` is the reference, :func:`kshot_viz.finetune` one by one.
+        ``"auto"`` computes the frozen part of the network once and as many candidates together as
+        fit into the cache, and falls back to the loop where a network cannot be traced; the results
+        are the loop's up to rounding (which Adam in float32 makes visible: it turns a gradient that
+        is rounding alone into whole steps). ``"fast"`` is an error where it would fall back.
+    max_memory : int, optional
+        Bytes that candidates computed together may take, by an estimate from their shapes.
+    stop : callable, optional
+        Called after every step count in ``at_steps`` but the last with the rows so far of the
+        candidates that train in step (a frame: one episode, up to 64 candidates in their order);
+        returns the ``candidate`` keys to end. Their later rows say ``"stopped at step N"`` with NaN
+        for accuracy, and ``spent`` is N. With ``store`` it needs an attribute ``key``, a text that
+        changes when its rule does.
+    device : str, optional
+    store : path, optional
+        File that keeps finished rows; the same call goes on from it after an interrupt.
+    seed : int
+        Seed of clustering, shuffling and dropout, by episode.
+    progress : bool or str
+        Show a progress bar, with this title.
+
+    Returns
+    -------
+    DataFrame
+        One row per candidate, episode and step count, in the order asked for: ``method, way, shot,
+        pool, episode, steps, lr, head_lr, optimizer, n_query, seed, path, chunk, spent, candidate,
+        task, job, accuracy, support_loss, support_accuracy, status, predicted, seconds``. ``path``
+        is ``"loop"``, or how much of the network was computed at every step: ``"head"``, ``"tail"``
+        or ``"whole"``; ``chunk`` is the number of candidates computed together. A run that diverged
+        is scored at chance (1 / way) and its ``status`` says at which step it happened.
+
+    Raises
+    ------
+    KShotValueError
+        If episodes belong to other data, a grouping to another network, or a source image is a
+        query image of an episode.
+    """
+    import pandas as pd
+
+    run = resolve_executor(executor, workers)
+    check_device(device)
+    episodes = all_of("episodes", episodes, Episode)
+    candidates = all_of("candidates", candidates, Candidate)
+    steps = None if at_steps is None else tuple(map(int, all_of("at_steps", at_steps, Integral)))
+    check_source(source, data, episodes)
+    bound = tuple(bind(backbone, candidates, source, seed))
+    request = Request(backbone, bound, steps, path, max_memory, stop, device, seed)
+    if store is not None and stop is not None and not hasattr(stop, "key"):
+        raise KShotValueError(
+            "`stop` with `store` needs an attribute `key` that names its rule, so that rows of "
+            "another rule are not served again."
+        )
+    plan = plan_jobs(request, data, episodes)
+    finished = _finish(plan.jobs, run, workers, RowStore(store) if store else None, progress)
+    return pd.DataFrame([row for task in plan.tasks for row in finished[task]])
+
+
+def all_of(argument: str, given: Iterable[T], kind: type) -> tuple[T, ...]:
+    """Return a list's items, or raise a KShotValueError unless it is one and all are of a kind."""
+    items = tuple(given) if isinstance(given, Iterable) else ()
+    wrong = [one for one in items if not isinstance(one, kind) or isinstance(one, bool)]
+    if wrong or not isinstance(given, Iterable):
+        first = wrong[0] if wrong else given
+        shown = repr(first) if isinstance(first, (int, float, str)) else f"a {type(first).__name__}"
+        raise KShotValueError(
+            f"`{argument}` must be a list, each item of type {kind.__name__}; not {shown}."
+        )
+    return items
+
+
+def check_source(source: Any, data: ImageDataset, episodes: Iterable[Episode]) -> None:
+    """Raise a KShotValueError if a source image is a query image of any episode."""
+    if source is None:
+        return
+    queries = {data.digests[index] for episode in episodes for index in episode.query}
+    digests = image_digests(source)
+    shared = sum(one in queries for one in digests)
+    if shared:
+        raise KShotValueError(
+            f"{shared} of the {len(digests)} `source` images are query images of the episodes. "
+            f"Groups may not be formed from images that are used for scoring."
+        )
+
+
+def without_queries(
+    source: ImageDataset, data: ImageDataset, episodes: Iterable[Episode]
+) -> ImageDataset:
+    """Return the source images that are no query image of any episode."""
+    asked = {data.digests[index] for episode in episodes for index in episode.query}
+    kept = [place for place, one in enumerate(source.digests) if one not in asked]
+    return source if len(kept) == len(source) else source.take(kept)
+
+
+def bind(
+    backbone: Backbone,
+    candidates: Sequence[Candidate],
+    source: Any,
+    seed: int,
+    clusterings: Clusterings | None = None,
+) -> list[Candidate]:
+    """Make groupings as far as that is possible before any episode, and check them.
+
+    Groups from source images or from weights are the same in every episode; all rules share the
+    clusterings, which may be handed from call to call.
+    """
+    known = clusterings or GroupingRule.clusterings(backbone, source, seed)
+    made: dict[str, GroupingRule | Grouping] = {}
+
+    def bound(candidate: Candidate) -> Candidate:
+        rule = candidate.grouping
+        if not isinstance(rule, GroupingRule):
+            if rule is not None:
+                rule.check(backbone)
+            return candidate
+        whole = replace(rule, shuffled=False)
+        if whole.key not in made:
+            made[whole.key] = whole.bind(backbone, clusterings=known)
+        given = made[whole.key]
+        if isinstance(given, GroupingRule):
+            return replace(candidate, grouping=replace(given, shuffled=rule.shuffled))
+        return replace(candidate, grouping=replace(rule, given=given) if rule.shuffled else given)
+
+    with one_thread():
+        return [bound(candidate) for candidate in candidates]
+
+
+def _finish(
+    jobs: Sequence[Job],
+    run: Executor,
+    workers: int | None,
+    store: RowStore | None,
+    progress: bool | str,
+) -> dict[str, list[Row]]:
+    """Return the rows of every task, from the store where they are there."""
+    from tqdm.auto import tqdm
+
+    done = {job.key: store[job.key] for job in jobs if store and job.key in store}
+    missing = [job for job in jobs if job.key not in done]
+    runs = {job.key: len(job.entries) for job in jobs}
+    with tqdm(
+        desc=progress if isinstance(progress, str) else None,
+        initial=sum(runs[key] for key in done),
+        total=sum(runs.values()),
+        unit="run",
+        disable=not (progress and jobs),
+    ) as bar:
+        for rows in run(missing, workers):
+            key = rows[0]["job"]
+            done[key] = rows
+            if store:
+                store.add(key, rows)
+            bar.update(runs[key])
+    tasks: dict[str, list[Row]] = {}
+    for row in (row for rows in done.values() for row in rows):
+        tasks.setdefault(row["task"], []).append(row)
+    return tasks

@@ -1,0 +1,130 @@
+"""The clustering methods, each a few lines around scikit-learn or scipy.
+
+All of them take points, shape (neurons, dimensions), and a seed, and return a function that cuts
+these points into a number of groups between 2 and neurons - 1: one integer per neuron. What can be
+shared between numbers of groups (a dendrogram) is computed once.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kshot_viz.activations.activations import LayerActivations
+from kshot_viz.grouping.clustering import dendrogram as trees
+from kshot_viz.grouping.labels import Labels
+from kshot_viz.grouping.metrics import group_means
+
+Points = NDArray[np.float64]
+# On layers of 512 neurons random starts end 3 to 7 % worse than Ward's from about 50 groups on, and
+# for 1,000 groups of 2,000 neurons they take 20 times as long.
+RANDOM_STARTS = 50
+Cut = Callable[[int], Labels]
+
+
+@dataclass(frozen=True)
+class ClusterMethod:
+    """How neurons become points, and how points become groups."""
+
+    clustering: Callable[[Points, int], Cut]
+    points: Callable[[LayerActivations], Points]
+
+
+def _compact(layer: LayerActivations) -> Points:
+    return layer.compact
+
+
+def _standardised(layer: LayerActivations) -> Points:
+    return layer.standardised()
+
+
+def _kmeans(points: Points, seed: int) -> Cut:
+    """Best of a start from Ward's groups and, for few groups, of three random starts.
+
+    Ward's groups alone find well-separated clusters that random starts miss.
+    """
+    from sklearn.cluster import KMeans
+    from sklearn.exceptions import ConvergenceWarning
+
+    start = _linkage("ward")(points, seed)
+
+    def cut(n_groups: int) -> Labels:
+        means = group_means(points, _numbered(start(n_groups)))
+        with warnings.catch_warnings():
+            # Neurons that coincide make fewer groups than asked for; that is what is wanted.
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            fits = [KMeans(n_groups, init=means, n_init=1).fit(points)]
+            if n_groups <= RANDOM_STARTS:
+                fits.append(KMeans(n_groups, n_init=3, random_state=seed % 2**32).fit(points))
+        best = min(fits, key=lambda fit: fit.inertia_)
+        return best.labels_.astype(np.int64)
+
+    return cut
+
+
+def _linkage(method: str) -> Callable[[Points, int], Cut]:
+    def clustering(points: Points, seed: int) -> Cut:
+        from scipy.cluster.hierarchy import linkage
+
+        return partial(trees.cut, linkage(points, method))
+
+    return clustering
+
+
+def _spectral(points: Points, seed: int) -> Cut:
+    """Normalised cuts (Ng, Jordan & Weiss, 2001) of a Gaussian affinity as wide as usual distances.
+
+    Eigenvectors become groups by a pivoted QR (Damle, Minden & Ying, 2019), so nothing is random.
+    Unlike in scikit-learn a neuron is similar to itself: otherwise one that is like no other could
+    not have a group of its own.
+    """
+    from scipy.linalg import eigh
+    from scipy.spatial.distance import pdist, squareform
+
+    distances = pdist(points)
+    width = max(float(np.median(distances)), np.finfo(float).tiny ** 0.25)
+    affinity = np.exp(-(squareform(distances / width) ** 2))
+    degree = np.sqrt(affinity.sum(axis=1))
+    normalised = affinity / np.outer(degree, degree)
+
+    def cut(n_groups: int) -> Labels:
+        last = (len(points) - n_groups, len(points) - 1)
+        return _by_pivots(eigh(normalised, subset_by_index=last)[1])
+
+    return cut
+
+
+def _by_pivots(vectors: Points) -> Labels:
+    """Pick one typical row per column, turn the columns towards them, and take the nearest."""
+    from scipy.linalg import polar, qr
+
+    typical = qr(vectors.T, mode="r", pivoting=True)[1][: vectors.shape[1]]
+    turn = polar(vectors[typical].T)[0]
+    return np.abs(vectors @ turn).argmax(axis=1)
+
+
+def _cosine_average(points: Points, seed: int) -> Cut:
+    """Average linkage on 1 - correlation; the points are standardised already."""
+    from scipy.cluster.hierarchy import linkage
+
+    above = np.triu_indices(len(points), k=1)
+    distance = 1.0 - np.clip(points @ points.T, -1.0, 1.0)
+    return partial(trees.cut, linkage(distance[above], "average"))
+
+
+def _numbered(labels: Labels) -> Labels:
+    return np.unique(labels, return_inverse=True)[1]
+
+
+METHODS = {
+    "kmeans": ClusterMethod(_kmeans, _compact),
+    "ward": ClusterMethod(_linkage("ward"), _compact),
+    "average": ClusterMethod(_linkage("average"), _compact),
+    "spectral": ClusterMethod(_spectral, _compact),
+    "correlation": ClusterMethod(_cosine_average, _standardised),
+}

@@ -1,0 +1,149 @@
+"""Edits of a grouping one after the other, with the way back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from kshot_viz.errors import KShotValueError
+from kshot_viz.grouping.editing.names import same_names
+from kshot_viz.grouping.grouping import Grouping
+
+
+@dataclass(frozen=True)
+class Step:
+    """A grouping and the edit that led to it.
+
+    Attributes
+    ----------
+    what : str
+        The edit in words.
+    grouping : Grouping
+    layer : str
+        The layer that was edited; empty where it was the whole grouping.
+    run : str
+        Steps of the same run follow one another as one: a slider's, while it is dragged.
+    """
+
+    what: str
+    grouping: Grouping
+    layer: str = ""
+    run: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.what} (layer {self.layer})" if self.layer else self.what
+
+
+class EditHistory:
+    """The groupings a person went through; groupings are immutable, so none is ever lost.
+
+    Parameters
+    ----------
+    grouping : Grouping
+        Where the edits start.
+    """
+
+    def __init__(self, grouping: Grouping) -> None:
+        self._steps = [Step("as given", grouping)]
+        self._at = 0
+        # The way that was gone last: what was done, and the step that it was done to.
+        self._went, self._moved = "", self._steps[0]
+
+    @property
+    def grouping(self) -> Grouping:
+        """The grouping as it is now."""
+        return self._steps[self._at].grouping
+
+    @property
+    def first(self) -> Grouping:
+        """The grouping as it was given."""
+        return self._steps[0].grouping
+
+    @property
+    def steps(self) -> tuple[str, ...]:
+        """The edits that led to the present grouping, in words."""
+        return tuple(step.what for step in self._steps[1 : self._at + 1])
+
+    @property
+    def undoes(self) -> str | None:
+        """The edit that :meth:`undo` takes back, or None."""
+        return self._steps[self._at].what if self._at else None
+
+    @property
+    def redoes(self) -> str | None:
+        """The edit that :meth:`redo` makes again, or None."""
+        later = self._steps[self._at + 1 :]
+        return later[0].what if later else None
+
+    @property
+    def touched(self) -> str:
+        """The layer that was edited last, also by an undo or redo; empty where it was all."""
+        return self._moved.layer
+
+    @property
+    def sentence(self) -> str:
+        """What was done last and how many edits there are, as a sentence."""
+        given = "the groups are as they were given"
+        if not self._at:
+            return f"{self._went}{self._moved}; {given}." if self._went else f"T{given[1:]}."
+        if self._went:
+            return f"{self._went}{self._moved}; {_edits(self._at)} so far."
+        last, more = self.steps[-1], f" ({_edits(self._at)} so far)" if self._at > 1 else ""
+        return f"{last[:1].upper()}{last[1:]}{more}."
+
+    def apply(self, grouping: Grouping, what: str, *, layer: str = "", run: str = "") -> Grouping:
+        """Go on to ``grouping``; what was undone is dropped. Where nothing changes, stay.
+
+        Parameters
+        ----------
+        grouping : Grouping
+        what : str
+            The edit in words.
+        layer : str
+            The layer that is edited; empty for all of them.
+        run : str
+            Where the last step belongs to the same run, this one takes its place.
+
+        Returns
+        -------
+        Grouping
+            The present one: the very same object as before where nothing changed.
+        """
+        if _same(grouping, self.grouping):
+            return self.grouping
+        here = self._steps[self._at]
+        kept = self._at if run and self._at and here.run == run else self._at + 1
+        step = Step(what, grouping, layer, run)
+        # A slider that came back to where it began made no step.
+        back = _same(grouping, self._steps[kept - 1].grouping)
+        self._steps[kept:] = [] if back else [step]
+        self._at = kept - 1 if back else kept
+        self._went, self._moved = "Back again: " if back else "", step
+        return self.grouping
+
+    def undo(self) -> Grouping:
+        """Go back to the grouping before the last edit."""
+        if not self._at:
+            raise KShotValueError("There is no edit to undo.")
+        self._go("Undid: ", self._steps[self._at], -1)
+        return self.grouping
+
+    def redo(self) -> Grouping:
+        """Go on to the edit that was undone last."""
+        if self._at + 1 == len(self._steps):
+            raise KShotValueError("There is no edit to redo.")
+        self._go("Did again: ", self._steps[self._at + 1], 1)
+        return self.grouping
+
+    def _go(self, went: str, moved: Step, by: int) -> None:
+        self._at += by
+        self._went, self._moved = went, moved
+        # What a person went back or on to is theirs to keep: no run goes on from there.
+        self._steps[self._at] = replace(self._steps[self._at], run="")
+
+
+def _same(one: Grouping, other: Grouping) -> bool:
+    return one == other and same_names(one, other)
+
+
+def _edits(count: int) -> str:
+    return f"{count} edit{'s' if count != 1 else ''}"

@@ -1,0 +1,1 @@
+"""The bundled network, and how it is pretrained."""

@@ -1,0 +1,1 @@
+"""Networks by name or from a file of weights."""

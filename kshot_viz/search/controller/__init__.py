@@ -1,0 +1,1 @@
+"""The recurrent controller, trained by REINFORCE."""

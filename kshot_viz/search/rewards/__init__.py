@@ -1,0 +1,1 @@
+"""Rewards: how a candidate is scored during a search."""

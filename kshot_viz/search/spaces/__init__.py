@@ -1,0 +1,1 @@
+"""Search spaces: what a search may choose for each layer."""

@@ -1,0 +1,246 @@
+"""What the search chooses from: one step a layer, a few choices in each."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Self
+
+from kshot_viz.errors import KShotValueError, unknown_name
+from kshot_viz.finetune.candidate import Candidate
+from kshot_viz.finetune.config import FinetuneConfig
+from kshot_viz.grouping.files import plain
+from kshot_viz.grouping.rule import GroupingRule
+from kshot_viz.search.spaces.base import (
+    MULTIPLES,
+    SETTINGS,
+    Space,
+    check_settings,
+    check_values,
+    searched_settings,
+    setting_values,
+    settings_of,
+)
+
+if TYPE_CHECKING:
+    from kshot_viz.models.backbone import Backbone
+
+# Share of the width, from one group (0) to singletons (1).
+SHARES = (0.0, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0)
+CHOICES: dict[str, tuple[Any, ...]] = {
+    "n_groups": SHARES,
+    "max_within": (None, 0.5, 0.25),
+    "min_between": (None, 0.02, 0.1),
+    "groups_from": ("source", "support", "weights"),
+    "step_size": MULTIPLES,
+}
+
+
+@dataclass(frozen=True)
+class GroupSpace(Space):
+    """Choices for each layer, and optionally for settings of the whole run.
+
+    A point of the space is a mapping of ``"layer/choice"`` to a value. Head only, last block, plain
+    fine-tuning, groups of a fixed share and surgical fine-tuning (Lee et al., ICLR 2023) are points
+    of it; see :meth:`point`.
+
+    Attributes
+    ----------
+    layers : mapping of str to mapping
+        Layer -> choice -> values: ``n_groups`` (share of the width, 0 for one group, 1 for
+        singletons), ``max_within`` and ``min_between`` (quantiles or None, as in
+        :func:`kshot_viz.cluster_neurons`), ``groups_from`` and ``step_size`` (multiplier of
+        ``config.lr``; 0 freezes the layer).
+    settings : mapping of str to tuple
+        Fields of :class:`FinetuneConfig` that are searched too, with their values.
+    config : FinetuneConfig
+        Everything that is not searched.
+    method, pool : str
+        How neurons are clustered, as in :class:`GroupingRule`.
+    """
+
+    layers: Mapping[str, Mapping[str, tuple[Any, ...]]]
+    settings: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    config: FinetuneConfig = field(default_factory=FinetuneConfig)
+    method: str = "ward"
+    pool: str = "grid"
+
+    def __post_init__(self) -> None:
+        for layer, choices in self.layers.items():
+            for name in CHOICES:
+                if name not in choices:
+                    raise KShotValueError(f"Layer {layer!r} of the space has no {name!r}.")
+            for name, values in choices.items():
+                if name not in CHOICES:
+                    raise unknown_name("choice", name, CHOICES)
+                check_values(f"{layer}/{name}", values)
+        check_settings(self.settings)
+
+    @classmethod
+    def of(
+        cls,
+        backbone: Backbone,
+        *,
+        source: bool = True,
+        layers: Sequence[str] | None = None,
+        settings: Mapping[str, Sequence[Any]] | None = None,
+        config: FinetuneConfig | None = None,
+        method: str = "ward",
+        pool: str = "grid",
+        **choices: Sequence[Any],
+    ) -> Self:
+        """Return the space of a network's groupable layers.
+
+        Parameters
+        ----------
+        backbone : Backbone
+        source : bool
+            Whether there are source images that may form groups.
+        layers : sequence of str, optional
+            Layers that are searched; all others are frozen.
+        settings : mapping, optional
+            As the attribute; by default step sizes of body and head, unless ``config`` fixes them.
+        config, method, pool
+            As the attributes.
+        **choices
+            Values instead of the defaults, for all layers: ``n_groups``, ``max_within``,
+            ``min_between``, ``groups_from``, ``step_size``.
+        """
+        for name in layers or ():
+            backbone.layer(name)
+        values = {**CHOICES, **{name: tuple(given) for name, given in choices.items()}}
+        if not source and "groups_from" not in choices:
+            values["groups_from"] = ("support", "weights")
+        own = {
+            name: dict(values)
+            if layers is None or name in layers
+            else {**{key: one[:1] for key, one in values.items()}, "step_size": (0.0,)}
+            for name in backbone.layers
+        }
+        searched = searched_settings(settings, config)
+        return cls(own, searched, config or FinetuneConfig(), method, pool)
+
+    def only(self, layers: str | Collection[str] | None = None, **choices: Sequence[Any]) -> Self:
+        """Cut the space down: some layers (all by default) keep these values only.
+
+        Parameters
+        ----------
+        layers : str or collection of str, optional
+        **choices
+            Choice -> values, as in :meth:`of`.
+        """
+        chosen = [layers] if isinstance(layers, str) else list(layers or self.layers)
+        for name in chosen:
+            if name not in self.layers:
+                raise unknown_name("layer", name, self.layers)
+        given = {name: tuple(values) for name, values in choices.items()}
+        cut = {
+            name: {**own, **given} if name in chosen else own for name, own in self.layers.items()
+        }
+        return replace(self, layers=cut)
+
+    @property
+    def values(self) -> dict[str, tuple[Any, ...]]:
+        """Parameter -> values, layer by layer, settings last."""
+        return {
+            f"{layer}/{name}": values
+            for layer, choices in self.layers.items()
+            for name, values in choices.items()
+        } | setting_values(self.settings)
+
+    def candidate(self, parameters: Mapping[str, Any], *, name: str = "searched") -> Candidate:
+        """Return what a point of the space stands for.
+
+        Layers that are frozen or whose neurons are all on their own share no gradient, so points
+        that differ there only are one candidate.
+
+        Parameters
+        ----------
+        parameters : mapping
+            Parameter -> value.
+        name : str
+            The candidate's name in tables.
+        """
+        whole = self.complete(parameters)
+        layers = {layer: {key: whole[f"{layer}/{key}"] for key in CHOICES} for layer in self.layers}
+        config = self.config.but(
+            **settings_of(whole),
+            layer_lr={
+                layer: own["step_size"] for layer, own in layers.items() if own["step_size"] != 1
+            },
+        )
+        if not any(own["step_size"] for own in layers.values()):
+            return Candidate(None, config.but(layer_lr={}), method="head_only", name=name)
+        tied = {
+            layer: own for layer, own in layers.items() if own["step_size"] and own["n_groups"] < 1
+        }
+        if not tied:
+            return Candidate(None, config, method="plain", name=name)
+        rule = GroupingRule(
+            groups_from={layer: own["groups_from"] for layer, own in tied.items()},
+            n_groups={layer: own["n_groups"] or 1 for layer, own in tied.items()},
+            max_within=_bounds(tied, "max_within"),
+            min_between=_bounds(tied, "min_between"),
+            method=self.method,
+            pool=self.pool,
+        )
+        return Candidate(rule, config, name=name)
+
+    def point(self, kind: str, backbone: Backbone, *, n_groups: float = 0.1) -> dict[str, Any]:
+        """Return a known method as a point of the space.
+
+        Parameters
+        ----------
+        kind : {"head_only", "last_block", "plain", "grouped"}
+        backbone : Backbone
+        n_groups : float
+            Share of the width of ``"grouped"``.
+        """
+        block = {name.rpartition(".")[0] for name in backbone.block_parameters()}
+        moves = {
+            "head_only": lambda layer: False,
+            "last_block": lambda layer: layer in block,
+            "plain": lambda layer: True,
+            "grouped": lambda layer: True,
+        }
+        if kind not in moves:
+            raise unknown_name("kind", kind, moves)
+        share = n_groups if kind == "grouped" else 1.0
+        point = {name: values[0] for name, values in self.values.items()}
+        for name, values in self.settings.items():
+            # Where there is a choice, what the configuration says.
+            if (given := getattr(self.config, name)) in values:
+                point[f"{SETTINGS}/{name}"] = given
+        for layer in self.layers:
+            point[f"{layer}/step_size"] = 1.0 if moves[kind](layer) else 0.0
+            point[f"{layer}/n_groups"] = share
+        return self.complete(point)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        return plain(
+            {
+                "kind": "groups",
+                "layers": {layer: dict(choices) for layer, choices in self.layers.items()},
+                "settings": dict(self.settings),
+                "config": self.config.to_dict(),
+                "method": self.method,
+                "pool": self.pool,
+            }
+        )
+
+    @classmethod
+    def from_dict(cls, record: Mapping[str, Any]) -> Self:
+        """Rebuild a space."""
+        layers = {
+            layer: {name: tuple(values) for name, values in choices.items()}
+            for layer, choices in record["layers"].items()
+        }
+        settings = {name: tuple(values) for name, values in record["settings"].items()}
+        config = FinetuneConfig.from_dict(record["config"])
+        return cls(layers, settings, config, record["method"], record["pool"])
+
+
+def _bounds(tied: Mapping[str, Mapping[str, Any]], name: str) -> dict[str, float] | None:
+    given = {layer: own[name] for layer, own in tied.items() if own[name] is not None}
+    return given or None

@@ -1,0 +1,199 @@
+"""A search's trials in Optuna storage: the only truth about it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from optuna.trial import TrialState, create_trial
+
+from kshot_viz.errors import KShotFileError, KShotValueError
+from kshot_viz.search.storage.journal import Owner, in_use
+from kshot_viz.search.storage.storages import file_of, is_journal, open_study, quiet
+
+if TYPE_CHECKING:
+    import optuna
+    from optuna.distributions import BaseDistribution
+    from optuna.storages import BaseStorage
+    from optuna.trial import FrozenTrial
+
+MANIFEST, STATE, REQUEST = "search", "state", "request"
+EARLIER = "earlier_versions"
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """One finished trial.
+
+    Attributes
+    ----------
+    number : int
+    parameters : mapping
+    reward : float
+    record : mapping
+        Everything else that is kept of it; plain JSON values.
+    """
+
+    number: int
+    parameters: Mapping[str, Any]
+    reward: float
+    record: Mapping[str, Any]
+
+
+class Ledger:
+    """The study of one search.
+
+    Parameters
+    ----------
+    storage : str, Path or BaseStorage
+        ``"memory"``, the path of a journal file, an address such as ``"sqlite:///search.db"``, or
+        Optuna's own storage object.
+    own : bool
+        Whether rollouts will be written: then no other search may use the same journal.
+    key : str, optional
+        Tells the searches of a database apart; a journal holds one.
+    """
+
+    def __init__(
+        self, storage: str | Path | BaseStorage, *, own: bool, key: str | None = None
+    ) -> None:
+        self._owner: Owner | None = None
+        file = file_of(storage)
+        self.path = file if is_journal(storage) else None
+        if self.path is not None and own:
+            self._owner = Owner(self.path)
+        elif file is not None and not file.exists() and not own:
+            raise KShotFileError(f"There is no search in {file}: the file does not exist.")
+        try:
+            with quiet():
+                self._study = open_study(storage, key, create=own)
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def study(self) -> optuna.Study:
+        """Optuna's own study, for its visualisations and dashboard."""
+        return self._study
+
+    def close(self) -> None:
+        """Let another search use the journal."""
+        if self._owner is not None:
+            self._owner.release()
+
+    # -- what the search is ------------------------------------------------------------------
+
+    def claim(self, manifest: Mapping[str, Any]) -> None:
+        """Say what search this is, or check that it is the one stored."""
+        stored = self.manifest
+        if not stored:
+            self._study.set_user_attr(MANIFEST, dict(manifest))
+            return
+        changed = _changed(stored, manifest)
+        if changed:
+            raise KShotValueError(
+                f"The storage holds another search: {', '.join(changed)} differ. Give this search "
+                f"a `storage` of its own, or the same settings to go on with that one."
+            )
+        earlier = stored.get(EARLIER, [])
+        if stored["versions"] != manifest["versions"]:
+            earlier = [*earlier, stored["versions"]]
+        renewed = {**manifest, **({EARLIER: earlier} if earlier else {})}
+        if renewed != stored:
+            self._study.set_user_attr(MANIFEST, renewed)
+
+    def holds(self, manifest: Mapping[str, Any]) -> bool:
+        """Say whether it is this search that is stored."""
+        return bool(self.manifest) and not _changed(self.manifest, manifest)
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """What the search was asked for; empty for a new one."""
+        return dict(self._study.user_attrs.get(MANIFEST, {}))
+
+    # -- its state ---------------------------------------------------------------------------
+
+    @property
+    def state(self) -> str:
+        """How far the search said it is."""
+        return str(self._study.user_attrs.get(STATE, "new"))
+
+    @state.setter
+    def state(self, value: str) -> None:
+        if value != self.state:
+            self._study.set_user_attr(STATE, value)
+
+    @property
+    def request(self) -> str:
+        """What another process asked for: ``""``, ``"pause"``, ``"resume"`` or ``"stop"``."""
+        return str(self._study.user_attrs.get(REQUEST, ""))
+
+    @request.setter
+    def request(self, value: str) -> None:
+        if value != self.request:
+            self._study.set_user_attr(REQUEST, value)
+
+    @property
+    def running(self) -> bool:
+        """Whether a process is at it, as far as that can be told."""
+        if self.path is not None:
+            return in_use(self.path)
+        return self.state in ("running", "paused")
+
+    def take_request(self) -> str:
+        """Return what was asked for, and forget it."""
+        asked, self.request = self.request, ""
+        return asked
+
+    # -- rollouts ----------------------------------------------------------------------------
+
+    def rollouts(self) -> list[Rollout]:
+        """Return all rollouts, in order."""
+        trials = self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+        found = {one.number: one for one in map(_rollout, trials) if one is not None}
+        return [found[number] for number in sorted(found)]
+
+    def add(self, rollout: Rollout, distributions: Mapping[str, BaseDistribution]) -> None:
+        """Keep a rollout: a single record, so that it is there as a whole or not at all."""
+        names = [name for name in distributions if name in rollout.parameters]
+        with quiet():
+            self._study.add_trial(
+                create_trial(
+                    state=TrialState.COMPLETE,
+                    value=rollout.reward,
+                    params={name: rollout.parameters[name] for name in names},
+                    distributions={name: distributions[name] for name in names},
+                    user_attrs={"rollout": rollout.number, **rollout.record},
+                )
+            )
+
+    def fail_unfinished(self) -> None:
+        """Mark trials as failed that nobody will finish."""
+        states = (TrialState.RUNNING, TrialState.WAITING)
+        for trial in self._study.get_trials(deepcopy=False, states=states):
+            self._study.tell(trial.number, state=TrialState.FAIL)
+
+
+def _changed(stored: Mapping[str, Any], manifest: Mapping[str, Any]) -> list[str]:
+    """Return what makes two searches different ones."""
+    names = {*stored, *manifest} - {"versions", EARLIER, "budget"}
+    return sorted(name for name in names if stored.get(name) != manifest.get(name))
+
+
+def _rollout(trial: FrozenTrial) -> Rollout | None:
+    record = dict(trial.user_attrs)
+    number = record.pop("rollout", None)
+    if number is None or trial.value is None:
+        return None
+    return Rollout(int(number), dict(trial.params), float(trial.value), record)
+
+
+def batches(rollouts: Sequence[Rollout], size: int) -> list[list[Rollout]]:
+    """Cut rollouts into batches; the last one may be incomplete."""
+    found: dict[int, list[Rollout]] = {}
+    for one in rollouts:
+        found.setdefault(one.number // size, []).append(one)
+    return [found[number] for number in sorted(found)]

@@ -1,0 +1,86 @@
+"""What the networks of a comparison answered to every single query."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kshot_viz.errors import KShotValueError, unknown_name
+from kshot_viz.study.replay import episode_key
+from kshot_viz.viz.comparison.selection import task_rows
+from kshot_viz.viz.comparison.tasks import ordered_methods, records
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from kshot_viz.study.comparison import Comparison
+
+COLUMNS = ["way", "shot", "episode", "image", "truth", "answer"]
+
+
+def answers_frame(
+    comparison: Comparison, method: str, *, way: int | None = None, shot: int | None = None
+) -> pd.DataFrame:
+    """Return every answer of a method to the queries of one task.
+
+    Parameters
+    ----------
+    comparison : Comparison
+    method : str
+    way : int, optional
+        Number of classes; needed where the comparison has several.
+    shot : int, optional
+        The smallest by default.
+
+    Returns
+    -------
+    DataFrame
+        ``way, shot, episode, image, truth, answer``: the image's index in the data set and two
+        indices of classes. Runs that diverged answered nothing; ``.attrs["silent"]`` counts them.
+
+    Raises
+    ------
+    KShotKeyError
+        If the method did not take part.
+    KShotValueError
+        If none of its runs answered.
+    """
+    import pandas as pd
+
+    if method not in set(comparison.settings["method"]):
+        raise unknown_name("method", method, ordered_methods(comparison.settings))
+    rows = task_rows(comparison, way, shot)
+    rows = rows[rows["method"] == method]
+    parts = [_answers(row, comparison.episodes[episode_key(row)]) for row in records(rows)]
+    spoken = [part for part in parts if len(part)]
+    if not spoken:
+        raise KShotValueError(f"No run of {method!r} answered: all {len(parts)} diverged.")
+    frame = pd.concat(spoken, ignore_index=True)
+    frame.attrs["silent"] = len(parts) - len(spoken)
+    return frame
+
+
+def class_names(comparison: Comparison) -> list[str]:
+    """Return the names of the classes, by index."""
+    return list(map(str, comparison.manifest["data"]["classes"]))
+
+
+def _answers(row: dict[str, Any], episode: dict[str, Any]) -> pd.DataFrame:
+    import pandas as pd
+
+    answers = np.asarray(list(row["predicted"]), dtype=np.int64)
+    classes = np.asarray(episode["classes"], dtype=np.int64)
+    if not answers.size:
+        return pd.DataFrame(columns=COLUMNS)
+    return pd.DataFrame(
+        {
+            "way": row["way"],
+            "shot": row["shot"],
+            "episode": row["episode"],
+            "image": np.asarray(episode["query"], dtype=np.int64),
+            # Queries stand class by class, as many of each.
+            "truth": np.repeat(classes, episode["query_per_class"]),
+            "answer": classes[answers],
+        }
+    )

@@ -1,0 +1,214 @@
+"""One way of looking at a comparison: its numbers, its picture, and both as files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from kshot_viz.errors import KShotValueError, unknown_name
+from kshot_viz.viz.comparison.accuracy import plot_accuracy
+from kshot_viz.viz.comparison.changed_predictions import changed_frame, plot_changed
+from kshot_viz.viz.comparison.confusion import confusion_frame, plot_confusion
+from kshot_viz.viz.comparison.episodes import episodes_frame, plot_episodes
+from kshot_viz.viz.comparison.measures import MEASURES, measure_frame, plot_measure
+from kshot_viz.viz.comparison.selection import chosen_methods, select
+from kshot_viz.viz.comparison.step_size import plot_step_size, step_size_frame
+from kshot_viz.viz.comparison.tasks import of_shot, of_way, ordered_methods
+from kshot_viz.viz.report.report import report_page
+from kshot_viz.viz.style.canvas import figure_of
+from kshot_viz.viz.style.png import to_png, to_svg
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+    from kshot_viz.data.dataset import ImageDataset
+    from kshot_viz.study.comparison import Comparison
+
+# What each view is called, and which choices it depends on.
+VIEWS: dict[str, tuple[str, frozenset[str]]] = {
+    "shots": ("Against shots", frozenset({"measure", "paired", "reference", "methods"})),
+    "step_size": ("Against step size", frozenset({"shot", "methods"})),
+    "episodes": (
+        "Episode by episode",
+        frozenset({"shot", "measure", "paired", "reference", "methods"}),
+    ),
+    "confusion": ("Confusion", frozenset({"shot", "method"})),
+    "changed": ("Changed answers", frozenset({"shot", "reference", "method"})),
+}
+MIME = {
+    "png": "image/png",
+    "svg": "image/svg+xml",
+    "csv": "text/csv",
+    "html": "text/html",
+}
+
+
+@dataclass(frozen=True)
+class ComparisonView:
+    """What is looked at, and how.
+
+    Attributes
+    ----------
+    comparison : Comparison
+    data : ImageDataset or None
+        Its images, where it does not know them itself.
+    view : str
+        One of ``VIEWS``.
+    way, shot : int or None
+        The task; the smallest where none is named.
+    measure : str
+        One of :data:`kshot_viz.viz.comparison.measures.MEASURES`.
+    paired : bool
+        Differences to ``reference`` on the same episodes, instead of values.
+    reference : str
+        The method to be paired with, and "before" of the answers that changed; "plain" where it
+        took part.
+    methods : tuple of str
+        Those that are drawn; all by default.
+    method : str
+        The one whose confusion is drawn, and "after" of the answers that changed.
+    """
+
+    comparison: Comparison
+    data: ImageDataset | None = None
+    view: str = "shots"
+    way: int | None = None
+    shot: int | None = None
+    measure: str = "accuracy"
+    paired: bool = False
+    reference: str = ""
+    methods: tuple[str, ...] = ()
+    method: str = ""
+    known: tuple[str, ...] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        known = tuple(ordered_methods(self.comparison.settings))
+        if not known or not len(self.comparison.frame):
+            raise KShotValueError("This comparison has no rows to draw.")
+        reference = self.reference or ("plain" if "plain" in known else known[0])
+        others = [name for name in known if name != reference]
+        method = self.method or ("grouped" if "grouped" in others else [*others, reference][0])
+        for argument, given, allowed in (
+            ("view", self.view, VIEWS),
+            ("measure", self.measure, MEASURES),
+            ("reference", reference, known),
+            ("method", method, known),
+        ):
+            if given not in allowed:
+                raise unknown_name(argument, given, allowed)
+        made: dict[str, Any] = {"known": known, "reference": reference, "method": method}
+        made |= {"way": self.way or self.ways[0], "methods": self.methods or known}
+        for name, value in made.items():
+            object.__setattr__(self, name, value)
+        chosen_methods(known, self.methods)
+        shots = of_shot(of_way(self.comparison.settings, self.way), self.shot)["shot"]
+        object.__setattr__(self, "shot", int(shots.iloc[0]))
+
+    @property
+    def ways(self) -> list[int]:
+        """Numbers of classes that were compared."""
+        return sorted({int(way) for way in self.comparison.settings["way"]})
+
+    @property
+    def shots(self) -> list[int]:
+        """Numbers of shots that were compared at this number of classes."""
+        rows = of_way(self.comparison.settings, self.way)
+        return sorted({int(shot) for shot in rows["shot"]})
+
+    def but(self, **changes: Any) -> ComparisonView:
+        """Return the view with some choices changed."""
+        return replace(self, **changes)
+
+    def frame(self) -> pd.DataFrame:
+        """Return the numbers that :meth:`figure` shows."""
+        return _FRAMES[self.view](self)
+
+    def figure(self) -> Figure:
+        """Return a new figure."""
+        return figure_of(_FIGURES[self.view](self))
+
+    @property
+    def task(self) -> dict[str, Any]:
+        """Which episodes are looked at."""
+        return {"way": self.way, "shot": self.shot}
+
+    @property
+    def drawn(self) -> dict[str, Any]:
+        """What is drawn of them."""
+        return {
+            "measure": self.measure,
+            "paired": self.paired,
+            "reference": self.reference,
+            "methods": self.methods,
+        }
+
+    def content(self, kind: str) -> bytes:
+        """Return what is shown as a file.
+
+        Parameters
+        ----------
+        kind : {"png", "svg", "csv", "html"}
+            The picture, the numbers behind it, or one page with findings, tables, this picture and
+            the usual ones, settings and the way back to any row.
+
+        Raises
+        ------
+        KShotKeyError
+            For another kind.
+        """
+        if kind not in MIME:
+            raise unknown_name("kind", kind, MIME)
+        if kind == "csv":
+            return self._table().to_csv(index=False).encode("utf-8")
+        if kind == "html":
+            return report_page(self.comparison, figures=self.figures(), title=self.title).encode()
+        return to_png(self.figure(), dpi=200) if kind == "png" else to_svg(self.figure())
+
+    def file_name(self, kind: str) -> str:
+        """Return a name for :meth:`content` that says what is in it."""
+        one_shot = [f"{self.shot}_shot"] if "shot" in VIEWS[self.view][1] else []
+        return "_".join(["comparison", self.view, *one_shot]) + f".{kind}"
+
+    def _table(self) -> pd.DataFrame:
+        """Return :meth:`frame` with what its values are, for readers who do not see the view."""
+        frame = self.frame()
+        if "measure" not in VIEWS[self.view][1]:
+            return frame
+        against = self.reference if self.paired else ""
+        return frame.assign(measure=self.measure, difference_to=against)
+
+    def figures(self) -> Mapping[str, Figure]:
+        """Return this picture and the usual ones, by caption."""
+        made = {f"As shown: {VIEWS[self.view][0].lower()}": self.figure()}
+        made["Accuracy"] = figure_of(plot_accuracy(self.comparison, way=self.way))
+        if not len(self.comparison.curve()):
+            return made
+        for shot in self.shots:
+            caption = f"Accuracy against step size, {shot} shot{'s' if shot > 1 else ''}"
+            drawn = plot_step_size(self.comparison, shot=shot, way=self.way)
+            made[caption] = figure_of(drawn)
+        return made
+
+    @property
+    def title(self) -> str:
+        """What was compared on what."""
+        about = self.comparison.manifest
+        return f"{about['data']['name']}, {about['backbone']['name']}: {len(self.known)} methods"
+
+
+_FRAMES: dict[str, Callable[[ComparisonView], pd.DataFrame]] = {
+    "shots": lambda v: measure_frame(v.comparison, way=v.way, **v.drawn),
+    "step_size": lambda v: step_size_frame(select(v.comparison, v.methods), v.way, v.shot),
+    "episodes": lambda v: episodes_frame(v.comparison, **v.task, **v.drawn),
+    "confusion": lambda v: confusion_frame(v.comparison, v.method, **v.task),
+    "changed": lambda v: changed_frame(v.comparison, v.reference, v.method, **v.task),
+}
+_FIGURES: dict[str, Callable[[ComparisonView], Any]] = {
+    "shots": lambda v: plot_measure(v.comparison, way=v.way, **v.drawn),
+    "step_size": lambda v: plot_step_size(select(v.comparison, v.methods), **v.task),
+    "episodes": lambda v: plot_episodes(v.comparison, **v.task, **v.drawn),
+    "confusion": lambda v: plot_confusion(v.comparison, v.method, **v.task),
+    "changed": lambda v: plot_changed(v.comparison, v.reference, v.method, data=v.data, **v.task),
+}

@@ -1,0 +1,185 @@
+"""How many neurons stand in each group, layer by layer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from kshot_viz.errors import KShotValueError
+from kshot_viz.grouping.editing.names import group_names
+from kshot_viz.text import counted
+from kshot_viz.viz.neurons.layer_groups import palette
+from kshot_viz.viz.style.canvas import entitle, ink, new_axes, tidy
+from kshot_viz.viz.style.colours import LONE_COLOUR, text_on
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+    from kshot_viz.grouping.grouping import Grouping
+
+# Layers up to here get roomy bars with numbers inside.
+_FEW = 24
+# More neurons on their own than this are one bar: nobody tells so many slivers apart.
+_ALONE = 32
+# What fits into a bar, in letters for each percent of the width.
+_LETTERS = 0.6
+_NUMBERED = 3.2
+
+
+def plot_group_sizes(grouping: Grouping, *, ax: Axes | None = None) -> Axes:
+    """Draw one bar per layer, cut into its groups from the largest to the smallest.
+
+    Bars show shares of the layer, so narrow and wide layers can be compared; the text beside them
+    tells neurons, groups, and how many of those have a single member. Groups that a person named
+    show their names. Many neurons on their own share one bar. Dead neurons come last, hatched.
+
+    Parameters
+    ----------
+    grouping : Grouping
+    ax : Axes, optional
+        Where to draw; a new figure by default, as tall as the layers need.
+
+    Returns
+    -------
+    Axes
+
+    Raises
+    ------
+    KShotValueError
+        If the grouping has no layer.
+    """
+    if not len(grouping):
+        raise KShotValueError("This grouping has no layer, so there are no sizes to draw.")
+    frame = _sizes_frame(grouping)
+    ax = new_axes(ax, (7.6, _height(len(grouping))))
+    _draw_bars(ax, frame, grouping)
+    _name_layers(ax, frame, list(grouping))
+    tidy(ax, grid="x")
+    ax.spines["left"].set_visible(False)
+    ax.tick_params(axis="y", length=0, labelsize=_size(len(grouping)))
+    ax.set_xlim(0, 100)
+    ax.set_xlabel("share of the layer's neurons, %", fontsize=10)
+    dead = "; hatched: dead neurons" if frame["dead"].any() else ""
+    numbers = "; numbers are group numbers" if len(grouping) <= _FEW else ""
+    entitle(ax, "Group sizes", f"largest group first{numbers}{dead}")
+    return ax
+
+
+def _sizes_frame(grouping: Grouping) -> pd.DataFrame:
+    """Return ``layer, row, group, groups, size, share, start, dead, colour, text``, as drawn.
+
+    ``groups`` is 1, or how many neurons on their own the bar stands for; its ``group`` is -1 then.
+    """
+    import pandas as pd
+
+    parts = [_layer_frame(grouping, name).assign(row=row) for row, name in enumerate(grouping)]
+    return pd.concat(parts, ignore_index=True)
+
+
+def _layer_frame(grouping: Grouping, layer: str) -> pd.DataFrame:
+    import pandas as pd
+
+    sizes = grouping.sizes(layer)
+    names = group_names(grouping, layer)
+    frame = pd.DataFrame({"layer": layer, "group": range(sizes.size), "groups": 1, "size": sizes})
+    frame["dead"] = frame["group"] == grouping.dead_group(layer)
+    frame["colour"] = palette(grouping, layer)
+    frame["text"] = [names.get(group, str(group)) for group in range(sizes.size)]
+    frame = frame.sort_values(["dead", "size", "group"], ascending=[True, False, True])
+    frame = _singles_joined(frame, list(names))
+    frame["share"] = 100 * frame["size"] / sizes.sum()
+    frame["start"] = frame["share"].cumsum() - frame["share"]
+    return frame
+
+
+def _singles_joined(frame: pd.DataFrame, named: list[int]) -> pd.DataFrame:
+    """Put many neurons on their own into one row, at the end of those that respond."""
+    import pandas as pd
+
+    alone = (frame["size"] == 1) & ~frame["dead"] & ~frame["group"].isin(named)
+    count = int(alone.sum())
+    if count <= _ALONE:
+        return frame
+    one = (
+        frame[alone]
+        .head(1)
+        .assign(
+            group=-1, groups=count, size=count, colour=LONE_COLOUR, text=f"{count:,} single neurons"
+        )
+    )
+    rest = frame[~alone]
+    return pd.concat([rest[~rest["dead"]], one, rest[rest["dead"]]])
+
+
+def _draw_bars(ax: Axes, frame: pd.DataFrame, grouping: Grouping) -> None:
+    bars = ax.barh(
+        frame["row"],
+        frame["share"],
+        left=frame["start"],
+        height=0.78,
+        color=frame["colour"].tolist(),
+        edgecolor=ax.get_facecolor(),
+        linewidth=0.6,
+    )
+    for place in np.flatnonzero(frame["dead"].to_numpy()):
+        bars[place].set_hatch("////")
+    if len(grouping) > _FEW:
+        return
+    written = frame[~frame["dead"] & (frame["share"] >= _NUMBERED)]
+    columns = [written[name].tolist() for name in ("row", "start", "share", "colour", "text")]
+    for row, start, share, colour, text in zip(*columns, strict=True):
+        ax.annotate(
+            _fitting(text, share),
+            (start + share / 2, row),
+            ha="center",
+            va="center_baseline",
+            fontsize=8,
+            color=text_on(colour),
+            parse_math=False,
+        )
+
+
+def _fitting(text: str, share: float) -> str:
+    """Return as much of a text as a bar has room for; numbers always have."""
+    room = int(_LETTERS * share)
+    if text.isdigit() or len(text) <= room:
+        return text
+    return f"{text[: max(1, room - 1)]}\N{HORIZONTAL ELLIPSIS}"
+
+
+def _name_layers(ax: Axes, frame: pd.DataFrame, layers: list[str]) -> None:
+    rows = range(len(layers))
+    ax.set_yticks(rows, layers)
+    ax.set_ylim(len(layers) - 0.4, -0.6)
+    for row, layer in enumerate(layers):
+        ax.annotate(
+            _describe(frame[frame["layer"] == layer]),
+            (100, row),
+            (7, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=_size(len(layers)),
+            color=ink(ax),
+            annotation_clip=False,
+        )
+
+
+def _describe(part: pd.DataFrame) -> str:
+    live = part[~part["dead"]]
+    words = [f"{part['size'].sum():,} in {counted(int(live['groups'].sum()), 'group')}"]
+    # A row of many on their own is as large as it has groups.
+    if alone := int(live.loc[live["size"] == live["groups"], "groups"].sum()):
+        words.append(f"{alone:,} single")
+    if part["dead"].any():
+        words.append(f"{part.loc[part['dead'], 'size'].sum()} dead")
+    return ", ".join(words)
+
+
+def _height(layers: int) -> float:
+    return 1.3 + layers * (0.34 if layers <= _FEW else 0.19)
+
+
+def _size(layers: int) -> float:
+    return 9 if layers <= _FEW else 7

@@ -1,0 +1,97 @@
+"""The groups of one layer as pictures need them: order, colours, names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kshot_viz.errors import KShotValueError
+from kshot_viz.grouping.editing.names import group_names
+from kshot_viz.text import counted
+from kshot_viz.viz.style.colours import DEAD_COLOUR, LONE_COLOUR, group_colours
+
+if TYPE_CHECKING:
+    from kshot_viz.grouping.grouping import Grouping
+
+
+@dataclass(frozen=True, eq=False)
+class LayerGroups:
+    """What figures show of a layer's groups.
+
+    Attributes
+    ----------
+    labels : ndarray of int, shape (neurons,)
+    colours : tuple of str
+        One for each group; the dead neurons' group is grey.
+    dead : int or None
+        Label of the group of dead neurons.
+    known : bool
+        False where no grouping was given; all neurons then share one neutral colour.
+    names : mapping of int to str
+        Names that a person gave to groups.
+    """
+
+    labels: NDArray[np.int64]
+    colours: tuple[str, ...]
+    dead: int | None
+    known: bool
+    names: Mapping[int, str] = field(default_factory=dict)
+
+    def order(self, at_most: int) -> NDArray[np.int64]:
+        """Return neurons ordered by group; of more than ``at_most``, evenly spaced ones."""
+        order = np.argsort(self.labels, kind="stable")
+        if order.size <= at_most:
+            return order
+        return order[np.arange(at_most) * order.size // at_most]
+
+    def name(self, group: int) -> str:
+        """Return what is written beside a group: its name, its number, or "dead"."""
+        return self.names.get(group, "dead" if group == self.dead else str(group))
+
+    @property
+    def summary(self) -> str:
+        """Say how many groups there are, and how many neurons are dead."""
+        if not self.known:
+            return "not grouped"
+        live = len(self.colours) - (self.dead is not None)
+        silent = int((self.labels == self.dead).sum()) if self.dead is not None else 0
+        return counted(live, "group") + (f" and {counted(silent, 'dead neuron')}" if silent else "")
+
+
+def layer_groups(grouping: Grouping | None, layer: str, width: int) -> LayerGroups:
+    """Look up one layer of a grouping, for a network whose layer has ``width`` neurons.
+
+    Raises
+    ------
+    KShotKeyError
+        If the layer is not in the grouping.
+    KShotValueError
+        If the grouping has another number of neurons there.
+    """
+    if grouping is None:
+        return LayerGroups(np.zeros(width, dtype=np.int64), (LONE_COLOUR,), None, known=False)
+    labels = grouping[layer]
+    if labels.size != width:
+        raise KShotValueError(
+            f"Layer {layer!r} has {width} neurons, the grouping has {labels.size} there: it was "
+            f"made for another network."
+        )
+    return LayerGroups(
+        labels,
+        palette(grouping, layer),
+        grouping.dead_group(layer),
+        known=True,
+        names=group_names(grouping, layer),
+    )
+
+
+def palette(grouping: Grouping, layer: str) -> tuple[str, ...]:
+    """Return the colour of each group of a layer; grey for the dead neurons, which come last."""
+    n_groups = grouping.n_groups(layer)
+    if grouping.dead_group(layer) is None:
+        return group_colours(n_groups)
+    return (*group_colours(n_groups - 1), DEAD_COLOUR)

@@ -1,0 +1,200 @@
+"""The neurons of a layer as points in the plane, coloured and numbered by group."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kshot_viz.text import counted
+from kshot_viz.viz.neurons.embedding import Places, neuron_places
+from kshot_viz.viz.neurons.layer_groups import LayerGroups, layer_groups
+from kshot_viz.viz.style.canvas import entitle, ink, new_axes, tidy
+from kshot_viz.viz.style.colours import rgb
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+    from kshot_viz.activations import Activations
+    from kshot_viz.grouping.grouping import Grouping
+
+# Up to here points have a rim; beyond, they are drawn colour by colour if there are not too many.
+_FEW = 4000
+_STAMPS = 200
+
+
+def plot_neuron_map(
+    activations: Activations,
+    layer: str,
+    grouping: Grouping | None = None,
+    *,
+    method: str = "pca",
+    seed: int = 0,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw the neurons of one layer in two dimensions, coloured and numbered by group.
+
+    Parameters
+    ----------
+    activations : Activations
+    layer : str
+    grouping : Grouping, optional
+    method : {"pca", "umap"}
+        Principal components appear at once. UMAP (McInnes et al., 2018) keeps neighbours together
+        and takes about ten seconds at its first call, when it is compiled.
+    seed : int
+        Seed of UMAP; principal components need none.
+    ax : Axes, optional
+        Where to draw; a new figure by default.
+
+    Returns
+    -------
+    Axes
+
+    Raises
+    ------
+    KShotKeyError
+        For an unknown method or layer.
+    KShotValueError
+        If the grouping was made for another network.
+    """
+    groups = layer_groups(grouping, layer, activations.layer(layer).width)
+    places = neuron_places(activations, layer, method=method, seed=seed)
+    return draw_neuron_map(places, layer, groups, ax=ax)
+
+
+def draw_neuron_map(
+    places: Places,
+    layer: str,
+    groups: LayerGroups,
+    *,
+    selected: Collection[int] = (),
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw neurons where they were laid out; those not selected are faint.
+
+    Parameters
+    ----------
+    places : Places
+    layer : str
+        Its name, for the title.
+    groups : LayerGroups
+    selected : collection of int
+        Neurons to stand out; none means that all are alike.
+    ax : Axes, optional
+    """
+    frame = _map_frame(places, groups)
+    ax = new_axes(ax, (6.4, 5.2))
+    _scatter(ax, frame, groups, selected)
+    left_out = _write_numbers(ax, frame, groups) if groups.known else 0
+    tidy(ax)
+    _label(ax, places)
+    title = f"Neurons of {layer}, {groups.summary}"
+    entitle(ax, title, _note(groups, places.method, left_out, len(selected)))
+    return ax
+
+
+def _map_frame(places: Places, groups: LayerGroups) -> pd.DataFrame:
+    """Return ``neuron, group, x, y``."""
+    import pandas as pd
+
+    return pd.DataFrame(
+        {
+            "neuron": np.arange(len(places.points)),
+            "group": groups.labels,
+            "x": places.points[:, 0],
+            "y": places.points[:, 1],
+        }
+    )
+
+
+def _scatter(ax: Axes, frame: pd.DataFrame, groups: LayerGroups, selected: Collection[int]) -> None:
+    chosen = frame["neuron"].isin(list(selected))
+    colours = np.array([rgb(colour) for colour in groups.colours])
+    few = len(frame) <= _FEW
+    for part, alpha in ((frame[~chosen], 0.3 if len(selected) else 1.0), (frame[chosen], 1.0)):
+        # Points of one colour are stamped, many times faster than points that each have their own.
+        split = not few and len(colours) <= _STAMPS
+        for points in (one for _, one in part.groupby("group")) if split else (part,):
+            places = points["group"].to_numpy()
+            ax.scatter(
+                points["x"],
+                points["y"],
+                s=float(np.clip(9000 / len(frame), 2, 60)),
+                c=None if split else colours[places],
+                color=colours[places[0]] if split else None,
+                alpha=alpha,
+                edgecolors=ink(ax) if few else "face",
+                linewidths=0.3 if few else 0,
+            )
+
+
+def _write_numbers(ax: Axes, frame: pd.DataFrame, groups: LayerGroups) -> int:
+    """Write each group's number above its middle member; return how many found no room."""
+    from matplotlib.patheffects import withStroke
+
+    size = 7.5 if len(groups.colours) > 24 else 9.5
+    middles = _middles(frame)
+    ax.autoscale_view()
+    scale = 72 / ax.figure.get_dpi()
+    at = scale * ax.transData.transform(middles[["x", "y"]].to_numpy())
+    names = [groups.name(int(group)) for group in middles["group"]]
+    kept = _apart(at, [(0.7 * size * len(name), 1.1 * size) for name in names])
+    for place in kept:
+        ax.annotate(
+            names[place],
+            (middles["x"].iloc[place], middles["y"].iloc[place]),
+            (0, 3),
+            textcoords="offset points",
+            ha="center",
+            va="bottom",
+            fontsize=size,
+            fontweight="bold",
+            color=ink(ax),
+            parse_math=False,
+            path_effects=[withStroke(linewidth=2.5, foreground=ax.get_facecolor())],
+        )
+    return len(names) - len(kept)
+
+
+def _middles(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the member of each group that is nearest to its mean; largest groups first."""
+    means = frame.groupby("group")[["x", "y"]].transform("mean")
+    away = np.hypot(frame["x"] - means["x"], frame["y"] - means["y"])
+    nearest = frame.assign(away=away, size=frame["group"].map(frame["group"].value_counts()))
+    ordered = nearest.sort_values(["size", "group", "away"], ascending=[False, True, True])
+    return ordered.drop_duplicates("group")
+
+
+def _apart(centres: NDArray[np.float64], sizes: list[tuple[float, float]]) -> list[int]:
+    """Choose, first come first served, boxes that do not overlap."""
+    kept: list[int] = []
+    for place, (width, height) in enumerate(sizes):
+        gaps = np.abs(centres[kept] - centres[place])
+        rooms = np.array([[(width + sizes[k][0]) / 2, height] for k in kept]).reshape(-1, 2)
+        if not (gaps < rooms).all(axis=1).any():
+            kept.append(place)
+    return kept
+
+
+def _label(ax: Axes, places: Places) -> None:
+    if places.method == "umap":
+        ax.tick_params(labelbottom=False, labelleft=False, length=0)
+    ax.set_xlabel(places.axes[0], fontsize=10)
+    ax.set_ylabel(places.axes[1], fontsize=10)
+
+
+def _note(groups: LayerGroups, method: str, left_out: int, selected: int) -> str:
+    parts = [counted(groups.labels.size, "neuron")]
+    if selected:
+        parts.append(f"{selected:,} selected, the others faint")
+    if groups.known:
+        parts.append("a number stands at the middle of its group")
+    if left_out:
+        parts.append(f"no room for {counted(left_out, 'number')}")
+    if method == "umap":
+        parts.append("only who is near whom means something")
+    return "; ".join(parts)

@@ -1,0 +1,179 @@
+"""How alike the neurons of a layer answer, with the groups as blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kshot_viz.text import counted
+from kshot_viz.viz.neurons.layer_groups import LayerGroups, layer_groups
+from kshot_viz.viz.style.canvas import bare, entitle, ink, new_axes
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+    from kshot_viz.activations import Activations
+    from kshot_viz.grouping.grouping import Grouping
+
+AT_MOST = 2000
+COLOURS = "RdBu_r"
+# A strip and its number need this share of the picture's side to be readable.
+_ROOM = 0.022
+
+
+def plot_similarity(
+    activations: Activations,
+    layer: str,
+    grouping: Grouping | None = None,
+    *,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw the correlation between the neurons of one layer, ordered by group.
+
+    Parameters
+    ----------
+    activations : Activations
+    layer : str
+    grouping : Grouping, optional
+        Gives the order and the framed blocks; without it neurons stand in the network's order.
+    ax : Axes, optional
+        Where to draw; a new figure by default.
+
+    Returns
+    -------
+    Axes
+
+    Raises
+    ------
+    KShotKeyError
+        If the layer was not captured, or is not in the grouping.
+    KShotValueError
+        If the grouping was made for another network.
+
+    Notes
+    -----
+    Of a layer with more than 2,000 neurons, evenly spaced ones are drawn, and the figure says so.
+    Dead neurons have no correlation; it is drawn as zero.
+    """
+    groups = layer_groups(grouping, layer, activations.layer(layer).width)
+    return draw_similarity(_similarity_frame(activations, layer, groups), layer, groups, ax=ax)
+
+
+def draw_similarity(
+    frame: pd.DataFrame,
+    layer: str,
+    groups: LayerGroups,
+    *,
+    selected: Collection[int] = (),
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw a correlation matrix that is ordered by group already.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Index and columns are neurons.
+    layer : str
+        Its name, for the title.
+    groups : LayerGroups
+    selected : collection of int
+        Neurons to be marked below the matrix.
+    ax : Axes, optional
+    """
+    ax = new_axes(ax, (6.2, 5.3))
+    image = ax.imshow(frame, cmap=COLOURS, vmin=-1, vmax=1, interpolation="nearest")
+    bar = ax.figure.colorbar(image, ax=ax, shrink=0.7, pad=0.02, ticks=[-1, -0.5, 0, 0.5, 1])
+    bar.set_label("correlation of activations", fontsize=9)
+    bar.ax.tick_params(labelsize=9)
+    bar.outline.set_visible(False)  # type: ignore[operator]
+    bare(ax)
+    if groups.known:
+        _frame_blocks(ax, _blocks(groups.labels[frame.index.to_numpy()]), groups)
+    marked = np.flatnonzero(frame.index.isin(list(selected)))
+    _mark(ax, marked, len(frame))
+    title, note = caption(layer, groups, len(frame))
+    entitle(ax, title, note + (f"; {len(marked):,} selected, marked below" if len(marked) else ""))
+    return ax
+
+
+def correlations(activations: Activations, layer: str, *, at_most: int = AT_MOST) -> pd.DataFrame:
+    """Return the correlation matrix in the network's order; index and columns are neurons.
+
+    Of more than ``at_most`` neurons, evenly spaced ones are taken.
+    """
+    import pandas as pd
+
+    whole = activations.layer(layer)
+    kept = np.arange(min(at_most, whole.width)) * whole.width // min(at_most, whole.width)
+    part = replace(whole, points=whole.points[kept], mean=whole.mean[kept], std=whole.std[kept])
+    return pd.DataFrame(part.correlation().astype(np.float32), index=kept, columns=kept)
+
+
+def by_group(matrix: pd.DataFrame, groups: LayerGroups) -> pd.DataFrame:
+    """Bring a correlation matrix into the order of the groups."""
+    order = np.argsort(groups.labels[matrix.index.to_numpy()], kind="stable")
+    return matrix.iloc[order, order]
+
+
+def _similarity_frame(activations: Activations, layer: str, groups: LayerGroups) -> pd.DataFrame:
+    """Return the correlation matrix, ordered by group; index and columns are neurons."""
+    import pandas as pd
+
+    whole = activations.layer(layer)
+    order = groups.order(AT_MOST)
+    part = replace(whole, points=whole.points[order], mean=whole.mean[order], std=whole.std[order])
+    return pd.DataFrame(part.correlation(), index=order, columns=order)
+
+
+def _blocks(labels: NDArray[np.int64]) -> list[tuple[int, int, int]]:
+    """Return ``group, start, size`` of each run in ordered labels."""
+    found, starts, sizes = np.unique(labels, return_index=True, return_counts=True)
+    return list(zip(found.tolist(), starts.tolist(), sizes.tolist(), strict=True))
+
+
+def _frame_blocks(ax: Axes, blocks: list[tuple[int, int, int]], groups: LayerGroups) -> None:
+    """Frame every group on the diagonal and colour its stretch of the left side."""
+    from matplotlib.patches import Rectangle
+
+    total = sum(size for _, _, size in blocks)
+    wide, apart = 0.025 * total, 0.008 * total
+    for group, start, size in blocks:
+        near, colour = start - 0.5, groups.colours[group]
+        beside = (-0.5 - apart - wide, near)
+        ax.add_patch(Rectangle(beside, wide, size, color=colour, linewidth=0, clip_on=False))
+        frame = Rectangle((near, near), size, size, fill=False, edgecolor="k", linewidth=0.8)
+        frame.set_clip_on(False)
+        ax.add_patch(frame)
+    _write_numbers(ax, [block for block in blocks if block[2] >= _ROOM * total], groups)
+
+
+def _write_numbers(ax: Axes, blocks: list[tuple[int, int, int]], groups: LayerGroups) -> None:
+    ax.set_yticks([start + size / 2 - 0.5 for _, start, size in blocks])
+    names = [groups.name(group) for group, _, _ in blocks]
+    ax.set_yticklabels(names, fontsize=8, parse_math=False)
+    ax.tick_params(axis="y", length=0, pad=13)
+    ax.set_ylabel("group", fontsize=10)
+
+
+def _mark(ax: Axes, places: NDArray[np.int64], total: int) -> None:
+    """Mark places along the lower side."""
+    if not len(places):
+        return
+    near = total - 0.5 + 0.008 * total
+    ax.vlines(places, near, near + 0.025 * total, colors=ink(ax), linewidth=1.6)
+    ax.set_ylim(near + 0.03 * total, -0.5)
+    ax.set_xlim(-0.5, total - 0.5)
+
+
+def caption(layer: str, groups: LayerGroups, drawn: int) -> tuple[str, str]:
+    """Return the title of a matrix of ``drawn`` neurons, and what must be known to read it."""
+    width = groups.labels.size
+    count = f"{drawn:,} of {counted(width, 'neuron')} drawn" if drawn < width else ""
+    order = "framed by group" if groups.known else "in the network's order"
+    title = f"Similarity in {layer}, {groups.summary}"
+    return title, f"{count or counted(width, 'neuron')}, {order}"

@@ -1,0 +1,1 @@
+"""Tables, sentences and the HTML report of a comparison."""

@@ -1,0 +1,177 @@
+"""A comparison as one HTML file that can be mailed, archived and read without a network."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kshot_viz.errors import KShotFileError
+from kshot_viz.study.notes import footer
+from kshot_viz.viz.comparison.tasks import records
+from kshot_viz.viz.report.findings import headlines
+from kshot_viz.viz.report.page import code, facts, folded, page, paragraphs, picture, section, table
+from kshot_viz.viz.report.table import CLEAR_NOTE, TableBlock, blocks
+from kshot_viz.viz.style.canvas import figure_of
+from kshot_viz.viz.style.colours import method_label
+from kshot_viz.viz.style.png import to_png, write_file
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from kshot_viz.viz.comparison.tasks import ComparisonLike
+
+_DPI = 160
+_REPLAY = """\
+import kshot_viz as kv
+
+comparison = kv.Comparison.load(FOLDER)    # the folder written by comparison.save(FOLDER)
+comparison.frame                           # every run is a row
+comparison.replay(row=0, backbone=backbone, data=data)"""
+_NAMES = {
+    "tune": "tuned on",
+    "labels_used_for_tuning": "target labels for tuning",
+    "n_val": "tuning episodes a task",
+    "n_test": "test episodes",
+    "n_query": "queries an episode",
+    "query_reuse": "uses of a query image",
+}
+_REPLAY_NOTE = (
+    "Any row can be run again alone from what it stores. Give the network and the data set it was "
+    "made with; both are checked against the fingerprints below."
+)
+
+
+def write_report(
+    comparison: ComparisonLike,
+    path: str | Path,
+    *,
+    figures: Mapping[str, Figure | Axes],
+    title: str,
+    command: str | None = None,
+) -> Path:
+    """Write findings, tables, figures, settings and the way back to any row into one HTML file.
+
+    Parameters
+    ----------
+    comparison : Comparison
+    path : str or Path
+        The file; missing folders are made.
+    figures : mapping of str to Figure or Axes
+        Captions, which are the alternative texts too, and what they stand under.
+    title : str
+    command : str, optional
+        The command that made the comparison.
+
+    Returns
+    -------
+    Path
+        Where it lies.
+
+    Raises
+    ------
+    KShotFileError
+        If ``path`` is a folder or cannot be written.
+    """
+    target = Path(path)
+    if target.is_dir():
+        raise KShotFileError(f"{target} is a folder; name the file, {target / 'report.html'} say.")
+    made = report_page(comparison, figures=figures, title=title, command=command)
+    return write_file(target, made.encode("utf-8"))
+
+
+def report_page(
+    comparison: ComparisonLike,
+    *,
+    figures: Mapping[str, Figure | Axes],
+    title: str,
+    command: str | None = None,
+) -> str:
+    """Return the page that :func:`write_report` writes."""
+    summary, manifest = comparison.summary(), comparison.manifest
+    made = blocks(summary)
+    body = [
+        paragraphs(headlines(summary), "finding"),
+        section("Accuracy", *map(_table, made), _notes(made, manifest)),
+        section("Figures", *(_picture(caption, one) for caption, one in figures.items())),
+        section("What was compared", _about(manifest), _settings(comparison), _record(manifest)),
+        section("Run it again", code(command) if command else "", *_replay()),
+    ]
+    return page(title, filter(None, body))
+
+
+def _table(block: TableBlock) -> str:
+    return table(
+        block.title,
+        block.head,
+        [row.cells for row in block.rows],
+        clear=[row.clear for row in block.rows],
+        numbers_from=3,
+    )
+
+
+def _notes(made: list[TableBlock], manifest: Mapping[str, Any]) -> str:
+    clear = any(row.clear for block in made for row in block.rows)
+    lines = [*([CLEAR_NOTE] if clear else []), *footer(manifest)]
+    return f'<div class="notes">{paragraphs(lines, "note")}</div>'
+
+
+def _picture(caption: str, drawn: Figure | Axes) -> str:
+    figure = figure_of(drawn)
+    return picture(to_png(figure, dpi=_DPI), caption, round(96 * figure.get_figwidth()))
+
+
+def _about(manifest: Mapping[str, Any]) -> str:
+    return facts(
+        (_NAMES.get(name, name.replace("_", " ")), _said(name, value))
+        for name, value in manifest.items()
+    )
+
+
+def _said(name: str, value: Any) -> str:
+    """Return one entry of the manifest for people; the whole record is folded below."""
+    if name == "methods":
+        return ", ".join(map(method_label, value))
+    if isinstance(value, Mapping):
+        return "; ".join(f"{key}: {_short(part)}" for key, part in value.items())
+    return _short(value)
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, (list, tuple)):
+        shown = ", ".join(map(str, value[:12]))
+        return shown if len(value) <= 12 else f"{shown} and {len(value) - 12} more"
+    if value is None:
+        return "not set"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _settings(comparison: ComparisonLike) -> str:
+    columns = {
+        "method": lambda row: method_label(row["method"]),
+        "classes": lambda row: str(int(row["way"])),
+        "shots": lambda row: str(int(row["shot"])),
+        "step size, body": lambda row: f"{row['lr']:g}",
+        "step size, head": lambda row: f"{row['head_lr']:g}",
+        "steps": lambda row: str(int(row["steps"])),
+        "tuning accuracy, %": lambda row: _percent(row["val_accuracy"]),
+        "tuning episodes": lambda row: str(int(row["n_val"])),
+    }
+    rows = [[cell(row) for cell in columns.values()] for row in records(comparison.settings)]
+    return table("Chosen settings", list(columns), rows)
+
+
+def _percent(share: float) -> str:
+    return "" if math.isnan(share) else f"{100 * share:.1f}"
+
+
+def _record(manifest: Mapping[str, Any]) -> str:
+    text = json.dumps(dict(manifest), indent=1, default=str, ensure_ascii=False)
+    return folded("The whole record", code(text))
+
+
+def _replay() -> list[str]:
+    return [paragraphs([_REPLAY_NOTE], "note"), code(_REPLAY)]

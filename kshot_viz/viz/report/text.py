@@ -1,0 +1,89 @@
+"""The table of a comparison for the terminal and for pages in Markdown."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from kshot_viz.study.notes import footer
+from kshot_viz.viz.report.findings import headlines
+from kshot_viz.viz.report.table import CLEAR_NOTE, TableBlock, blocks
+
+if TYPE_CHECKING:
+    from kshot_viz.viz.comparison.tasks import ComparisonLike
+
+WIDTH = 80
+
+
+def summary_text(comparison: ComparisonLike) -> str:
+    """Return findings, tables and what they stand on, aligned for a terminal of 80 columns."""
+    summary = comparison.summary()
+    made = blocks(summary)
+    parts = [
+        *_wrapped(headlines(summary)),
+        *(_text_block(block) for block in made),
+        *_wrapped(_notes(made)),
+        "\n".join(_wrapped(footer(comparison.manifest), "- ")),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def summary_markdown(comparison: ComparisonLike) -> str:
+    """Return the same as Markdown, for pages of documentation."""
+    summary = comparison.summary()
+    made = blocks(summary)
+    parts = [
+        "\n".join(f"- {_escaped(line)}" for line in headlines(summary)),
+        *(_markdown_block(block) for block in made),
+        "\n".join(f"- {_escaped(line)}" for line in [*_notes(made), *footer(comparison.manifest)]),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _notes(made: Iterable[TableBlock]) -> list[str]:
+    clear = any(row.clear for block in made for row in block.rows)
+    return [CLEAR_NOTE] if clear else []
+
+
+def _wrapped(lines: Iterable[str], mark: str = "") -> list[str]:
+    return [
+        textwrap.fill(
+            line,
+            WIDTH,
+            initial_indent=mark,
+            subsequent_indent=" " * len(mark),
+            break_on_hyphens=False,
+        )
+        for line in lines
+    ]
+
+
+def _text_block(block: TableBlock) -> str:
+    lines = [block.head, *(row.cells for row in block.rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    head, *rows = [_aligned(line, widths) for line in lines]
+    return "\n".join([block.title, "-" * len(block.title), head, *rows])
+
+
+def _aligned(cells: Sequence[str], widths: Sequence[int]) -> str:
+    """Align the first three columns (a name, two numbers with intervals) left, the rest right."""
+    parts = [
+        cell.ljust(width) if place < 3 else cell.rjust(width)
+        for place, (cell, width) in enumerate(zip(cells, widths, strict=True))
+    ]
+    return "  ".join(parts).rstrip()
+
+
+def _markdown_block(block: TableBlock) -> str:
+    rule = ["---"] * 3 + ["---:"] * (len(block.head) - 3)
+    lines = [block.head, rule, *(row.cells for row in block.rows)]
+    table = ["| " + " | ".join(map(_escaped, line)) + " |" for line in lines]
+    return "\n".join([f"**{block.title}**", "", *table])
+
+
+def _escaped(text: str) -> str:
+    """Keep Markdown from reading marks, bars and tags into plain text."""
+    for mark in "\\|*_`<>[]":
+        text = text.replace(mark, f"\\{mark}")
+    return text

@@ -1,0 +1,1 @@
+"""Colours, canvases and marks that all figures share."""

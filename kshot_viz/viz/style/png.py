@@ -1,0 +1,112 @@
+"""From a figure to bytes or a file, without pyplot and from any thread."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kshot_viz.errors import unknown_name
+from kshot_viz.files import whole_file
+from kshot_viz.viz.style.canvas import figure_of
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# Left out of the file: when and by which version of which program it was written.
+_UNSIGNED: dict[str, dict[str, None]] = {
+    "png": {"Software": None},
+    "svg": {"Date": None, "Creator": None},
+    "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+}
+
+
+def to_png(fig: Figure | Axes, dpi: float = 100, *, transparent: bool = False) -> bytes:
+    """Return the figure as PNG.
+
+    Parameters
+    ----------
+    fig : Figure or Axes
+        An Axes stands for its figure.
+    dpi : float
+        Pixels an inch.
+    transparent : bool
+        Whether the page shows where nothing is drawn; else the background is solid, readable on a
+        dark page.
+
+    Returns
+    -------
+    bytes
+    """
+    buffer = io.BytesIO()
+    _write(figure_of(fig), buffer, "png", dpi, transparent=transparent)
+    return buffer.getvalue()
+
+
+def to_svg(fig: Figure | Axes) -> bytes:
+    """Return the figure as SVG: one file, with its letters as outlines."""
+    buffer = io.BytesIO()
+    _write(figure_of(fig), buffer, "svg", 100)
+    return buffer.getvalue()
+
+
+def save_figure(fig_or_ax: Figure | Axes, path: str | Path, *, dpi: float = 150) -> Path:
+    """Write a figure to a file; the suffix chooses PNG, SVG or PDF.
+
+    Parameters
+    ----------
+    fig_or_ax : Figure or Axes
+    path : str or Path
+        Missing folders are made.
+    dpi : float
+        Pixels an inch, for PNG.
+
+    Returns
+    -------
+    Path
+        Where it lies.
+
+    Raises
+    ------
+    KShotKeyError
+        For another suffix.
+    KShotFileError
+        If the file cannot be written.
+    """
+    target = Path(path)
+    kind = target.suffix.lower().removeprefix(".")
+    if kind not in _UNSIGNED:
+        raise unknown_name("suffix of path", target.suffix, [f".{name}" for name in _UNSIGNED])
+    buffer = io.BytesIO()
+    _write(figure_of(fig_or_ax), buffer, kind, dpi)
+    return write_file(target, buffer.getvalue())
+
+
+def write_file(target: Path, content: bytes) -> Path:
+    """Write bytes; missing folders are made, and a reader never sees half a file."""
+    with whole_file(target) as part:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        part.write_bytes(content)
+    return target
+
+
+def _write(
+    figure: Figure, buffer: io.BytesIO, kind: str, dpi: float, *, transparent: bool = False
+) -> None:
+    paper = "none" if transparent else _solid(figure)
+    figure.savefig(
+        buffer,
+        format=kind,
+        dpi=dpi,
+        facecolor=paper,
+        transparent=transparent,
+        metadata=_UNSIGNED[kind],
+    )
+
+
+def _solid(figure: Figure) -> Any:
+    from matplotlib.colors import to_rgba
+
+    red, green, blue, opaque = to_rgba(figure.get_facecolor())
+    return (red, green, blue) if opaque > 0 else "white"

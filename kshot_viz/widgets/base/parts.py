@@ -1,0 +1,201 @@
+"""The parts all dashboards are put together from: a picture, a status line, one look, one frame."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+import threading
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import ipywidgets
+from traitlets import Bool, Unicode, observe
+
+from kshot_viz.errors import KShotError
+from kshot_viz.viz.style.canvas import figure_of
+from kshot_viz.viz.style.dark_mode import reink
+from kshot_viz.viz.style.png import to_png
+from kshot_viz.widgets.base.page import Page
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# Pictures left in notebooks and exported pages for readers without a kernel: small and readable.
+_LEFT_BEHIND_DPI = 72
+
+
+class Picture(ipywidgets.Image):
+    """An image that shows figures; it never grows beyond its own size.
+
+    Parameters
+    ----------
+    title : str
+        What it shows, for those who hover or listen.
+    """
+
+    # The browser's side writes the tooltip only beside a description, and fails without one.
+    description = Unicode("").tag(sync=True)
+    dark = Bool(False, help="whether it stands on a dark page")
+
+    def __init__(self, title: str, **options: Any) -> None:
+        self._encoding = threading.Lock()
+        self._drawn: Figure | None = None
+        self._dpi = 100.0
+        layout = {"max_width": "100%", "align_self": "flex-start", "object_fit": "contain"}
+        super().__init__(format="png", layout=layout, tooltip=title, **options)
+        self.add_class("kv-picture")
+
+    def show(self, drawn: Figure | Axes, dpi: float = 100) -> None:
+        """Show a figure (from any thread), and keep it: another theme may come."""
+        with self._encoding:
+            self._drawn, self._dpi = figure_of(drawn), dpi
+            self._encode(self._drawn)
+
+    @observe("dark")
+    def _turned(self, _: Any) -> None:
+        with self._encoding:
+            if self._drawn is not None:
+                self._encode(self._drawn)
+
+    def _encode(self, figure: Figure) -> None:
+        reink(figure, dark=self.dark)
+        self.value = to_png(figure, self._dpi, transparent=self.dark)
+
+
+class Status(ipywidgets.HTML):
+    """One line that says what goes on; texts are escaped."""
+
+    kind = Unicode("idle", help="idle, busy, done or error")
+
+    def __init__(self, text: str = "") -> None:
+        super().__init__()
+        self.add_class("kv-status")
+        self.idle(text)
+
+    def idle(self, text: str = "") -> None:
+        """Say something that needs no heed, or nothing."""
+        self._say("idle", text)
+
+    def busy(self, text: str) -> None:
+        """Say what is being computed."""
+        self._say("busy", text)
+
+    def done(self, text: str) -> None:
+        """Say what came out."""
+        self._say("done", text)
+
+    def error(self, error: Exception | str) -> None:
+        """Say what went wrong: the sentence of an error of ours, with its kind for any other."""
+        known = isinstance(error, (KShotError, str))
+        self._say("error", str(error) if known else f"{type(error).__name__}: {error}")
+
+    def _say(self, kind: str, text: str) -> None:
+        self.kind = kind
+        role = "alert" if kind == "error" else "status"
+        self.value = f'<span class="kv-{kind}" role="{role}">{html.escape(text)}</span>'
+
+
+class Dashboard(ipywidgets.VBox):
+    """A box with the look of all dashboards, which leaves a figure where no kernel runs.
+
+    Subclasses have ``frame()``, the numbers that are shown, and ``figure()``, all of it as one
+    matplotlib figure.
+    """
+
+    def __init__(self, children: Any = (), **options: Any) -> None:
+        page = Page()
+        page.observe(self._turn, "dark")
+        super().__init__([page, *children], **options)
+        self.add_class("kv-dashboard")
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}()"
+
+    def close(self) -> None:
+        """Close it with everything in it."""
+        close_parts(self)
+        super().close()
+
+    def _turn(self, change: Any) -> None:
+        for picture in _pictures(self):
+            picture.dark = change["new"]
+
+    def _repr_mimebundle_(self, **options: Any) -> Any:
+        return with_picture(super()._repr_mimebundle_(**options), self)
+
+
+def _pictures(widget: Any) -> Iterator[Picture]:
+    for child in getattr(widget, "children", ()):
+        if isinstance(child, Picture):
+            yield child
+        yield from _pictures(child)
+
+
+def with_picture(bundle: Any, shown: Any) -> Any:
+    """Add a widget's figure to what it displays, for pages without a running kernel.
+
+    A view that has no figure is displayed all the same: the widget says why.
+    """
+    data, *rest = bundle if isinstance(bundle, tuple) else (bundle,)
+    try:
+        figure = shown.figure()
+    except KShotError:
+        return bundle
+    png = base64.b64encode(_small(to_png(figure, _LEFT_BEHIND_DPI))).decode()
+    return ({**data, "image/png": png}, *rest) if rest else {**data, "image/png": png}
+
+
+def _small(png: bytes) -> bytes:
+    """Return the picture in at most 128 colours, a third of the size: notebooks are kept in git."""
+    from PIL import Image
+
+    few = Image.open(io.BytesIO(png)).convert("RGB").quantize(128, dither=Image.Dither.NONE)
+    buffer = io.BytesIO()
+    few.save(buffer, "png", optimize=True)
+    return buffer.getvalue()
+
+
+def close_parts(widget: Any) -> None:
+    """Close what is in a widget, and the layouts and styles that it alone has."""
+    for child in getattr(widget, "children", ()):
+        close_parts(child)
+        child.close()
+    for name in ("layout", "style"):
+        if widget.has_trait(name) and widget.trait_has_value(name):
+            getattr(widget, name).close()
+
+
+def heading(text: str) -> ipywidgets.HTML:
+    """Return a small title; the text is escaped."""
+    return ipywidgets.HTML(f'<div class="kv-heading">{html.escape(text)}</div>')
+
+
+def row(*children: Any, name: str = "") -> ipywidgets.HBox:
+    """Return widgets side by side that wrap where there is no room."""
+    box = ipywidgets.HBox(list(children))
+    box.add_class("kv-row")
+    if name:
+        box.add_class(name)
+    return box
+
+
+def column(*children: Any, name: str = "") -> ipywidgets.VBox:
+    """Return widgets below one another."""
+    box = ipywidgets.VBox(list(children))
+    box.add_class("kv-column")
+    if name:
+        box.add_class(name)
+    return box
+
+
+def button(text: str, tip: str, act: Any, *, name: str = "", icon: str = "") -> ipywidgets.Button:
+    """Return a button as wide as its text; ``act`` takes no argument."""
+    made = ipywidgets.Button(description=text, tooltip=tip, icon=icon)
+    made.layout.width = "auto"
+    made.add_class("kv-button")
+    if name:
+        made.add_class(name)
+    made.on_click(lambda _: act())
+    return made

@@ -1,0 +1,224 @@
+"""A comparison one can turn: other shots, other methods, episode by episode, image by image."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import ipywidgets
+from traitlets import Bool, Int, Tuple, Unicode, validate
+
+from kshot_viz.errors import KShotError, KShotValueError
+from kshot_viz.study.comparison import Comparison
+from kshot_viz.text import counted
+from kshot_viz.viz.comparison.view import MIME, VIEWS, ComparisonView
+from kshot_viz.viz.report.findings import headlines
+from kshot_viz.viz.report.frame_table import frame_html
+from kshot_viz.viz.style.png import write_file
+from kshot_viz.widgets.base.download import Download, File
+from kshot_viz.widgets.base.parts import Dashboard, Picture, Status, column, heading, row
+from kshot_viz.widgets.base.threads import Redraw
+from kshot_viz.widgets.comparison.controls import ComparisonControls
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+    from kshot_viz.data.dataset import ImageDataset
+
+CHOICES = ("view", "way", "shot", "measure", "paired", "reference", "methods", "method")
+_FILES = {
+    "png": ("PNG", "Save the picture as PNG"),
+    "svg": ("SVG", "Save the picture as SVG"),
+    "csv": ("CSV", "Save the numbers behind the picture as CSV"),
+    "html": ("HTML", "Save the whole comparison as one page that needs no network"),
+}
+
+
+class KShotComparison(Dashboard):
+    """Methods on the same episodes, looked at from all sides.
+
+    Parameters
+    ----------
+    table : Comparison
+        Made by :func:`kshot_viz.compare_methods` or read by ``Comparison.load``.
+    data : ImageDataset, optional
+        Its images, where it was read from files; without them the changed images are not drawn.
+
+    Attributes
+    ----------
+    view : str
+        ``"shots"``, ``"step_size"``, ``"episodes"``, ``"confusion"`` or ``"changed"``.
+    way, shot : int
+    measure : str
+        ``"accuracy"``, ``"support_accuracy"``, ``"gap"`` or ``"support_loss"``.
+    paired : bool
+    reference, method : str
+    methods : tuple of str
+        Traits: set them, or let the controls do it.
+
+    Raises
+    ------
+    KShotValueError
+        If ``table`` is no comparison, or is empty.
+    """
+
+    children: Any
+    view = Unicode("shots")
+    way = Int()
+    shot = Int()
+    measure = Unicode("accuracy")
+    paired = Bool(False)
+    reference = Unicode()
+    methods = Tuple()
+    method = Unicode()
+    _ticking = False
+
+    def __init__(self, table: Comparison, *, data: ImageDataset | None = None) -> None:
+        if not isinstance(table, Comparison):
+            raise KShotValueError(
+                f"`table` must be a Comparison, made by kv.compare_methods(...) or read by "
+                f"kv.Comparison.load(folder); not {table!r}."
+            )
+        start = ComparisonView(table, data)
+        self._shown = start
+        super().__init__(**{name: getattr(start, name) for name in CHOICES})
+        self._picture = Picture("The figure of the view that is chosen")
+        self._table = ipywidgets.HTML()
+        self._table.add_class("kv-table")
+        self._status = Status()
+        self.controls = ComparisonControls(start)
+        self._link()
+        self.children = [*self.children, *self._arranged()]
+        self._redraw = Redraw(self._draw, self._status.error)
+        self.observe(self._chosen, names=list(CHOICES))
+        self._draw()
+
+    # -- what it shows -----------------------------------------------------------------------
+
+    @property
+    def shown(self) -> ComparisonView:
+        """What is looked at, and how."""
+        return self._shown
+
+    def frame(self) -> pd.DataFrame:
+        """Return the numbers behind the picture."""
+        return self._shown.frame()
+
+    def figure(self) -> Figure:
+        """Return the picture as a new figure."""
+        return self._shown.figure()
+
+    def export(self, path: str | Path) -> Path:
+        """Write what is shown to a file; the suffix chooses PNG, SVG, CSV or one HTML page.
+
+        Raises
+        ------
+        KShotKeyError
+            For another suffix.
+        KShotFileError
+            If the file cannot be written.
+        """
+        target = Path(path)
+        kind = target.suffix.lower().removeprefix(".")
+        return write_file(target, self._shown.content(kind))
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until the last change is drawn; tell whether it is."""
+        return self._redraw.wait(timeout)
+
+    def __repr__(self) -> str:
+        table, shown = self._shown.comparison, self._shown
+        methods = ", ".join(dict.fromkeys(table.settings["method"]))
+        return f"KShotComparison of {methods}, shown at {counted(self.shot, 'shot')}: {shown.view}"
+
+    # -- inside ------------------------------------------------------------------------------
+
+    @validate(*CHOICES)
+    def _known_only(self, proposal: Any) -> Any:
+        """Refuse what the comparison does not have, before anything changes."""
+        self._changed(proposal["trait"].name, proposal["value"])
+        return proposal["value"]
+
+    def _changed(self, name: str, value: Any) -> ComparisonView:
+        """Return the view with another choice; another number of classes may have other shots."""
+        if name != "way":
+            return self._shown.but(**{name: value})
+        other = self._shown.but(way=value, shot=None)
+        return other.but(shot=self.shot) if self.shot in other.shots else other
+
+    def _chosen(self, change: Any) -> None:
+        self._shown = self._changed(change["name"], change["new"])
+        # First what can be chosen, then what is: a control refuses what it does not offer.
+        self.controls.offer(self._shown)
+        self.shot = int(self._shown.task["shot"])
+        self._redraw.ask()
+
+    def _draw(self) -> None:
+        shown, table, drawn = self._shown, "", False
+        try:
+            table = frame_html(shown.frame(), f"{VIEWS[shown.view][0]}: the numbers")
+            self._picture.show(shown.figure())
+            drawn = True
+            self._status.done(_said(shown))
+        except KShotError as error:
+            self._status.error(error)
+        # An old picture would be taken for the answer to the new question.
+        self._picture.layout.display = "" if drawn else "none"
+        self._table.value = table
+
+    def _link(self) -> None:
+        for name, control in self.controls.by_choice.items():
+            ipywidgets.dlink((self, name), (control, "value"))
+            control.observe(partial(self._set, name), "value")
+        self.controls.tick(self.methods)
+        for box in self.controls.boxes.values():
+            box.observe(self._ticked, "value")
+        self.observe(lambda change: self._tick(change["new"]), names="methods")
+        self.controls.offer(self._shown)
+
+    def _set(self, name: str, change: Any) -> None:
+        setattr(self, name, change["new"])
+
+    def _tick(self, methods: tuple[str, ...]) -> None:
+        """Tick the boxes of these methods, without taking the steps in between for choices."""
+        self._ticking = True
+        try:
+            self.controls.tick(methods)
+        finally:
+            self._ticking = False
+
+    def _ticked(self, _: Any) -> None:
+        if self._ticking:
+            return
+        chosen = self.controls.ticked()
+        if chosen:
+            self.methods = chosen
+        else:
+            self._tick(self.methods)
+            self._status.error("Choose at least one method.")
+
+    def _arranged(self) -> list[Any]:
+        downloads = [
+            Download(label, tip, partial(self._file, kind), self._status.error)
+            for kind, (label, tip) in _FILES.items()
+        ]
+        return [
+            row(heading(self._shown.title), row(*downloads), name="kv-head"),
+            *self.controls.arranged(),
+            self._status,
+            row(column(self._picture), column(self._table, name="kv-beside"), name="kv-sides"),
+        ]
+
+    def _file(self, kind: str) -> File:
+        return self._shown.file_name(kind), MIME[kind], self._shown.content(kind)
+
+
+def _said(shown: ComparisonView) -> str:
+    """Return what the comparison found, at the shots that are looked at."""
+    summary = shown.comparison.summary()
+    rows = summary[summary["way"] == shown.way]
+    if "shot" in VIEWS[shown.view][1]:
+        rows = rows[rows["shot"] == shown.shot]
+    return " ".join(headlines(rows))

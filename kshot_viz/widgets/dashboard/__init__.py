@@ -1,0 +1,1 @@
+"""The three dashboards on one page."""

@@ -1,0 +1,44 @@
+"""The groups that a search found, open to be explored."""
+
+from __future__ import annotations
+
+import copy
+
+from kshot_viz.activations import capture_activations
+from kshot_viz.errors import KShotValueError
+from kshot_viz.search.result import SearchResult
+from kshot_viz.widgets.explorer.group_explorer import GroupExplorer
+
+
+def apart(found: SearchResult) -> SearchResult:
+    """Return the result with a network of its own, for a thread to run.
+
+    Hooks that somebody sets on the other one meanwhile, to capture activations say, must not see
+    our images. A copy has the hooks of its moment, so it is made where those are set too.
+    """
+    if found.backbone is None or found.reward is None:
+        return found
+    return found.with_parts(copy.deepcopy(found.backbone), found.reward)
+
+
+def explorer_of(found: SearchResult) -> GroupExplorer:
+    """Return the best grouping of a search in a :class:`GroupExplorer`.
+
+    Its network is run: see :func:`apart`.
+    """
+    backbone, reward = found.backbone, found.reward
+    if backbone is None or reward is None:
+        raise KShotValueError(
+            "A search that was attached by its storage has no network to show groups of; give a "
+            "monitor the GroupSearch itself."
+        )
+    first = reward.episodes[0]
+    support = first.split(reward.data)[0]
+    grouping = found.grouping(support, name=first.name)
+    if grouping is None or not len(grouping):
+        raise KShotValueError("The best point so far groups no neurons, so there is none to show.")
+    images = support if reward.source is None else reward.source
+    activations = capture_activations(backbone, images, pool=found.space.pool)
+    return GroupExplorer(
+        backbone, activations, grouping, images, episodes=reward.episodes, data=reward.data
+    )

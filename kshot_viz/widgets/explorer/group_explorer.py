@@ -1,0 +1,332 @@
+"""Look into a layer, change its groups by hand, and see what that does to k-shot accuracy."""
+
+from __future__ import annotations
+
+import copy
+import threading
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import ipywidgets
+from traitlets import Instance, Unicode, validate
+
+from kshot_viz.errors import KShotError, unknown_name
+from kshot_viz.finetune.config import FinetuneConfig
+from kshot_viz.grouping.editing.workbench import EDITS, Workbench
+from kshot_viz.grouping.grouping import Grouping
+from kshot_viz.viz.neurons.group_sizes import plot_group_sizes
+from kshot_viz.viz.neurons.overview import explorer_figure
+from kshot_viz.widgets.base.parts import Dashboard, Picture, Status, column, row
+from kshot_viz.widgets.base.threads import Redraw
+from kshot_viz.widgets.explorer.controls import Controls
+from kshot_viz.widgets.explorer.cuts import Cuts
+from kshot_viz.widgets.explorer.edits import EditBar
+from kshot_viz.widgets.explorer.layer_view import LayerView
+from kshot_viz.widgets.explorer.panel import SelectionPanel, shown_images
+from kshot_viz.widgets.explorer.score import ScorePanel
+from kshot_viz.widgets.explorer.scoring import scoring
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+    from kshot_viz.activations import Activations
+    from kshot_viz.data.dataset import ImageDataset
+    from kshot_viz.data.episodes.episode import Episode
+    from kshot_viz.models.backbone import Backbone
+    from kshot_viz.study.comparison import Comparison
+
+# A slider that rested for so many seconds has settled, and its groups are scored.
+_SETTLED = 0.6
+
+
+class GroupExplorer(Dashboard):
+    """The neurons of a layer, their groups, and what an edit of the groups is worth.
+
+    Lasso neurons in the map and make them a group, or drag the slider from one group to singletons;
+    similarity, sizes, the selection's filters and images follow, and the k-shot episodes are run
+    again in the background.
+
+    Parameters
+    ----------
+    backbone : Backbone
+    activations : Activations
+        What maps, cuts and similarities are made from.
+    grouping : Grouping
+    images : image batch or ImageDataset
+        Images to look at: the most exciting ones, the mean activation per class.
+    episodes : sequence of Episode, optional
+        What an edited grouping is scored on; those of ``table`` by default, else nothing is scored.
+    data : ImageDataset, optional
+        What the episodes were drawn from, where neither ``images`` nor ``table`` is it.
+    table : Comparison, optional
+        Its chosen setting of the grouped method is used for scoring; :meth:`use` brings one later.
+    config : FinetuneConfig, optional
+        The setting for scoring, where no table tells it.
+    layer : str, optional
+        The layer to begin with; the first one of the grouping by default.
+    n_episodes : int
+        Number of episodes to score on.
+    executor : str
+        As in :func:`kshot_viz.evaluate`.
+    seed : int
+        Seed of k-means, UMAP, shuffling and fine-tuning.
+
+    Attributes
+    ----------
+    grouping : Grouping
+        The grouping as edited; a trait that can be observed. Setting it is an edit too.
+    layer : str
+        The layer that is shown; set it to show another one.
+
+    Raises
+    ------
+    KShotError
+        For a grouping or activations of another network, or an unknown layer.
+    """
+
+    grouping = Instance(Grouping)
+    layer = Unicode()
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        activations: Activations,
+        grouping: Grouping,
+        images: Any,
+        episodes: Sequence[Episode] | None = None,
+        *,
+        data: ImageDataset | None = None,
+        table: Comparison | None = None,
+        config: FinetuneConfig | None = None,
+        layer: str | None = None,
+        n_episodes: int = 5,
+        executor: str = "processes",
+        seed: int = 0,
+    ) -> None:
+        grouping.check(backbone)
+        first = _first_layer(activations, grouping, layer)
+        self._backbone, self._activations = backbone, activations
+        self._bench, self._lock = Workbench(activations, grouping, seed=seed), threading.RLock()
+        self.status = Status()
+        # Copies, because threads run them: hooks that somebody sets on the network meanwhile, to
+        # capture activations say, must not see our images.
+        self._scoring = partial(
+            scoring,
+            copy.deepcopy(backbone),
+            activations,
+            images,
+            episodes,
+            data=data,
+            n=n_episodes,
+            executor=executor,
+            seed=seed,
+        )
+        score = self._scoring(table=table, config=config)
+        self.controls = Controls(list(activations), first)
+        self._view = LayerView(
+            activations, first, grouping, self.controls, seed, self.status.error, self._lock
+        )
+        self.map, self.similarity = self._view.map, self._view.matrix
+        self.edits = EditBar(self.edit)
+        self.sizes = Picture("Group sizes")
+        shown, labels = shown_images(images)
+        self.panel = SelectionPanel(
+            copy.deepcopy(backbone),
+            shown,
+            labels,
+            score.support,
+            score.config,
+            lambda: self._view.look,
+        )
+        self.scores = ScorePanel(score, grouping, lambda: self._bench.grouping)
+        self._pictures = Redraw(self._draw, self.status.error)
+        self._cuts = Cuts(
+            self._bench,
+            self.controls,
+            lambda: self._view.look.layer,
+            lambda: self._changed(edited=False),
+            self.status,
+            self._lock,
+        )
+        super().__init__(self._children(), grouping=grouping, layer=first)
+        self.add_class("kv-explorer")
+        self._connect()
+        self._follow()
+        self.scores.score()
+
+    def _children(self) -> list[Any]:
+        left = column(self.map, self.edits, self.status, name="kv-left")
+        right = column(self.similarity, self.sizes, name="kv-right")
+        upper = row(left, right, name="kv-split")
+        lower = row(self.panel, self.scores, name="kv-split")
+        return [self.controls, upper, lower]
+
+    def _connect(self) -> None:
+        self.observe(lambda change: self._show_layer(change["new"]), "layer")
+        ipywidgets.link((self.controls.layer, "value"), (self, "layer"))
+        self.controls.placing.observe(lambda _: self._view.place(), "value")
+        self.map.observe(lambda _: self._redraw(), "selection")
+        # What is scored can be gone back to, wherever the slider goes next.
+        self.scores.go.on_click(lambda _: self._cuts.rest())
+
+    # ---- what a person does ----------------------------------------------------------------------
+
+    def edit(self, what: str, value: Any = None) -> None:
+        """Edit the groups of the layer that is shown, as the buttons do.
+
+        Parameters
+        ----------
+        what : {"group", "move", "merge", "split", "shuffle", "name", "undo", "redo"}
+        value : int or str, optional
+            The group to move the selection to, or the name of its group.
+
+        Raises
+        ------
+        KShotKeyError
+            For an edit that there is not.
+
+        Notes
+        -----
+        What is not possible with this selection is said in the status line.
+        """
+        if what not in EDITS:
+            raise unknown_name("what", what, EDITS)
+        with self._lock:
+            look, before = self._view.look, self._bench.grouping
+            try:
+                self._bench.edit(what, look.layer, look.neurons, value)
+            except KShotError as error:
+                self.status.error(error)
+                return
+            if self._bench.grouping is before:
+                self.status.idle("That changes nothing: the groups are as before.")
+                return
+            touched = self._bench.history.touched
+            if what in ("undo", "redo") and touched:
+                # Or nobody would see what it did.
+                self.layer = touched
+            self._changed(edited=True)
+
+    def select(self, neurons: Sequence[int]) -> None:
+        """Select neurons of the layer that is shown."""
+        self.map.select(neurons)
+
+    def cut(self, n_groups: int) -> None:
+        """Cut the layer into groups, as the slider does."""
+        self.controls.groups.value = n_groups
+
+    def score(self) -> None:
+        """Score the grouping, as the button does."""
+        self.scores.go.click()
+
+    def use(self, table: Comparison) -> None:
+        """Score with the setting that a comparison chose; where that fails, its panel says why.
+
+        Parameters
+        ----------
+        table : Comparison
+            Its episodes are scored on where none were given to the explorer.
+        """
+        found = self._scoring(table=table, config=None)
+        if found.rescoring is None:
+            self.scores.status.error(found.why_not)
+            return
+        self.scores.use(found)
+        self.panel.use(found.support, found.config)
+        self.scores.score()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until everything is computed and drawn; tell whether it is."""
+        computed = (self._cuts.background, self._view.background, self.scores.background)
+        drawn = (self._pictures, self.panel.redraw)
+        done = [one.wait(timeout) for one in (*computed, *drawn)]
+        return all(done)
+
+    # ---- the same without a browser --------------------------------------------------------------
+
+    def frame(self) -> pd.DataFrame:
+        """Return ``neuron, group, x, y, selected`` and statistics of the layer that is shown."""
+        return self.map.frame()
+
+    def figure(self) -> Figure:
+        """Return map, similarity, sizes and the last score as one figure."""
+        look = self._view.look
+        return explorer_figure(
+            self._view.placed(),
+            self.similarity.frame(),
+            look.layer,
+            look.groups,
+            look.grouping,
+            selected=look.neurons,
+            score=self.scores.frame() if self.scores.known else None,
+            note=self.scores.note,
+        )
+
+    def __repr__(self) -> str:
+        return f"GroupExplorer of {self.layer}: {self._view.look.groups.summary}"
+
+    # ---- what follows ----------------------------------------------------------------------------
+
+    @validate("layer")
+    def _known_layer(self, proposal: Any) -> str:
+        layer = str(proposal["value"])
+        self._activations.layer(layer)
+        return layer
+
+    @validate("grouping")
+    def _taken_over(self, proposal: Any) -> Grouping:
+        """Make an edit of a grouping that somebody sets.
+
+        An observer would not hear of one that differs in its names alone: those are equal.
+        """
+        grouping: Grouping = proposal["value"]
+        with self._lock:
+            before = self._bench.grouping
+            if grouping is not before:
+                grouping.check(self._backbone)
+                if self._bench.take(grouping) is not before:
+                    self._changed(edited=True)
+            return self._bench.grouping
+
+    def _show_layer(self, layer: str) -> None:
+        # A layer of thousands of neurons takes seconds; nothing may happen to its groups meanwhile.
+        self.controls.wait_for(f"reading {layer}")
+        with self._lock:
+            self._view.show(layer, self._bench.grouping)
+        self._follow()
+
+    def _follow(self) -> None:
+        self._view.place()
+        self._cuts.prepare()
+        self._redraw()
+
+    def _changed(self, *, edited: bool) -> None:
+        """Show the grouping as it is now; the lock is held."""
+        self.grouping = self._bench.grouping
+        self.status.done(self._bench.history.sentence)
+        # First, so that the other processes are at work while this one draws.
+        self.scores.changed(rest=0.0 if edited else _SETTLED)
+        self._view.regroup(self.grouping)
+        if edited:
+            self._cuts.show()
+        self._redraw()
+
+    def _redraw(self) -> None:
+        self._pictures.ask()
+        self.panel.redraw.ask()
+
+    def _draw(self) -> None:
+        look = self._view.look
+        self.edits.show(look.groups, self._bench.history)
+        self.sizes.layout.display = "" if look.groups.known else "none"
+        if look.groups.known:
+            self.sizes.show(plot_group_sizes(look.grouping.only([look.layer])), 78)
+
+
+def _first_layer(activations: Activations, grouping: Grouping, layer: str | None) -> str:
+    if layer is not None:
+        activations.layer(layer)
+        return layer
+    return next((name for name in grouping if name in activations), next(iter(activations)))

@@ -1,0 +1,192 @@
+"""The map of a layer's neurons that one can touch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import anywidget
+import numpy as np
+from numpy.typing import NDArray
+from traitlets import Bool, Dict, Int, List, TraitError, Unicode, validate
+
+from kshot_viz.grouping.labels import indices
+from kshot_viz.viz.neurons.embedding import Places, neuron_places
+from kshot_viz.viz.neurons.layer_groups import LayerGroups, layer_groups
+from kshot_viz.viz.neurons.neuron_map import draw_neuron_map
+from kshot_viz.viz.style.canvas import figure_of
+from kshot_viz.widgets.base.buffers import as_bytes, as_integers, both_ways, group_bytes, sent
+from kshot_viz.widgets.base.page import static
+from kshot_viz.widgets.base.parts import with_picture
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+    from kshot_viz.activations import Activations, LayerActivations
+    from kshot_viz.grouping.grouping import Grouping
+
+_SCRIPTS = ("page.js", "geometry.js", "drawing.js", "neuron_map.js")
+
+
+class NeuronMap(anywidget.AnyWidget):
+    """The neurons of one layer as points: hover, pan and zoom, lasso, rectangle, keyboard.
+
+    Parameters
+    ----------
+    activations : Activations
+    layer : str
+    grouping : Grouping, optional
+        Gives the colours and numbers, those of every figure.
+    method : {"pca", "umap"}
+    seed : int
+        Seed of UMAP.
+    statistics : mapping of str to array_like, optional
+        More numbers to show of each neuron, shape (neurons,); its mean and spread are known.
+    height : int
+        Pixels.
+
+    Attributes
+    ----------
+    selected : ndarray of int
+        The selected neurons, ascending; set them with :meth:`select`.
+
+    Raises
+    ------
+    KShotKeyError, KShotValueError
+        For an unknown layer or method, or a grouping made for another network.
+    """
+
+    _esm = "\n".join(map(static, _SCRIPTS))
+    _css = static("canvas.css")
+
+    places, labels, palette, statistics = sent(), sent(), sent(), sent()
+    names = Dict().tag(sync=True)
+    dead = Int(-1).tag(sync=True)
+    known = Bool(False).tag(sync=True)
+    layer = Unicode("").tag(sync=True)
+    axes = List(Unicode(), ["", ""]).tag(sync=True)
+    statistic_names = List(Unicode()).tag(sync=True)
+    height = Int(420).tag(sync=True)
+    selection = both_ways(help="Selected neurons, 32-bit integers, ascending.")
+
+    def __init__(
+        self,
+        activations: Activations,
+        layer: str,
+        grouping: Grouping | None = None,
+        *,
+        method: str = "pca",
+        seed: int = 0,
+        statistics: Mapping[str, Any] | None = None,
+        height: int = 420,
+    ) -> None:
+        super().__init__(height=height)
+        whole = activations.layer(layer)
+        groups = layer_groups(grouping, layer, whole.width)
+        places = neuron_places(activations, layer, method=method, seed=seed)
+        self.show(layer, places, groups, known_of(whole) | dict(statistics or {}))
+
+    # ---- what is shown -------------------------------------------------------------------------
+
+    def show(
+        self, layer: str, places: Places, groups: LayerGroups, statistics: Mapping[str, Any]
+    ) -> None:
+        """Show another layer; the selection is empty then."""
+        self._statistics = {name: np.asarray(values) for name, values in statistics.items()}
+        self._places, self._groups = places, groups
+        with self.hold_sync():
+            self.selection = b""
+            self.layer = layer
+            self.statistic_names = list(self._statistics)
+            self.statistics = b"".join(as_bytes(v, "f4") for v in self._statistics.values())
+            self.move(places)
+            self.regroup(groups)
+
+    @property
+    def placed(self) -> Places:
+        """Where the neurons stand."""
+        return self._places
+
+    def move(self, places: Places) -> None:
+        """Put the same neurons elsewhere."""
+        self._places = places
+        with self.hold_sync():
+            self.places = as_bytes(places.points, "f4")
+            self.axes = list(places.axes)
+
+    def regroup(self, groups: LayerGroups) -> None:
+        """Give the same neurons other groups."""
+        self._groups = groups
+        with self.hold_sync():
+            self.labels, self.palette = group_bytes(groups)
+            self.names = {str(group): name for group, name in groups.names.items()}
+            self.dead = -1 if groups.dead is None else int(groups.dead)
+            self.known = groups.known
+
+    # ---- the selection -------------------------------------------------------------------------
+
+    @property
+    def selected(self) -> NDArray[np.int64]:
+        """The selected neurons, ascending."""
+        return as_integers(self.selection)
+
+    def select(self, neurons: Iterable[int]) -> None:
+        """Select neurons; an empty list selects none.
+
+        Raises
+        ------
+        KShotValueError
+            For a neuron that the layer does not have.
+        """
+        wanted = list(neurons)
+        if wanted:
+            wanted = indices(wanted, self._width, f"Layer {self.layer!r} has neurons").tolist()
+        self.selection = as_bytes(sorted(set(wanted)), "i4")
+
+    @validate("selection")
+    def _checked(self, proposal: Any) -> bytes:
+        data = proposal["value"]
+        if len(data) % 4:
+            raise TraitError("`selection` must be 32-bit integers.")
+        chosen = as_integers(data)
+        if chosen.size and (chosen.min() < 0 or chosen.max() >= self._width):
+            raise TraitError(f"`selection` must be neurons 0 to {self._width - 1}.")
+        return data
+
+    @property
+    def _width(self) -> int:
+        return len(self._groups.labels)
+
+    # ---- the same without a browser --------------------------------------------------------------
+
+    def frame(self) -> pd.DataFrame:
+        """Return ``neuron, group, x, y, selected`` and the statistics, one row a neuron."""
+        import pandas as pd
+
+        rows = {
+            "neuron": np.arange(self._width),
+            "group": self._groups.labels,
+            "x": self._places.points[:, 0],
+            "y": self._places.points[:, 1],
+            "selected": np.isin(np.arange(self._width), self.selected),
+        }
+        return pd.DataFrame(rows | self._statistics)
+
+    def figure(self) -> Figure:
+        """Return the map as a matplotlib figure."""
+        drawn = draw_neuron_map(
+            self._places, self.layer, self._groups, selected=self.selected.tolist()
+        )
+        return figure_of(drawn)
+
+    def __repr__(self) -> str:
+        return f"NeuronMap of {self.layer}: {self._width:,} neurons, {self._groups.summary}"
+
+    def _repr_mimebundle_(self, **options: Any) -> Any:
+        return with_picture(super()._repr_mimebundle_(**options), self)
+
+
+def known_of(layer: LayerActivations) -> dict[str, Any]:
+    """Return what is known of every neuron from its activations."""
+    return {"mean activation": layer.mean, "spread": layer.std}

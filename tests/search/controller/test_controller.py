@@ -1,0 +1,89 @@
+"""The controller's arithmetic, and what it learns from planted rewards."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from kshot_viz.search.controller.network import Controller, Step
+from kshot_viz.search.controller.reinforce import Reinforce, ReinforceConfig
+
+LAYERS, VALUES = 8, 6
+
+
+def steps(described=False):
+    known = (0.5, -1.0) if described else ()
+    return [Step(f"layer {i}", {f"a{i}": 3, f"b{i}": 4}, known) for i in range(3)]
+
+
+def test_gradients_of_log_probabilities_equal_finite_differences():
+    controller = Controller(steps(described=True), torch.Generator().manual_seed(0)).double()
+    for parameter in controller.parameters():
+        torch.nn.init.normal_(parameter, std=0.5, generator=torch.Generator().manual_seed(1))
+    chosen = torch.tensor([[0, 1, 2, 3, 1, 0], [2, 2, 0, 0, 1, 3]])
+
+    def total():
+        logs = controller.log_probabilities(chosen)
+        return sum(log.gather(1, chosen[:, i, None]).sum() for i, log in enumerate(logs))
+
+    parameters = list(controller.parameters())
+    analytic = torch.autograd.grad(total(), parameters, materialize_grads=True)
+    for parameter, gradient in zip(parameters, analytic, strict=True):
+        flat = parameter.data.view(-1)
+        for place in range(0, flat.numel(), max(1, flat.numel() // 5)):
+            before = flat[place].item()
+            flat[place] = before + 1e-5
+            up = total().item()
+            flat[place] = before - 1e-5
+            down = total().item()
+            flat[place] = before
+            slope = (up - down) / 2e-5
+            assert abs(slope - gradient.view(-1)[place].item()) <= 1e-4 * max(1.0, abs(slope))
+
+
+def test_rollouts_follow_the_probabilities():
+    controller = Controller(steps(), torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        controller.bias[0].copy_(torch.tensor([0.0, 1.0, 2.0]))
+    draws = torch.rand(4000, 6, generator=torch.Generator().manual_seed(2))
+    chosen = controller.sample(draws)
+    shares = torch.bincount(chosen[:, 0], minlength=3) / 4000
+    wanted = controller.log_probabilities(chosen)[0][0].exp()
+    torch.testing.assert_close(shares, wanted.detach(), atol=0.03, rtol=0)
+
+
+def planted(seed, rollouts):
+    """Reward closeness to one hidden setting, with noise; return true rewards of both searches."""
+    rng = np.random.default_rng(seed)
+    hidden = rng.integers(0, VALUES, LAYERS)
+
+    def true(x):
+        return 1 - (np.abs(x - hidden) / (VALUES - 1)).mean(axis=1)
+
+    learner = Reinforce(
+        [Step(f"{i}", {f"x{i}": VALUES}) for i in range(LAYERS)], ReinforceConfig(), seed
+    )
+    draws = torch.Generator().manual_seed(seed)
+    found, seen = [], []
+    for _ in range(rollouts // learner.config.batch_size):
+        uniform = torch.rand(learner.config.batch_size, LAYERS, generator=draws)
+        chosen = learner.controller.sample(uniform)
+        reward = true(chosen.numpy())
+        noisy = reward + rng.normal(0, 0.05, len(reward))
+        learner.update(chosen, torch.from_numpy(noisy))
+        found, seen = [*found, *reward], [*seen, *noisy]
+    lucky = true(rng.integers(0, VALUES, (rollouts, LAYERS)))
+    best = lucky[(lucky + rng.normal(0, 0.05, rollouts)).argmax()]
+    return np.mean(found[-20:]), found[int(np.argmax(seen))], best
+
+
+def test_a_planted_setting_is_found_sooner_than_by_luck():
+    runs = [planted(seed, 300) for seed in range(10)]
+    assert sum(best > lucky for _, best, lucky in runs) >= 9
+    assert np.mean([late for late, _, _ in runs]) >= 0.85
+
+
+@pytest.mark.slow
+def test_a_planted_setting_is_found_to_the_end():
+    assert sum(planted(seed, 1000)[1] >= 0.975 for seed in range(10)) >= 9

@@ -1,0 +1,88 @@
+"""The controller on anybody's study: Optuna's own suite, and what this one promises."""
+
+from __future__ import annotations
+
+import optuna
+import pytest
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.testing.pytest_samplers import (
+    BasicSamplerTestCase,
+    RelativeSamplerTestCase,
+    SingleOnlySamplerTestCase,
+)
+
+from kshot_viz.search.controller.discretise import Discretised
+from kshot_viz.search.controller.reinforce import ReinforceConfig
+from kshot_viz.search.controller.sampler import ReinforceSampler
+
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+
+class TestOptunasSuite(BasicSamplerTestCase, RelativeSamplerTestCase, SingleOnlySamplerTestCase):
+    @pytest.fixture
+    def sampler(self):
+        return lambda: ReinforceSampler(seed=0)
+
+
+def distance(trial):
+    x, y = trial.suggest_categorical("x", list(range(5))), trial.suggest_int("y", 0, 5)
+    return abs(x - 2) + abs(y - 4)
+
+
+def test_it_learns_to_minimise():
+    study = optuna.create_study(sampler=ReinforceSampler(seed=0))
+    study.optimize(distance, n_trials=200)
+    values = [trial.value for trial in study.trials]
+    assert sum(values[-30:]) < 0.5 * sum(values[:30])
+
+
+def test_a_study_that_is_loaded_again_goes_on_as_if_it_had_not_stopped():
+    whole = optuna.create_study(sampler=ReinforceSampler(seed=3))
+    whole.optimize(distance, n_trials=47)
+    first = optuna.create_study(sampler=ReinforceSampler(seed=3))
+    first.optimize(distance, n_trials=25)
+    again = optuna.create_study(sampler=ReinforceSampler(seed=3))
+    again.add_trials(first.trials)
+    again.optimize(distance, n_trials=22)
+    assert [t.params for t in again.trials] == [t.params for t in whole.trials]
+
+
+def test_failed_trials_teach_nothing_and_pruned_ones_their_last_value():
+    def objective(trial):
+        x = trial.suggest_categorical("x", [0, 1])
+        if trial.number % 7 == 3:
+            raise ValueError
+        trial.report(float(x), 1)
+        if trial.number % 5 == 2:
+            raise optuna.TrialPruned
+        return float(x)
+
+    sampler = ReinforceSampler(seed=0, config=ReinforceConfig(batch_size=5))
+    study = optuna.create_study(direction="maximize", sampler=sampler)
+    study.optimize(objective, n_trials=100, catch=(ValueError,))
+    late = [trial.params["x"] for trial in study.trials[-30:]]
+    assert sum(late) > 20
+    assert len(sampler.updates(study)) == 20
+
+
+@pytest.mark.parametrize(
+    "distribution",
+    [
+        CategoricalDistribution((None, 0.5, "a")),
+        IntDistribution(0, 3),
+        IntDistribution(0, 100, step=5),
+        IntDistribution(1, 3, log=True),
+        IntDistribution(1, 16, log=True),
+        IntDistribution(1, 1000, log=True),
+        FloatDistribution(-1, 2),
+        FloatDistribution(1e-4, 1, log=True),
+        FloatDistribution(0, 1, step=0.1),
+    ],
+)
+def test_a_value_lies_in_the_part_it_was_drawn_from(distribution):
+    cut = Discretised(distribution)
+    for part in range(cut.size):
+        for within in (0.01, 0.5, 0.99):
+            value = cut.value(part, within)
+            assert distribution._contains(distribution.to_internal_repr(value))
+            assert cut.part(value) == part

@@ -1,0 +1,223 @@
+"""Small networks of many makes, and their candidates trained together and one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from kshot_viz.evaluate.fast.candidate_plan import Lane, plan_lane
+from kshot_viz.evaluate.fast.network import Network
+from kshot_viz.evaluate.fast.split import Tail, freeze
+from kshot_viz.evaluate.fast.supported import batches
+from kshot_viz.evaluate.fast.train import Chunk
+from kshot_viz.finetune.candidate import Candidate
+from kshot_viz.finetune.loop import finetune
+from kshot_viz.finetune.methods import resolve_method
+from kshot_viz.finetune.support import Support
+from kshot_viz.models.backbone import Backbone
+from kshot_viz.models.glyphnet.network import ConvBlock
+
+IMAGE = (1, 8, 8)
+
+
+class Stack(nn.Module):
+    """The bundled network in miniature: two blocks of convolution, batch norm, ReLU and pool."""
+
+    def __init__(self, width: int = 5) -> None:
+        super().__init__()
+        self.blocks = nn.Sequential(ConvBlock(1, width), ConvBlock(width, width + 1))
+        self.head = nn.Linear(width + 1, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.blocks(x).mean(dim=(2, 3)))
+
+
+class Fire(nn.Module):
+    """SqueezeNet's block: a narrow convolution read by two others side by side."""
+
+    def __init__(self, width: int = 4) -> None:
+        super().__init__()
+        self.squeeze = nn.Conv2d(1, width, 3, stride=2, padding=1)
+        self.left, self.right = nn.Conv2d(width, 4, 1), nn.Conv2d(width, 4, 3, padding=1)
+        self.relu = nn.ReLU(inplace=True)
+        self.head = nn.Linear(8, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.relu(self.squeeze(x))
+        x = torch.cat([self.relu(self.left(x)), self.relu(self.right(x))], 1)
+        return self.head(x.mean(dim=(2, 3)))
+
+
+class Residual(nn.Module):
+    """ResNet's basic block, with what it adds in place."""
+
+    def __init__(self, width: int = 4) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(1, width, 3, stride=2, padding=1, bias=False)
+        self.norm = nn.BatchNorm2d(width)
+        self.first = nn.Conv2d(width, width, 3, padding=1, bias=False)
+        self.first_norm = nn.BatchNorm2d(width)
+        self.second = nn.Conv2d(width, width, 3, padding=1, bias=False)
+        self.second_norm = nn.BatchNorm2d(width)
+        self.relu = nn.ReLU(inplace=True)
+        self.head = nn.Linear(width, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.relu(self.norm(self.stem(x)))
+        out = self.relu(self.first_norm(self.first(x)))
+        out = self.second_norm(self.second(out))
+        out += x
+        return self.head(torch.flatten(self.relu(out), 2).mean(2))
+
+
+class Rows(nn.Module):
+    """A multilayer perceptron on rows of features."""
+
+    def __init__(self, width: int = 7) -> None:
+        super().__init__()
+        self.first, self.second = nn.Linear(10, width), nn.Linear(width, 6)
+        self.relu = nn.ReLU()
+        self.head = nn.Linear(6, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.relu(self.second(self.relu(self.first(x)))))
+
+
+class Tokens(nn.Module):
+    """Linear layers on patches, with a layer norm: only one candidate at a time."""
+
+    def __init__(self, width: int = 6) -> None:
+        super().__init__()
+        self.patches = nn.Conv2d(1, width, 4, stride=4)
+        self.norm = nn.LayerNorm(width)
+        self.mix = nn.Linear(width, width)
+        self.head = nn.Linear(width, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        tokens = self.patches(x).flatten(2).transpose(1, 2)
+        return self.head((tokens + torch.tanh(self.mix(self.norm(tokens)))).mean(1))
+
+
+FAMILY = {one.__name__: one for one in (Stack, Fire, Residual, Rows, Tokens)}
+
+
+def shape_of(make: Callable[[], nn.Module]) -> tuple[int, ...]:
+    return (10,) if make is Rows else IMAGE
+
+
+def lively(
+    make: Callable[[], nn.Module],
+    *,
+    seed: int = 0,
+    dtype: torch.dtype = torch.float64,
+    shape: tuple[int, ...] = IMAGE,
+    head: str = "head",
+) -> Backbone:
+    """Return a backbone of random weights and batch statistics."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        module = make().to(dtype)
+        norms = (one for one in module.modules() if isinstance(one, nn.BatchNorm2d))
+        for norm in (one for one in norms if one.track_running_stats):
+            norm.running_mean.normal_(std=0.1)
+            norm.running_var.uniform_(0.5, 1.5)
+        return Backbone(module, head=head, example=torch.rand(2, *shape, dtype=dtype))
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """Support images of three classes, and other images to be asked about."""
+
+    support: Support
+    others: Tensor
+
+    @classmethod
+    def draw(
+        cls,
+        shape: tuple[int, ...] = IMAGE,
+        n: int = 6,
+        *,
+        seed: int = 0,
+        dtype: torch.dtype = torch.float64,
+    ) -> Task:
+        rng = np.random.default_rng(seed)
+        images = torch.from_numpy(rng.random((n + 4, *shape))).to(dtype)
+        targets = torch.arange(n) % 3
+        return cls(Support(images[:n], targets, np.array(["a", "b", "c"])), images[n:])
+
+    def reordered(self, order: Sequence[int]) -> Task:
+        """Return the same support images in another order."""
+        given, places = self.support, torch.tensor(order)
+        mixed = Support(given.inputs[places], given.targets[places], given.classes)
+        return Task(mixed, self.others)
+
+
+def alone(backbone: Backbone, task: Task, candidate: Candidate, asked: Tensor) -> Tensor | None:
+    """Return the reference loop's logits for images; None where it diverged."""
+    result = finetune(
+        backbone,
+        task.support,
+        method=candidate.method,
+        grouping=candidate.grouping,
+        config=candidate.config,
+    )
+    if result.diverged:
+        return None
+    with torch.no_grad():
+        return result.backbone.module(asked.clone())
+
+
+def traced(backbone: Backbone, task: Task) -> Network:
+    return Network(backbone.with_new_head(len(task.support.classes)), task.support.inputs)
+
+
+def laid_out(network: Network, candidates: Sequence[Candidate]) -> tuple[list[Lane], Tail]:
+    lanes = [
+        plan_lane(network.backbone, resolve_method(c.method, c.grouping), c.grouping, c.config)
+        for c in candidates
+    ]
+    return lanes, network.tail({key for lane in lanes for key in lane.moving})
+
+
+def chunk_of(network: Network, task: Task, candidates: Sequence[Candidate]) -> tuple[Chunk, Tail]:
+    lanes, tail = laid_out(network, candidates)
+    given = task.support
+    return Chunk(tail, lanes, freeze(tail, given.inputs), given.targets), tail
+
+
+def together(
+    backbone: Backbone, task: Task, candidates: Sequence[Candidate], asked: Tensor
+) -> list[Tensor | None]:
+    """Return every candidate's logits, computed as one where that is possible."""
+    network = traced(backbone, task)
+    assert network.graph is not None
+    if not batches(laid_out(network, candidates)[1]):
+        return [one for c in candidates for one in _trained(network, task, [c], asked)]
+    return _trained(network, task, candidates, asked)
+
+
+def answers(chunk: Chunk, tail: Tail, asked: Tensor) -> Tensor:
+    """Return logits, shape (C, N, classes)."""
+    return chunk.logits(freeze(tail, asked)).transpose(1, 2)
+
+
+def _trained(
+    network: Network, task: Task, candidates: Sequence[Candidate], asked: Tensor
+) -> list[Tensor | None]:
+    chunk, tail = chunk_of(network, task, candidates)
+    diverged = torch.zeros(len(candidates), dtype=torch.bool)
+    for _, losses in chunk.states():
+        diverged |= ~torch.isfinite(losses)
+    logits = answers(chunk, tail, asked)
+    return [None if gone else one for one, gone in zip(logits, diverged, strict=True)]
+
+
+def difference(found: Tensor | None, expected: Tensor | None) -> float:
+    """Return max |difference| / max(1, max |expected|); 0 where both diverged."""
+    if found is None or expected is None:
+        return 0.0 if found is expected else float("inf")
+    return ((found - expected).abs().max() / expected.abs().max().clamp_min(1.0)).item()

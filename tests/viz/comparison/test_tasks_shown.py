@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from kshot_viz.errors import KShotValueError
+from kshot_viz.study.comparison import Comparison
+from kshot_viz.viz.comparison.tasks import (
+    ComparisonLike,
+    of_shot,
+    of_way,
+    ordered_methods,
+    records,
+    task_name,
+    values,
+)
+
+FRAME = pd.DataFrame({"way": [5, 5, 10], "shot": [5, 1, 1], "method": ["mine", "grouped", "plain"]})
+
+
+def test_a_comparison_has_what_is_asked_of_it() -> None:
+    missing = [name for name in vars(ComparisonLike) if name in {"summary", "curve"}]
+    assert all(hasattr(Comparison, name) for name in missing)
+    assert {"settings", "manifest"} <= set(Comparison.__dataclass_fields__)
+
+
+def test_rows_of_one_task_are_taken() -> None:
+    assert of_way(FRAME, 5)["shot"].tolist() == [5, 1]
+    assert of_way(FRAME.query("way == 10"), None)["way"].tolist() == [10]
+    assert of_shot(FRAME, None)["method"].tolist() == ["grouped", "plain"]
+    assert of_shot(FRAME, 5)["method"].tolist() == ["mine"]
+
+
+def test_tasks_that_are_not_there_are_refused() -> None:
+    with pytest.raises(KShotValueError, match=r"`way` must be given, one of \[5, 10\]"):
+        of_way(FRAME, None)
+    with pytest.raises(KShotValueError, match=r"`way` must be one of \[5, 10\]; not 7"):
+        of_way(FRAME, 7)
+    with pytest.raises(KShotValueError, match=r"`shot` must be one of \[1, 5\]; not 2"):
+        of_shot(FRAME, 2)
+    with pytest.raises(KShotValueError, match="no rows"):
+        of_way(FRAME[:0], None)
+
+
+def test_words_for_tasks_and_counts() -> None:
+    assert task_name(10, 1) == "10 classes, 1 shot"
+    assert values([6, 6], "episode") == "6 episodes"
+    assert values([5, 6], "episode") == "5 to 6 episodes"
+    assert ordered_methods(FRAME) == ["plain", "grouped", "mine"]
+    assert records(FRAME)[0] == {"way": 5, "shot": 5, "method": "mine"}

@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pandas as pd
+
+from kshot_viz.viz.report.text import summary_markdown, summary_text
+
+
+def test_columns_are_aligned_and_fit_a_terminal(make: Callable) -> None:
+    text = summary_text(make())
+    lines = text.splitlines()
+    start = lines.index("10 classes, 1 shot, 20 test episodes")
+    table = lines[start + 2 : start + 9]
+    assert table[0].split()[0] == "method"
+    assert len({line.index("7") for line in table[1:]}) == 1
+    assert len({len(line) for line in table}) == 1
+    assert max(map(len, lines)) <= 84
+    assert text.isascii()
+
+
+def test_the_text_has_findings_tables_and_footer(make: Callable) -> None:
+    text = summary_text(make())
+    order = ["no method differs clearly", "1 shot, 20 test", "5 shots, 20 test", "654 labelled"]
+    assert [text.index(part) for part in order] == sorted(text.index(part) for part in order)
+    assert "clear of zero" not in text
+
+
+def test_clear_rows_are_explained(make: Callable, row: Callable) -> None:
+    clear = row(difference=0.03, difference_low=0.02, difference_high=0.04, p_holm=0.001)
+    comparison = make(rows=pd.DataFrame([row("plain"), clear]))
+    for text in (summary_text(comparison), summary_markdown(comparison)):
+        assert "clear of zero: the 95 % interval" in text.replace("\n", " ")
+    assert "+3.0 [+2.0, +4.0] *" in summary_text(comparison)
+
+
+def test_markdown_is_one_table_a_task(make: Callable) -> None:
+    lines = summary_markdown(make(methods=("plain", "a|b*"))).splitlines()
+    tables = [line for line in lines if line.startswith("|")]
+    assert len(tables) == 2 * (2 + 2)
+    assert {line.replace("\\|", "").count("|") for line in tables} == {7}
+    assert any("a\\|b\\*" in line for line in tables)
+    assert "**10 classes, 5 shots, 20 test episodes**" in lines

@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kshot_viz.errors import KShotValueError
+from kshot_viz.finetune.methods import METHODS
+from kshot_viz.study.contenders import CONTENDERS
+from kshot_viz.viz.style.colours import (
+    DEAD_COLOUR,
+    METHOD_STYLES,
+    OKABE_ITO,
+    group_colours,
+    luminance,
+    method_label,
+    method_styles,
+    rgb,
+    text_on,
+)
+
+
+@given(n=st.integers(0, 300))
+def test_every_group_has_its_own_colour(n: int) -> None:
+    colours = group_colours(n)
+    assert len(colours) == len(set(colours)) == n
+    assert DEAD_COLOUR not in colours
+    assert all(len(colour) == 7 and colour[0] == "#" for colour in colours)
+
+
+@pytest.mark.parametrize("n", [1, 4, 7])
+def test_few_groups_have_okabe_and_itos_colours(n: int) -> None:
+    assert group_colours(n) == OKABE_ITO[:n]
+
+
+@pytest.mark.parametrize("n", [8, 20, 60, 200])
+def test_many_groups_rise_in_lightness(n: int) -> None:
+    light = np.array([luminance(colour) for colour in group_colours(n)])
+    step = n // 4
+    assert (light[step:] > light[:-step]).all()
+
+
+@pytest.mark.parametrize("n", [8, 20, 60])
+def test_neighbours_among_many_groups_differ(n: int) -> None:
+    colours = np.stack([rgb(colour) for colour in group_colours(n)])
+    assert np.abs(np.diff(colours, axis=0)).max(axis=1).min() > 0.15
+
+
+def test_a_negative_number_of_groups_is_refused() -> None:
+    with pytest.raises(KShotValueError, match="`n` must be"):
+        group_colours(-1)
+
+
+def test_every_method_of_the_library_has_a_style() -> None:
+    assert set(METHODS) | set(CONTENDERS) <= set(METHOD_STYLES)
+
+
+def test_styles_differ_in_colour_and_marker() -> None:
+    styles = method_styles([*METHOD_STYLES, "mine", "yours", "theirs"]).values()
+    for part in ("label", "colour", "marker"):
+        assert len({getattr(style, part) for style in styles}) == len(styles)
+
+
+def test_methods_keep_their_order_and_look_whatever_else_is_there() -> None:
+    styles = method_styles(["mine", "grouped", "plain", "mine"])
+    assert list(styles) == ["plain", "grouped", "mine"]
+    assert styles["grouped"] == METHOD_STYLES["grouped"]
+    assert styles["mine"].label == method_label("mine") == "mine"
+
+
+def test_a_method_called_as_people_call_it_has_its_style() -> None:
+    assert method_styles(["groups", "plain"])["groups"] == METHOD_STYLES["grouped"]
+
+
+def test_any_number_of_unknown_methods_has_a_style() -> None:
+    assert len(method_styles([f"m{i}" for i in range(30)])) == 30
+
+
+def test_methods_are_called_as_people_call_them() -> None:
+    labels = [method_label(name) for name in ("head_only", "grouped", "weight_groups")]
+    assert labels == ["head only", "groups", "weight groups"]
+
+
+@given(n=st.integers(1, 100))
+def test_text_on_a_colour_has_contrast(n: int) -> None:
+    for colour in group_colours(n):
+        dark, light = sorted((luminance(colour), luminance(text_on(colour))))
+        assert (light + 0.05) / (dark + 0.05) > 4.0

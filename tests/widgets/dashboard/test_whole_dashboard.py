@@ -1,0 +1,147 @@
+"""The three dashboards under one roof."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from command_line import make_pictures, make_weights
+from small_comparison import hand_made
+
+import kshot_viz as kv
+from kshot_viz.errors import KShotKeyError, KShotValueError
+from kshot_viz.search.follow import OtherSearch, OwnSearch
+from kshot_viz.widgets.dashboard.task import Task
+from kshot_viz.widgets.dashboard.whole_dashboard import WholeDashboard
+from kshot_viz.widgets.explorer.group_explorer import GroupExplorer
+
+PATIENCE = 300
+
+
+@pytest.fixture
+def task(tmp_path):
+    data = kv.load_dataset(make_pictures(tmp_path / "zoo"))
+    weights = make_weights(tmp_path / "net.safetensors")
+    backbone = kv.load_backbone("glyphnet", weights=weights, preprocess="glyphs", size=16)
+    episodes = kv.sample_episodes(data, way=3, shot=1, query=5, n=2, seed=0)
+    return Task(backbone, data, episodes, None, 0.2, tmp_path / "out", 0)
+
+
+def closed(bench: WholeDashboard) -> None:
+    bench.monitor.close()
+    bench.close()
+
+
+def visible(bench: WholeDashboard) -> list[str]:
+    return [name for name, one in bench._views().items() if one.layout.display != "none"]
+
+
+def test_one_dashboard_is_shown_at_a_time(task):
+    bench = WholeDashboard(task)
+    assert visible(bench) == ["groups"]
+    assert bench.frame().equals(bench.explorer.frame())
+    bench._choice.value = "search"
+    assert visible(bench) == ["search"]
+    assert len(bench.frame()) == 0
+    bench.view = "comparison"
+    assert visible(bench) == ["comparison"]
+    for asked in (bench.frame, bench.figure):
+        with pytest.raises(KShotValueError, match="not compared yet"):
+            asked()
+    with pytest.raises(KShotKeyError, match="`view` must be one of 'groups'"):
+        bench.view = "magic"
+    closed(bench)
+
+
+def test_a_search_that_runs_for_another_page_is_followed(task):
+    first = task.monitor()
+    assert isinstance(first._followed, OwnSearch)
+    first._followed._search.pause()
+    first.start()
+    first._followed._search.events.since(1, timeout=PATIENCE)
+    second = task.monitor()
+    assert isinstance(second._followed, OtherSearch)
+    second.stop()
+    assert first._followed._search.wait(PATIENCE)
+    third = task.monitor()
+    assert isinstance(third._followed, OwnSearch)
+    for one in (first, second, third):
+        one.close()
+
+
+def test_a_comparison_of_another_task_is_not_shown(task):
+    hand_made().save(task.kept)
+    assert task.known() is not None
+    others = kv.sample_episodes(task.data, way=3, shot=2, query=4, n=2, seed=0)
+    source = kv.load_dataset("glyphs", per_class=1)
+    for change in (
+        {"episodes": others},
+        {"episodes": task.episodes[:1]},
+        {"n_groups": 0.1},
+        {"seed": 1},
+        {"source": source},
+    ):
+        assert replace(task, **change).known() is None, change
+    assert replace(task).known() is not None
+
+
+def test_a_comparison_that_ends_reaches_the_explorer_and_can_be_made_again(task, monkeypatch):
+    used, told = [], []
+    first, second = hand_made(), hand_made()
+    answers = iter([first, second])
+    monkeypatch.setattr(Task, "compare", lambda self: next(answers))
+    monkeypatch.setattr(GroupExplorer, "use", lambda _, table: used.append(table), raising=False)
+    bench = WholeDashboard(task)
+    bench._status.observe(lambda change: told.append(change["new"]), "value")
+    for _ in range(2):
+        assert not bench._button.disabled
+        bench._button.click()
+        assert bench._background.wait(PATIENCE)
+    assert used == [first, second]
+    assert bench.comparison.shown.comparison is second
+    assert bench._button.description == "Compare again"
+    assert bench._place.children == (bench._status, bench._bar, bench.comparison)
+    assert "0 parts finished and kept" in told[0]
+    closed(bench)
+
+
+def test_progress_is_what_stands_in_the_file(task):
+    task.kept.mkdir(parents=True)
+    (task.kept / "rows.jsonl").write_text("{}\n{}\n{")
+    assert task.progress.startswith("2 parts")
+
+
+def test_a_dashboard_that_is_closed_closes_its_parts(task):
+    bench = WholeDashboard(task)
+    assert bench.explorer.wait(PATIENCE)
+    bench.close()
+    assert bench.explorer.comm is bench.monitor.comm is None
+    bench.monitor._listener.join(PATIENCE)
+    assert not bench.monitor._listener.is_alive()
+
+
+@pytest.mark.slow
+def test_a_comparison_is_made_in_the_background_and_found_again(task):
+    bench = WholeDashboard(task)
+    bench._button.click()
+    assert bench._background.wait(PATIENCE)
+    bench.view = "comparison"
+    assert bench._place.children[-1] is bench.comparison
+    assert len(bench.frame()) == 6
+    again = WholeDashboard(task)
+    assert again.comparison.frame().equals(bench.comparison.frame())
+    closed(bench)
+    closed(again)
+
+
+def test_an_error_of_the_comparison_is_shown_and_it_can_be_tried_again(task, monkeypatch):
+    def broken(self):
+        raise kv.KShotError("no <b>room</b> on the disk")
+
+    monkeypatch.setattr(Task, "compare", broken)
+    bench = WholeDashboard(task)
+    bench._button.click()
+    assert bench._background.wait(PATIENCE)
+    assert "no &lt;b&gt;room" in bench._status.value
+    assert not bench._button.disabled
+    closed(bench)
