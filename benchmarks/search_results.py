@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
+from kshot_viz.study.contenders import CONTENDERS
 from matplotlib.axes import Axes
 from search_parts import page
 from search_parts.tasks import TASKS, Task
@@ -30,7 +31,6 @@ from kshot_viz.grouping.rule import GroupingRule
 from kshot_viz.search.result import SearchResult
 from kshot_viz.search.storage.ledger import Rollout
 from kshot_viz.stats import bootstrap_mean, paired_test
-from kshot_viz.study.contenders import CONTENDERS
 from kshot_viz.study.samplers import SamplerComparison
 from kshot_viz.viz import (
     plot_best_so_far,

@@ -26,14 +26,17 @@ if TYPE_CHECKING:
     from kshot_viz.errors import KShotError
     from kshot_viz.evaluate.evaluate import evaluate
     from kshot_viz.finetune.candidate import Candidate
-    from kshot_viz.finetune.config import FinetuneConfig
     from kshot_viz.finetune.gradients import neuron_gradients
     from kshot_viz.finetune.loop import finetune
     from kshot_viz.finetune.result import FinetuneResult
     from kshot_viz.grouping.clustering.cluster import cluster_neurons
     from kshot_viz.grouping.grouping import Grouping
     from kshot_viz.grouping.rule import GroupingRule
+    from kshot_viz.methods.base import Method
+    from kshot_viz.methods.config import FinetuneConfig
+    from kshot_viz.methods.registry import list_methods, register_method
     from kshot_viz.models.backbone import Backbone
+    from kshot_viz.models.head_init import HeadInit
     from kshot_viz.models.inputs.preprocess import Preprocess
     from kshot_viz.models.loading.registry import load_backbone
     from kshot_viz.search.controller.sampler import ReinforceSampler
@@ -73,10 +76,12 @@ __all__ = [
     "GroupSpace",
     "Grouping",
     "GroupingRule",
+    "HeadInit",
     "ImageDataset",
     "KShotClassifier",
     "KShotComparison",
     "KShotError",
+    "Method",
     "Preprocess",
     "ReinforceSampler",
     "SearchMonitor",
@@ -90,11 +95,13 @@ __all__ = [
     "cross_validation_reward",
     "evaluate",
     "finetune",
+    "list_methods",
     "load_backbone",
     "load_dataset",
     "load_episodes",
     "neuron_gradients",
     "pseudo_episode_reward",
+    "register_method",
     "sample_episodes",
     "save_episodes",
     "search_groups",
@@ -120,7 +127,11 @@ _HOMES = {
     "Grouping": "grouping.grouping",
     "GroupingRule": "grouping.rule",
     "cluster_neurons": "grouping.clustering.cluster",
-    "FinetuneConfig": "finetune.config",
+    "HeadInit": "models.head_init",
+    "Method": "methods.base",
+    "register_method": "methods.registry",
+    "list_methods": "methods.registry",
+    "FinetuneConfig": "methods.config",
     "FinetuneResult": "finetune.result",
     "finetune": "finetune.loop",
     "neuron_gradients": "finetune.gradients",

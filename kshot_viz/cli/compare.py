@@ -15,7 +15,7 @@ from kshot_viz.cli.requests import TaskRequest
 from kshot_viz.cli.results import refuse_another, write_results
 from kshot_viz.data.folder import load_folder
 from kshot_viz.errors import KShotValueError
-from kshot_viz.finetune.config import FinetuneConfig
+from kshot_viz.methods.config import FinetuneConfig
 from kshot_viz.study.compare import compare_methods
 from kshot_viz.study.grid import TuningGrid
 

@@ -7,16 +7,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kshot_viz.activations import capture_activations
-from kshot_viz.data.episodes.episode import Episode
-from kshot_viz.finetune.candidate import Candidate
-from kshot_viz.grouping.rule import GroupingRule
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
     from kshot_viz.data.dataset import ImageDataset
-    from kshot_viz.grouping.grouping import Grouping
     from kshot_viz.models.backbone import Backbone
     from kshot_viz.study.comparison import Comparison
 
@@ -41,11 +37,14 @@ def grouping_figures(
     """Return the groups that the comparison used: of the source, or of its first test episode."""
     from kshot_viz.viz import plot_filters, plot_group_sizes, plot_neuron_map, plot_similarity
 
-    used = _used(comparison, backbone, data)
+    used = comparison.grouping(data=data)
     if used is None:
         return {}
-    grouping, support, name = used
-    images, origin = (support, f"episode {name}") if source is None else (source, "the source")
+    grouping, episode = used
+    support, _ = episode.split(data)
+    images, origin = (
+        (support, f"episode {episode.name}") if source is None else (source, "the source")
+    )
     some = np.linspace(0, len(images) - 1, min(len(images), SHOWN)).astype(int)
     activations = capture_activations(backbone, images.take(some))
     layer = list(grouping)[len(grouping) // 2]
@@ -56,24 +55,6 @@ def grouping_figures(
         "Group sizes": plot_group_sizes(grouping),
     }
     return {f"{title}, groups of {origin}": _figure(drawn) for title, drawn in axes.items()}
-
-
-def _used(
-    comparison: Comparison, backbone: Backbone, data: ImageDataset
-) -> tuple[Grouping, ImageDataset, str] | None:
-    """Return the grouping of the method "grouped" in the first test episode, and its support."""
-    records = (one for one in comparison.candidates.values() if one["name"] == "grouped")
-    candidate = next((Candidate.from_dict(one) for one in records), None)
-    if candidate is None:
-        return None
-    first = next(one for one in comparison.episodes.values() if one["pool"] == "test")
-    episode = Episode.from_dict(first)
-    support, _ = episode.split(data)
-    made = candidate.grouping
-    if isinstance(made, GroupingRule):
-        seed = comparison.manifest["seed"]
-        made = made.in_episode(backbone, support, name=episode.name, seed=seed)
-    return None if made is None else (made, support, episode.name)
 
 
 def _figure(axes: Axes) -> Figure:

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import fx, nn
 
 from kshot_viz.errors import KShotValueError
-from kshot_viz.evaluate.episode_cache import EXAMPLE, Case
+from kshot_viz.evaluate.episode_cache import EXAMPLE, EpisodeInputs
 from kshot_viz.evaluate.fast.network import Network
 from kshot_viz.evaluate.fast.split import Tail
 from kshot_viz.evaluate.fast.supported import batches
 from kshot_viz.finetune.candidate import Candidate
-from kshot_viz.finetune.methods import METHODS
-from kshot_viz.finetune.slots import step_sizes
-from kshot_viz.grouping.grouping import Grouping
 from kshot_viz.grouping.rule import GroupingRule
+from kshot_viz.methods.slots import SlotPlan
 from kshot_viz.models.modes import BATCH_NORM
 
+if TYPE_CHECKING:
+    from kshot_viz.models.backbone import Backbone
+
+PATHS = ("auto", "loop", "fast")
 # Candidates computed as one share the calls of a step, and lose by it once what they compute no
 # longer lies in the cache: measured best at 2 to 4 MB of activations each, and at most 64.
 CACHE_BYTES, MOST = 16 * 2**20, 64
@@ -37,79 +40,108 @@ class Kind:
     likeness: tuple[Any, ...] = ()
 
 
-class Kinds:
-    """Sorts the candidates of an episode by what can be computed together."""
+LOOP = Kind(loop=True, together=1)
 
-    def __init__(
-        self, case: Case, ways: dict[int, Network], path: str, max_memory: int | None
-    ) -> None:
-        self._case, self._ways, self._path, self._max_memory = case, ways, path, max_memory
-        self._tails: dict[Any, Tail] = {}
-        self._sizes: dict[Tail, int] = {}
 
-    def of(self, candidate: Candidate) -> Kind:
-        """Return the kind of a candidate; those of one kind may be computed together."""
+@dataclass(frozen=True, eq=False)
+class _Traced:
+    """The trained part of a candidate on the network of one way, or why it needs the loop."""
+
+    slots: tuple[SlotPlan, ...]
+    trained: Tail | None
+    reason: str = ""
+
+
+class Batching:
+    """Sorts candidates by what can be computed together; each is analysed once a way.
+
+    Parameters
+    ----------
+    path : {"auto", "loop", "fast"}
+    max_memory : int or None
+        Bytes that candidates computed together may take.
+    mix_names : bool
+        Whether candidates of different names may be computed together.
+    """
+
+    def __init__(self, path: str, max_memory: int | None, *, mix_names: bool) -> None:
+        self._path, self._max_memory, self._mix_names = path, max_memory, mix_names
+        self._networks: dict[int, Network] = {}
+        self._traced: dict[tuple[int, str], _Traced] = {}
+        self._sizes: dict[tuple[Tail, int], int] = {}
+
+    def of(self, candidate: Candidate, inputs: EpisodeInputs) -> tuple[Kind, tuple[SlotPlan, ...]]:
+        """Return the kind of a candidate on an episode, and its slots for the fast path."""
         if self._path == "loop":
-            return Kind(loop=True, together=1)
-        reason = self._why_not(candidate)
-        if self._path == "fast" and reason:
-            raise KShotValueError(f"path='fast' is not possible for {candidate.name!r}: {reason}.")
-        if reason:
-            return Kind(loop=True, together=1)
-        tail = self._tail(candidate)
-        config = candidate.config
-        likeness = (tail.cut, config.optimizer, config.steps, candidate.method, candidate.apart)
-        return Kind(False, self._together(tail), likeness)
+            return LOOP, ()
+        key = (inputs.episode.way, candidate.key)
+        if key not in self._traced:
+            self._traced[key] = self._trace(candidate, inputs)
+        found = self._traced[key]
+        if found.trained is None:
+            if self._path == "fast":
+                raise KShotValueError(
+                    f"path='fast' is not possible for {candidate.name!r}: {found.reason}."
+                )
+            return LOOP, ()
+        name = "" if self._mix_names else candidate.name
+        config, method = candidate.config, candidate.method.name
+        likeness = (found.trained.cut, config.optimizer, config.steps, method, name)
+        return Kind(False, self._together(found.trained, inputs), likeness), found.slots
 
-    def _why_not(self, candidate: Candidate) -> str:
+    def _trace(self, candidate: Candidate, inputs: EpisodeInputs) -> _Traced:
+        reason = self._why_not(candidate, inputs)
+        if reason:
+            return _Traced((), None, reason)
+        network = self._network(inputs)
+        layers = grouped_layers(candidate, inputs.backbone)
+        slots = candidate.method.plan(network.backbone, layers, candidate.config)
+        named = dict(network.backbone.module.named_parameters())
+        trained = network.tail({id(named[one.name]) for one in slots if one.lr > 0})
+        if not trained.nodes:
+            return _Traced((), None, "nothing of its network moves")
+        return _Traced(slots, trained)
+
+    def _why_not(self, candidate: Candidate, inputs: EpisodeInputs) -> str:
+        if not candidate.method.batched:
+            return f"the method {candidate.method.name!r} trains by steps of its own"
         if candidate.config.train_mode:
             return "with `train_mode` on, the images of a batch influence each other"
-        if _mixes_images(self._case.backbone.module):
+        if _mixes_images(inputs.backbone.module):
             return "a batch norm of it has no running statistics and mixes the images of a batch"
-        if self._traced().graph is None:
-            return "its network cannot be traced by torch.fx, or traced it answers differently"
-        config, rule = candidate.config, isinstance(candidate.grouping, GroupingRule)
-        if rule and config.others == "freeze" and not config.head_lr:
-            return "the layers that move are known only in the episode"
-        if not self._tail(candidate).nodes:
-            return "nothing of its network moves"
+        if self._network(inputs).graph is None:
+            return "its network cannot be traced by torch.fx, or its trace computes something else"
         return ""
 
-    def _traced(self) -> Network:
+    def _network(self, inputs: EpisodeInputs) -> Network:
         """Return the network with a head for these classes, traced once for all episodes."""
-        way = self._case.episode.way
-        if way not in self._ways:
-            backbone = self._case.backbone
-            tuned = backbone.with_new_head(way)
-            example = self._case.support.take(range(EXAMPLE))
-            self._ways[way] = Network(tuned, backbone.prepare(example))
-        return self._ways[way]
+        way = inputs.episode.way
+        if way not in self._networks:
+            tuned = inputs.backbone.with_new_head(way)
+            example = inputs.support.take(range(EXAMPLE))
+            self._networks[way] = Network(tuned, inputs.backbone.prepare(example))
+        return self._networks[way]
 
-    def _tail(self, candidate: Candidate) -> Tail:
-        """Return the tail of a candidate; every layer counts where a rule is yet to name them."""
-        grouping = candidate.grouping if isinstance(candidate.grouping, Grouping) else None
-        config = candidate.config
-        moves = (config.others, config.lr > 0, config.head_lr > 0, *sorted(config.layer_lr.items()))
-        key = (candidate.method, tuple(grouping or ()), grouping is None, moves)
-        if key not in self._tails:
-            method = METHODS[candidate.method if grouping or not candidate.grouping else "plain"]
-            rates = step_sizes(self._traced().backbone, method, grouping, config)
-            moving = {one for one, rate in rates.items() if rate > 0}
-            self._tails[key] = self._traced().tail(moving)
-        return self._tails[key]
-
-    def _together(self, tail: Tail) -> int:
-        if tail not in self._sizes:
-            self._sizes[tail] = _together(tail, self._case, self._max_memory)
-        return self._sizes[tail]
+    def _together(self, trained: Tail, inputs: EpisodeInputs) -> int:
+        key = (trained, len(inputs.support))
+        if key not in self._sizes:
+            self._sizes[key] = _together(trained, inputs, self._max_memory)
+        return self._sizes[key]
 
 
-def _together(tail: Tail, case: Case, max_memory: int | None) -> int:
+def grouped_layers(candidate: Candidate, backbone: Backbone) -> Sequence[str]:
+    """Return the layers that a candidate groups, though a rule may not have formed them yet."""
+    if isinstance(candidate.grouping, GroupingRule):
+        return candidate.grouping.layers(backbone)
+    return tuple(candidate.grouping or ())
+
+
+def _together(tail: Tail, inputs: EpisodeInputs, max_memory: int | None) -> int:
     """Return how many candidates to compute as one: a power of two, by the shapes alone."""
     if not batches(tail):
         return 1
-    item = next(iter(case.backbone.module.parameters())).element_size()
-    images = len(case.support)
+    item = next(iter(inputs.backbone.module.parameters())).element_size()
+    images = len(inputs.support)
     activations = item * images * sum(_per_image(node) for node in tail.nodes)
     weights = item * sum(_trained(tail, node, images) for node in tail.nodes)
     fits = min(MOST, CACHE_BYTES // max(1, activations + weights))

@@ -1,4 +1,4 @@
-"""One episode with everything that its candidates share, prepared once in each process."""
+"""What the candidates of an episode share: prepared images, groupings and frozen features."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from kshot_viz.data.dataset import ImageDataset
 from kshot_viz.data.episodes.episode import Episode
 from kshot_viz.evaluate.fast.network import Network
 from kshot_viz.evaluate.fast.split import Frozen, Tail, freeze
-from kshot_viz.finetune.support import Support, prepare_support
 from kshot_viz.grouping.clustering.cluster_cache import Clusterings
 from kshot_viz.grouping.grouping import Grouping
 from kshot_viz.grouping.rule import GroupingRule
+from kshot_viz.models.inputs.support import Support, prepare_support
 
 if TYPE_CHECKING:
     from kshot_viz.models.backbone import Backbone
 
 # Images that a network is traced with, here and where jobs are planned.
 EXAMPLE = 2
-# What the frozen parts answer to an episode's images is kept up to this many bytes, else computed
-# again whenever it is needed.
+# Frozen features of an episode are kept up to this many bytes, else computed again whenever they
+# are needed.
 KEEP_BYTES = 256 * 2**20
 
 
 @dataclass(frozen=True, eq=False)
-class Case:
+class EpisodeInputs:
     """One episode, with its images only.
 
-    ``place`` names the network, episode and seed by everything that decides their numbers, as far
+    ``key`` names the network, episode and seed by everything that determines their numbers, as far
     as that can be seen; ``call`` names the call of ``evaluate``, so that nothing prepared for one
     network is ever taken for another that looks alike.
     """
@@ -41,7 +41,7 @@ class Case:
     support: ImageDataset
     query: ImageDataset
     seed: int
-    place: str
+    key: str
     call: str
     device: str | None = None
 
@@ -52,7 +52,7 @@ Named = list[dict[str, Any]]
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """What a desk holds that is costly to make, in a form that other processes can take over."""
+    """What an episode cache holds that is costly to compute, in a form that can be sent."""
 
     images: tuple[Support, Tensor, Tensor]
     groupings: dict[str, Grouping]
@@ -60,14 +60,14 @@ class Prepared:
 
 
 @dataclass(eq=False)
-class Desk:
-    """A case laid out for work: prepared images, groupings and frozen features.
+class EpisodeCache:
+    """The prepared images, groupings and frozen features of one episode.
 
-    Everything is made at first use and kept while jobs of the same episode follow one another.
+    Everything is computed at first use and kept while jobs of the same episode follow one another.
     """
 
-    case: Case
-    network: Network | None = None
+    inputs: EpisodeInputs
+    _network: Network | None = None
     _images: tuple[Support, Tensor, Tensor] | None = None
     _groupings: dict[str, Grouping] = field(default_factory=dict)
     _clusterings: Clusterings | None = None
@@ -76,7 +76,7 @@ class Desk:
 
     @property
     def support(self) -> Support:
-        """The k-shot images, on the case's device."""
+        """The k-shot images, on the device of the run."""
         return self._prepared()[0]
 
     @property
@@ -85,7 +85,7 @@ class Desk:
         return self._prepared()[1]
 
     @property
-    def answers(self) -> Tensor:
+    def query_targets(self) -> Tensor:
         """The class index of every query image, on the CPU."""
         return self._prepared()[2]
 
@@ -96,22 +96,23 @@ class Desk:
         whole = self._whole(replace(rule, shuffled=False))
         if not rule.shuffled:
             return whole
-        return rule.shuffle(whole, name=self.case.episode.name, seed=self.case.seed)
+        return rule.shuffle(whole, name=self.inputs.episode.name, seed=self.inputs.seed)
 
-    def traced(self) -> Network:
-        """Return the network with its new head as a graph."""
-        if self.network is None:
-            self.network = _network(self.case, self.support)
-        return self.network
+    @property
+    def network(self) -> Network:
+        """The network with its new head as a graph."""
+        if self._network is None:
+            self._network = _network(self.inputs, self.support)
+        return self._network
 
     def frozen_support(self, tail: Tail) -> Frozen:
-        """Return what the frozen part answers to the support images."""
-        return self._answer("support", tail, [self.support.inputs])[0]
+        """Return the frozen features of the support images."""
+        return self._features("support", tail, [self.support.inputs])[0]
 
     def frozen_queries(self, tail: Tail) -> list[Frozen]:
-        """Return what the frozen part answers to the query images, in batches."""
+        """Return the frozen features of the query images, in batches."""
         batches = self.queries.split(max(32, 2 * len(self.support.inputs)))
-        return self._answer("query", tail, batches)
+        return self._features("query", tail, batches)
 
     def prepared(self) -> Prepared:
         """Return what another process need not compute again."""
@@ -127,7 +128,7 @@ class Desk:
         self._groupings.update(prepared.groupings)
         self._given.update(prepared.frozen)
 
-    def _answer(self, kind: str, tail: Tail, batches: Sequence[Tensor]) -> list[Frozen]:
+    def _features(self, kind: str, tail: Tail, batches: Sequence[Tensor]) -> list[Frozen]:
         key = (kind, *(node.name for node in tail.cut))
         if key in self._frozen:
             return self._frozen[key]
@@ -146,58 +147,57 @@ class Desk:
 
     def _whole(self, rule: GroupingRule) -> Grouping:
         if rule.key not in self._groupings:
-            case = self.case
+            inputs = self.inputs
             if self._clusterings is None:
                 self._clusterings = rule.clusterings(
-                    case.backbone, case.support, case.seed, case.episode.name
+                    inputs.backbone, inputs.support, inputs.seed, inputs.episode.name
                 )
             self._groupings[rule.key] = rule.in_episode(
-                case.backbone,
-                case.support,
-                name=case.episode.name,
-                seed=case.seed,
+                inputs.backbone,
+                inputs.support,
+                name=inputs.episode.name,
+                seed=inputs.seed,
                 clusterings=self._clusterings,
             )
         return self._groupings[rule.key]
 
     def _prepared(self) -> tuple[Support, Tensor, Tensor]:
         if self._images is None:
-            case = self.case
-            support = prepare_support(case.backbone, case.support)
-            query = prepare_support(case.backbone, case.query)
-            answers = query.targets.cpu()
-            inputs, targets, queries = support.inputs, support.targets, query.inputs
-            if case.device is not None:
-                inputs, targets, queries = (x.to(case.device) for x in (inputs, targets, queries))
-            self._images = Support(inputs, targets, support.classes), queries, answers
+            given = self.inputs
+            support = prepare_support(given.backbone, given.support)
+            query = prepare_support(given.backbone, given.query)
+            queries, targets = query.inputs, query.targets.cpu()
+            if given.device is not None:
+                support, queries = support.to(given.device), queries.to(given.device)
+            self._images = support, queries, targets
         return self._images
 
 
-def desk(case: Case) -> Desk:
-    """Return the desk of a case; jobs come episode by episode, so the last one is kept."""
+def episode_cache(inputs: EpisodeInputs) -> EpisodeCache:
+    """Return the cache of an episode; jobs come episode by episode, so the last one is kept."""
     global _LAST
-    if _LAST is None or (_LAST.case.call, _LAST.case.place) != (case.call, case.place):
-        before = _LAST.network if _LAST is not None and _same(_LAST.case, case) else None
-        _LAST = Desk(case, before)
+    if _LAST is None or (_LAST.inputs.call, _LAST.inputs.key) != (inputs.call, inputs.key):
+        before = _LAST._network if _LAST is not None and _same(_LAST.inputs, inputs) else None
+        _LAST = EpisodeCache(inputs, before)
     return _LAST
 
 
-def clear_desk() -> None:
-    """Let go of the network and images of the last case."""
+def clear_episode_cache() -> None:
+    """Release the network and images of the last episode."""
     global _LAST
     _LAST = None
 
 
-def _same(first: Case, second: Case) -> bool:
+def _same(first: EpisodeInputs, second: EpisodeInputs) -> bool:
     """Say whether one traced network serves both."""
     return first.call == second.call and first.episode.way == second.episode.way
 
 
-def _network(case: Case, support: Support) -> Network:
-    tuned = case.backbone.with_new_head(len(support.classes))
-    if case.device is not None:
-        tuned = tuned.to(case.device)
+def _network(inputs: EpisodeInputs, support: Support) -> Network:
+    tuned = inputs.backbone.with_new_head(len(support.classes))
+    if inputs.device is not None:
+        tuned = tuned.to(inputs.device)
     return Network(tuned, support.inputs[:EXAMPLE])
 
 
-_LAST: Desk | None = None
+_LAST: EpisodeCache | None = None

@@ -13,7 +13,7 @@ from kshot_viz.data.episodes.episode import Episode
 from kshot_viz.data.images import image_digests
 from kshot_viz.errors import KShotValueError
 from kshot_viz.evaluate.executors.local import Executor, resolve_executor
-from kshot_viz.evaluate.job import Job, Stop
+from kshot_viz.evaluate.job import Job
 from kshot_viz.evaluate.planning import Request, plan_jobs
 from kshot_viz.evaluate.row_store import RowStore
 from kshot_viz.evaluate.rows import Row
@@ -44,7 +44,7 @@ def evaluate(
     source: Any = None,
     path: str = "auto",
     max_memory: int | None = None,
-    stop: Stop | None = None,
+    mix_names: bool = True,
     device: str | None = None,
     store: str | Path | None = None,
     seed: int = 0,
@@ -76,12 +76,9 @@ def evaluate(
         is rounding alone into whole steps). ``"fast"`` is an error where it would fall back.
     max_memory : int, optional
         Bytes that candidates computed together may take, by an estimate from their shapes.
-    stop : callable, optional
-        Called after every step count in ``at_steps`` but the last with the rows so far of the
-        candidates that train in step (a frame: one episode, up to 64 candidates in their order);
-        returns the ``candidate`` keys to end. Their later rows say ``"stopped at step N"`` with NaN
-        for accuracy, and ``spent`` is N. With ``store`` it needs an attribute ``key``, a text that
-        changes when its rule does.
+    mix_names : bool
+        Candidates of different names may be computed together. A comparison says False, so that
+        the rows of one method are the same bits whichever others it is compared with.
     device : str, optional
     store : path, optional
         File that keeps finished rows; the same call goes on from it after an interrupt.
@@ -93,12 +90,14 @@ def evaluate(
     Returns
     -------
     DataFrame
-        One row per candidate, episode and step count, in the order asked for: ``method, way, shot,
-        pool, episode, steps, lr, head_lr, optimizer, n_query, seed, path, chunk, spent, candidate,
-        task, job, accuracy, support_loss, support_accuracy, status, predicted, seconds``. ``path``
-        is ``"loop"``, or how much of the network was computed at every step: ``"head"``, ``"tail"``
-        or ``"whole"``; ``chunk`` is the number of candidates computed together. A run that diverged
-        is scored at chance (1 / way) and its ``status`` says at which step it happened.
+        One row per candidate, episode and step count, in the order asked for: ``method, data,
+        backbone, way, shot, pool, episode, steps, lr, head_lr, weight_decay, optimizer, options,
+        n_query, seed, path, chunk, spent, candidate, run, job, accuracy, support_loss,
+        support_accuracy, status, predicted, seconds``. ``options`` is JSON: what the method has
+        besides its defaults. ``path`` is ``"loop"``, or how much of the network was computed at
+        every step: ``"head"``, ``"tail"`` or ``"whole"``; ``chunk`` is the number of candidates
+        computed together. A run that diverged is scored at chance (1 / way) and its ``status``
+        says at which step it happened.
 
     Raises
     ------
@@ -108,22 +107,17 @@ def evaluate(
     """
     import pandas as pd
 
-    run = resolve_executor(executor, workers)
+    execute = resolve_executor(executor, workers)
     check_device(device)
     episodes = all_of("episodes", episodes, Episode)
     candidates = all_of("candidates", candidates, Candidate)
     steps = None if at_steps is None else tuple(map(int, all_of("at_steps", at_steps, Integral)))
     check_source(source, data, episodes)
     bound = tuple(bind(backbone, candidates, source, seed))
-    request = Request(backbone, bound, steps, path, max_memory, stop, device, seed)
-    if store is not None and stop is not None and not hasattr(stop, "key"):
-        raise KShotValueError(
-            "`stop` with `store` needs an attribute `key` that names its rule, so that rows of "
-            "another rule are not served again."
-        )
+    request = Request(backbone, bound, steps, path, max_memory, mix_names, device, seed)
     plan = plan_jobs(request, data, episodes)
-    finished = _finish(plan.jobs, run, workers, RowStore(store) if store else None, progress)
-    return pd.DataFrame([row for task in plan.tasks for row in finished[task]])
+    finished = _finish(plan.jobs, execute, workers, RowStore(store) if store else None, progress)
+    return pd.DataFrame([row for run in plan.runs for row in finished[run]])
 
 
 def all_of(argument: str, given: Iterable[T], kind: type) -> tuple[T, ...]:
@@ -202,7 +196,7 @@ def _finish(
     store: RowStore | None,
     progress: bool | str,
 ) -> dict[str, list[Row]]:
-    """Return the rows of every task, from the store where they are there."""
+    """Return the rows of every run, from the store where they are there."""
     from tqdm.auto import tqdm
 
     done = {job.key: store[job.key] for job in jobs if store and job.key in store}
@@ -221,7 +215,7 @@ def _finish(
             if store:
                 store.add(key, rows)
             bar.update(runs[key])
-    tasks: dict[str, list[Row]] = {}
+    by_run: dict[str, list[Row]] = {}
     for row in (row for rows in done.values() for row in rows):
-        tasks.setdefault(row["task"], []).append(row)
-    return tasks
+        by_run.setdefault(row["run"], []).append(row)
+    return by_run

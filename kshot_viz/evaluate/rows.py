@@ -1,7 +1,8 @@
-"""The rows of a table: what is known of a candidate on an episode after some steps."""
+"""The rows of a table: how a candidate did on an episode after some steps."""
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,24 +11,36 @@ from torch import Tensor
 
 from kshot_viz.data.episodes.episode import Episode
 from kshot_viz.finetune.candidate import Candidate
+from kshot_viz.methods.slots import SlotPlan
 
 Row = dict[str, Any]
-STOPPED = "stopped at step {}"
 
 
 @dataclass(frozen=True, eq=False)
 class Entry:
-    """A candidate of a job; ``key`` names it on its episode among all ever asked for."""
+    """A candidate of a job.
+
+    Attributes
+    ----------
+    candidate : Candidate
+    key : str
+        Names the candidate on its episode among all that were ever evaluated.
+    slots : tuple of SlotPlan
+        What trains and with which step size; empty for the reference loop, where the method
+        attaches itself.
+    """
 
     candidate: Candidate
     key: str
+    slots: tuple[SlotPlan, ...] = ()
 
 
 @dataclass(frozen=True)
-class About:
+class RowContext:
     """What the rows of one candidate in one job share."""
 
     entry: Entry
+    backbone: str
     episode: Episode
     seed: int
     path: str
@@ -39,6 +52,8 @@ class About:
         candidate, episode, config = self.entry.candidate, self.episode, self.entry.candidate.config
         return {
             "method": candidate.name,
+            "data": episode.data_name,
+            "backbone": self.backbone,
             "way": episode.way,
             "shot": episode.shot,
             "pool": episode.pool,
@@ -46,62 +61,53 @@ class About:
             "steps": steps,
             "lr": config.lr,
             "head_lr": config.head_lr,
+            "weight_decay": config.weight_decay,
             "optimizer": config.optimizer,
+            "options": json.dumps(candidate.method.options(), sort_keys=True),
             "n_query": len(episode.query),
             "seed": self.seed,
             "path": self.path,
             "chunk": self.chunk,
             "spent": spent,
             "candidate": candidate.key,
-            "task": self.entry.key,
+            "run": self.entry.key,
             "job": self.job,
         }
 
 
 @dataclass(frozen=True)
-class Standing:
-    """How one candidate stands: its support loss and accuracy, and its answers to the queries.
+class Score:
+    """A candidate after some steps: its support loss and accuracy, and its query predictions.
 
-    ``diverged`` is the step at which its loss was not finite any more, or None.
+    ``diverged`` is the step at which its loss was no longer finite, or None.
     """
 
     loss: float
     accuracy: float
-    answers: Tensor
+    predictions: Tensor
     diverged: int | None = None
 
 
-def scored(about: About, steps: int, standing: Standing, targets: Tensor) -> Row:
-    """Return the row of a candidate; one that diverged knows nothing and is scored at chance."""
-    if standing.diverged is not None:
-        return about.row(steps, standing.diverged) | {
-            "accuracy": 1.0 / about.episode.way,
+def diverged_at(step: int) -> Score:
+    """Return the score of a candidate whose loss is not finite."""
+    return Score(float("nan"), float("nan"), torch.empty(0, dtype=torch.int64), step)
+
+
+def scored(context: RowContext, steps: int, score: Score, targets: Tensor) -> Row:
+    """Return the row of a candidate; one that diverged is scored at chance."""
+    if score.diverged is not None:
+        return context.row(steps, score.diverged) | {
+            "accuracy": 1.0 / context.episode.way,
             "support_loss": float("nan"),
             "support_accuracy": float("nan"),
-            "status": f"diverged at step {standing.diverged}",
+            "status": f"diverged at step {score.diverged}",
             "predicted": [],
         }
-    hits = (standing.answers == targets).double().mean().item()
-    return about.row(steps, steps) | {
+    hits = (score.predictions == targets).double().mean().item()
+    return context.row(steps, steps) | {
         "accuracy": hits,
-        "support_loss": standing.loss,
-        "support_accuracy": standing.accuracy,
+        "support_loss": score.loss,
+        "support_accuracy": score.accuracy,
         "status": "ok",
-        "predicted": standing.answers.tolist(),
+        "predicted": score.predictions.tolist(),
     }
-
-
-def stopped(about: About, steps: int, at: int) -> Row:
-    """Return the row of a candidate that was ended early: no accuracy, and what it cost."""
-    return about.row(steps, at) | {
-        "accuracy": float("nan"),
-        "support_loss": float("nan"),
-        "support_accuracy": float("nan"),
-        "status": STOPPED.format(at),
-        "predicted": [],
-    }
-
-
-def nothing() -> Tensor:
-    """Return the answers of a candidate that was not asked."""
-    return torch.empty(0, dtype=torch.int64)

@@ -3,55 +3,77 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any
 
 from kshot_viz.errors import KShotValueError, unknown_name
-from kshot_viz.finetune.config import FinetuneConfig
-from kshot_viz.finetune.methods import METHODS
 from kshot_viz.grouping.grouping import Grouping
 from kshot_viz.grouping.rule import GroupingRule
+from kshot_viz.methods.base import Method
+from kshot_viz.methods.config import FinetuneConfig
+from kshot_viz.methods.registry import UnknownMethod, method_from_dict, resolve_method
 from kshot_viz.records import record_digest
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class Candidate:
     """A grouping (or a rule that makes one in every episode) with fine-tuning settings.
 
-    Attributes
+    Parameters
     ----------
     grouping : Grouping, GroupingRule or None
         None shares nothing.
     config : FinetuneConfig
-    method : str
-        "grouped" where there is a grouping, else "plain", unless given.
+    method : Method or str
+        An object or a name; "grouped" where there is a grouping, else "plain", unless given.
     name : str
         What the rows call it; the method's name by default.
-    apart : str
-        Candidates with different values are never computed as one, so that the rows of one method
-        are the same bits whichever others it is compared with.
+
+    Attributes
+    ----------
+    method : Method
+        Always the object.
     """
 
-    grouping: Grouping | GroupingRule | None = None
-    config: FinetuneConfig = field(default_factory=FinetuneConfig)
-    method: str = ""
-    name: str = ""
-    apart: str = ""
+    grouping: Grouping | GroupingRule | None
+    config: FinetuneConfig
+    method: Method
+    name: str
 
-    def __post_init__(self) -> None:
-        if not self.method:
-            object.__setattr__(self, "method", "plain" if self.grouping is None else "grouped")
-        if self.method not in METHODS:
-            raise unknown_name("method", self.method, METHODS)
-        if METHODS[self.method].grouped != (self.grouping is not None):
-            given = "no grouping" if self.grouping is None else "a grouping"
-            raise KShotValueError(
-                f"A candidate with method={self.method!r} and {given}: exactly the grouped method "
-                f"has a `grouping`."
-            )
-        if not self.name:
-            object.__setattr__(self, "name", self.method)
+    def __init__(
+        self,
+        grouping: Grouping | GroupingRule | None = None,
+        config: FinetuneConfig | None = None,
+        method: Method | type[Method] | str = "",
+        name: str = "",
+    ) -> None:
+        found = resolve_method(method or ("plain" if grouping is None else "grouped"))
+        object.__setattr__(self, "grouping", grouping_for(found, grouping))
+        object.__setattr__(self, "config", config or FinetuneConfig())
+        object.__setattr__(self, "method", found)
+        object.__setattr__(self, "name", name or found.name)
+
+    def setting(self, name: str) -> Any:
+        """Return a setting by name: a field of the config, or an option of the method."""
+        return getattr(self._owner(name), name)
+
+    def at(self, **settings: Any) -> Candidate:
+        """Return a copy with other settings, of the config or of the method.
+
+        Raises
+        ------
+        KShotKeyError
+            For a name that is neither.
+        """
+        changed: dict[int, dict[str, Any]] = {}
+        for name, value in settings.items():
+            changed.setdefault(id(self._owner(name)), {})[name] = value
+        return replace(
+            self,
+            config=self.config.but(**changed.get(id(self.config), {})),
+            method=replace(self.method, **changed.get(id(self.method), {})),
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""
@@ -59,23 +81,44 @@ class Candidate:
         grouping = None if self.grouping is None else {kind: self.grouping.to_dict()}
         return {
             "name": self.name,
-            "method": self.method,
+            "method": self.method.to_dict(),
             "config": self.config.to_dict(),
             "grouping": grouping,
-            "apart": self.apart,
         }
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> Candidate:
         """Rebuild a candidate."""
         config = FinetuneConfig.from_dict(record["config"])
-        grouping = _grouping(record["grouping"])
-        return cls(grouping, config, record["method"], record["name"], record.get("apart", ""))
+        method = method_from_dict(record["method"])
+        return cls(_grouping(record["grouping"]), config, method, record["name"])
 
     @cached_property
     def key(self) -> str:
         """A short digest of grouping, settings and method, the same on every machine."""
-        return record_digest(self.to_dict() | {"name": "", "apart": ""})
+        return record_digest(self.to_dict() | {"name": ""})
+
+    def _owner(self, name: str) -> FinetuneConfig | Method:
+        names = [one.name for owner in (self.config, self.method) for one in fields(owner)]
+        if name not in names:
+            raise unknown_name("setting", name, names)
+        return self.config if hasattr(self.config, name) else self.method
+
+
+def grouping_for(
+    method: Method, grouping: Grouping | GroupingRule | None
+) -> Grouping | GroupingRule | None:
+    """Return the groups that a method forms, or raise a KShotValueError where they do not fit."""
+    if isinstance(method, UnknownMethod):
+        return grouping
+    if method.shares and grouping is None:
+        raise KShotValueError(
+            f"method={method.name!r} needs `grouping=`; make one with "
+            f"kv.cluster_neurons(activations)."
+        )
+    if grouping is not None and not method.shares:
+        raise KShotValueError(f"method={method.name!r} shares no gradients; leave out `grouping=`.")
+    return None if grouping is None else method.grouping_rule(grouping)
 
 
 def _grouping(record: Mapping[str, Any] | None) -> Grouping | GroupingRule | None:

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 
 from kshot_viz.errors import KShotValueError
-from kshot_viz.finetune.config import FinetuneConfig
 from kshot_viz.finetune.loop import Run, start_run
 from kshot_viz.grouping.grouping import Grouping
 from kshot_viz.grouping.labels import Labels
 from kshot_viz.grouping.metrics import group_means
+from kshot_viz.methods.config import FinetuneConfig
+from kshot_viz.methods.registry import resolve_method
 from kshot_viz.models.modes import evaluating
 
 if TYPE_CHECKING:
@@ -88,7 +88,9 @@ def gradient_trace(
         If the settings freeze the layer.
     """
     labels = grouping[layer]
-    run = start_run(backbone, support, "grouped", grouping, config or FinetuneConfig())
+    run = start_run(
+        backbone, support, resolve_method("grouped"), grouping, config or FinetuneConfig()
+    )
     parameters = list(run.backbone.tied_parameters(layer).values())
     if not all(parameter.requires_grad for parameter in parameters):
         raise KShotValueError(f"`config` freezes layer {layer!r}, so it has no gradient.")
@@ -99,9 +101,8 @@ def gradient_trace(
 
 def _gradient(run: Run, parameters: list[torch.nn.Parameter]) -> NDArray[np.float64]:
     """Return the gradient of every neuron as a row, shape (neurons, parameters of a neuron)."""
-    module = run.backbone.module
-    with evaluating(module):
-        loss = F.cross_entropy(module(run.support.inputs.clone()), run.support.targets)
+    with evaluating(run.backbone.module):
+        loss = run.method.loss(run.backbone, run.batch())
     found = torch.autograd.grad(loss, parameters, allow_unused=True)
     rows = [
         torch.zeros_like(parameter) if one is None else one

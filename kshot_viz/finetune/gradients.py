@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 
-from kshot_viz.finetune.config import FinetuneConfig
 from kshot_viz.finetune.loop import finetune
-from kshot_viz.finetune.support import prepare_support
+from kshot_viz.methods.config import FinetuneConfig
+from kshot_viz.methods.loss import cross_entropy
+from kshot_viz.models.inputs.support import prepare_support
 from kshot_viz.models.modes import evaluating
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def neuron_gradients(
     for parameter in parameters.values():
         parameter.requires_grad_(True)
     with evaluating(warmed.module):
-        loss = F.cross_entropy(warmed.module(data.inputs), data.targets)
+        loss = cross_entropy(warmed.module(data.inputs), data.targets)
     found = dict(zip(names, torch.autograd.grad(loss, [parameters[n] for n in names]), strict=True))
     return {
         layer: np.concatenate(

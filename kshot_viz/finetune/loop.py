@@ -9,17 +9,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from kshot_viz.finetune.config import FinetuneConfig
+from kshot_viz.errors import KShotValueError
+from kshot_viz.finetune.candidate import grouping_for
 from kshot_viz.finetune.device import check_device
-from kshot_viz.finetune.methods import resolve_method
 from kshot_viz.finetune.optimizer import TiedOptimizer
 from kshot_viz.finetune.result import FinetuneResult, outcome
-from kshot_viz.finetune.slots import Slot, plan_slots
-from kshot_viz.finetune.support import Support, prepare_support
 from kshot_viz.grouping.grouping import Grouping
+from kshot_viz.grouping.rule import GroupingRule
+from kshot_viz.methods.base import Batch, Method, Setup, Step
+from kshot_viz.methods.config import FinetuneConfig
+from kshot_viz.methods.registry import resolve_method
+from kshot_viz.methods.slots import Slot
+from kshot_viz.models.inputs.support import Support, prepare_support, support_images
 from kshot_viz.models.modes import evaluating
 from kshot_viz.seeds import child_seed
 
@@ -31,8 +34,8 @@ def finetune(
     backbone: Backbone,
     support: Any,
     *,
-    method: str = "grouped",
-    grouping: Grouping | None = None,
+    method: str | Method = "grouped",
+    grouping: Grouping | GroupingRule | None = None,
     config: FinetuneConfig | None = None,
     seed: int = 0,
     device: str | torch.device | None = None,
@@ -40,21 +43,21 @@ def finetune(
 ) -> FinetuneResult:
     """Fine-tune a copy of a network on a handful of labelled images.
 
-    The head is replaced by a linear one that starts at zero. Every step uses all support images.
-    The caller's network is not touched.
+    The head is replaced by a linear one that starts at zero unless the method says otherwise. Every
+    step uses all support images. The caller's network is not touched.
 
     Parameters
     ----------
     backbone : Backbone
     support : object with ``images`` and ``labels``, or a pair (images, labels)
-    method : {"grouped", "plain", "last_block", "head_only"}
-        Which parameters move; ``"grouped"`` gives the neurons of a group one averaged gradient
-        (Yoo et al., AAAI 2018).
-    grouping : Grouping, optional
-        Needed by ``"grouped"`` and only there.
+    method : str or Method
+        A name of :func:`kshot_viz.list_methods`, or a method object. ``"grouped"`` gives the
+        neurons of a group one averaged gradient (Yoo et al., AAAI 2018).
+    grouping : Grouping or GroupingRule, optional
+        Needed by methods that share gradients, such as ``"grouped"``, and only there.
     config : FinetuneConfig, optional
     seed : int
-        Used for dropout when ``config.train_mode`` is on; nothing else is random.
+        Of dropout when ``config.train_mode`` is on, and of groups formed by a rule.
     device : str or torch.device, optional
         Where to tune; the network's own device by default.
     progress : bool
@@ -73,7 +76,9 @@ def finetune(
     KShotKeyError
         For an unknown method or layer name.
     """
-    run = start_run(backbone, support, method, grouping, config or FinetuneConfig(), device)
+    chosen = resolve_method(method)
+    groups = _formed(chosen, grouping, backbone, support, seed)
+    run = start_run(backbone, support, chosen, groups, config or FinetuneConfig(), device)
     begin = time.perf_counter()
     losses, accuracies = [], []
     for _, loss, accuracy in _shown(run.states(seed), run.config.steps, progress):
@@ -84,13 +89,27 @@ def finetune(
         classes=run.support.classes,
         losses=tuple(losses),
         accuracies=tuple(accuracies),
-        method=method,
-        grouping=grouping,
+        method=chosen.name,
+        grouping=groups,
         config=run.config,
         seed=seed,
         status=outcome(losses),
         seconds=time.perf_counter() - begin,
     )
+
+
+def _formed(
+    method: Method,
+    grouping: Grouping | GroupingRule | None,
+    backbone: Backbone,
+    support: Any,
+    seed: int,
+) -> Grouping | None:
+    """Return the groups of a run, formed from its support where a rule is given."""
+    found = grouping_for(method, grouping)
+    if not isinstance(found, GroupingRule):
+        return found
+    return found.in_episode(backbone, support_images(support), name="finetune", seed=seed)
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,6 +118,7 @@ class Run:
 
     backbone: Backbone
     support: Support
+    method: Method
     slots: list[Slot]
     config: FinetuneConfig
 
@@ -109,41 +129,76 @@ class Run:
         the first with a loss that is not finite. Between two states the network may be looked at.
         """
         optimizer = TiedOptimizer(self.slots, self.config)
-        for step in range(self.config.steps + 1):
-            loss, accuracy = self._loss(seed, step)
-            yield step, loss.item(), accuracy
-            if step == self.config.steps or not bool(torch.isfinite(loss)):
+        for number in range(self.config.steps + 1):
+            loss, accuracy = self._loss(seed, number)
+            yield number, loss.item(), accuracy
+            if number == self.config.steps or not bool(torch.isfinite(loss)):
                 return
-            optimizer.step(loss)
+            step = Step(number, self.config.steps, optimizer.lr)
+            self.method.before_step(self.backbone, step)
+            optimizer.step(loss, step.lr)
+            self.method.after_step(self.backbone, step)
+
+    def batch(self, step: int = 0) -> Batch:
+        """Return the support images as the method's loss takes them."""
+        return Batch(self.backbone, self.support.inputs, self.support.targets, step)
 
     def _loss(self, seed: int, step: int) -> tuple[Tensor, float]:
+        batch = self.batch(step)
         with _mode(self.backbone.module, self.config.train_mode, child_seed(seed, "dropout", step)):
-            # A copy, since the network may write to its input.
-            logits = self.backbone.module(self.support.inputs.clone())
-        loss = F.cross_entropy(logits, self.support.targets)
-        hits = logits.detach().argmax(dim=1) == self.support.targets
+            loss = self.method.loss(self.backbone, batch)
+            hits = batch.logits.detach().argmax(dim=1) == batch.targets
         return loss, hits.double().mean().item()
 
 
 def start_run(
     backbone: Backbone,
     support: Any,
-    method: str,
+    method: Method,
     grouping: Grouping | None,
     config: FinetuneConfig,
     device: str | torch.device | None = None,
 ) -> Run:
-    """Copy the network, give it a head for the support's classes, and plan what trains."""
-    chosen = resolve_method(method, grouping)
+    """Copy the network, give it a head for the support's classes, and attach the method.
+
+    Raises
+    ------
+    KShotValueError
+        If the method cannot be used on the network, or the grouping is of another network.
+    """
+    check_applies(method, backbone)
     check_device(device)
+    if grouping is not None:
+        grouping.check(backbone)
     if not isinstance(support, Support):
         support = prepare_support(backbone, support)
     tuned = backbone.with_new_head(len(support.classes))
     if device is not None:
         tuned = tuned.to(device)
-        inputs, targets = support.inputs.to(device), support.targets.to(device)
-        support = Support(inputs, targets, support.classes)
-    return Run(tuned, support, plan_slots(tuned, chosen, grouping, config), config)
+        support = support.to(device)
+    method.head.fill(tuned, support)
+    slots = method.attach(tuned, Setup(config, support, grouping))
+    _train_only(tuned.module, slots)
+    return Run(tuned, support, method, slots, config)
+
+
+def check_applies(method: Method, backbone: Backbone) -> None:
+    """Raise a KShotValueError if a method cannot be used on a network."""
+    reason = method.applies(backbone)
+    if reason:
+        raise KShotValueError(f"method={method.name!r} cannot tune {backbone.name!r}: {reason}.")
+
+
+def _train_only(module: nn.Module, slots: list[Slot]) -> None:
+    """Let gradients flow to the slots' parameters alone."""
+    names = [slot.name for slot in slots]
+    double = sorted({name for name in names if names.count(name) > 1})
+    if double:
+        raise KShotValueError(f"A method attached two slots of one name: {', '.join(double)}.")
+    for parameter in module.parameters():
+        parameter.requires_grad_(False)
+    for slot in slots:
+        slot.parameter.requires_grad_(True)
 
 
 @contextlib.contextmanager

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from kshot_viz.data.images import image_count, slice_images
 from kshot_viz.errors import KShotValueError
-from kshot_viz.finetune.config import FinetuneConfig
 from kshot_viz.grouping.grouping import Grouping
+from kshot_viz.methods.config import FinetuneConfig
 from kshot_viz.models.modes import evaluating
 
 if TYPE_CHECKING:

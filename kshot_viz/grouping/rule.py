@@ -167,6 +167,8 @@ class GroupingRule:
 
     def layers(self, backbone: Backbone) -> list[str]:
         """Return the layers that are grouped."""
+        if self._whole is not None:
+            return list(self._whole)
         if isinstance(self.n_groups, Mapping):
             return list(self.n_groups)
         return list(backbone.layers)

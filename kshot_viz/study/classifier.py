@@ -13,10 +13,12 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
 from kshot_viz.errors import KShotValueError
-from kshot_viz.finetune.config import FinetuneConfig
 from kshot_viz.finetune.loop import finetune
 from kshot_viz.grouping.grouping import Grouping
 from kshot_viz.grouping.rule import GroupingRule
+from kshot_viz.methods.base import Method
+from kshot_viz.methods.config import FinetuneConfig
+from kshot_viz.methods.registry import resolve_method
 from kshot_viz.models.backbone import Backbone
 from kshot_viz.models.loading.registry import load_backbone
 
@@ -31,7 +33,8 @@ class KShotClassifier(ClassifierMixin, BaseEstimator):
     ----------
     backbone : Backbone or str
         The network, or a name for :func:`kshot_viz.load_backbone`.
-    method : {"grouped", "plain", "last_block", "head_only"}
+    method : str or Method
+        A name of :func:`kshot_viz.list_methods`, or a method object.
     n_groups : float, int or mapping
         As in :func:`kshot_viz.cluster_neurons`.
     groups_from : {"support", "weights"}
@@ -64,7 +67,7 @@ class KShotClassifier(ClassifierMixin, BaseEstimator):
         self,
         backbone: Backbone | str = "glyphnet",
         *,
-        method: str = "grouped",
+        method: str | Method = "grouped",
         n_groups: float | int | Mapping[str, float | int] = 0.1,
         groups_from: str = "support",
         cluster: str = "kmeans",
@@ -96,11 +99,12 @@ class KShotClassifier(ClassifierMixin, BaseEstimator):
         images, labels = self._checked(X, y)
         network = load_backbone(self.backbone) if isinstance(self.backbone, str) else self.backbone
         self.classes_ = np.unique(labels)
-        self.grouping_ = self._grouping(network, images) if self.method == "grouped" else None
+        method = resolve_method(self.method)
+        self.grouping_ = self._grouping(network, method, images) if method.shares else None
         self.result_ = finetune(
             network,
             (images, labels),
-            method=self.method,
+            method=method,
             grouping=self.grouping_,
             config=self._config(),
             seed=self.random_state or 0,
@@ -135,13 +139,14 @@ class KShotClassifier(ClassifierMixin, BaseEstimator):
             weight_decay=self.weight_decay,
         )
 
-    def _grouping(self, network: Backbone, images: Any) -> Grouping:
-        if self.grouping is not None:
-            return self.grouping
+    def _grouping(self, network: Backbone, method: Method, images: Any) -> Grouping:
         rule = GroupingRule(
             groups_from=self.groups_from, n_groups=self.n_groups, method=self.cluster
         )
-        return rule.in_episode(network, images, name="fit", seed=self.random_state or 0)
+        formed = method.grouping_rule(self.grouping or rule)
+        if isinstance(formed, GroupingRule):
+            return formed.in_episode(network, images, name="fit", seed=self.random_state or 0)
+        return formed
 
     def _checked(self, X: Any, y: ArrayLike) -> tuple[Any, NDArray[Any]]:
         if y is None:

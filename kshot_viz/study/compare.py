@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kshot_viz.data.dataset import ImageDataset
 from kshot_viz.data.episodes.episode import Episode
+from kshot_viz.errors import KShotValueError
 from kshot_viz.finetune.candidate import Candidate
-from kshot_viz.finetune.config import FinetuneConfig
 from kshot_viz.grouping.rule import GroupingRule
+from kshot_viz.methods.base import Method
+from kshot_viz.methods.config import FinetuneConfig
+from kshot_viz.methods.registry import FIRST, resolve_method
 from kshot_viz.study.comparison import Comparison
-from kshot_viz.study.contenders import CONTENDERS, contenders
 from kshot_viz.study.grid import TuningGrid
-from kshot_viz.study.plan import Plan, joined
-from kshot_viz.study.tables import SETTING, TASK, choose
+from kshot_viz.study.plan import ComparisonPlan, joined
+from kshot_viz.study.tables import SETTING, choose
+from kshot_viz.study.task import TASK
 from kshot_viz.study.tuning import tuning_episodes
 
 if TYPE_CHECKING:
@@ -30,7 +32,7 @@ def compare_methods(
     data: ImageDataset,
     episodes: Sequence[Episode],
     *,
-    methods: Sequence[str | Candidate] = CONTENDERS,
+    methods: Sequence[str | Method | Candidate] = FIRST,
     groups_from: str = "support",
     n_groups: Any = 0.1,
     rule: GroupingRule | None = None,
@@ -55,11 +57,12 @@ def compare_methods(
     data : ImageDataset
     episodes : sequence of Episode
         Test episodes; several shots may be mixed, each is tuned on its own.
-    methods : sequence of str or Candidate
-        Names among ``head_only, last_block, plain, grouped, shuffled, weight_groups``, or
-        candidates (a searched grouping, say), whose step size and steps are tuned alike.
+    methods : sequence of str, Method or Candidate
+        Names of :func:`kshot_viz.list_methods`, method objects, or candidates (a searched
+        grouping, say), whose settings are tuned alike. By default ``head_only, last_block, plain,
+        grouped, shuffled, weight_groups``.
     groups_from : {"support", "source"}
-        What forms the groups of ``grouped`` and ``shuffled``.
+        What forms the groups of methods that share gradients.
     n_groups : float, int or mapping
         As in :func:`kshot_viz.cluster_neurons`.
     rule : GroupingRule, optional
@@ -94,14 +97,11 @@ def compare_methods(
         For episodes of other data, a source image among the queries, or too small pools.
     """
     rule = rule or GroupingRule(groups_from=groups_from, n_groups=n_groups)
-    plan = Plan(
+    plan = ComparisonPlan(
         backbone=backbone,
         data=data,
         episodes=list(episodes),
-        rivals=[
-            replace(one, apart=one.name)
-            for one in contenders(methods, rule, config or FinetuneConfig())
-        ],
+        rivals=rivals_of(methods, rule, config or FinetuneConfig()),
         grid=grid or TuningGrid(),
         tuning=tuning_episodes(data, episodes, source=source, tune=tune, n_val=n_val),
         options={
@@ -121,7 +121,7 @@ def compare_methods(
         settings=settings,
         manifest=plan.manifest(tune) | plan.origin(source),
         candidates=plan.tried(settings),
-        episodes={key: one.to_dict() for key, one in plan.keyed().items()},
+        episodes=plan.keyed(),
         backbone=backbone,
         data=data,
         tuning_data=plan.tuning.data,
@@ -136,3 +136,30 @@ def _frame(tuned: pd.DataFrame, tested: pd.DataFrame, settings: pd.DataFrame) ->
     chosen = pd.MultiIndex.from_frame(settings[by])
     rows["chosen"] = pd.MultiIndex.from_frame(rows[by]).isin(chosen)
     return rows
+
+
+def rivals_of(
+    methods: Sequence[str | Method | Candidate], rule: GroupingRule, config: FinetuneConfig
+) -> list[Candidate]:
+    """Turn methods into candidates; ready-made candidates pass, with their own settings."""
+    if isinstance(methods, (str, Method, Candidate)) or not methods:
+        raise KShotValueError(
+            f"`methods` must be a list of one or more names, methods or candidates; "
+            f"not {methods!r}."
+        )
+    found = [
+        one if isinstance(one, Candidate) else _rival(resolve_method(one, "methods"), rule, config)
+        for one in methods
+    ]
+    names = [one.name for one in found]
+    double = sorted({name for name in names if names.count(name) > 1})
+    if double:
+        raise KShotValueError(
+            f"`methods` must have distinct names; twice: {', '.join(map(repr, double))}. Give a "
+            f"candidate a `name=` of its own."
+        )
+    return found
+
+
+def _rival(method: Method, rule: GroupingRule, config: FinetuneConfig) -> Candidate:
+    return Candidate(rule if method.shares else None, config, method)

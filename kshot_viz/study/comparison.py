@@ -9,6 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kshot_viz.data.dataset import ImageDataset
+from kshot_viz.data.episodes.episode import Episode
+from kshot_viz.errors import KShotValueError
+from kshot_viz.finetune.candidate import Candidate
+from kshot_viz.grouping.grouping import Grouping
+from kshot_viz.grouping.rule import GroupingRule
 from kshot_viz.study import files, tables
 from kshot_viz.study.notes import footer
 from kshot_viz.study.replay import Replay, replay_row
@@ -30,24 +35,26 @@ class Comparison:
         tuned: ``head_lr`` for ``head_only``, ``lr`` otherwise) and ``chosen`` (whether the row has
         its method's chosen setting). ``pool`` is ``"val"`` for tuning rows.
     settings : DataFrame
-        The chosen setting of each way, shot and method.
+        The chosen setting of each task and method.
     manifest : mapping
         What was compared on what, with versions; plain JSON values.
-    candidates, episodes : mapping of str to dict
-        What ``frame.candidate`` and (way, shot, episode) stand for.
+    candidates : mapping of str to Candidate
+        What ``frame.candidate`` stands for.
+    episodes : mapping of str to Episode
+        What (way, shot, episode) stand for; see :func:`kshot_viz.study.replay.episode_key`.
     """
 
     frame: pd.DataFrame
     settings: pd.DataFrame
     manifest: Mapping[str, Any]
-    candidates: Mapping[str, Any]
-    episodes: Mapping[str, Any]
+    candidates: Mapping[str, Candidate]
+    episodes: Mapping[str, Episode]
     backbone: Backbone | None = field(default=None, repr=False)
     data: ImageDataset | None = field(default=None, repr=False)
     tuning_data: ImageDataset | None = field(default=None, repr=False)
 
     def summary(self, *, reference: str = tables.PLAIN) -> pd.DataFrame:
-        """Return one row per way, shot and method, each at its own chosen setting.
+        """Return one row per task and method, each at its own chosen setting.
 
         Parameters
         ----------
@@ -57,10 +64,10 @@ class Comparison:
         Returns
         -------
         DataFrame
-            ``way, shot, method, accuracy, low, high, n, step_size, head_lr, steps, difference,
-            difference_low, difference_high, p_value, p_holm, diverged``. Intervals are 95 %
-            bootstrap; ``p_value`` is Wilcoxon's, ``p_holm`` adjusted over the rivals of one shot.
-            Differences are NaN where ``"plain"`` did not take part.
+            ``data, backbone, way, shot, method, accuracy, low, high, n, step_size, head_lr, steps,
+            difference, difference_low, difference_high, p_value, p_holm, diverged``. Intervals are
+            95 % bootstrap; ``p_value`` is Wilcoxon's, ``p_holm`` adjusted over the rivals of one
+            task. Differences are NaN where ``"plain"`` did not take part.
 
         Raises
         ------
@@ -80,10 +87,38 @@ class Comparison:
         Returns
         -------
         DataFrame
-            ``way, shot, method, step_size, head_lr, steps, accuracy, low, high, n, diverged``
-            (share).
+            ``data, backbone, way, shot, method, step_size, head_lr, steps, accuracy, low, high, n,
+            diverged`` (share).
         """
         return tables.curve(self.frame, self.settings, head_lr)
+
+    def called(self, method: str) -> list[Candidate]:
+        """Return the candidates of a method's name, at every setting that was tried."""
+        return [one for one in self.candidates.values() if one.name == method]
+
+    def grouping(
+        self, method: str = "grouped", *, data: ImageDataset | None = None
+    ) -> tuple[Grouping, Episode] | None:
+        """Return the groups of a method in the first test episode, and that episode.
+
+        None where the method did not take part or shares nothing.
+
+        Raises
+        ------
+        KShotValueError
+            If each episode forms its own groups, and network or data are not known.
+        """
+        episode = next(one for one in self.episodes.values() if one.pool == "test")
+        formed = next((one.grouping for one in self.called(method)), None)
+        data = data if data is not None else self.data
+        if not isinstance(formed, GroupingRule):
+            return None if formed is None else (formed, episode)
+        if self.backbone is None or data is None:
+            raise KShotValueError("The groups of an episode are formed from its images: give them.")
+        made = formed.in_episode(
+            self.backbone, episode.split(data)[0], name=episode.name, seed=self.manifest["seed"]
+        )
+        return made, episode
 
     def replay(
         self, row: int, *, backbone: Backbone | None = None, data: ImageDataset | None = None

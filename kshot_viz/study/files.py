@@ -6,15 +6,17 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kshot_viz.errors import KShotFileError
+from kshot_viz.data.episodes.episode import Episode
+from kshot_viz.errors import KShotError, KShotFileError
 from kshot_viz.files import whole_file
+from kshot_viz.finetune.candidate import Candidate
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from kshot_viz.study.comparison import Comparison
 
-SCHEMA = 1
+SCHEMA = 2
 ROWS, ABOUT = "results.parquet", "comparison.json"
 
 
@@ -25,8 +27,8 @@ def save(comparison: Comparison, folder: str | Path) -> Path:
         "schema": SCHEMA,
         "manifest": dict(comparison.manifest),
         "settings": comparison.settings.to_dict(orient="records"),
-        "candidates": dict(comparison.candidates),
-        "episodes": dict(comparison.episodes),
+        "candidates": {key: one.to_dict() for key, one in comparison.candidates.items()},
+        "episodes": {key: one.to_dict() for key, one in comparison.episodes.items()},
     }
     rows, rest = (whole_file(target / name, called=target) for name in (ROWS, ABOUT))
     with rows as rows_path, rest as rest_path:
@@ -40,13 +42,43 @@ def load(folder: str | Path) -> dict[str, Any]:
     """Read both files into the fields of a comparison."""
     import pandas as pd
 
-    about = _read_about(Path(folder) / ABOUT)
-    rest = {name: about[name] for name in ("manifest", "candidates", "episodes")}
-    return {
+    path = Path(folder) / ABOUT
+    about = _read_about(path)
+    found = {
         "frame": _read_rows(Path(folder) / ROWS),
         "settings": pd.DataFrame(about["settings"]),
-        **rest,
+        "manifest": about["manifest"],
+        **_objects(path, about),
     }
+    return _upgraded(found) if about["schema"] == 1 else found
+
+
+def _objects(path: Path, about: dict[str, Any]) -> dict[str, Any]:
+    """Rebuild candidates and episodes."""
+    try:
+        return {
+            "candidates": {k: Candidate.from_dict(one) for k, one in about["candidates"].items()},
+            "episodes": {k: Episode.from_dict(one) for k, one in about["episodes"].items()},
+        }
+    except (KShotError, KeyError, TypeError, ValueError, AttributeError) as error:
+        raise KShotFileError(f"{path} holds no readable comparison: {_why(error)}") from error
+
+
+def _upgraded(found: dict[str, Any]) -> dict[str, Any]:
+    """Add what files of schema 1 (version 0.1.0) lack: all rows are of one data set and network."""
+    frame, candidates, manifest = found["frame"], found["candidates"], found["manifest"]
+    # A candidate's key is a digest that contains its method, and that was a bare name.
+    decay = {key: one.config.weight_decay for key, one in candidates.items()}
+    task = {"data": manifest["data"]["name"], "backbone": manifest["backbone"]["name"]}
+    frame["weight_decay"] = frame["candidate"].map(decay)
+    by_method = frame.groupby("method")["weight_decay"].first()
+    settings = found["settings"].assign(**task, options="{}")
+    settings["weight_decay"] = settings["method"].map(by_method)
+    keys = {key: one.key for key, one in candidates.items()}
+    frame = frame.rename(columns={"task": "run"}).assign(**task, options="{}")
+    frame["candidate"] = frame["candidate"].map(keys)
+    renamed = {keys[key]: one for key, one in candidates.items()}
+    return found | {"frame": frame, "settings": settings, "candidates": renamed}
 
 
 def _read_about(path: Path) -> dict[str, Any]:

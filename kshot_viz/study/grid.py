@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, field
 from itertools import product
 from typing import Any
 
 from kshot_viz.errors import KShotValueError
 from kshot_viz.finetune.candidate import Candidate
+from kshot_viz.methods.base import Method
+
+_LISTS = ("lrs", "head_lrs", "head_only_lrs", "steps")
 
 
 @dataclass(frozen=True)
@@ -30,16 +33,20 @@ class TuningGrid:
         Step sizes of the head where nothing else moves.
     steps : tuple of int
         Step counts; one run of the longest serves them all.
+    others : mapping of str to tuple
+        Values of further settings that methods tune; a method's own ``tries`` by default.
     """
 
     lrs: tuple[float, ...] = (3e-4, 1e-3, 3e-3, 1e-2, 3e-2)
     head_lrs: tuple[float, ...] = (0.01, 0.1)
     head_only_lrs: tuple[float, ...] = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
     steps: tuple[int, ...] = (5, 10, 20, 40)
+    others: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for item in fields(self):
-            object.__setattr__(self, item.name, _ascending(item.name, getattr(self, item.name)))
+        for name in _LISTS:
+            object.__setattr__(self, name, _ascending(name, getattr(self, name)))
+        object.__setattr__(self, "others", dict(self.others))
         if any(int(count) != count for count in self.steps):
             raise KShotValueError(f"`steps` must be whole numbers; not {self.steps}.")
 
@@ -48,42 +55,48 @@ class TuningGrid:
         """The longest step count."""
         return self.steps[-1]
 
-    def candidates(self, contender: Candidate) -> list[Candidate]:
-        """Return the contender at every setting, for the longest step count."""
-        if swept(contender) == "head_lr":
-            settings = [{"head_lr": head_lr} for head_lr in self.head_only_lrs]
-        else:
-            pairs = product(self.lrs, self.head_lrs)
-            settings = [{"lr": lr, "head_lr": head_lr} for lr, head_lr in pairs]
-        return [at_setting(contender, steps=self.last, **setting) for setting in settings]
+    def values(self, method: Method, setting: str) -> tuple[Any, ...]:
+        """Return the values that a method tries for one of its tuned settings.
+
+        Raises
+        ------
+        KShotValueError
+            If neither the grid nor the method names any.
+        """
+        if setting == "lr":
+            return self.lrs
+        if setting == "head_lr":
+            return self.head_lrs if "lr" in method.tuned else self.head_only_lrs
+        found = self.others.get(setting, method.tries.get(setting, ()))
+        if not found:
+            raise KShotValueError(
+                f"{method.name!r} tunes {setting!r}, for which there are no values: give "
+                f"TuningGrid(others={{{setting!r}: (...)}})."
+            )
+        return tuple(found)
+
+    def candidates(self, rival: Candidate) -> list[Candidate]:
+        """Return the rival at every setting, for the longest step count."""
+        tuned = rival.method.tuned
+        points = product(*(self.values(rival.method, name) for name in tuned))
+        return [rival.at(steps=self.last, **dict(zip(tuned, one, strict=True))) for one in points]
 
     def holds(self, candidate: Candidate) -> bool:
-        """Tell whether a candidate's setting is one that the grid tries."""
-        config = candidate.config
-        if swept(candidate) == "head_lr":
-            inside = config.head_lr in self.head_only_lrs
-        else:
-            inside = config.lr in self.lrs and config.head_lr in self.head_lrs
-        return inside and config.steps in self.steps
+        """Return whether a candidate's setting is one that the grid tries."""
+        method = candidate.method
+        inside = all(candidate.setting(n) in self.values(method, n) for n in method.tuned)
+        return inside and candidate.config.steps in self.steps
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""
-        return {name: list(values) for name, values in asdict(self).items()}
+        others = {name: list(values) for name, values in self.others.items()}
+        return {name: list(getattr(self, name)) for name in _LISTS} | {"others": others}
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> TuningGrid:
         """Rebuild a grid."""
-        return cls(**{name: tuple(values) for name, values in record.items()})
-
-
-def swept(contender: Candidate) -> str:
-    """Name the step size that curves are drawn over: the head's where nothing else moves."""
-    return "head_lr" if contender.method == "head_only" else "lr"
-
-
-def at_setting(contender: Candidate, **setting: Any) -> Candidate:
-    """Return the contender with other step sizes or another step count."""
-    return replace(contender, config=contender.config.but(**setting))
+        others = {name: tuple(values) for name, values in record.get("others", {}).items()}
+        return cls(**{name: tuple(record[name]) for name in _LISTS}, others=others)
 
 
 def _ascending(name: str, values: Sequence[float]) -> tuple[Any, ...]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from kshot_viz.data.dataset import ImageDataset
@@ -11,10 +13,11 @@ from kshot_viz.data.episodes.episode import Episode
 from kshot_viz.evaluate.evaluate import bind, check_source, evaluate
 from kshot_viz.finetune.candidate import Candidate
 from kshot_viz.grouping.rule import GroupingRule
-from kshot_viz.study.grid import TuningGrid, at_setting, swept
+from kshot_viz.study.grid import TuningGrid
 from kshot_viz.study.manifest import describe
 from kshot_viz.study.replay import episode_key
-from kshot_viz.study.tuning import Tuning, of_size, task_sizes
+from kshot_viz.study.task import Task, tasks_of
+from kshot_viz.study.tuning import Tuning
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,7 +26,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Plan:
+class ComparisonPlan:
     """One comparison, step by step."""
 
     backbone: Backbone
@@ -36,7 +39,7 @@ class Plan:
     progress: bool
     unbound: Sequence[Candidate] = ()
 
-    def bound(self, source: Any) -> Plan:
+    def bound(self, source: Any) -> ComparisonPlan:
         """Form the groups that are the same in every episode, after looking for query images."""
         check_source(source, self.data, self.episodes)
         images, seed = self.tuning.apart(source), self.options["seed"]
@@ -51,6 +54,11 @@ class Plan:
         named = f"{len(images)} {images.name} images" if isinstance(images, ImageDataset) else None
         return {"groups_from": "/".join(sorted(formed)), "source": named}
 
+    @cached_property
+    def tasks(self) -> list[Task]:
+        """The distinct tasks of the test episodes."""
+        return tasks_of(self.episodes, self.backbone)
+
     def tune(self) -> pd.DataFrame:
         """Run the whole grid on the tuning episodes."""
         tried = self._grid() if self.tuning.episodes else []
@@ -59,9 +67,9 @@ class Plan:
     def test(self, settings: pd.DataFrame, full: bool) -> pd.DataFrame:
         """Run the chosen settings, or the whole grid, on the test episodes."""
         parts = []
-        for way, shot in task_sizes(self.episodes):
-            title, episodes = f"test {shot}-shot", of_size(self.episodes, way, shot)
-            chosen = self._chosen(settings, way, shot)
+        for task in self.tasks:
+            title, episodes = f"test {task.shot}-shot", task.episodes(self.episodes)
+            chosen = self._chosen(settings, task)
             if full:
                 parts.append(self._run(title, self.data, episodes, self._grid(), self.grid.steps))
                 chosen = [one for one in chosen if not self.grid.holds(one)]
@@ -75,27 +83,26 @@ class Plan:
         return pd.DataFrame(
             [
                 {
-                    "way": way,
-                    "shot": shot,
+                    **asdict(task),
                     "method": one.name,
-                    "step_size": getattr(one.config, swept(one)),
+                    "step_size": one.setting(one.method.axis),
                     "steps": one.config.steps,
                     "lr": one.config.lr,
                     "head_lr": one.config.head_lr,
+                    "weight_decay": one.config.weight_decay,
+                    "options": json.dumps(one.method.options(), sort_keys=True),
                     "val_accuracy": float("nan"),
                     "n_val": 0,
                 }
-                for way, shot in task_sizes(self.episodes)
+                for task in self.tasks
                 for one in self.rivals
             ]
         )
 
-    def tried(self, settings: pd.DataFrame) -> dict[str, Any]:
+    def tried(self, settings: pd.DataFrame) -> dict[str, Candidate]:
         """Return what every candidate key in the rows stands for."""
-        chosen = [
-            one for task in task_sizes(self.episodes) for one in self._chosen(settings, *task)
-        ]
-        return {one.key: one.to_dict() for one in [*self._grid(), *chosen]}
+        chosen = [one for task in self.tasks for one in self._chosen(settings, task)]
+        return {one.key: one for one in [*self._grid(), *chosen]}
 
     def keyed(self) -> dict[str, Episode]:
         """Return every episode by the name its rows go by."""
@@ -115,17 +122,9 @@ class Plan:
     def _grid(self) -> list[Candidate]:
         return [candidate for one in self.rivals for candidate in self.grid.candidates(one)]
 
-    def _chosen(self, settings: pd.DataFrame, way: int, shot: int) -> list[Candidate]:
-        rows = settings[(settings["way"] == way) & (settings["shot"] == shot)].set_index("method")
-        return [
-            at_setting(
-                one,
-                lr=float(rows.lr[one.name]),
-                head_lr=float(rows.head_lr[one.name]),
-                steps=int(rows.steps[one.name]),
-            )
-            for one in self.rivals
-        ]
+    def _chosen(self, settings: pd.DataFrame, task: Task) -> list[Candidate]:
+        rows = task.rows(settings).set_index("method")
+        return [at_row(one, rows.loc[one.name]) for one in self.rivals]
 
     def _run(
         self,
@@ -142,12 +141,20 @@ class Plan:
             candidates,
             at_steps=at_steps,
             progress=title if self.progress else False,
+            mix_names=False,
             **self.options,
         )
         if len(rows):
-            head = {one.name for one in self.rivals if swept(one) == "head_lr"}
-            rows["step_size"] = rows["head_lr"].where(rows["method"].isin(head), rows["lr"])
+            axes = {one.key: one.setting(one.method.axis) for one in candidates}
+            rows["step_size"] = rows["candidate"].map(axes)
         return rows
+
+
+def at_row(rival: Candidate, row: Any) -> Candidate:
+    """Return a rival at the setting of a table's row."""
+    method = type(rival.method).from_options(json.loads(row["options"]))
+    numbers = {name: float(row[name]) for name in ("lr", "head_lr", "weight_decay")}
+    return replace(rival, method=method).at(steps=int(row["steps"]), **numbers)
 
 
 def joined(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:

@@ -12,11 +12,8 @@ from kshot_viz.data.dataset import ImageDataset
 from kshot_viz.data.episodes.episode import Episode
 from kshot_viz.errors import KShotValueError
 from kshot_viz.evaluate.evaluate import evaluate
-from kshot_viz.finetune.candidate import Candidate
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from kshot_viz.models.backbone import Backbone
     from kshot_viz.study.comparison import Comparison
 
@@ -56,15 +53,17 @@ def replay_row(
         raise KShotValueError(f"`row` must be 0 to {last}, a row of `.frame`; not {row!r}.")
     network = _same(comparison, backbone)
     recorded: dict[str, Any] = dict(comparison.frame.iloc[row])  # type: ignore[call-overload]
-    episode = Episode.from_dict(comparison.episodes[episode_key(recorded)])
-    company = _company(comparison, recorded)
+    episode = comparison.episodes[episode_key(recorded)]
+    # What was computed as one job is computed as one again: its sums were formed together.
+    together = comparison.frame[comparison.frame["job"] == recorded["job"]]
     rows = evaluate(
         network,
         _drawn_from(data, episode),
         [episode],
-        [Candidate.from_dict(comparison.candidates[key]) for key in company["candidate"].unique()],
-        at_steps=sorted({int(steps) for steps in company["steps"]}),
+        [comparison.candidates[key] for key in together["candidate"].unique()],
+        at_steps=sorted({int(steps) for steps in together["steps"]}),
         path="loop" if recorded["path"] == "loop" else "fast",
+        mix_names=False,
         seed=int(recorded["seed"]),
         device=comparison.manifest["device"],
     )
@@ -75,12 +74,6 @@ def replay_row(
 def episode_key(row: Any) -> str:
     """Name an episode among those of several ways and shots."""
     return f"{row['way']}-way {row['shot']}-shot {row['episode']}"
-
-
-def _company(comparison: Comparison, recorded: dict[str, Any]) -> pd.DataFrame:
-    """Return the rows that were computed together with one: their sums were formed as one."""
-    frame = comparison.frame
-    return frame[frame["job"] == recorded["job"]]
 
 
 def _same(comparison: Comparison, backbone: Backbone | None) -> Backbone:

@@ -11,9 +11,10 @@ from kshot_viz.data.episodes.episode import Episode
 from kshot_viz.errors import KShotValueError
 from kshot_viz.evaluate.evaluate import evaluate
 from kshot_viz.finetune.candidate import Candidate
-from kshot_viz.finetune.config import FinetuneConfig
 from kshot_viz.grouping.grouping import Grouping
+from kshot_viz.methods.config import FinetuneConfig
 from kshot_viz.stats import bootstrap_mean, paired_test
+from kshot_viz.study.plan import at_row
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,7 +59,7 @@ class Rescoring:
                 self.backbone,
                 self.data,
                 self.episodes,
-                [Candidate(grouping, self.config, apart=GROUPED)],
+                [Candidate(grouping, self.config)],
                 executor=self.executor,
                 seed=self.seed,
             )
@@ -137,8 +138,7 @@ def rescoring(
 
 def _episodes(episodes: Sequence[Episode] | None, table: Comparison | None) -> tuple[Episode, ...]:
     if episodes is None and table is not None:
-        records = (one for one in table.episodes.values() if one["pool"] == "test")
-        episodes = [Episode.from_dict(one) for one in records]
+        episodes = [one for one in table.episodes.values() if one.pool == "test"]
     if not episodes:
         raise KShotValueError("Scoring needs at least one episode: give `episodes=` or `table=`.")
     return tuple(episodes)
@@ -150,14 +150,12 @@ def _tuned(table: Comparison, way: int, shot: int) -> FinetuneConfig:
     rows = settings[
         (settings["way"] == way) & (settings["shot"] == shot) & (settings["method"] == GROUPED)
     ]
-    records = [one for one in table.candidates.values() if one["name"] == GROUPED]
-    if rows.empty or not records:
+    tried = table.called(GROUPED)
+    if rows.empty or not tried:
         raise KShotValueError(
             f"`table` has no setting of {GROUPED!r} for {way} way, {shot} shot; give `config=`."
         )
-    row: Any = rows.iloc[0]
-    config = Candidate.from_dict(records[0]).config
-    return config.but(lr=float(row.lr), head_lr=float(row.head_lr), steps=int(row.steps))
+    return at_row(tried[0], rows.iloc[0]).config
 
 
 def _summary(name: str, rows: pd.DataFrame, first: pd.DataFrame) -> dict[str, Any]:

@@ -9,12 +9,15 @@ import numpy as np
 
 from kshot_viz.errors import unknown_name
 from kshot_viz.stats import bootstrap_mean, holm, paired_test
+from kshot_viz.study.task import TASK
 
 if TYPE_CHECKING:
     import pandas as pd
 
-TASK = ["way", "shot"]
-SETTING = ["lr", "head_lr", "steps"]
+# What identifies a setting of a method; `options` is JSON.
+SETTING = ["lr", "head_lr", "weight_decay", "options", "steps"]
+# Of equally good settings the first in this order is taken.
+ORDER = ["lr", "head_lr", "steps", "weight_decay", "options"]
 CURVE_BY = [*TASK, "method", "step_size", "head_lr", "steps"]
 CURVE = [*CURVE_BY, "accuracy", "low", "high", "n", "diverged"]
 # The method the others are compared with, where it takes part.
@@ -22,7 +25,7 @@ PLAIN = "plain"
 
 
 def choose(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the setting with the best mean validation accuracy of each way, shot and method.
+    """Return the setting with the best mean validation accuracy of each task and method.
 
     Ties go to the smaller step sizes, the body's first, then to fewer steps.
     """
@@ -31,7 +34,7 @@ def choose(frame: pd.DataFrame) -> pd.DataFrame:
     means = means.rename(columns={"mean": "val_accuracy", "size": "n_val"})
     # Equal accuracies added up in another order differ in their last bits, and are a tie.
     ranked = means.assign(rank=means["val_accuracy"].round(12)).sort_values(
-        ["rank", *SETTING], ascending=[False, True, True, True], kind="stable"
+        ["rank", *ORDER], ascending=[False, *[True] * len(ORDER)], kind="stable"
     )
     best = ranked.drop_duplicates([*TASK, "method"]).drop(columns="rank")
     return best.sort_index().reset_index(drop=True)
@@ -76,8 +79,7 @@ def _task_rows(
         rows = task[task["method"] == method]
         accuracy = bootstrap_mean(rows["accuracy"].to_numpy())
         yield {
-            "way": int(rows["way"].iloc[0]),
-            "shot": int(rows["shot"].iloc[0]),
+            **{name: rows[name].iloc[0] for name in TASK},
             "method": method,
             "accuracy": accuracy.mean,
             "low": accuracy.low,

@@ -59,8 +59,8 @@ def tuning_episodes(
         return Tuning(_labelled(source), _from_source(source, episodes, n_val), 0)
     drawn = [
         one
-        for way, shot in task_sizes(episodes)
-        for one in validation_episodes(data, of_size(episodes, way, shot), n=n_val)
+        for size in _sizes(episodes)
+        for one in validation_episodes(data, _of_size(episodes, size), n=n_val)
     ]
     used = _images(drawn)
     _check_apart(data, used, _images(episodes))
@@ -81,14 +81,13 @@ def _check_apart(data: ImageDataset, tuning: set[int], test: set[int]) -> None:
         )
 
 
-def task_sizes(episodes: Sequence[Episode]) -> list[tuple[int, int]]:
+def _sizes(episodes: Sequence[Episode]) -> list[tuple[int, int]]:
     """Return the distinct (way, shot), in order of appearance."""
     return list(dict.fromkeys((one.way, one.shot) for one in episodes))
 
 
-def of_size(episodes: Sequence[Episode], way: int, shot: int) -> list[Episode]:
-    """Keep the episodes of one way and shot."""
-    return [one for one in episodes if (one.way, one.shot) == (way, shot)]
+def _of_size(episodes: Sequence[Episode], size: tuple[int, int]) -> list[Episode]:
+    return [one for one in episodes if (one.way, one.shot) == size]
 
 
 def _check_episodes(episodes: Sequence[Episode]) -> None:
@@ -112,7 +111,7 @@ def _from_source(source: Any, episodes: Sequence[Episode], n_val: int) -> list[E
     seed = episodes[0].seed
     return [
         one
-        for way, shot in task_sizes(episodes)
+        for way, shot in _sizes(episodes)
         for one in sample_episodes(
             source, way=way, shot=shot, n=n_val, val_share=0.5, seed=seed, pool="val"
         )

@@ -16,8 +16,8 @@ from command_line import UNTUNED, Ended, kshot, make_pictures, make_weights, pic
 
 import kshot_viz
 from kshot_viz.evaluate.executors import local as executors
+from kshot_viz.methods.registry import FIRST
 from kshot_viz.study.comparison import Comparison
-from kshot_viz.study.contenders import CONTENDERS
 
 RESULTS = {"results.parquet", "comparison.json", "request.json", "rows.jsonl", "report.html"}
 
@@ -118,7 +118,7 @@ def test_compare_shows_its_progress(finished):
 def test_the_files_hold_the_whole_comparison(finished, pictures):
     _, out = finished
     comparison = Comparison.load(out)
-    assert tuple(comparison.settings.method) == CONTENDERS
+    assert tuple(comparison.settings.method) == FIRST
     assert comparison.manifest["labels_used_for_tuning"] > 0
     assert set(comparison.frame.n_query) == {15}
     request = json.loads((out / "request.json").read_text())
@@ -310,11 +310,11 @@ def test_ctrl_c_in_a_terminal_then_the_same_command(pictures, weights, tmp_path)
     assert "Traceback" not in err
     assert err.rstrip().endswith("the same command goes on from them.")
     kept = store.read_text().count("\n")
-    assert 3 <= kept < 6 * len(CONTENDERS)
+    assert 3 <= kept < 6 * len(FIRST)
     assert not (tmp_path / "out" / "results.parquet").exists()
     # Rows depend on the request alone, so any number of workers may go on.
     assert kshot(*command, "--workers", 1).code == 0
-    assert store.read_text().count("\n") == 6 * len(CONTENDERS)
+    assert store.read_text().count("\n") == 6 * len(FIRST)
     whole = small_run(pictures, weights, tmp_path / "whole", *words, "--workers", 1)
     assert kshot(*whole).code == 0
     assert rows(tmp_path / "out").equals(rows(tmp_path / "whole"))

@@ -14,10 +14,10 @@ from kshot_viz.errors import KShotError
 from kshot_viz.evaluate.evaluate import evaluate
 from kshot_viz.evaluate.executors import local as executors
 from kshot_viz.finetune.candidate import Candidate
-from kshot_viz.finetune.config import FinetuneConfig
 from kshot_viz.finetune.loop import finetune
 from kshot_viz.grouping.grouping import Grouping
 from kshot_viz.grouping.rule import GroupingRule
+from kshot_viz.methods.config import FinetuneConfig
 from kshot_viz.models.backbone import Backbone
 
 CONFIG = FinetuneConfig(lr=0.02, steps=6)

@@ -10,13 +10,12 @@ from torch import nn
 
 from kshot_viz.data.episodes import sample_episodes
 from kshot_viz.errors import KShotError, KShotKeyError, KShotValueError
-from kshot_viz.evaluate import job
-from kshot_viz.evaluate import runners as contest
+from kshot_viz.evaluate import job, runners
 from kshot_viz.evaluate.evaluate import evaluate
 from kshot_viz.finetune.candidate import Candidate
-from kshot_viz.finetune.config import FinetuneConfig
 from kshot_viz.grouping.grouping import Grouping
 from kshot_viz.grouping.rule import GroupingRule
+from kshot_viz.methods.config import FinetuneConfig
 from kshot_viz.models.backbone import Backbone
 
 CONFIG = FinetuneConfig(lr=0.02, steps=6)
@@ -40,10 +39,10 @@ def candidates(n=5, **settings):
 
 
 def close(first, second):
-    """Equal rows but for rounding: all answers, and the losses."""
+    """Equal rows but for rounding: all predictions, and the losses."""
     assert first.predicted.equals(second.predicted)
     np.testing.assert_allclose(first.support_loss, second.support_loss, rtol=1e-4)
-    same = ["method", "episode", "steps", "candidate", "task", "status", "n_query", "spent"]
+    same = ["method", "episode", "steps", "candidate", "run", "status", "n_query", "spent"]
     assert first[same].equals(second[same])
 
 
@@ -179,14 +178,14 @@ def test_evaluate_may_be_called_without_gradients(data, episodes):
     assert rows.predicted.equals(evaluate(toy_backbone(), data, episodes[:1], plain).predicted)
 
 
-def test_names_do_not_keep_candidates_apart_but_apart_does(data, episodes):
+def test_names_are_mixed_unless_asked_not_to_be(data, episodes):
     named = [
-        Candidate(one.grouping, one.config, name=f"n{i}") for i, one in enumerate(candidates())
+        Candidate(one.grouping, one.config, name=f"n{i % 2}") for i, one in enumerate(candidates())
     ]
     rows = evaluate(toy_backbone(), data, episodes[:1], named)
     assert set(rows.chunk) == {5}
-    split = [Candidate(one.grouping, one.config, apart=str(i % 2)) for i, one in enumerate(named)]
-    assert sorted(evaluate(toy_backbone(), data, episodes[:1], split).chunk) == [2, 2, 3, 3, 3]
+    split = evaluate(toy_backbone(), data, episodes[:1], named, mix_names=False)
+    assert sorted(split.chunk) == [2, 2, 3, 3, 3]
 
 
 def test_an_episode_given_twice_is_done_once(tmp_path, data, episodes):
@@ -214,15 +213,15 @@ def test_a_cap_makes_smaller_chunks(data, episodes):
     "error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried")]
 )
 def test_what_does_not_fit_is_done_in_halves(data, episodes, monkeypatch, error):
-    real = contest.Together.__init__
+    real = runners.BatchRunner.__init__
 
-    def small(self, desk, chosen, pauses=()):
-        if len(chosen) > 2:
+    def small(self, cache, entries):
+        if len(entries) > 2:
             raise error
-        real(self, desk, chosen, pauses)
+        real(self, cache, entries)
 
     whole = evaluate(toy_backbone(), data, episodes[:1], candidates(8))
-    monkeypatch.setattr(contest.Together, "__init__", small)
+    monkeypatch.setattr(runners.BatchRunner, "__init__", small)
     halved = evaluate(toy_backbone(), data, episodes[:1], candidates(8))
     assert set(halved.chunk) == {2}
     close(whole, halved)
@@ -232,7 +231,7 @@ def test_an_error_of_another_kind_is_not_swallowed(data, episodes, monkeypatch):
     def broken(*_):
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr(job, "Together", broken)
+    monkeypatch.setattr(job, "BatchRunner", broken)
     with pytest.raises(RuntimeError, match="a bug"):
         evaluate(toy_backbone(), data, episodes[:1], candidates())
 
@@ -260,129 +259,3 @@ def test_all_candidates_may_diverge(data, episodes):
     rows = evaluate(toy_backbone(), data, episodes[:1], wild, at_steps=(0, 3, 6))
     assert rows[rows.steps == 0].status.eq("ok").all()
     assert rows[rows.steps == 6].status.str.startswith("diverged").all()
-
-
-# ---- stop --------------------------------------------------------------------------------------
-
-
-def keep_two_best(rows):
-    """End all but the two best at the last step seen, by loss."""
-    last = rows[rows.steps == rows.steps.max()]
-    return set(last.sort_values("support_loss").candidate[2:])
-
-
-@pytest.mark.parametrize("path", ["fast", "loop"])
-def test_stopped_candidates_free_their_slot_and_say_what_they_cost(data, episodes, path):
-    request = (toy_backbone(), data, episodes, candidates(5))
-    rows = evaluate(*request, at_steps=(2, 4, 6), stop=keep_two_best, path=path)
-    assert len(rows) == 5 * 3 * 2
-    for _, part in rows.groupby("episode"):
-        ended = part[part.status == "stopped at step 2"]
-        assert ended.candidate.nunique() == 3
-        assert set(ended.steps) == {4, 6}
-        assert ended.spent.eq(2).all()
-        assert ended.accuracy.isna().all()
-        cost = part.groupby("candidate").spent.max()
-        assert sorted(cost) == [2, 2, 2, 6, 6]
-    whole = evaluate(*request, at_steps=(2, 4, 6), path=path)
-    kept = rows.status == "ok"
-    columns = ["candidate", "steps", "predicted"]
-    assert rows[kept][columns].equals(whole[kept][columns])
-
-
-def test_a_stop_that_ends_everything(data, episodes):
-    everything = evaluate(
-        toy_backbone(),
-        data,
-        episodes[:1],
-        candidates(3),
-        at_steps=(1, 6),
-        stop=lambda rows: rows.candidate,
-    )
-    assert everything[everything.steps == 6].status.eq("stopped at step 1").all()
-
-
-def test_a_stop_sees_all_that_train_in_step(data, episodes):
-    seen = []
-
-    def watch(rows):
-        seen.append((rows.episode.nunique(), rows.candidate.nunique(), rows.steps.max()))
-        return ()
-
-    evaluate(toy_backbone(), data, episodes, candidates(5), at_steps=(2, 4, 6), stop=watch)
-    assert seen == [(1, 5, 2), (1, 5, 4)] * 2
-    with pytest.raises(KShotValueError, match="`stop` must be a function"):
-        evaluate(toy_backbone(), data, episodes, candidates(1), stop="weak")
-
-
-def mixed():
-    """Candidates of every kind: head, tail, whole network, and the reference loop."""
-    return [
-        *candidates(3),
-        *candidates(3, layer_lr=DEEP),
-        *(Candidate(None, CONFIG.but(head_lr=r), method="head_only") for r in (0.1, 0.2, 0.3)),
-        Candidate(None, CONFIG.but(train_mode=True), name="noisy"),
-    ]
-
-
-def half(rows):
-    """End the worse half of those still running."""
-    last = rows[rows.steps == rows.steps.max()]
-    return list(last.sort_values("support_loss").candidate[len(last) // 2 :])
-
-
-@pytest.mark.parametrize("more", [{}, {"max_memory": 100_000}, {"path": "loop"}])
-def test_a_stop_compares_candidates_of_all_kinds(data, episodes, more):
-    seen = []
-
-    def watched(rows):
-        seen.append(rows[rows.steps == rows.steps.max()].candidate.nunique())
-        return half(rows)
-
-    rows = evaluate(
-        toy_backbone(), data, episodes[:1], mixed(), at_steps=(2, 4, 6), stop=watched, **more
-    )
-    assert seen == [10, 5]
-    assert rows[rows.steps == 6].status.eq("ok").sum() == 2
-
-
-def test_a_stop_that_answers_nonsense_is_told_so(data, episodes):
-    for answer in ("abc", [0, 1], 3):
-        with pytest.raises(KShotValueError, match="values of the column `candidate`"):
-            evaluate(
-                toy_backbone(),
-                data,
-                episodes[:1],
-                candidates(2),
-                at_steps=(2, 6),
-                stop=lambda rows, answer=answer: answer,
-            )
-    silent = evaluate(
-        toy_backbone(), data, episodes[:1], candidates(2), at_steps=(2, 6), stop=lambda rows: None
-    )
-    assert silent.status.eq("ok").all()
-
-
-def test_kept_rows_belong_to_their_stop(tmp_path, data, episodes):
-    class Best:
-        def __init__(self, n):
-            self.n, self.key = n, f"best {n}"
-
-        def __call__(self, rows):
-            return rows.sort_values("support_loss").candidate[self.n :]
-
-    request = (toy_backbone(), data, episodes[:1], candidates(4))
-    store = {"at_steps": (2, 6), "store": tmp_path / "rows.jsonl"}
-    for n in (1, 3):
-        rows = evaluate(*request, stop=Best(n), **store)
-        assert rows[rows.steps == 6].status.eq("ok").sum() == n
-    with pytest.raises(KShotValueError, match="needs an attribute `key`"):
-        evaluate(*request, stop=half, **store)
-
-
-@pytest.mark.slow
-def test_processes_stop_the_same_candidates(data, episodes):
-    request = (toy_backbone(), data, episodes, candidates(5))
-    here = evaluate(*request, at_steps=(2, 6), stop=keep_two_best)
-    there = evaluate(*request, at_steps=(2, 6), stop=keep_two_best, executor="processes", workers=2)
-    assert here.drop(columns="seconds").equals(there.drop(columns="seconds"))

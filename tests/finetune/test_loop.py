@@ -7,10 +7,10 @@ import torch.nn.functional as F
 from networks import toy_backbone, toy_data
 
 from kshot_viz.errors import KShotError, KShotValueError
-from kshot_viz.finetune.config import FinetuneConfig
 from kshot_viz.finetune.gradients import neuron_gradients
 from kshot_viz.finetune.loop import finetune
 from kshot_viz.grouping.grouping import Grouping
+from kshot_viz.methods.config import FinetuneConfig
 
 
 def changed(result, backbone):

@@ -12,11 +12,11 @@ from kshot_viz.data.episodes import sample_episodes
 from kshot_viz.errors import KShotError, KShotFileError, KShotKeyError, KShotValueError
 from kshot_viz.evaluate.executors import local as executors
 from kshot_viz.finetune.candidate import Candidate
-from kshot_viz.finetune.config import FinetuneConfig
 from kshot_viz.grouping.grouping import Grouping
 from kshot_viz.grouping.rule import GroupingRule
-from kshot_viz.study.compare import compare_methods
-from kshot_viz.study.contenders import CONTENDERS, contenders
+from kshot_viz.methods.config import FinetuneConfig
+from kshot_viz.methods.registry import FIRST
+from kshot_viz.study.compare import compare_methods, rivals_of
 from kshot_viz.study.grid import TuningGrid
 
 TASK = ["way", "shot", "method"]
@@ -39,7 +39,7 @@ def chosen_test_rows(comparison):
 
 def test_every_method_meets_the_same_episodes(comparison, episodes):
     frame = comparison.frame
-    assert list(dict.fromkeys(frame.method)) == list(CONTENDERS)
+    assert list(dict.fromkeys(frame.method)) == list(FIRST)
     for (_, shot, pool), rows in frame.groupby(["way", "shot", "pool"]):
         expected = {one.name for one in episodes if one.shot == shot}
         by_method = rows.groupby("method").episode.agg(set)
@@ -63,7 +63,7 @@ def test_the_whole_grid_runs_on_validation_episodes_only(comparison):
     assert set(counts.drop("head_only", level="method")) == {2 * 2 * 2}
     assert set(counts.xs("head_only", level="method")) == {2 * 2}
     assert test.chosen.all()
-    assert len(test[[*TASK, *SETTING]].drop_duplicates()) == 2 * len(CONTENDERS)
+    assert len(test[[*TASK, *SETTING]].drop_duplicates()) == 2 * len(FIRST)
 
 
 # ---- what is chosen ----------------------------------------------------------------------------
@@ -72,7 +72,7 @@ def test_the_whole_grid_runs_on_validation_episodes_only(comparison):
 def test_the_chosen_setting_is_the_best_on_validation_episodes(comparison):
     frame, settings = comparison.frame, comparison.settings
     means = frame[frame.pool == "val"].groupby([*TASK, *SETTING]).accuracy.mean().round(12)
-    assert len(settings) == 2 * len(CONTENDERS)
+    assert len(settings) == 2 * len(FIRST)
     for row in settings.itertuples():
         own = means.loc[row.way, row.shot, row.method]
         best = sorted(setting for setting, mean in own.items() if mean == own.max())
@@ -209,12 +209,12 @@ def test_null_groupings_keep_the_sizes(backbone, comparison, episodes, data):
 )
 def test_contenders_are_a_list_of_distinct_names(methods, message):
     with pytest.raises(KShotValueError, match=message):
-        contenders(methods, GroupingRule(), FinetuneConfig())
+        rivals_of(methods, GroupingRule(), FinetuneConfig())
 
 
 def test_an_unknown_method_is_answered_with_the_nearest():
     with pytest.raises(KShotKeyError, match="Did you mean 'grouped'"):
-        contenders(["groupd"], GroupingRule(), FinetuneConfig())
+        rivals_of(["groupd"], GroupingRule(), FinetuneConfig())
 
 
 # ---- the same table wherever it is made --------------------------------------------------------

@@ -7,12 +7,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from kshot_viz.study.contenders import CONTENDERS
 from networks import toy_backbone
 
 from kshot_viz.data.dataset import dataset_from_arrays
 from kshot_viz.data.episodes import distinct_images, query_reuse, sample_episodes
 from kshot_viz.study.compare import compare_methods
-from kshot_viz.study.contenders import CONTENDERS
 from kshot_viz.study.grid import TuningGrid
 
 SUMMARY = (

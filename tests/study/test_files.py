@@ -60,8 +60,8 @@ def test_a_missing_file_is_named(folder, name):
 
 def test_a_newer_file_asks_for_a_newer_version(folder):
     record = json.loads((folder / ABOUT).read_text())
-    (folder / ABOUT).write_text(json.dumps(record | {"schema": 2}))
-    with pytest.raises(KShotFileError, match=r"schema 2; this version reads up to 1\..*newer"):
+    (folder / ABOUT).write_text(json.dumps(record | {"schema": 3}))
+    with pytest.raises(KShotFileError, match=r"schema 3; this version reads up to 2\..*newer"):
         Comparison.load(folder)
 
 

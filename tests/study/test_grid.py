@@ -8,9 +8,9 @@ import pytest
 
 from kshot_viz.errors import KShotValueError
 from kshot_viz.finetune.candidate import Candidate
-from kshot_viz.finetune.config import FinetuneConfig
 from kshot_viz.grouping.rule import GroupingRule
-from kshot_viz.study.grid import TuningGrid, at_setting, swept
+from kshot_viz.methods.config import FinetuneConfig
+from kshot_viz.study.grid import TuningGrid
 
 GRID = TuningGrid(lrs=(0.1, 0.01), head_lrs=(0.3,), head_only_lrs=(1.0, 0.2), steps=(8, 2, 2))
 HEAD = Candidate(None, method="head_only")
@@ -36,22 +36,23 @@ def test_a_lone_head_has_step_sizes_of_its_own():
 
 
 def test_the_step_size_that_is_drawn():
-    assert [swept(HEAD), swept(PLAIN), swept(Candidate(GroupingRule()))] == ["head_lr", "lr", "lr"]
+    axes = [one.method.axis for one in (HEAD, PLAIN, Candidate(GroupingRule()))]
+    assert axes == ["head_lr", "lr", "lr"]
 
 
 def test_names_and_methods_stay():
     mine = Candidate(GroupingRule(), name="mine")
-    assert {(one.name, one.method) for one in GRID.candidates(mine)} == {("mine", "grouped")}
-    assert at_setting(mine, lr=0.5, steps=3).config == mine.config.but(lr=0.5, steps=3)
+    assert {(one.name, one.method.name) for one in GRID.candidates(mine)} == {("mine", "grouped")}
+    assert mine.at(lr=0.5, steps=3).config == mine.config.but(lr=0.5, steps=3)
 
 
 def test_the_grid_knows_its_settings():
     for contender in (HEAD, PLAIN):
         assert all(GRID.holds(one) for one in GRID.candidates(contender))
-        assert GRID.holds(at_setting(GRID.candidates(contender)[0], steps=2))
-        assert not GRID.holds(at_setting(GRID.candidates(contender)[0], steps=5))
-    assert not GRID.holds(at_setting(GRID.candidates(PLAIN)[0], lr=0.02))
-    assert not GRID.holds(at_setting(GRID.candidates(HEAD)[0], head_lr=0.3))
+        assert GRID.holds(GRID.candidates(contender)[0].at(steps=2))
+        assert not GRID.holds(GRID.candidates(contender)[0].at(steps=5))
+    assert not GRID.holds(GRID.candidates(PLAIN)[0].at(lr=0.02))
+    assert not GRID.holds(GRID.candidates(HEAD)[0].at(head_lr=0.3))
 
 
 def test_a_grid_survives_json():

@@ -12,17 +12,22 @@ from scipy import stats as scipy_stats
 from kshot_viz.errors import KShotKeyError
 from kshot_viz.stats import bootstrap_mean
 from kshot_viz.study.tables import choose, curve, summary
+from kshot_viz.study.task import TASK
 
 
 def row(method="plain", accuracy=0.5, **changes):
     return {
         "method": method,
+        "data": "toy",
+        "backbone": "net",
         "way": 3,
         "shot": 1,
         "pool": "val",
         "episode": "val/0",
         "lr": 0.01,
         "head_lr": 0.1,
+        "weight_decay": 0.0,
+        "options": "{}",
         "step_size": 0.01,
         "steps": 8,
         "accuracy": accuracy,
@@ -39,8 +44,8 @@ def scored(method, accuracies, **changes):
 
 
 def settings_of(rows):
-    frame = pd.DataFrame(rows).drop_duplicates(["way", "shot", "method"])
-    return frame[["way", "shot", "method", "lr", "head_lr", "steps"]]
+    frame = pd.DataFrame(rows).drop_duplicates([*TASK, "method"])
+    return frame[[*TASK, "method", "lr", "head_lr", "steps"]]
 
 
 def table(rows, reference="plain"):

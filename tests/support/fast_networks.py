@@ -16,10 +16,9 @@ from kshot_viz.evaluate.fast.supported import batches
 from kshot_viz.evaluate.fast.train import Chunk
 from kshot_viz.finetune.candidate import Candidate
 from kshot_viz.finetune.loop import finetune
-from kshot_viz.finetune.methods import resolve_method
-from kshot_viz.finetune.support import Support
 from kshot_viz.models.backbone import Backbone
 from kshot_viz.models.glyphnet.network import ConvBlock
+from kshot_viz.models.inputs.support import Support
 
 IMAGE = (1, 8, 8)
 
@@ -177,7 +176,12 @@ def traced(backbone: Backbone, task: Task) -> Network:
 
 def laid_out(network: Network, candidates: Sequence[Candidate]) -> tuple[list[Lane], Tail]:
     lanes = [
-        plan_lane(network.backbone, resolve_method(c.method, c.grouping), c.grouping, c.config)
+        plan_lane(
+            network.backbone,
+            c.method.plan(network.backbone, tuple(c.grouping or ()), c.config),
+            c.grouping,
+            c.config,
+        )
         for c in candidates
     ]
     return lanes, network.tail({key for lane in lanes for key in lane.moving})

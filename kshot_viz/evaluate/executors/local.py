@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 
 from kshot_viz.errors import KShotError, KShotValueError, unknown_name
-from kshot_viz.evaluate.episode_cache import clear_desk
+from kshot_viz.evaluate.episode_cache import clear_episode_cache
 from kshot_viz.evaluate.executors.allocator import give_memory_back, keep_freed_memory
 from kshot_viz.evaluate.job import Job, run_job
 from kshot_viz.evaluate.rows import Row
@@ -20,7 +20,7 @@ def serial(jobs: Sequence[Job], workers: int | None = None) -> Iterator[list[Row
         for job in jobs:
             yield run_job(job)
     finally:
-        clear_desk()
+        clear_episode_cache()
 
 
 def processes(jobs: Sequence[Job], workers: int | None = None) -> Iterator[list[Row]]:

@@ -9,12 +9,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from kshot_viz.errors import KShotError
-from kshot_viz.evaluate.episode_cache import Case, Prepared, desk
+from kshot_viz.evaluate.episode_cache import EpisodeInputs, Prepared, episode_cache
 from kshot_viz.evaluate.executors.allocator import keep_freed_memory
 from kshot_viz.evaluate.job import Job, run_job
-from kshot_viz.evaluate.rows import Row
-from kshot_viz.evaluate.runners import lay_out
-from kshot_viz.finetune.candidate import Candidate
+from kshot_viz.evaluate.rows import Entry, Row
+from kshot_viz.evaluate.runners import prepare_batch
 from kshot_viz.threads import one_thread
 
 # A task whose worker was lost runs again, this often; it gives the same rows.
@@ -79,50 +78,43 @@ def connect(workers: int | None = None) -> Any:
     return ray
 
 
-def _shared(ray: Any, jobs: Sequence[Job]) -> Iterator[tuple[_Light, Any, Any]]:
-    """Put each episode into the object store once, and lay it out in a task of its own."""
-    lay = ray.remote(num_cpus=1, max_retries=RETRIES)(_lay)
-    places: dict[str, list[Job]] = {}
+def _shared(ray: Any, jobs: Sequence[Job]) -> Iterator[tuple[_LightJob, Any, Any]]:
+    """Put each episode into the object store once, and prepare it in a task of its own."""
+    prepare = ray.remote(num_cpus=1, max_retries=RETRIES)(_prepare)
+    episodes: dict[str, list[Job]] = {}
     for job in jobs:
-        places.setdefault(job.case.place, []).append(job)
-    for together in places.values():
-        case = ray.put(together[0].case)
-        fast = [
-            [entry.candidate for entry in batch.entries]
-            for job in together
-            for batch in job.batches
-            if not batch.loop
-        ]
-        prepared = lay.remote(case, fast)
-        yield from ((_Light.of(job), case, prepared) for job in together)
+        episodes.setdefault(job.inputs.key, []).append(job)
+    for together in episodes.values():
+        inputs = ray.put(together[0].inputs)
+        prepared = prepare.remote(inputs, [job.entries for job in together if not job.loop])
+        yield from ((_LightJob.of(job), inputs, prepared) for job in together)
 
 
 @dataclass(frozen=True, eq=False)
-class _Light:
-    """A job without its case."""
+class _LightJob:
+    """A job without its images."""
 
     job: Job
 
     @classmethod
-    def of(cls, job: Job) -> _Light:
-        return cls(replace(job, case=None))  # type: ignore[arg-type]
+    def of(cls, job: Job) -> _LightJob:
+        return cls(replace(job, inputs=None))  # type: ignore[arg-type]
 
-    def with_case(self, case: Case) -> Job:
-        return replace(self.job, case=case)
+    def with_inputs(self, inputs: EpisodeInputs) -> Job:
+        return replace(self.job, inputs=inputs)
 
 
-def _lay(case: Case, fast: Sequence[Sequence[Candidate]]) -> Prepared:
+def _prepare(inputs: EpisodeInputs, batches: Sequence[Sequence[Entry]]) -> Prepared:
     """Compute what the tasks of one episode share."""
     keep_freed_memory()
     with one_thread():
-        at = desk(case)
-        for candidates in fast:
-            lay_out(at, candidates)
-        return at.prepared()
+        cache = episode_cache(inputs)
+        for entries in batches:
+            prepare_batch(cache, entries)
+        return cache.prepared()
 
 
-def _work(light: _Light, case: Case, prepared: Prepared) -> list[Row]:
+def _work(light: _LightJob, inputs: EpisodeInputs, prepared: Prepared) -> list[Row]:
     keep_freed_memory()
-    job = light.with_case(case)
-    desk(case).adopt(prepared)
-    return run_job(job)
+    episode_cache(inputs).adopt(prepared)
+    return run_job(light.with_inputs(inputs))

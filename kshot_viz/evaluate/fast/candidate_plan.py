@@ -1,18 +1,15 @@
-"""One candidate as a lane of a chunk: its settings, step sizes and ties, parameter by parameter."""
+"""What one candidate trains: its settings, step sizes and ties, parameter by parameter."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-
-from kshot_viz.finetune.config import FinetuneConfig
-from kshot_viz.finetune.methods import Method
-from kshot_viz.finetune.slots import step_sizes
 from kshot_viz.grouping.grouping import Grouping
+from kshot_viz.grouping.labels import Labels
+from kshot_viz.methods.config import FinetuneConfig
+from kshot_viz.methods.slots import SlotPlan, labels_of
 
 if TYPE_CHECKING:
     from kshot_viz.models.backbone import Backbone
@@ -20,11 +17,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Lane:
-    """What a candidate does with each parameter, by the parameter's id."""
+    """The settings of a candidate, and its step sizes and group labels by the parameter's id."""
 
     config: FinetuneConfig
     rates: Mapping[int, float]
-    labels: Mapping[int, NDArray[np.int64]]
+    labels: Mapping[int, Labels]
 
     @property
     def moving(self) -> set[int]:
@@ -33,20 +30,15 @@ class Lane:
 
 
 def plan_lane(
-    tuned: Backbone, method: Method, grouping: Grouping | None, config: FinetuneConfig
+    network: Backbone,
+    plans: Sequence[SlotPlan],
+    grouping: Grouping | None,
+    config: FinetuneConfig,
 ) -> Lane:
-    """Work out one candidate on a network with its new head.
-
-    Raises
-    ------
-    KShotValueError
-        As :func:`kshot_viz.finetune.slots.plan_slots`.
-    """
-    rates = step_sizes(tuned, method, grouping, config)
-    labels = {
-        id(parameter): grouping[layer]
-        for layer in grouping or ()
-        for parameter in tuned.tied_parameters(layer).values()
-        if grouping is not None
-    }
+    """Apply the slots of a candidate to the network that all candidates share."""
+    named = dict(network.module.named_parameters())
+    rates = dict.fromkeys(map(id, named.values()), 0.0)
+    rates |= {id(named[one.name]): one.lr for one in plans}
+    found = {id(named[one.name]): labels_of(one, grouping) for one in plans}
+    labels = {key: groups for key, groups in found.items() if groups is not None}
     return Lane(config, rates, labels)

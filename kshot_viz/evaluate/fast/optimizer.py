@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from kshot_viz.evaluate.fast.parameters import Shifts
-from kshot_viz.finetune.config import FinetuneConfig
+from kshot_viz.methods.config import FinetuneConfig
 
 BETAS, EPS = (0.9, 0.999), 1e-8
 

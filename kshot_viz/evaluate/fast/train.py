@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from kshot_viz.evaluate.fast.candidate_plan import Lane
@@ -13,6 +12,7 @@ from kshot_viz.evaluate.fast.forward import Program
 from kshot_viz.evaluate.fast.optimizer import Stepper
 from kshot_viz.evaluate.fast.parameters import Shifts
 from kshot_viz.evaluate.fast.split import Frozen, Tail
+from kshot_viz.methods.loss import cross_entropy
 
 
 class Chunk:
@@ -83,5 +83,4 @@ class Chunk:
         if self._written_out is not None:
             return self._written_out.descend(self._shifts)
         logits = self._program.logits(self._shifts, self._support)
-        targets = self._targets.expand(len(logits), -1)
-        return F.cross_entropy(logits, targets, reduction="none").mean(dim=1), ()
+        return cross_entropy(logits, self._targets), ()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from kshot_viz.errors import KShotValueError, unknown_name
 from kshot_viz.finetune.candidate import Candidate
-from kshot_viz.finetune.config import FinetuneConfig
+from kshot_viz.methods.config import FinetuneConfig
 from kshot_viz.search.controller.network import Step
 
 if TYPE_CHECKING:

@@ -14,6 +14,7 @@ from kshot_viz.viz.comparison.tasks import ordered_methods, records
 if TYPE_CHECKING:
     import pandas as pd
 
+    from kshot_viz.data.episodes.episode import Episode
     from kshot_viz.study.comparison import Comparison
 
 COLUMNS = ["way", "shot", "episode", "image", "truth", "answer"]
@@ -66,11 +67,11 @@ def class_names(comparison: Comparison) -> list[str]:
     return list(map(str, comparison.manifest["data"]["classes"]))
 
 
-def _answers(row: dict[str, Any], episode: dict[str, Any]) -> pd.DataFrame:
+def _answers(row: dict[str, Any], episode: Episode) -> pd.DataFrame:
     import pandas as pd
 
     answers = np.asarray(list(row["predicted"]), dtype=np.int64)
-    classes = np.asarray(episode["classes"], dtype=np.int64)
+    classes = np.asarray(episode.classes, dtype=np.int64)
     if not answers.size:
         return pd.DataFrame(columns=COLUMNS)
     return pd.DataFrame(
@@ -78,9 +79,9 @@ def _answers(row: dict[str, Any], episode: dict[str, Any]) -> pd.DataFrame:
             "way": row["way"],
             "shot": row["shot"],
             "episode": row["episode"],
-            "image": np.asarray(episode["query"], dtype=np.int64),
+            "image": np.asarray(episode.query, dtype=np.int64),
             # Queries stand class by class, as many of each.
-            "truth": np.repeat(classes, episode["query_per_class"]),
+            "truth": np.repeat(classes, episode.query_per_class),
             "answer": classes[answers],
         }
     )

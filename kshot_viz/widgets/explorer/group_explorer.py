@@ -12,9 +12,9 @@ import ipywidgets
 from traitlets import Instance, Unicode, validate
 
 from kshot_viz.errors import KShotError, unknown_name
-from kshot_viz.finetune.config import FinetuneConfig
 from kshot_viz.grouping.editing.workbench import EDITS, Workbench
 from kshot_viz.grouping.grouping import Grouping
+from kshot_viz.methods.config import FinetuneConfig
 from kshot_viz.viz.neurons.group_sizes import plot_group_sizes
 from kshot_viz.viz.neurons.overview import explorer_figure
 from kshot_viz.widgets.base.parts import Dashboard, Picture, Status, column, row

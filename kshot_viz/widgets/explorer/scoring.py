@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from kshot_viz.data.dataset import ImageDataset
 from kshot_viz.errors import KShotError
 from kshot_viz.evaluate.evaluate import check_source
-from kshot_viz.finetune.config import FinetuneConfig
+from kshot_viz.methods.config import FinetuneConfig
 from kshot_viz.study.rescoring import Rescoring, rescoring
 
 if TYPE_CHECKING:

@@ -12,8 +12,9 @@ from networks import toy_backbone
 from kshot_viz.errors import KShotError
 from kshot_viz.evaluate.evaluate import evaluate
 from kshot_viz.finetune.candidate import Candidate
-from kshot_viz.finetune.config import FinetuneConfig
 from kshot_viz.grouping.rule import GroupingRule
+from kshot_viz.methods.base import Method
+from kshot_viz.methods.config import FinetuneConfig
 from kshot_viz.models.backbone import Backbone
 
 pytestmark = pytest.mark.slow
@@ -78,19 +79,15 @@ def test_a_worker_killed_in_the_middle_loses_nothing(cluster, data, episodes, tm
 
 
 def test_an_error_in_a_task_is_the_users_error(cluster, data, episodes):
-    def fails(rows):
-        raise ValueError("no such column")
+    class Fails(Method):
+        name = "fails"
 
+        def loss(self, network, batch):
+            raise ValueError("no such column")
+
+    failing = [Candidate(method=Fails())]
     with pytest.raises(ValueError, match="no such column"):
-        evaluate(
-            toy_backbone(),
-            data,
-            episodes,
-            candidates(),
-            at_steps=(3, 6),
-            stop=fails,
-            executor="ray",
-        )
+        evaluate(toy_backbone(), data, episodes, failing, executor="ray")
 
 
 def test_without_ray_the_message_says_how_to_get_it(monkeypatch, data, episodes):

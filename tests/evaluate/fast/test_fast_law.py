@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from kshot_viz.finetune.candidate import Candidate
-from kshot_viz.finetune.config import FinetuneConfig
 from kshot_viz.grouping.grouping import Grouping
+from kshot_viz.methods.config import FinetuneConfig
 from kshot_viz.models.backbone import Backbone
 
 BOUND = 1e-9

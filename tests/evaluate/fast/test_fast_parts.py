@@ -39,8 +39,8 @@ from kshot_viz.evaluate.fast.parameters import Block, Shifts
 from kshot_viz.evaluate.fast.per_image import by_channel, by_image
 from kshot_viz.evaluate.fast.supported import batches
 from kshot_viz.finetune.candidate import Candidate
-from kshot_viz.finetune.config import FinetuneConfig
 from kshot_viz.grouping.grouping import Grouping
+from kshot_viz.methods.config import FinetuneConfig
 
 CLOSE = {"rtol": 1e-12, "atol": 1e-12}
 CONFIG = FinetuneConfig(lr=0.1, head_lr=0.3, steps=10)

@@ -6,8 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kshot_viz.errors import KShotValueError
-from kshot_viz.finetune.methods import METHODS
-from kshot_viz.study.contenders import CONTENDERS
+from kshot_viz.methods.registry import FIRST
 from kshot_viz.viz.style.colours import (
     DEAD_COLOUR,
     METHOD_STYLES,
@@ -53,7 +52,7 @@ def test_a_negative_number_of_groups_is_refused() -> None:
 
 
 def test_every_method_of_the_library_has_a_style() -> None:
-    assert set(METHODS) | set(CONTENDERS) <= set(METHOD_STYLES)
+    assert set(FIRST) <= set(METHOD_STYLES)
 
 
 def test_styles_differ_in_colour_and_marker() -> None:

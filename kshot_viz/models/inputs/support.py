@@ -25,6 +25,15 @@ class Support:
     targets: Tensor
     classes: NDArray[Any]
 
+    def to(self, device: str | torch.device) -> Support:
+        """Return the same images on another device."""
+        return Support(self.inputs.to(device), self.targets.to(device), self.classes)
+
+
+def support_images(support: Any) -> Any:
+    """Return the images of a support as they were given."""
+    return _parts(support)[0]
+
 
 def prepare_support(backbone: Backbone, support: Any) -> Support:
     """Turn ``support`` into tensors.

@@ -1,0 +1,271 @@
+"""What a fine-tuning method is: the base class that every method extends."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, fields
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+from torch import Tensor
+
+from kshot_viz.errors import KShotKeyError, KShotValueError, unknown_name
+from kshot_viz.grouping.grouping import Grouping
+from kshot_viz.grouping.rule import GroupingRule
+from kshot_viz.methods.config import FinetuneConfig
+from kshot_viz.methods.loss import cross_entropy
+from kshot_viz.methods.slots import Slot, SlotPlan, make_slots, plan_slots
+from kshot_viz.models.head_init import HeadInit
+from kshot_viz.models.inputs.support import Support
+
+if TYPE_CHECKING:
+    from kshot_viz.models.backbone import Backbone
+
+# What a method must not change to be trained beside other candidates on the fast path.
+_OWN_TRAINING = ("attach", "loss", "before_step", "after_step")
+
+
+@dataclass(frozen=True)
+class MethodStyle:
+    """How a method is drawn: its name in figures, colour, marker and matplotlib line style."""
+
+    label: str
+    colour: str
+    marker: str
+    dashes: str | tuple[int, tuple[float, ...]]
+
+
+@dataclass(frozen=True, eq=False)
+class Setup:
+    """What a method is attached for.
+
+    Attributes
+    ----------
+    config : FinetuneConfig
+    support : Support
+        The labelled images: ``inputs`` (N, ...), ``targets`` (N,), ``classes`` (way,).
+    grouping : Grouping or None
+        The groups of neurons, for a method that shares gradients.
+    """
+
+    config: FinetuneConfig
+    support: Support
+    grouping: Grouping | None = None
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Names of the grouped layers."""
+        return tuple(self.grouping or ())
+
+
+@dataclass(eq=False)
+class Batch:
+    """The support images in one step.
+
+    Attributes
+    ----------
+    network : Backbone
+    inputs : Tensor, shape (N, ...)
+    targets : Tensor of int64, shape (N,)
+    step : int
+        Steps taken so far.
+    """
+
+    network: Backbone
+    inputs: Tensor
+    targets: Tensor
+    step: int = 0
+
+    @cached_property
+    def logits(self) -> Tensor:
+        """The network's output, shape (N, way), computed at the first use."""
+        # A copy, since the network may write to its input.
+        return self.network.module(self.inputs.clone())
+
+
+@dataclass(eq=False)
+class Step:
+    """One update, as the hooks of a method see it.
+
+    Attributes
+    ----------
+    number, total : int
+        The first step has number 0.
+    lr : dict of str to float
+        Step size of each slot in this step; a hook may change it, and 0 leaves a parameter as it
+        is. It starts from the slots' own step sizes in every step.
+    """
+
+    number: int
+    total: int
+    lr: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Method:
+    """A way to fine-tune. Extend it as a frozen dataclass; its fields are its options.
+
+    The first line of the docstring is the summary of the method. Options must be plain JSON values.
+
+    Attributes
+    ----------
+    name : str
+        What ``method=`` calls it, in rows and on the command line.
+    label : str
+        What tables and figures call it.
+    tuned : tuple of str
+        The settings that a comparison chooses for it, fields of :class:`FinetuneConfig` or options
+        of its own. The first is the axis of the step-size picture.
+    tries : mapping of str to tuple
+        Values to choose from, for tuned settings that a :class:`TuningGrid` does not list.
+    shares : bool
+        It shares gradients inside groups, and so needs a grouping.
+    fast : bool
+        It may be trained beside other candidates: every parameter moves by its own step size and
+        ties alone, and the loss is the common one. A method with an ``attach``, ``loss`` or step
+        hook of its own never is.
+    style : MethodStyle or None
+        How it is drawn; None takes the next free colour.
+    head : HeadInit
+        Where the new head starts.
+    """
+
+    name: ClassVar[str] = ""
+    label: ClassVar[str] = ""
+    tuned: ClassVar[tuple[str, ...]] = ("lr", "head_lr")
+    tries: ClassVar[Mapping[str, tuple[Any, ...]]] = {}
+    shares: ClassVar[bool] = False
+    fast: ClassVar[bool] = True
+    style: ClassVar[MethodStyle | None] = None
+
+    head: HeadInit = field(default_factory=HeadInit, kw_only=True)
+
+    # ---- what a method may override ---------------------------------------------------------
+
+    def applies(self, backbone: Backbone) -> str:
+        """Return why the method cannot be used on a network, in words, or ``""``."""
+        return ""
+
+    def trained(
+        self, network: Backbone, layers: Collection[str], config: FinetuneConfig
+    ) -> Collection[str]:
+        """Return the names of the body's parameters that train; all of them by default.
+
+        Parameters
+        ----------
+        network : Backbone
+            With its new head, which always trains.
+        layers : collection of str
+            The grouped layers.
+        config : FinetuneConfig
+        """
+        return {name for name, _ in network.module.named_parameters()}
+
+    def grouping_rule(self, grouping: Grouping | GroupingRule) -> Grouping | GroupingRule:
+        """Return the groups that the method forms where these are given; the same by default."""
+        return grouping
+
+    def attach(self, network: Backbone, setup: Setup) -> list[Slot]:
+        """Make a network ready, and return what trains.
+
+        Parameters
+        ----------
+        network : Backbone
+            A private copy with its new head. Modules may be wrapped or added in place.
+        setup : Setup
+
+        Returns
+        -------
+        list of Slot
+            By default those of :meth:`trained` and the head, tied as the grouping says.
+        """
+        return make_slots(network, self.plan(network, setup.layers, setup.config), setup.grouping)
+
+    def loss(self, network: Backbone, batch: Batch) -> Tensor:
+        """Return the loss to minimise, a scalar; the cross-entropy of the logits by default."""
+        return cross_entropy(batch.logits, batch.targets)
+
+    def before_step(self, network: Backbone, step: Step) -> None:
+        """Act before each update: schedules, gradual unfreezing."""
+
+    def after_step(self, network: Backbone, step: Step) -> None:
+        """Act after each update: projections, clipping."""
+
+    # ---- what follows from it ---------------------------------------------------------------
+
+    def __post_init__(self) -> None:
+        check_options(self)
+
+    @property
+    def summary(self) -> str:
+        """One line about the method, from its docstring."""
+        return (inspect.getdoc(type(self)) or "").partition("\n")[0]
+
+    @property
+    def batched(self) -> bool:
+        """Whether the fast path may train it beside other candidates."""
+        own = any(getattr(type(self), one) is not getattr(Method, one) for one in _OWN_TRAINING)
+        return self.fast and self.head.zero and not own
+
+    @property
+    def axis(self) -> str:
+        """The setting that step-size curves are drawn over."""
+        return self.tuned[0]
+
+    def plan(
+        self, network: Backbone, layers: Collection[str], config: FinetuneConfig
+    ) -> tuple[SlotPlan, ...]:
+        """Return the slots by name, before any group of an episode is known."""
+        return plan_slots(network, self.trained(network, layers, config), layers, config)
+
+    def options(self) -> dict[str, Any]:
+        """Return the options that differ from their defaults, as plain JSON values."""
+        found = {one.name: _plain(getattr(self, one.name)) for one in fields(self)}
+        return {name: value for name, value in found.items() if value != _default(self, name)}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values; :func:`kshot_viz.methods.registry.method_from_dict` reads."""
+        return {"name": self.name, "options": self.options()}
+
+    @classmethod
+    def from_options(cls, options: Mapping[str, Any]) -> Self:
+        """Rebuild a method from its options; an unknown one is a KShotKeyError."""
+        known = [one.name for one in fields(cls)]
+        for name in options:
+            if name not in known:
+                raise unknown_name(f"option of {cls.name!r}", name, known)
+        given = dict(options)
+        if "head" in given:
+            given["head"] = HeadInit.from_dict(given["head"])
+        return cls(**given)
+
+
+def check_options(method: Method) -> None:
+    """Raise a KShotValueError unless the class has a name and all options are JSON values."""
+    if not method.name or not method.tuned:
+        raise KShotKeyError(
+            f"{type(method).__name__} needs a `name` and at least one setting in `tuned`."
+        )
+    try:
+        json.dumps([_plain(getattr(method, one.name)) for one in fields(method)], allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise KShotValueError(
+            f"The options of {method.name!r} must be plain JSON values: {error}."
+        ) from error
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, HeadInit):
+        return value.to_dict()
+    if isinstance(value, Mapping):
+        return {key: _plain(one) for key, one in value.items()}
+    return [_plain(one) for one in value] if isinstance(value, (tuple, list)) else value
+
+
+def _default(method: Method, name: str) -> Any:
+    try:
+        return _plain(getattr(type(method)(), name))
+    except TypeError:  # An option without a default: it is always stored.
+        return inspect.Parameter.empty

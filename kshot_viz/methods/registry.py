@@ -1,0 +1,158 @@
+"""Methods by name: those of this library, and anybody's own."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from importlib.metadata import entry_points
+from pkgutil import iter_modules
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+
+from kshot_viz.errors import KShotKeyError, KShotValueError, unknown_name
+from kshot_viz.methods.base import Method
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from kshot_viz.methods.config import FinetuneConfig
+    from kshot_viz.models.backbone import Backbone
+
+M = TypeVar("M", bound=type[Method])
+
+GROUP = "kshot_viz.methods"
+# The methods of this library that tables and figures show first, in this order.
+FIRST = ("head_only", "last_block", "plain", "grouped", "shuffled", "weight_groups")
+_METHODS: dict[str, type[Method]] = {}
+
+
+def register_method(method: M) -> M:
+    """Make a method known by its name; use it as a class decorator.
+
+    A package may name its methods as entry points of the group ``"kshot_viz.methods"`` instead. A
+    class registered again under its name (a notebook cell run twice) takes the old one's place.
+
+    Parameters
+    ----------
+    method : subclass of Method
+        A frozen dataclass.
+
+    Raises
+    ------
+    KShotValueError
+        If it is no frozen dataclass that extends :class:`Method`, or has no name.
+    """
+    fine = isinstance(method, type) and issubclass(method, Method)
+    if not fine or not method.name or not method.label:
+        raise KShotValueError(
+            f"A method is a frozen dataclass that extends kv.Method and has a `name` and a "
+            f"`label`; not {method!r}."
+        )
+    own = set(vars(method).get("__annotations__", {}))
+    missing = own - {one.name for one in dataclasses.fields(method)} - _class_variables(method)
+    if missing:
+        raise KShotValueError(
+            f"{method.__name__} has options ({', '.join(sorted(missing))}) and so needs "
+            f"@dataclass(frozen=True) below @kv.register_method."
+        )
+    if method.name in FIRST and not method.__module__.startswith(f"{GROUP}."):
+        raise KShotValueError(f"The name {method.name!r} belongs to a method of this library.")
+    _METHODS[method.name] = method
+    return method
+
+
+def list_methods() -> list[str]:
+    """Return the names of all methods, those of this library first."""
+    known = _known()
+    return sorted(known, key=lambda name: FIRST.index(name) if name in FIRST else len(FIRST))
+
+
+def resolve_method(method: str | Method | type[Method], argument: str = "method") -> Method:
+    """Return a method object for a name, a class, or an object.
+
+    Raises
+    ------
+    KShotKeyError
+        For an unknown name.
+    KShotValueError
+        For anything else, or a class whose options have no defaults.
+    """
+    if isinstance(method, Method):
+        return method
+    known = _known()
+    if isinstance(method, str):
+        if method not in known:
+            raise unknown_name(argument, method, list_methods())
+        method = known[method]
+    if not (isinstance(method, type) and issubclass(method, Method)):
+        raise KShotValueError(f"`{argument}` must be a name or a kv.Method; not {method!r}.")
+    try:
+        return method()
+    except TypeError as error:
+        raise KShotValueError(
+            f"The method {method.name!r} has options without defaults; give an object, such as "
+            f"{method.__name__}(...)."
+        ) from error
+
+
+def method_from_dict(record: str | Mapping[str, Any]) -> Method:
+    """Rebuild a method from :meth:`Method.to_dict` (files of version 0.1.0 hold its name alone).
+
+    One that is not registered here is rebuilt as an :class:`UnknownMethod`, so that its results can
+    be read, though not computed again.
+    """
+    name, options = (record, {}) if isinstance(record, str) else (record["name"], record["options"])
+    known = _known()
+    if name not in known:
+        return UnknownMethod(called=name, stored=dict(options))
+    return known[name].from_options(options)
+
+
+def method_class(name: str) -> type[Method] | None:
+    """Return the class of a registered method, or None."""
+    return _known().get(name)
+
+
+@dataclass(frozen=True)
+class UnknownMethod(Method):
+    """A method of stored results whose class is not registered in this process."""
+
+    name = "unknown"
+    label = "unknown method"
+    called: str = ""
+    stored: Any = None
+
+    def trained(
+        self, network: Backbone, layers: Collection[str], config: FinetuneConfig
+    ) -> NoReturn:
+        """Raise a KShotKeyError that says what is missing."""
+        raise KShotKeyError(
+            f"The method {self.called!r} is not registered here: run the code that defines it "
+            f"(with @kv.register_method), then load the results again."
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the stored record as it was."""
+        return {"name": self.called, "options": self.stored}
+
+
+def _known() -> dict[str, type[Method]]:
+    _load()
+    return _METHODS
+
+
+@cache
+def _load() -> None:
+    """Import every method of this folder, then those that installed packages offer."""
+    package = import_module(GROUP)
+    for module in iter_modules(package.__path__):
+        import_module(f"{GROUP}.{module.name}")
+    for entry in entry_points(group=GROUP):
+        register_method(entry.load())
+
+
+def _class_variables(method: type[Method]) -> set[str]:
+    hints = vars(method).get("__annotations__", {})
+    return {name for name, hint in hints.items() if "ClassVar" in str(hint)}

@@ -1,0 +1,153 @@
+"""Which parameters train, with which step size, and whose gradients are shared."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from torch import nn
+
+from kshot_viz.errors import KShotValueError, unknown_name
+from kshot_viz.grouping.grouping import Grouping
+from kshot_viz.grouping.labels import Labels
+from kshot_viz.methods.config import FinetuneConfig
+
+if TYPE_CHECKING:
+    from kshot_viz.models.backbone import Backbone
+
+
+@dataclass(frozen=True, eq=False)
+class Slot:
+    """A parameter that trains.
+
+    Attributes
+    ----------
+    name : str
+    parameter : nn.Parameter
+    lr : float
+        Its step size, > 0.
+    labels : ndarray of int, shape (neurons,), or None
+        The group of each neuron (entry of the first axis); the members of a group share one
+        gradient. None: every neuron has its own.
+    """
+
+    name: str
+    parameter: nn.Parameter
+    lr: float
+    labels: Labels | None = None
+
+
+@dataclass(frozen=True)
+class SlotPlan:
+    """A slot by name: what is known before the groups of an episode are.
+
+    Attributes
+    ----------
+    name : str
+    lr : float
+        0 for a parameter of a grouped layer that stays.
+    layer : str or None
+        The layer whose groups share the gradient.
+    """
+
+    name: str
+    lr: float
+    layer: str | None = None
+
+
+def plan_slots(
+    network: Backbone, trained: Collection[str], layers: Iterable[str], config: FinetuneConfig
+) -> tuple[SlotPlan, ...]:
+    """Give every parameter that trains its step size, and the layer whose groups it follows.
+
+    Parameters
+    ----------
+    network : Backbone
+        With its new head, whose parameters always train (at ``config.head_lr``).
+    trained : collection of str
+        Names of the body's parameters that train.
+    layers : iterable of str
+        The grouped layers.
+
+    Raises
+    ------
+    KShotValueError
+        If ``config.layer_lr`` names the head.
+    KShotKeyError
+        If ``config.layer_lr`` names no module, or a name in ``trained`` no parameter.
+    """
+    _check_layer_lr(network, config.layer_lr)
+    named = dict(network.module.named_parameters(remove_duplicate=False))
+    for name in trained:
+        if name not in named:
+            raise unknown_name("parameter", name, named)
+    rates = _step_sizes(network, named, trained, config)
+    # By identity: a weight may be shared under two names.
+    tied = {id(one): layer for layer in layers for one in network.tied_parameters(layer).values()}
+    return tuple(
+        SlotPlan(name, rates[id(one)], tied.get(id(one)))
+        for name, one in network.module.named_parameters()
+        if rates[id(one)] > 0 or id(one) in tied
+    )
+
+
+def make_slots(
+    network: Backbone, plans: Sequence[SlotPlan], grouping: Grouping | None
+) -> list[Slot]:
+    """Return the slots of a network, with the groups of an episode."""
+    named = dict(network.module.named_parameters())
+    return [
+        Slot(one.name, named[one.name], one.lr, labels_of(one, grouping))
+        for one in plans
+        if one.lr > 0
+    ]
+
+
+def labels_of(plan: SlotPlan, grouping: Grouping | None) -> Labels | None:
+    """Return the groups that share a parameter's gradient, or None."""
+    return None if grouping is None or plan.layer is None else grouping[plan.layer]
+
+
+def _check_layer_lr(network: Backbone, layer_lr: Mapping[str, float]) -> None:
+    modules = {name for name, _ in network.module.named_modules() if name}
+    head = network.head_parameters()
+    for name in layer_lr:
+        if name not in modules:
+            raise unknown_name("layer_lr", name, network.layers)
+        if any(parameter.startswith(f"{name}.") for parameter in head):
+            raise KShotValueError(f"`layer_lr` names the head, {name!r}; it has its own `head_lr`.")
+
+
+def _step_sizes(
+    network: Backbone,
+    named: Mapping[str, nn.Parameter],
+    trained: Collection[str],
+    config: FinetuneConfig,
+) -> dict[int, float]:
+    """Return the step size of each parameter, by identity; 0 for those that stay."""
+    owner = {
+        id(parameter): layer
+        for layer in network.layers
+        for parameter in network.tied_parameters(layer).values()
+    }
+    head = network.head_parameters()
+    rates: dict[int, float] = {}
+    for name, parameter in named.items():
+        key = id(parameter)
+        if name in head:
+            rates[key] = config.head_lr
+        elif name in trained:
+            rates[key] = config.lr * _factor(name, owner.get(key, name), config.layer_lr)
+        else:
+            rates.setdefault(key, 0.0)
+    return rates
+
+
+def _factor(name: str, owner: str, layer_lr: Mapping[str, float]) -> float:
+    """Return the multiplier of a parameter: its own module's, else its layer's, else 1."""
+    for path in (name, owner):
+        matching = [one for one in layer_lr if path == one or path.startswith(f"{one}.")]
+        if matching:
+            return layer_lr[max(matching, key=len)]
+    return 1.0

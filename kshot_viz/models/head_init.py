@@ -1,0 +1,126 @@
+"""Where the new head starts: at zero, at the class means, or at given weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from kshot_viz.errors import KShotValueError, unknown_name
+from kshot_viz.models.inputs.support import Support
+from kshot_viz.models.modes import evaluating
+
+if TYPE_CHECKING:
+    from kshot_viz.models.backbone import Backbone
+
+KINDS = ("zeros", "class_means", "weights")
+
+
+@dataclass(frozen=True)
+class HeadInit:
+    """How the weights of the new linear head are set before the first step.
+
+    Attributes
+    ----------
+    kind : {"zeros", "class_means", "weights"}
+        ``"class_means"`` makes the head the nearest-class-mean classifier (squared distance) of the
+        support's features: row ``m_c`` and bias ``-|m_c|^2 / 2`` (Snell et al., NeurIPS 2017,
+        section 2.4). ``"weights"`` takes ``weight`` and ``bias``.
+    weight : sequence of sequences of float, shape (way, features)
+        Only with ``"weights"``; one row a class, in the order of the support's classes.
+    bias : sequence of float, shape (way,), optional
+        Zero by default.
+    """
+
+    kind: str = "zeros"
+    weight: Sequence[Sequence[float]] | None = None
+    bias: Sequence[float] | None = None
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise unknown_name("kind", self.kind, KINDS)
+        if (self.kind == "weights") != (self.weight is not None) or (
+            self.bias is not None and self.weight is None
+        ):
+            raise KShotValueError(
+                f"A HeadInit of kind {self.kind!r}: exactly the kind 'weights' has `weight`, and "
+                f"may have `bias`."
+            )
+        if self.weight is not None:
+            rows = tuple(tuple(map(float, row)) for row in self.weight)
+            object.__setattr__(self, "weight", rows)
+        if self.bias is not None:
+            object.__setattr__(self, "bias", tuple(map(float, self.bias)))
+
+    @property
+    def zero(self) -> bool:
+        """Whether the head starts at zero."""
+        return self.kind == "zeros"
+
+    def fill(self, network: Backbone, support: Support) -> None:
+        """Set the head of a network in place.
+
+        Parameters
+        ----------
+        network : Backbone
+            A private copy with its new head.
+        support : Support
+
+        Raises
+        ------
+        KShotValueError
+            If given weights do not fit the head.
+        """
+        if self.zero:
+            return
+        linear = _linear(network)
+        weight, bias = self._values(network, support)
+        with torch.no_grad():
+            for parameter, values in ((linear.weight, weight), (linear.bias, bias)):
+                if values.shape != parameter.shape:
+                    raise KShotValueError(
+                        f"The head's parameters have shape {tuple(parameter.shape)}; the HeadInit "
+                        f"has {tuple(values.shape)}."
+                    )
+                parameter.copy_(values)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
+    @classmethod
+    def from_dict(cls, record: Mapping[str, Any]) -> HeadInit:
+        """Rebuild a HeadInit."""
+        return cls(**record)
+
+    def _values(self, network: Backbone, support: Support) -> tuple[Tensor, Tensor]:
+        if self.kind == "class_means":
+            means = _class_means(network, support)
+            return means, means.square().sum(dim=1) / -2
+        weight = torch.tensor(self.weight)
+        return weight, torch.zeros(len(weight)) if self.bias is None else torch.tensor(self.bias)
+
+
+def _linear(network: Backbone) -> nn.Linear:
+    found = network.module.get_submodule(network.head_name).linear
+    assert isinstance(found, nn.Linear)
+    return found
+
+
+def _class_means(network: Backbone, support: Support) -> Tensor:
+    """Return the mean feature vector of each class, shape (way, features)."""
+    seen: list[Tensor] = []
+    hook = _linear(network).register_forward_pre_hook(
+        lambda _, inputs: seen.append(inputs[0].detach())
+    )
+    try:
+        with torch.no_grad(), evaluating(network.module):
+            network.module(support.inputs.clone())
+    finally:
+        hook.remove()
+    features = seen[0]
+    classes = range(len(support.classes))
+    return torch.stack([features[support.targets == one].mean(dim=0) for one in classes])
