@@ -14,8 +14,8 @@ import kshot_viz as kv
 PACKAGE = Path(__file__).parents[1] / "kshot_viz"
 LINE_AS_DRAWN = """
 errors, files, records, seeds, stats, text, threads -> data -> models -> activations -> grouping
--> methods -> finetune -> evaluate
--> search -> study -> analysis -> viz -> widgets -> cli
+-> methods -> finetune -> evaluate -> search -> study -> analysis -> viz -> widgets -> cli
+-> testing
 """
 LINE = re.findall(r"\w+", LINE_AS_DRAWN)
 DRAWING = {"matplotlib", "seaborn", "umap", "ipywidgets"}

@@ -200,8 +200,10 @@ class Method:
 
     @property
     def summary(self) -> str:
-        """One line about the method, from its docstring."""
-        return (inspect.getdoc(type(self)) or "").partition("\n")[0]
+        """One line about the method, from its own docstring."""
+        first = (type(self).__doc__ or "").strip().partition("\n")[0]
+        # A dataclass without a docstring is given its signature.
+        return "" if first.startswith(f"{type(self).__name__}(") else first
 
     @property
     def batched(self) -> bool:

@@ -33,7 +33,8 @@ class Comparison:
     frame : DataFrame
         One row per run: the columns of :func:`kshot_viz.evaluate`, ``step_size`` (the one that was
         tuned: ``head_lr`` for ``head_only``, ``lr`` otherwise) and ``chosen`` (whether the row has
-        its method's chosen setting). ``pool`` is ``"val"`` for tuning rows.
+        its method's chosen setting). ``pool`` is ``"val"`` for tuning rows, whose ``data`` is
+        the data set they tune for.
     settings : DataFrame
         The chosen setting of each task and method.
     manifest : mapping

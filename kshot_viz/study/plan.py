@@ -42,7 +42,7 @@ class ComparisonPlan:
     def bound(self, source: Any) -> ComparisonPlan:
         """Form the groups that are the same in every episode, after looking for query images."""
         check_source(source, self.data, self.episodes)
-        images, seed = self.tuning.apart(source), self.options["seed"]
+        images, seed = self.tuning.without_queries(source), self.options["seed"]
         bound = bind(self.backbone, self.rivals, images, seed)
         return replace(self, rivals=bound, unbound=self.rivals)
 
@@ -50,7 +50,7 @@ class ComparisonPlan:
         """Say what formed the groups of the methods called by name; ready ones know it better."""
         rules = [one.grouping for one in self.unbound if isinstance(one.grouping, GroupingRule)]
         formed = {kind for rule in rules for kind in rule.kinds} - {"weights"}
-        images = self.tuning.apart(source) if "source" in formed else None
+        images = self.tuning.without_queries(source) if "source" in formed else None
         named = f"{len(images)} {images.name} images" if isinstance(images, ImageDataset) else None
         return {"groups_from": "/".join(sorted(formed)), "source": named}
 
@@ -62,7 +62,10 @@ class ComparisonPlan:
     def tune(self) -> pd.DataFrame:
         """Run the whole grid on the tuning episodes."""
         tried = self._grid() if self.tuning.episodes else []
-        return self._run("tune", self.tuning.data, self.tuning.episodes, tried, self.grid.steps)
+        data, episodes = self.tuning.data, self.tuning.episodes
+        rows = self._run("tune", data, episodes, tried, self.grid.steps)
+        # Settings are chosen for the task of the test episodes, wherever they were tried.
+        return rows.assign(data=self.data.name) if len(rows) else rows
 
     def test(self, settings: pd.DataFrame, full: bool) -> pd.DataFrame:
         """Run the chosen settings, or the whole grid, on the test episodes."""

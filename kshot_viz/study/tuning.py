@@ -23,7 +23,7 @@ class Tuning:
     episodes: list[Episode]
     target_labels: int
 
-    def apart(self, source: Any) -> Any:
+    def without_queries(self, source: Any) -> Any:
         """Return the source images that groups may be formed from: no query of a tuning episode.
 
         Where the episodes were drawn from the source itself, their queries are left out; any other

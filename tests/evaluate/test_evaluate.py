@@ -136,7 +136,7 @@ def test_a_function_is_known_by_what_it_does(tmp_path, data, episodes):
     again = rows(lambda images: images + images)
     other = rows(lambda images: images * 3)
     assert first.equals(again)
-    assert set(first.task).isdisjoint(other.task)
+    assert set(first.run).isdisjoint(other.run)
 
 
 def test_rows_of_another_version_are_made_anew(tmp_path, data, episodes, monkeypatch):

@@ -49,8 +49,8 @@ def test_every_method_meets_the_same_episodes(comparison, episodes):
 
 def test_validation_and_test_images_are_apart(comparison):
     seen = {"val": set(), "test": set()}
-    for record in comparison.episodes.values():
-        seen[record["pool"]] |= set(record["support"]) | set(record["query"])
+    for one in comparison.episodes.values():
+        seen[one.pool] |= set(one.support) | set(one.query)
     assert seen["val"]
     assert seen["test"]
     assert not seen["val"] & seen["test"]
@@ -118,16 +118,18 @@ def test_full_runs_the_grid_on_test_episodes_and_chooses_the_same(compare, short
 
 
 def test_labels_used_are_distinct_validation_images(comparison):
-    drawn = [one for one in comparison.episodes.values() if one["pool"] == "val"]
-    images = {i for one in drawn for i in (*one["support"], *one["query"])}
+    drawn = [one for one in comparison.episodes.values() if one.pool == "val"]
+    images = {i for one in drawn for i in (*one.support, *one.query)}
     assert comparison.manifest["labels_used_for_tuning"] == len(images)
 
 
 def test_tuning_on_a_source_uses_no_target_label(compare, data, episodes, source):
+    source = replace(source, name="elsewhere")
     found = compare(methods=["plain", "grouped"], tune="source", source=source, n_val=2)
+    assert set(found.settings.data) == {found.data.name}
     assert found.manifest["labels_used_for_tuning"] == 0
-    val = [one for one in found.episodes.values() if one["pool"] == "val"]
-    assert {one["fingerprint"] for one in val} == {source.fingerprint}
+    val = [one for one in found.episodes.values() if one.pool == "val"]
+    assert {one.fingerprint for one in val} == {source.fingerprint}
     assert set(found.frame[found.frame.pool == "test"].episode) == {one.name for one in episodes}
 
 
@@ -171,7 +173,7 @@ def test_a_ready_grouping_is_tuned_like_any_method(compare, backbone, episodes):
     found = compare(methods=["plain", mine], episodes=episodes[:3])
     rows = found.frame[found.frame.method == "mine"]
     assert len(rows[rows.pool == "val"]) == 8 * 2
-    assert {found.candidates[key]["config"]["momentum"] for key in rows.candidate} == {0.0}
+    assert {found.candidates[key].config.momentum for key in rows.candidate} == {0.0}
     assert found.settings.method.tolist() == ["plain", "mine"]
     assert "mine" in found.summary().method.tolist()
 
@@ -184,9 +186,9 @@ def test_a_grouping_of_another_network_is_refused(compare):
 
 def test_null_groupings_keep_the_sizes(backbone, comparison, episodes, data):
     rules = {
-        one["name"]: one["grouping"]["rule"]
+        one.name: one.grouping.to_dict()
         for one in comparison.candidates.values()
-        if one["grouping"] is not None and "rule" in one["grouping"]
+        if isinstance(one.grouping, GroupingRule)
     }
     assert rules["shuffled"] == rules["grouped"] | {"shuffled": True}
     support, _ = episodes[0].split(data)
@@ -202,7 +204,7 @@ def test_null_groupings_keep_the_sizes(backbone, comparison, episodes, data):
     ("methods", "message"),
     [
         ([], "a list of one or more"),
-        ("plain", "a list of one or more names or candidates; not 'plain'"),
+        ("plain", "a list of one or more names, methods or candidates; not 'plain'"),
         (["plain", "plain"], "twice: 'plain'"),
         (["plain", Candidate()], "twice: 'plain'.*`name=`"),
     ],

@@ -7,17 +7,17 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from kshot_viz.study.contenders import CONTENDERS
 from networks import toy_backbone
 
 from kshot_viz.data.dataset import dataset_from_arrays
 from kshot_viz.data.episodes import distinct_images, query_reuse, sample_episodes
+from kshot_viz.methods.registry import FIRST
 from kshot_viz.study.compare import compare_methods
 from kshot_viz.study.grid import TuningGrid
 
 SUMMARY = (
-    "way shot method accuracy low high n step_size head_lr steps difference difference_low "
-    "difference_high p_value p_holm diverged"
+    "data backbone way shot method accuracy low high n step_size head_lr steps difference "
+    "difference_low difference_high p_value p_holm diverged"
 )
 
 
@@ -25,7 +25,7 @@ def test_the_summary_has_one_row_per_task_and_method(comparison):
     found = comparison.summary()
     assert list(found.columns) == SUMMARY.split()
     assert list(found["shot"]) == [1] * 6 + [3] * 6
-    assert list(found.method) == 2 * list(CONTENDERS)
+    assert list(found.method) == 2 * list(FIRST)
     assert list(found.n) == [3] * 6 + [2] * 6
     assert found[found.method != "plain"].difference.notna().all()
 
@@ -50,7 +50,7 @@ def test_a_row_of_the_frame_is_whole(comparison):
     assert set(frame.candidate) <= set(comparison.candidates)
     ok = frame[frame.status == "ok"]
     assert all(len(answers) == 15 for answers in ok.predicted)
-    assert len(frame.task.drop_duplicates()) == frame.groupby(["task"]).ngroups
+    assert len(frame.run.drop_duplicates()) == frame.groupby(["run"]).ngroups
 
 
 def test_the_curve_is_over_the_grid_at_the_longest_run(comparison):
@@ -69,7 +69,7 @@ def test_the_manifest_is_plain_and_true(comparison, backbone, data, episodes):
     assert about["data"]["fingerprint"] == data.fingerprint
     assert about["data"]["classes"] == ["c0", "c1", "c2"]
     assert about["backbone"]["fingerprint"] == backbone.fingerprint
-    assert about["methods"] == list(CONTENDERS)
+    assert about["methods"] == list(FIRST)
     assert (about["n_val"], about["n_test"], about["n_query"]) == (2, 5, [15])
     assert about["distinct_images"] == distinct_images(episodes)
     # Of the task that reuses its queries most: three episodes of one shot, two of three.
@@ -117,5 +117,5 @@ def test_html_escapes_every_name(nasty):
 
 def test_html_shows_the_table_and_the_note(comparison):
     shown = comparison._repr_html_()
-    assert all(name in shown for name in CONTENDERS)
+    assert all(name in shown for name in FIRST)
     assert "labelled target images" in shown

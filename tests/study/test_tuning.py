@@ -11,7 +11,7 @@ from networks import toy_data
 from kshot_viz.data.dataset import dataset_from_arrays
 from kshot_viz.data.episodes import sample_episodes, validation_episodes
 from kshot_viz.errors import KShotError, KShotKeyError, KShotValueError
-from kshot_viz.study.tuning import of_size, task_sizes, tuning_episodes
+from kshot_viz.study.tuning import tuning_episodes
 
 
 def tuning(data, episodes, **options):
@@ -56,7 +56,7 @@ def test_nothing_is_tuned(data, episodes):
 
 def test_groups_are_formed_apart_from_the_queries_of_tuning(data, episodes, source):
     found = tuning(data, episodes, tune="source", source=source)
-    left = found.apart(source)
+    left = found.without_queries(source)
     asked = {source.digests[i] for one in found.episodes for i in one.query}
     assert set(left.digests) == set(source.digests) - asked
     assert asked
@@ -70,21 +70,16 @@ def test_copies_of_a_query_are_left_out_too(data, episodes, source):
         name="doubled",
     )
     found = tuning(data, episodes, tune="source", source=doubled)
-    left = found.apart(doubled)
+    left = found.without_queries(doubled)
     assert not set(left.digests) & {doubled.digests[i] for e in found.episodes for i in e.query}
 
 
 def test_another_source_must_hold_no_validation_query(data, episodes, source):
     found = tuning(data, episodes)
-    assert found.apart(source) is source
-    assert found.apart(None) is None
+    assert found.without_queries(source) is source
+    assert found.without_queries(None) is None
     with pytest.raises(KShotValueError, match="query images of the episodes"):
-        found.apart(data.take(found.episodes[0].query))
-
-
-def test_tasks_by_size(episodes):
-    assert task_sizes(episodes) == [(3, 1), (3, 3)]
-    assert [one.shot for one in of_size(episodes, 3, 3)] == [3, 3]
+        found.without_queries(data.take(found.episodes[0].query))
 
 
 @pytest.mark.parametrize("wrong", [0, -1, "6", 1.5, True])

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 
 from kshot_viz.errors import KShotError, KShotValueError, unknown_name
 from kshot_viz.evaluate.episode_cache import clear_episode_cache
@@ -42,7 +44,8 @@ def processes(jobs: Sequence[Job], workers: int | None = None) -> Iterator[list[
         max_nbytes=None,
     )
     try:
-        yield from pool(delayed(in_worker)(job) for job in jobs)
+        with _worker_warning_is_no_error():
+            yield from pool(delayed(in_worker)(job) for job in jobs)
     except TerminatedWorkerError as error:
         raise KShotError(
             "A worker process died, most likely for lack of memory. Finished rows are kept where "
@@ -55,6 +58,24 @@ def ray(jobs: Sequence[Job], workers: int | None = None) -> Iterator[list[Row]]:
     from kshot_viz.evaluate.executors.ray_cluster import run_on_ray
 
     return run_on_ray(jobs, workers)
+
+
+@contextmanager
+def _worker_warning_is_no_error() -> Iterator[None]:
+    """Keep loky's warning about a stopped worker a warning, whatever the caller's filters are.
+
+    loky warns in the thread that manages its workers. Where warnings are errors, that thread would
+    die of it, nobody would mark the pool as broken, and joblib would wait for ever.
+    """
+    message = "A worker stopped while some jobs were given to the executor"
+    warnings.filterwarnings("default", message=message, category=UserWarning)
+    item = warnings.filters[0]
+    try:
+        yield
+    finally:
+        # The filters may have been replaced meanwhile (`catch_warnings`), and with them this one.
+        with suppress(ValueError):
+            warnings.filters.remove(item)  # type: ignore[attr-defined]
 
 
 class _Pool:

@@ -1,0 +1,89 @@
+"""The public contract of methods: kept by every method of this library, and able to fail."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+import torch
+
+import kshot_viz as kv
+from kshot_viz.methods.base import Batch
+from kshot_viz.testing import check_method
+
+METHODS = [
+    "head_only",
+    "last_block",
+    "plain",
+    "grouped",
+    "shuffled",
+    "weight_groups",
+    "bitfit",
+]
+
+
+def test_every_method_is_checked():
+    assert kv.list_methods() == METHODS
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", METHODS)
+def test_the_methods_of_this_library_keep_the_contract(name):
+    check_method(name)
+
+
+@pytest.mark.slow
+def test_a_head_that_starts_at_the_class_means_keeps_the_contract():
+    check_method(kv.Candidate(None, method="plain").at(head=kv.HeadInit("class_means")).method)
+
+
+@dataclass(frozen=True)
+class Noisy(kv.Method):
+    """Draws from the global generator, so that no run can be repeated."""
+
+    name = "noisy"
+    label = "noisy"
+
+    def loss(self, network: kv.Backbone, batch: Batch) -> torch.Tensor:
+        return super().loss(network, batch) * torch.rand(())
+
+
+@dataclass(frozen=True)
+class Boastful(kv.Method):
+    """Tunes a setting that it does not have."""
+
+    name = "boastful"
+    label = "boastful"
+    tuned = ("temperature",)
+
+
+@dataclass(frozen=True)
+class Silent(kv.Method):
+    name = "silent"
+    label = "silent"
+
+
+class Vandal(kv.Method):
+    """Changes the network that it is asked about."""
+
+    name = "vandal"
+    label = "vandal"
+
+    def applies(self, backbone):
+        with torch.no_grad():
+            next(backbone.module.parameters()).add_(1.0)
+        return ""
+
+
+@pytest.mark.parametrize(
+    ("method", "rule"),
+    [
+        (Noisy, "the same seed gives the same result"),
+        (Boastful, "the tuned setting 'temperature'"),
+        (Silent, "docstring"),
+        (Vandal, "the caller's network stays as it is"),
+    ],
+)
+def test_a_broken_method_is_found(method, rule):
+    with pytest.raises(AssertionError, match=rule):
+        check_method(method)
