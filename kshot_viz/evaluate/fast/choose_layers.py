@@ -95,19 +95,16 @@ class _Chooser:
         if type(layer) is not nn.ReLU or hooked(layer):
             return False
         made = node.all_input_nodes[0]
-        makes = made in self._folded or not isinstance(
-            self._layers.get(made), (LayerParameter, type(None))
-        )
-        # A 1 x 1 convolution may hand on a view, and writing into that costs a copy.
         batched = self._layers.get(made)
-        makes = makes and not (
-            isinstance(batched, BatchedConv) and set(batched.conv.kernel_size) == {1}
-        )
+        makes = made in self._folded or not isinstance(batched, (LayerParameter, type(None)))
+        # A 1 x 1 convolution may return a view, and writing into that costs a copy.
+        point = isinstance(batched, BatchedConv) and set(batched.conv.kernel_size) == {1}
+        makes = makes and not point
         pools = made.op == "call_module" and type(graph.target(made)) is nn.MaxPool2d
         return len(made.users) == 1 and made in self._part.nodes and (makes or pools)
 
     def _after_rows(self, head: fx.Node, in_place: set[fx.Node]) -> bool:
-        """Return whether a head alone reads a ReLU of flat rows, which it may then do itself."""
+        """Return whether a head alone reads a ReLU of flat rows, which it may then compute itself."""
         relu = head.all_input_nodes[0]
         if relu not in in_place or len(relu.users) > 1 or len(relu.meta["shape"]) != 2:
             return False

@@ -55,15 +55,13 @@ class BatchedForward:
     def two_layers(self, targets: Tensor) -> TwoLayers | None:
         """Return the trained part written out, where it is a grouped layer, a ReLU and the head."""
         made = [(node, layer) for node, layer in self._layers.items() if node not in self._folded]
-        if [type(layer) for _, layer in made] != [ConstantInputLayer, BatchedHead] or not made[1][
-            1
-        ].relu:
+        if [type(layer) for _, layer in made] != [ConstantInputLayer, BatchedHead]:
             return None
         first, head = made[0][1], made[1][1]
         tied = self.blocks[first.block].ties is not None
         ends = made[1][0] is self._part.graph.output and not head.head.keep_ndim
         trains = None not in (head.weight.block, head.bias.block)
-        if not (first.gram and tied and ends and trains):
+        if not (head.relu and first.gram and tied and ends and trains):
             return None
         products, start = first.products_and_start(self._support)
         return TwoLayers(first.block, head.weight.block, head.bias.block, products, start, targets)

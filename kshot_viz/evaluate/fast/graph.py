@@ -30,8 +30,7 @@ _NOT_IN_PLACE: dict[Any, Callable[..., Any]] = {
 class Graph:
     """Calls in order of execution; ``meta["shape"]`` is the shape of its value.
 
-    ``channels_last`` says whether convolutions run on pixels that hold all their channels, which is
-    faster; a network that calls ``view`` on its values may not support it.
+    ``channels_last`` is whether convolutions run in that memory layout, which is faster; a network that calls ``view`` on its values may not support it.
     """
 
     nodes: tuple[fx.Node, ...]

@@ -127,10 +127,8 @@ class BatchedNorm:
             # Training uses them too, even where they were first computed without gradients.
             with torch.inference_mode(False):
                 inverse = torch.rsqrt(variance + self.norm.eps)
-                self.statistics[n_candidates] = (
-                    inverse.repeat(n_candidates),
-                    mean.repeat(n_candidates),
-                )
+                each = inverse.repeat(n_candidates), mean.repeat(n_candidates)
+            self.statistics[n_candidates] = each
         return self.statistics[n_candidates]
 
     def __call__(self, given: Any, parameters: CandidateParameters, size: Size) -> Value:
@@ -157,10 +155,8 @@ class BatchedHead:
     def __call__(self, given: Any, parameters: CandidateParameters, size: Size) -> Value:
         """Return the output of every candidate."""
         weight, bias = self.weight.tensor(parameters, size), self.bias.tensor(parameters, size)
-        weight, bias = (
-            weight.view(size.n_candidates, -1, weight.shape[-1]),
-            bias.view(size.n_candidates, -1, 1),
-        )
+        weight = weight.view(size.n_candidates, -1, weight.shape[-1])
+        bias = bias.view(size.n_candidates, -1, 1)
         features, ndim = self._features(given, size)
         if self.relu:
             logits = _ReluHead.apply(features, weight, bias)

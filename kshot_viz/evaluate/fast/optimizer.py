@@ -28,10 +28,8 @@ class BatchedOptimizer:
         self._kind = configs[0].optimizer
         self._taken = 0
         self._memory = [torch.zeros_like(parameters.flat) for _ in range(1 if self._sgd else 2)]
-        self._step_sizes, self._gradient_scales = (
-            parameters.step_sizes(),
-            parameters.gradient_scales(),
-        )
+        self._step_sizes = parameters.step_sizes()
+        self._gradient_scales = parameters.gradient_scales()
         self._momentum, self._decay = self._each("momentum"), self._each("weight_decay")
         decays = any(one.weight_decay for one in configs)
         self._origin = parameters.origin() if decays else None

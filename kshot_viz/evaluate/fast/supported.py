@@ -93,7 +93,7 @@ def per_channel(graph: Graph, node: fx.Node) -> bool:
     if len(node.all_input_nodes) != 1:
         return False
     if node.op == "call_module":
-        return _module_by_channel(graph.target(node), _dimensions(node))
+        return _module_per_channel(graph.target(node), _dimensions(node))
     if node.target in (torch.mean, "mean"):
         return _over_positions(_argument(node, 1, "dim", None))
     if node.target in _POOL_FUNCTIONS:
@@ -101,7 +101,7 @@ def per_channel(graph: Graph, node: fx.Node) -> bool:
     return node.target in _ENTRY_FUNCTIONS or node.target == "relu"
 
 
-def _module_by_channel(module: nn.Module, dimensions: int) -> bool:
+def _module_per_channel(module: nn.Module, dimensions: int) -> bool:
     if hooked(module) or getattr(module, "return_indices", False):
         return False
     return isinstance(module, _ENTRIES) or _POOLS.get(type(module)) == dimensions
