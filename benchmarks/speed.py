@@ -4,8 +4,8 @@ The loop is the library's reference, `kv.finetune` and scoring one after the oth
 with whichever of 1 and 2 threads is faster. Beside it: the loop in two processes,
 `torch.func.vmap`, and `kv.evaluate` in one and in two worker processes of one thread. All make
 the same predictions, which is asserted first; all run interleaved, every round on another episode;
-a ratio is the median over rounds. The limit of a step is the larger of (needed operations / matmul rate) and
-(needed bytes / memory rate), both rates measured in the same run.
+a ratio is the median over rounds. The limit of a step is the larger of (needed operations /
+matmul rate) and (needed bytes / memory rate), both rates measured in the same run.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 # Images that a network is traced with, here and where jobs are planned.
 EXAMPLE = 2
-# FrozenFeatures features of an episode are kept up to this many bytes, else computed again whenever they
+# Frozen features of an episode are kept up to this many bytes, else computed again whenever they
 # are needed.
 KEEP_BYTES = 256 * 2**20
 

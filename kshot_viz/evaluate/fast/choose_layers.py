@@ -104,7 +104,7 @@ class _Chooser:
         return len(made.users) == 1 and made in self._part.nodes and (makes or pools)
 
     def _after_rows(self, head: fx.Node, in_place: set[fx.Node]) -> bool:
-        """Return whether a head alone reads a ReLU of flat rows, which it may then compute itself."""
+        """Return whether only a head reads a ReLU of flat rows, so that it may compute the ReLU."""
         relu = head.all_input_nodes[0]
         if relu not in in_place or len(relu.users) > 1 or len(relu.meta["shape"]) != 2:
             return False

@@ -28,9 +28,10 @@ _NOT_IN_PLACE: dict[Any, Callable[..., Any]] = {
 
 @dataclass(frozen=True, eq=False)
 class Graph:
-    """Calls in order of execution; ``meta["shape"]`` is the shape of its value.
+    """Calls in order of execution; ``meta["shape"]`` of a node is the shape of its value.
 
-    ``channels_last`` is whether convolutions run in that memory layout, which is faster; a network that calls ``view`` on its values may not support it.
+    ``channels_last`` is whether convolutions run in that memory layout, which is faster; a
+    network that calls ``view`` on its values may not support it.
     """
 
     nodes: tuple[fx.Node, ...]

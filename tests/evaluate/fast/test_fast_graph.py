@@ -283,6 +283,6 @@ def test_how_much_of_the_network_is_computed_at_every_step(names, reach):
     assert network.reach(network.trained_part(ids_of(network.backbone.module, *names))) == reach
 
 
-def test_where_nothing_moves_there_is_no_tail():
+def test_without_trained_parameters_the_trained_part_is_empty():
     network = traced(lively(Stack), Task.draw())
     assert network.trained_part(set()).nodes == ()
