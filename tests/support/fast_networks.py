@@ -128,7 +128,7 @@ def lively(
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """Support images of three classes, and other images to be images about."""
+    """Support images of three classes, and other images to predict."""
 
     support: Support
     others: Tensor

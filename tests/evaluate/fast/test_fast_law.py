@@ -50,7 +50,7 @@ def candidates(draw, backbone: Backbone, optimizer: str):
         momentum=draw(st.sampled_from([0.0, 0.5, 0.9])),
         weight_decay=draw(st.sampled_from([0.0, 0.01, 0.3])),
         reduce=draw(st.sampled_from(["mean", "sum"])),
-        others=draw(st.sampled_from(["train", "compute_frozen_features"])),
+        others=draw(st.sampled_from(["train", "freeze"])),
         layer_lr=dict.fromkeys(frozen, 0.0),
         steps=40,
     )

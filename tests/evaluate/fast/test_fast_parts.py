@@ -264,7 +264,7 @@ def rivals(optimizer: str = "sgd") -> list[Candidate]:
 
 def last_layers(optimizer: str = "sgd") -> list[Candidate]:
     """Candidates of which only a grouped last layer and the head train."""
-    config = CONFIG.but(optimizer=optimizer, others="compute_frozen_features")
+    config = CONFIG.but(optimizer=optimizer, others="freeze")
     coarse, fine = Grouping({"second": [0] * 6}), Grouping({"second": [0, 0, 1, 1, 2, 3]})
     return [
         Candidate(coarse, config),
@@ -489,7 +489,7 @@ def candidates_of(backbone) -> list[Candidate]:
     return [
         Candidate(None, config),
         Candidate(Grouping.one_group(backbone), config.but(weight_decay=0.1)),
-        Candidate(halved, config.but(others="compute_frozen_features")),
+        Candidate(halved, config.but(others="freeze")),
         Candidate(None, config.but(layer_lr={"conv": 0.0})),
     ]
 
