@@ -2,10 +2,10 @@
 
 The loop is the library's reference, `kv.finetune` and scoring one after the other, in one process
 with whichever of 1 and 2 threads is faster. Beside it: the loop in two processes,
-`torch.func.vmap`, and `kv.evaluate` in one and in two worker processes of one thread. All answer
-alike, which is asserted first; all run interleaved, every round on another episode; a ratio is the
-median over rounds. The limit of a step is the larger of (needed operations / matmul rate) and
-(needed bytes / memory rate), both rates measured in the same run.
+`torch.func.vmap`, and `kv.evaluate` in one and in two worker processes of one thread. All make
+the same predictions, which is asserted first; all run interleaved, every round on another episode;
+a ratio is the median over rounds. The limit of a step is the larger of (needed operations /
+matmul rate) and (needed bytes / memory rate), both rates measured in the same run.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import Any
 
 import torch
 from speed_parts import cases, page
-from speed_parts.contenders import Answers, Episodes, evaluated, loop, vectorised
+from speed_parts.contenders import Episodes, Predictions, evaluated, loop, vectorised
 from speed_parts.rates import matmul_rate, memory_rate
 
 CASES: dict[str, Callable[[int], cases.Case]] = {
@@ -40,7 +40,7 @@ RESULTS = Path(__file__).parents[1] / "docs" / "results"
 AGREEMENT = 0.98
 
 
-def contenders(case: cases.Case) -> dict[str, Callable[[Episodes], tuple[float, Answers]]]:
+def contenders(case: cases.Case) -> dict[str, Callable[[Episodes], tuple[float, Predictions]]]:
     """Return every way to run a case."""
     found = {
         "loop, 1 thread": lambda one: loop(case, one, 1),
@@ -65,10 +65,10 @@ def measure(case: cases.Case, limits: dict[str, float]) -> dict[str, Any]:
     return {"title": case.title, "seconds": seconds, **summary(case, seconds, limits)}
 
 
-def assert_equal(case: cases.Case, answers: dict[str, Answers]) -> None:
-    """Compare every answer with the reference's."""
-    reference = answers["loop, 1 thread"]
-    for name, found in answers.items():
+def assert_equal(case: cases.Case, predictions: dict[str, Predictions]) -> None:
+    """Compare all predictions with the reference's."""
+    reference = predictions["loop, 1 thread"]
+    for name, found in predictions.items():
         pairs = [
             pair
             for key in found
@@ -76,7 +76,9 @@ def assert_equal(case: cases.Case, answers: dict[str, Answers]) -> None:
             for pair in zip(found[key], reference[key], strict=True)
         ]
         same = sum(a == b for a, b in pairs) / len(pairs)
-        assert same >= AGREEMENT, f"{case.name}: {name} agrees in {same:.1%} of the answers only"
+        assert same >= AGREEMENT, (
+            f"{case.name}: {name} agrees in {same:.1%} of the predictions only"
+        )
 
 
 def summary(
@@ -128,23 +130,23 @@ def arguments() -> argparse.Namespace:
 
 def main() -> None:
     """Measure, print and write the JSON, then the page of all devices."""
-    asked = arguments()
-    if not asked.page:
-        run(asked)
+    options = arguments()
+    if not options.page:
+        run(options)
     records = {one.stem: json.loads(one.read_text()) for one in sorted(RESULTS.glob("speed*.json"))}
     page.write(records, RESULTS / "speed.md")
 
 
-def run(asked: argparse.Namespace) -> None:
-    """Time the cases asked for; each is written when it is done."""
+def run(options: argparse.Namespace) -> None:
+    """Time the chosen cases; each is written when it is done."""
     limits = {"flops": matmul_rate(), "bytes": memory_rate()}
     print(f"load average {os.getloadavg()[0]:.2f}, torch {torch.__version__}")
     print(f"one thread: {limits['flops'] / 1e9:.0f} GFLOP/s, {limits['bytes'] / 1e9:.1f} GB/s")
-    known = json.loads(asked.out.read_text()) if asked.only and asked.out.exists() else {}
+    known = json.loads(options.out.read_text()) if options.only and options.out.exists() else {}
     record = known.get("cases", {})
-    for name in asked.only or CASES:
+    for name in options.only or CASES:
         load = os.getloadavg()
-        record[name] = measure(CASES[name](asked.rounds + 1), limits) | {"load_average": load}
+        record[name] = measure(CASES[name](options.rounds + 1), limits) | {"load_average": load}
         show(name, record[name])
         written = {
             "device": f"{platform.machine()}, {os.cpu_count()} cores",
@@ -152,7 +154,7 @@ def run(asked: argparse.Namespace) -> None:
             "rates": limits,
             "cases": record,
         }
-        asked.out.write_text(json.dumps(written, indent=1) + "\n", encoding="utf-8")
+        options.out.write_text(json.dumps(written, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -139,12 +139,12 @@ def mixed(rounds: int) -> Case:
         groups = {name: _shares(32, max(1, round(32 * share)), len(candidates)) for name in layers}
         config = kv.FinetuneConfig(lr=float(lr), layer_lr=frozen)
         candidates.append(kv.Candidate(kv.Grouping(groups), config))
-    # One block after the other, of the candidates that move it, on average.
+    # One block after the other, of the candidates that train it, on average.
     macs = [
         10 * 32 * 9 * inputs * pixels for inputs, pixels in ((1, 784), (32, 196), (32, 49), (32, 9))
     ]
     flops = float(np.mean([2 * (3 * sum(macs[depth:]) - macs[depth]) for depth in range(4)]))
-    # Activations of the blocks that move, written and read, forward and back.
+    # Activations of the blocks that train, written and read, forward and back.
     sizes = [10 * 32 * pixels for pixels in (784, 196, 49, 9)]
     nbytes = float(np.mean([4 * 4 * sum(sizes[depth:]) for depth in range(4)]))
     title = "200 mixed candidates x 8 episodes, bundled network, 10-way 1-shot, 40 steps"

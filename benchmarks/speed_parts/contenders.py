@@ -1,4 +1,4 @@
-"""Ways to run the same candidates; each returns their answers to the queries."""
+"""Ways to run the same candidates; each returns their predictions for the queries."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from torch.func import functional_call, grad, vmap
 import kshot_viz as kv
 from speed_parts.cases import Case
 
-Answers = dict[tuple[str, str], list[int]]
+Predictions = dict[tuple[str, str], list[int]]
 Episodes = Sequence[kv.Episode]
 
 
-def loop(case: Case, episodes: Episodes, threads: int) -> tuple[float, Answers]:
+def loop(case: Case, episodes: Episodes, threads: int) -> tuple[float, Predictions]:
     """Run the reference: fine-tune and score one after the other in this process."""
     with _threads(threads):
         begin = time.perf_counter()
-        answers = {}
+        predictions = {}
         for episode in episodes:
             support, query = episode.split(case.data)
             for one in case.candidates[:: case.share]:
@@ -35,11 +35,13 @@ def loop(case: Case, episodes: Episodes, threads: int) -> tuple[float, Answers]:
                     grouping=one.grouping,
                     config=one.config,
                 )
-                answers[one.key, episode.name] = result.logits(query).argmax(dim=1).tolist()
-        return (time.perf_counter() - begin) / len(answers), answers
+                predictions[one.key, episode.name] = result.logits(query).argmax(dim=1).tolist()
+        return (time.perf_counter() - begin) / len(predictions), predictions
 
 
-def evaluated(case: Case, episodes: Episodes, *, path: str, workers: int) -> tuple[float, Answers]:
+def evaluated(
+    case: Case, episodes: Episodes, *, path: str, workers: int
+) -> tuple[float, Predictions]:
     """Run the library's own ``evaluate`` in worker processes that are up already."""
     chosen = case.candidates[:: case.share] if path == "loop" else case.candidates
     pool: dict[str, Any] = {"executor": "processes", "workers": workers}
@@ -52,16 +54,16 @@ def evaluated(case: Case, episodes: Episodes, *, path: str, workers: int) -> tup
     return seconds / len(rows), dict(zip(keys, rows.predicted, strict=True))
 
 
-def vectorised(case: Case, episodes: Episodes) -> tuple[float, Answers]:
+def vectorised(case: Case, episodes: Episodes) -> tuple[float, Predictions]:
     """Run ``torch.func.vmap`` over the step of 8 candidates, in one thread."""
     with _threads(1):
         begin = time.perf_counter()
         chosen = case.candidates[:: case.share][:8]
-        answers = {}
+        predictions = {}
         for episode in episodes:
             found = _vectorised(case, *episode.split(case.data), chosen)
-            answers |= {(key, episode.name): one for key, one in found.items()}
-        return (time.perf_counter() - begin) / len(answers), answers
+            predictions |= {(key, episode.name): one for key, one in found.items()}
+        return (time.perf_counter() - begin) / len(predictions), predictions
 
 
 @contextlib.contextmanager
@@ -84,33 +86,35 @@ def _vectorised(
     module, config = tuned.module, chosen[0].config
     inputs, targets = tuned.prepare(support.images), torch.from_numpy(support.targets)
     start = {name: value.detach() for name, value in module.named_parameters()}
-    rates = _rates(tuned, chosen)
-    ties = {name: one for name, one in _ties(tuned, chosen).items() if rates[name].any()}
-    moving = [name for name in start if rates[name].any()]
-    fixed = {name: value for name, value in start.items() if name not in moving}
+    step_sizes = _step_sizes(tuned, chosen)
+    ties = {name: one for name, one in _ties(tuned, chosen).items() if step_sizes[name].any()}
+    trained_names = [name for name in start if step_sizes[name].any()]
+    fixed = {name: value for name, value in start.items() if name not in trained_names}
 
     def loss(trained: dict[str, Tensor]) -> Tensor:
         logits = functional_call(module, {**fixed, **trained}, inputs)
         return F.cross_entropy(logits, targets)
 
     step = vmap(grad(loss))
-    values = {name: start[name].expand(len(chosen), *start[name].shape).clone() for name in moving}
+    values = {
+        name: start[name].expand(len(chosen), *start[name].shape).clone() for name in trained_names
+    }
     velocity = {name: torch.zeros_like(value) for name, value in values.items()}
     for _ in range(config.steps):
         for name, gradient in step(values).items():
             if name in ties:
                 gradient = torch.einsum("cij,cj...->ci...", ties[name], gradient)
             velocity[name] = velocity[name] * config.momentum + gradient
-            rate = rates[name].view(-1, *[1] * (gradient.ndim - 1))
+            rate = step_sizes[name].view(-1, *[1] * (gradient.ndim - 1))
             values[name] = values[name] - rate * velocity[name]
-    asked = tuned.prepare(query.images)
+    queries = tuned.prepare(query.images)
     with torch.no_grad():
-        logits = vmap(lambda one: functional_call(module, {**fixed, **one}, asked))(values)
+        logits = vmap(lambda one: functional_call(module, {**fixed, **one}, queries))(values)
     found = logits.argmax(dim=2).tolist()
-    return {one.key: answers for one, answers in zip(chosen, found, strict=True)}
+    return {one.key: predictions for one, predictions in zip(chosen, found, strict=True)}
 
 
-def _rates(tuned: kv.Backbone, chosen: Sequence[kv.Candidate]) -> dict[str, Tensor]:
+def _step_sizes(tuned: kv.Backbone, chosen: Sequence[kv.Candidate]) -> dict[str, Tensor]:
     head = tuned.head_parameters()
     names = [name for name, _ in tuned.module.named_parameters()]
 

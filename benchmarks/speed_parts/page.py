@@ -87,11 +87,11 @@ HEAD = """# How fast candidates run
 
 Made by `python benchmarks/speed.py` (numbers: `speed*.json` beside this page; this page:
 `python benchmarks/speed.py --page`). The loop is the reference, `kv.finetune` and scoring,
-candidate by candidate, in one process with 1 or 2 threads, whichever is faster. All ways answer
-alike, which is asserted first; all run interleaved, each round on other episodes; a ratio is the
-median over rounds with its range. "Per core" compares one thread of the loop with one worker
-process; "two processes" is `kv.evaluate(..., executor="processes", workers=2)` against the faster
-loop, everything included (planning, sending, scoring). The limit is the larger of the operations a
-step needs over the rate of a large matrix product, and the bytes it needs over the rate of a large
-copy, times the steps. Of many candidates the loop and `vmap` run every 8th to 32nd.
+candidate by candidate, in one process with 1 or 2 threads, whichever is faster. All make
+the same predictions, which is asserted first; all run interleaved, each round on other episodes; a
+ratio is the median over rounds with its range. "Per core" compares one thread of the loop with one
+worker process; "two processes" is `kv.evaluate(..., executor="processes", workers=2)` against
+the faster loop, everything included (planning, sending, scoring). The limit is the larger of the
+operations a step needs over the rate of a large matrix product, and the bytes it needs over the
+rate of a large copy, times the steps. Of many candidates the loop and `vmap` run every 8th to 32nd.
 """

@@ -11,9 +11,8 @@ from torch import fx, nn
 
 from kshot_viz.errors import KShotValueError
 from kshot_viz.evaluate.episode_cache import EXAMPLE, EpisodeInputs
-from kshot_viz.evaluate.fast.network import Network
-from kshot_viz.evaluate.fast.split import Tail
-from kshot_viz.evaluate.fast.supported import batches
+from kshot_viz.evaluate.fast.split import TracedNetwork, TrainedPart
+from kshot_viz.evaluate.fast.supported import can_batch
 from kshot_viz.finetune.candidate import Candidate
 from kshot_viz.grouping.rule import GroupingRule
 from kshot_viz.methods.slots import SlotPlan
@@ -48,7 +47,7 @@ class _Traced:
     """The trained part of a candidate on the network of one way, or why it needs the loop."""
 
     slots: tuple[SlotPlan, ...]
-    trained: Tail | None
+    trained: TrainedPart | None
     reason: str = ""
 
 
@@ -66,9 +65,9 @@ class Batching:
 
     def __init__(self, path: str, max_memory: int | None, *, mix_names: bool) -> None:
         self._path, self._max_memory, self._mix_names = path, max_memory, mix_names
-        self._networks: dict[int, Network] = {}
+        self._networks: dict[int, TracedNetwork] = {}
         self._traced: dict[tuple[int, str], _Traced] = {}
-        self._sizes: dict[tuple[Tail, int], int] = {}
+        self._sizes: dict[tuple[TrainedPart, int], int] = {}
 
     def of(self, candidate: Candidate, inputs: EpisodeInputs) -> tuple[Kind, tuple[SlotPlan, ...]]:
         """Return the kind of a candidate on an episode, and its slots for the fast path."""
@@ -97,7 +96,7 @@ class Batching:
         layers = grouped_layers(candidate, inputs.backbone)
         slots = candidate.method.plan(network.backbone, layers, candidate.config)
         named = dict(network.backbone.module.named_parameters())
-        trained = network.tail({id(named[one.name]) for one in slots if one.lr > 0})
+        trained = network.trained_part({id(named[one.name]) for one in slots if one.lr > 0})
         if not trained.nodes:
             return _Traced((), None, "nothing of its network moves")
         return _Traced(slots, trained)
@@ -113,16 +112,16 @@ class Batching:
             return "its network cannot be traced by torch.fx, or its trace computes something else"
         return ""
 
-    def _network(self, inputs: EpisodeInputs) -> Network:
+    def _network(self, inputs: EpisodeInputs) -> TracedNetwork:
         """Return the network with a head for these classes, traced once for all episodes."""
         way = inputs.episode.way
         if way not in self._networks:
             tuned = inputs.backbone.with_new_head(way)
             example = inputs.support.take(range(EXAMPLE))
-            self._networks[way] = Network(tuned, inputs.backbone.prepare(example))
+            self._networks[way] = TracedNetwork(tuned, inputs.backbone.prepare(example))
         return self._networks[way]
 
-    def _together(self, trained: Tail, inputs: EpisodeInputs) -> int:
+    def _together(self, trained: TrainedPart, inputs: EpisodeInputs) -> int:
         key = (trained, len(inputs.support))
         if key not in self._sizes:
             self._sizes[key] = _together(trained, inputs, self._max_memory)
@@ -136,9 +135,9 @@ def grouped_layers(candidate: Candidate, backbone: Backbone) -> Sequence[str]:
     return tuple(candidate.grouping or ())
 
 
-def _together(tail: Tail, inputs: EpisodeInputs, max_memory: int | None) -> int:
+def _together(tail: TrainedPart, inputs: EpisodeInputs, max_memory: int | None) -> int:
     """Return how many candidates to compute as one: a power of two, by the shapes alone."""
-    if not batches(tail):
+    if not can_batch(tail):
         return 1
     item = next(iter(inputs.backbone.module.parameters())).element_size()
     images = len(inputs.support)
@@ -156,7 +155,7 @@ def _per_image(node: fx.Node) -> int:
     return torch.Size(node.meta["shape"][1:]).numel()
 
 
-def _trained(tail: Tail, node: fx.Node, images: int) -> int:
+def _trained(tail: TrainedPart, node: fx.Node, images: int) -> int:
     """Return the entries that train in a call, at most: fewer where its input stays the same."""
     whole = sum(one.numel() for one in tail.graph.parameters(node))
     if not whole or node.all_input_nodes[0] not in tail.cut:

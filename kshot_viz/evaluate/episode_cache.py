@@ -10,8 +10,12 @@ from torch import Tensor
 
 from kshot_viz.data.dataset import ImageDataset
 from kshot_viz.data.episodes.episode import Episode
-from kshot_viz.evaluate.fast.network import Network
-from kshot_viz.evaluate.fast.split import Frozen, Tail, freeze
+from kshot_viz.evaluate.fast.split import (
+    FrozenFeatures,
+    TracedNetwork,
+    TrainedPart,
+    compute_frozen_features,
+)
 from kshot_viz.grouping.clustering.cluster_cache import Clusterings
 from kshot_viz.grouping.grouping import Grouping
 from kshot_viz.grouping.rule import GroupingRule
@@ -67,11 +71,11 @@ class EpisodeCache:
     """
 
     inputs: EpisodeInputs
-    _network: Network | None = None
+    _network: TracedNetwork | None = None
     _images: tuple[Support, Tensor, Tensor] | None = None
     _groupings: dict[str, Grouping] = field(default_factory=dict)
     _clusterings: Clusterings | None = None
-    _frozen: dict[tuple[str, ...], list[Frozen]] = field(default_factory=dict)
+    _frozen: dict[tuple[str, ...], list[FrozenFeatures]] = field(default_factory=dict)
     _given: dict[tuple[str, ...], Named] = field(default_factory=dict)
 
     @property
@@ -99,17 +103,17 @@ class EpisodeCache:
         return rule.shuffle(whole, name=self.inputs.episode.name, seed=self.inputs.seed)
 
     @property
-    def network(self) -> Network:
+    def network(self) -> TracedNetwork:
         """The network with its new head as a graph."""
         if self._network is None:
             self._network = _network(self.inputs, self.support)
         return self._network
 
-    def frozen_support(self, tail: Tail) -> Frozen:
+    def frozen_support(self, tail: TrainedPart) -> FrozenFeatures:
         """Return the frozen features of the support images."""
         return self._features("support", tail, [self.support.inputs])[0]
 
-    def frozen_queries(self, tail: Tail) -> list[Frozen]:
+    def frozen_queries(self, tail: TrainedPart) -> list[FrozenFeatures]:
         """Return the frozen features of the query images, in batches."""
         batches = self.queries.split(max(32, 2 * len(self.support.inputs)))
         return self._features("query", tail, batches)
@@ -128,18 +132,22 @@ class EpisodeCache:
         self._groupings.update(prepared.groupings)
         self._given.update(prepared.frozen)
 
-    def _features(self, kind: str, tail: Tail, batches: Sequence[Tensor]) -> list[Frozen]:
+    def _features(
+        self, kind: str, tail: TrainedPart, batches: Sequence[Tensor]
+    ) -> list[FrozenFeatures]:
         key = (kind, *(node.name for node in tail.cut))
         if key in self._frozen:
             return self._frozen[key]
         if key in self._given:
             given = zip(self._given[key], batches, strict=True)
             found = [
-                Frozen({node: values[node.name] for node in tail.cut}, len(images))
+                FrozenFeatures({node: values[node.name] for node in tail.cut}, len(images))
                 for values, images in given
             ]
         else:
-            found = [freeze(tail, tail.graph.laid_out(images)) for images in batches]
+            found = [
+                compute_frozen_features(tail, tail.graph.laid_out(images)) for images in batches
+            ]
         kept = (one for batches in [found, *self._frozen.values()] for one in batches)
         if sum(one.nbytes for one in kept) <= KEEP_BYTES:
             self._frozen[key] = found
@@ -193,11 +201,11 @@ def _same(first: EpisodeInputs, second: EpisodeInputs) -> bool:
     return first.call == second.call and first.episode.way == second.episode.way
 
 
-def _network(inputs: EpisodeInputs, support: Support) -> Network:
+def _network(inputs: EpisodeInputs, support: Support) -> TracedNetwork:
     tuned = inputs.backbone.with_new_head(len(support.classes))
     if inputs.device is not None:
         tuned = tuned.to(inputs.device)
-    return Network(tuned, support.inputs[:EXAMPLE])
+    return TracedNetwork(tuned, support.inputs[:EXAMPLE])
 
 
 _LAST: EpisodeCache | None = None

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from kshot_viz.evaluate.episode_cache import EpisodeCache
-from kshot_viz.evaluate.fast.candidate_plan import Lane, plan_lane
-from kshot_viz.evaluate.fast.split import Tail
+from kshot_viz.evaluate.fast.candidate_plan import CandidatePlan, plan_candidate
+from kshot_viz.evaluate.fast.split import TrainedPart
 from kshot_viz.evaluate.fast.train import Chunk
 from kshot_viz.evaluate.rows import Entry, Score, diverged_at
 from kshot_viz.finetune.candidate import Candidate
@@ -96,11 +96,13 @@ class BatchRunner:
         return [diverged_at(at) if at is not None else Score(*row) for *row, at in rows]
 
 
-def prepare_batch(cache: EpisodeCache, entries: Sequence[Entry]) -> tuple[list[Lane], Tail]:
+def prepare_batch(
+    cache: EpisodeCache, entries: Sequence[Entry]
+) -> tuple[list[CandidatePlan], TrainedPart]:
     """Form the groups of candidates, and compute what is frozen for all of them."""
     network = cache.network
     plans = [
-        plan_lane(
+        plan_candidate(
             network.backbone,
             entry.slots,
             cache.grouping(entry.candidate.grouping),
@@ -108,7 +110,7 @@ def prepare_batch(cache: EpisodeCache, entries: Sequence[Entry]) -> tuple[list[L
         )
         for entry in entries
     ]
-    trained = network.tail({key for plan in plans for key in plan.moving})
+    trained = network.trained_part({key for plan in plans for key in plan.trained})
     cache.frozen_support(trained)
     cache.frozen_queries(trained)
     return plans, trained

@@ -9,10 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from kshot_viz.evaluate.fast.candidate_plan import Lane, plan_lane
-from kshot_viz.evaluate.fast.network import Network
-from kshot_viz.evaluate.fast.split import Tail, freeze
-from kshot_viz.evaluate.fast.supported import batches
+from kshot_viz.evaluate.fast.candidate_plan import CandidatePlan, plan_candidate
+from kshot_viz.evaluate.fast.split import TracedNetwork, TrainedPart, compute_frozen_features
+from kshot_viz.evaluate.fast.supported import can_batch
 from kshot_viz.evaluate.fast.train import Chunk
 from kshot_viz.finetune.candidate import Candidate
 from kshot_viz.finetune.loop import finetune
@@ -129,7 +128,7 @@ def lively(
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """Support images of three classes, and other images to be asked about."""
+    """Support images of three classes, and other images to predict."""
 
     support: Support
     others: Tensor
@@ -150,12 +149,12 @@ class Task:
 
     def reordered(self, order: Sequence[int]) -> Task:
         """Return the same support images in another order."""
-        given, places = self.support, torch.tensor(order)
-        mixed = Support(given.inputs[places], given.targets[places], given.classes)
+        given, indices = self.support, torch.tensor(order)
+        mixed = Support(given.inputs[indices], given.targets[indices], given.classes)
         return Task(mixed, self.others)
 
 
-def alone(backbone: Backbone, task: Task, candidate: Candidate, asked: Tensor) -> Tensor | None:
+def by_loop(backbone: Backbone, task: Task, candidate: Candidate, images: Tensor) -> Tensor | None:
     """Return the reference loop's logits for images; None where it diverged."""
     result = finetune(
         backbone,
@@ -167,16 +166,18 @@ def alone(backbone: Backbone, task: Task, candidate: Candidate, asked: Tensor) -
     if result.diverged:
         return None
     with torch.no_grad():
-        return result.backbone.module(asked.clone())
+        return result.backbone.module(images.clone())
 
 
-def traced(backbone: Backbone, task: Task) -> Network:
-    return Network(backbone.with_new_head(len(task.support.classes)), task.support.inputs)
+def traced(backbone: Backbone, task: Task) -> TracedNetwork:
+    return TracedNetwork(backbone.with_new_head(len(task.support.classes)), task.support.inputs)
 
 
-def laid_out(network: Network, candidates: Sequence[Candidate]) -> tuple[list[Lane], Tail]:
-    lanes = [
-        plan_lane(
+def planned(
+    network: TracedNetwork, candidates: Sequence[Candidate]
+) -> tuple[list[CandidatePlan], TrainedPart]:
+    plans = [
+        plan_candidate(
             network.backbone,
             c.method.plan(network.backbone, tuple(c.grouping or ()), c.config),
             c.grouping,
@@ -184,39 +185,41 @@ def laid_out(network: Network, candidates: Sequence[Candidate]) -> tuple[list[La
         )
         for c in candidates
     ]
-    return lanes, network.tail({key for lane in lanes for key in lane.moving})
+    return plans, network.trained_part({key for plan in plans for key in plan.trained})
 
 
-def chunk_of(network: Network, task: Task, candidates: Sequence[Candidate]) -> tuple[Chunk, Tail]:
-    lanes, tail = laid_out(network, candidates)
+def chunk_of(
+    network: TracedNetwork, task: Task, candidates: Sequence[Candidate]
+) -> tuple[Chunk, TrainedPart]:
+    plans, part = planned(network, candidates)
     given = task.support
-    return Chunk(tail, lanes, freeze(tail, given.inputs), given.targets), tail
+    return Chunk(part, plans, compute_frozen_features(part, given.inputs), given.targets), part
 
 
 def together(
-    backbone: Backbone, task: Task, candidates: Sequence[Candidate], asked: Tensor
+    backbone: Backbone, task: Task, candidates: Sequence[Candidate], images: Tensor
 ) -> list[Tensor | None]:
     """Return every candidate's logits, computed as one where that is possible."""
     network = traced(backbone, task)
     assert network.graph is not None
-    if not batches(laid_out(network, candidates)[1]):
-        return [one for c in candidates for one in _trained(network, task, [c], asked)]
-    return _trained(network, task, candidates, asked)
+    if not can_batch(planned(network, candidates)[1]):
+        return [one for c in candidates for one in _trained(network, task, [c], images)]
+    return _trained(network, task, candidates, images)
 
 
-def answers(chunk: Chunk, tail: Tail, asked: Tensor) -> Tensor:
+def logits_of(chunk: Chunk, part: TrainedPart, images: Tensor) -> Tensor:
     """Return logits, shape (C, N, classes)."""
-    return chunk.logits(freeze(tail, asked)).transpose(1, 2)
+    return chunk.logits(compute_frozen_features(part, images)).transpose(1, 2)
 
 
 def _trained(
-    network: Network, task: Task, candidates: Sequence[Candidate], asked: Tensor
+    network: TracedNetwork, task: Task, candidates: Sequence[Candidate], images: Tensor
 ) -> list[Tensor | None]:
-    chunk, tail = chunk_of(network, task, candidates)
+    chunk, part = chunk_of(network, task, candidates)
     diverged = torch.zeros(len(candidates), dtype=torch.bool)
     for _, losses in chunk.states():
         diverged |= ~torch.isfinite(losses)
-    logits = answers(chunk, tail, asked)
+    logits = logits_of(chunk, part, images)
     return [None if gone else one for one, gone in zip(logits, diverged, strict=True)]
 
 

@@ -13,8 +13,8 @@ from torch import Tensor
 COLUMNS = 16
 
 
-class Lanes:
-    """The groups of one layer in each of ``C`` candidates; a lane is one candidate.
+class BatchedTies:
+    """The groups of one layer in each of ``C`` candidates; one row of labels a candidate.
 
     Candidates may differ in their number of groups: all are given the largest, and the rows of
     groups that a candidate lacks belong to no neuron and stay zero.
@@ -28,18 +28,18 @@ class Lanes:
 
     def __init__(self, labels: Tensor, mean: Tensor) -> None:
         self.labels, self.mean = labels, mean
-        lanes, self.neurons = labels.shape
+        candidates, self.neurons = labels.shape
         self.groups = int(labels.max()) + 1
-        ahead = torch.arange(lanes, device=labels.device).unsqueeze(1)
-        self._row = (labels + ahead * self.groups).reshape(-1)
+        candidate = torch.arange(candidates, device=labels.device).unsqueeze(1)
+        self._row = (labels + candidate * self.groups).reshape(-1)
         order = torch.argsort(labels, dim=1, stable=True)
-        self._members = (order + ahead * self.neurons).reshape(-1)
-        sizes = torch.bincount(self._row, minlength=lanes * self.groups)
+        self._members = (order + candidate * self.neurons).reshape(-1)
+        sizes = torch.bincount(self._row, minlength=candidates * self.groups)
         self._starts = sizes.cumsum(0) - sizes
-        self.sizes = sizes.view(lanes, self.groups)
+        self.sizes = sizes.view(candidates, self.groups)
         self._onehot: Tensor | None = None
 
-    def share(self, dtype: torch.dtype) -> Tensor:
+    def gradient_scale(self, dtype: torch.dtype) -> Tensor:
         """Return what a group's summed gradient is multiplied by, shape (C, groups)."""
         sizes = self.sizes.clamp(min=1)
         return torch.where(self.mean.unsqueeze(1), 1 / sizes.to(dtype), torch.ones_like(sizes))
@@ -59,7 +59,7 @@ class Lanes:
         """
         return _Spread.apply(rows, start, self)
 
-    def pick(self, rows: Tensor, start: Tensor, *, out: Tensor | None = None) -> Tensor:
+    def spread_detached(self, rows: Tensor, start: Tensor, *, out: Tensor | None = None) -> Tensor:
         """As ``spread``, without a gradient; written into ``out`` where given."""
         found = rows.new_empty(len(self._row), *start.shape[1:]) if out is None else out
         torch.index_select(rows, 0, self._row, out=found.view(len(found), -1))
@@ -73,10 +73,10 @@ class Lanes:
     def channel_sums(self, values: Tensor) -> Tensor:
         """Sum channels over groups: (N, C * neurons, ...) -> (N, C * groups, ...)."""
         last = values.movedim(1, -1)
-        lanes = len(self.labels)
-        if lanes == 1:
+        candidates = len(self.labels)
+        if candidates == 1:
             return self.padded_sums(last)[..., : self.groups].movedim(-1, 1)
-        split = last.reshape(-1, lanes, self.neurons).transpose(0, 1)
+        split = last.reshape(-1, candidates, self.neurons).transpose(0, 1)
         members = self._members_of(values.dtype)[..., : self.groups]
         summed = torch.bmm(split, members).transpose(0, 1)
         return summed.reshape(*last.shape[:-1], -1).movedim(-1, 1)
@@ -97,20 +97,16 @@ class Lanes:
             self._onehot = F.one_hot(self.labels, columns).to(dtype)
         return self._onehot
 
-    def keep(self, lanes: Tensor) -> Lanes:
-        """Return some of the candidates."""
-        return Lanes(self.labels[lanes], self.mean[lanes])
-
 
 class _Spread(torch.autograd.Function):
     """Copies rows to members; the gradient of a row is the sum over its members'."""
 
     @staticmethod
-    def forward(ctx: Any, rows: Tensor, start: Tensor, lanes: Lanes) -> Tensor:
-        ctx.lanes = lanes
-        return lanes.pick(rows, start)
+    def forward(ctx: Any, rows: Tensor, start: Tensor, ties: BatchedTies) -> Tensor:
+        ctx.ties = ties
+        return ties.spread_detached(rows, start)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Any:
         gradient = gradients[0].contiguous()
-        return ctx.lanes.sums(gradient.view(len(gradient), -1)), None, None
+        return ctx.ties.sums(gradient.view(len(gradient), -1)), None, None

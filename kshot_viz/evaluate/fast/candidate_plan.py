@@ -16,29 +16,29 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class Lane:
+class CandidatePlan:
     """The settings of a candidate, and its step sizes and group labels by the parameter's id."""
 
     config: FinetuneConfig
-    rates: Mapping[int, float]
+    step_sizes: Mapping[int, float]
     labels: Mapping[int, Labels]
 
     @property
-    def moving(self) -> set[int]:
-        """The parameters that train."""
-        return {key for key, rate in self.rates.items() if rate > 0}
+    def trained(self) -> set[int]:
+        """Ids of the parameters that train."""
+        return {key for key, size in self.step_sizes.items() if size > 0}
 
 
-def plan_lane(
+def plan_candidate(
     network: Backbone,
     plans: Sequence[SlotPlan],
     grouping: Grouping | None,
     config: FinetuneConfig,
-) -> Lane:
+) -> CandidatePlan:
     """Apply the slots of a candidate to the network that all candidates share."""
     named = dict(network.module.named_parameters())
-    rates = dict.fromkeys(map(id, named.values()), 0.0)
-    rates |= {id(named[one.name]): one.lr for one in plans}
+    sizes = dict.fromkeys(map(id, named.values()), 0.0)
+    sizes |= {id(named[one.name]): one.lr for one in plans}
     found = {id(named[one.name]): labels_of(one, grouping) for one in plans}
     labels = {key: groups for key, groups in found.items() if groups is not None}
-    return Lane(config, rates, labels)
+    return CandidatePlan(config, sizes, labels)

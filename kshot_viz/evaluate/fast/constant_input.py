@@ -1,7 +1,7 @@
-"""Layers whose input no candidate changes: what the pretrained weights answer is computed once.
+"""Layers whose input no candidate changes: the output of the pretrained weights is computed once.
 
 For such a layer ``(W0 + M theta) x = W0 x + M (theta x)``: the first part is the same for all
-candidates, the second has one row a group. Under SGD the shift stays in the span of the inputs,
+candidates, the second has one row a group. Under SGD ``theta`` stays in the span of the inputs,
 ``theta = A X``, and only the small inner products ``X X'`` are needed, whatever follows the layer.
 """
 
@@ -15,13 +15,13 @@ import torch.nn.functional as F
 from torch import Tensor, fx, nn
 
 from kshot_viz.evaluate.fast.layout import Size, Value
-from kshot_viz.evaluate.fast.parameters import Shifts
-from kshot_viz.evaluate.fast.split import Frozen
+from kshot_viz.evaluate.fast.parameters import CandidateParameters
+from kshot_viz.evaluate.fast.split import FrozenFeatures
 from kshot_viz.models.head import Head
 
 
 @dataclass(frozen=True, eq=False)
-class ConstantRule:
+class ConstantInputLayer:
     """A convolution, linear layer or head on an input that all candidates share.
 
     Attributes
@@ -29,57 +29,57 @@ class ConstantRule:
     layer : module
     site : Node
         The call of the layer; ``given`` is the frozen node whose value it takes.
-    place : int
-        Number of the block: rows of ``A`` (``gram``) or of the shift itself, bias included.
+    block : int
+        Index of the block: rows of ``A`` (``gram``) or of the change itself, bias included.
     """
 
     layer: nn.Module
     site: fx.Node
     given: fx.Node
-    place: int
+    block: int
     gram: bool
-    support: Frozen
+    support: FrozenFeatures
 
-    def on(self, frozen: Frozen, shifts: Shifts, size: Size) -> Value:
+    def forward(self, frozen: FrozenFeatures, parameters: CandidateParameters, size: Size) -> Value:
         """Return the layer's output for the images of ``frozen``."""
         inputs = frozen.once(
             (self.site, "patches"), lambda: patches(self.layer, self.value(frozen))
         )
         start = frozen.once((self.site, "start"), lambda: self._start(frozen))
-        rows = shifts.rows[self.place].flatten(0, 1)
+        rows = parameters.rows[self.block].flatten(0, 1)
         if self.gram:
-            shift = _Span.apply(rows, self._products(frozen, inputs))
+            change = _Span.apply(rows, self._products(frozen, inputs))
         else:
-            shift = rows @ inputs.t()
-        lanes = shifts.blocks[self.place].lanes
-        if lanes is None:
-            moved = (shift.view(size.lanes, *start.shape) + start).flatten(0, 1)
+            change = rows @ inputs.t()
+        ties = parameters.blocks[self.block].ties
+        if ties is None:
+            output = (change.view(size.n_candidates, *start.shape) + start).flatten(0, 1)
         else:
-            moved = lanes.spread(shift, start)
-        return Value(moved, rows=True)
+            output = ties.spread(change, start)
+        return Value(output, rows=True)
 
-    def known(self, frozen: Frozen) -> tuple[Tensor, Tensor]:
-        """Return the inner products with the support, and what the pretrained layer answers."""
+    def products_and_start(self, frozen: FrozenFeatures) -> tuple[Tensor, Tensor]:
+        """Return the inner products with the support, and the output of the pretrained layer."""
         inputs = frozen.once(
             (self.site, "patches"), lambda: patches(self.layer, self.value(frozen))
         )
         start = frozen.once((self.site, "start"), lambda: self._start(frozen))
         return self._products(frozen, inputs), start
 
-    def value(self, frozen: Frozen) -> Tensor:
+    def value(self, frozen: FrozenFeatures) -> Tensor:
         """Return the input of the layer; a head's input pooled."""
         given = frozen.values[self.given]
         return self.layer._pool(given) if isinstance(self.layer, Head) else given
 
-    def _products(self, frozen: Frozen, inputs: Tensor) -> Tensor:
+    def _products(self, frozen: FrozenFeatures, inputs: Tensor) -> Tensor:
         def make() -> Tensor:
             basis = patches(self.layer, self.value(self.support))
             return basis @ inputs.t()
 
         return frozen.once((self.site, "products"), make)
 
-    def _start(self, frozen: Frozen) -> Tensor:
-        """Return what the pretrained layer answers, neurons first: (neurons, N, ...)."""
+    def _start(self, frozen: FrozenFeatures) -> Tensor:
+        """Return the output of the pretrained layer, neurons first: (neurons, N, ...)."""
         given = frozen.values[self.given]
         if not isinstance(self.layer, Head):
             return self.layer(given).transpose(0, 1).contiguous()
@@ -88,7 +88,7 @@ class ConstantRule:
 
 
 def patches(layer: nn.Module, given: Tensor) -> Tensor:
-    """Return what each output position reads, shape (images * positions, entries of a row).
+    """Return the inputs of each output position, shape (images * positions, entries of a row).
 
     The last entry is the constant 1 that the bias is multiplied by, where there is one.
     """
@@ -105,7 +105,7 @@ def patches(layer: nn.Module, given: Tensor) -> Tensor:
 
 
 def takes_patches(layer: nn.Module, given: Tensor) -> bool:
-    """Say whether ``patches`` knows this layer and input."""
+    """Return whether ``patches`` is defined for this layer and input."""
     if isinstance(layer, nn.Conv2d):
         plain = layer.groups == 1 and layer.padding_mode == "zeros"
         return plain and not isinstance(layer.padding, str) and given.ndim == 4
@@ -115,7 +115,7 @@ def takes_patches(layer: nn.Module, given: Tensor) -> bool:
 
 
 class _Span(torch.autograd.Function):
-    """``A K``, with the step that ``A X`` would take: its gradient, not that of ``A``."""
+    """``A K``, with the gradient of ``A X``, not that of ``A``."""
 
     @staticmethod
     def forward(ctx: Any, rows: Tensor, products: Tensor) -> Tensor:

@@ -8,12 +8,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from kshot_viz.evaluate.fast.batched_ties import Lanes
+from kshot_viz.evaluate.fast.batched_ties import BatchedTies
 
 Conv = nn.Conv1d | nn.Conv2d | nn.Conv3d
 
 
-def convolve(conv: Conv, images: Tensor, weight: Tensor, bias: Tensor | None, lanes: int) -> Tensor:
+def convolve(
+    conv: Conv, images: Tensor, weight: Tensor, bias: Tensor | None, n_candidates: int
+) -> Tensor:
     """Run the convolution of every candidate, as one.
 
     Parameters
@@ -27,15 +29,21 @@ def convolve(conv: Conv, images: Tensor, weight: Tensor, bias: Tensor | None, la
     -------
     Tensor, shape (N, C * neurons, ...)
     """
-    if lanes == 1 and _is_product(conv, images):
+    if n_candidates == 1 and _is_product(conv, images):
         # The library's own 1 x 1 convolution goes image by image.
         pixels = F.linear(images.movedim(1, -1), weight.flatten(1), bias)
         return pixels.movedim(-1, 1)
-    if lanes == 1:
+    if n_candidates == 1:
         return conv._conv_forward(images, weight, bias)
     operation = (torch.conv1d, torch.conv2d, torch.conv3d)[images.ndim - 3]
     return operation(
-        images, weight, bias, conv.stride, conv.padding, conv.dilation, _groups(conv, images, lanes)
+        images,
+        weight,
+        bias,
+        conv.stride,
+        conv.padding,
+        conv.dilation,
+        _groups(conv, images, n_candidates),
     )
 
 
@@ -44,7 +52,7 @@ def convolve_groups(
     images: Tensor,
     full: tuple[Tensor, Tensor | None],
     rows: Tensor,
-    tied: Lanes,
+    ties: BatchedTies,
     bias_rows: Tensor | None,
 ) -> Tensor:
     """As ``convolve``, differentiable by one row a group instead of by every neuron.
@@ -59,19 +67,19 @@ def convolve_groups(
     rows : Tensor, shape (C, groups, channels * positions)
     bias_rows : Tensor, shape (C, groups, 1), or None
     """
-    return _GroupConv.apply(images, *full, rows, bias_rows, conv, tied)
+    return _GroupConv.apply(images, *full, rows, bias_rows, conv, ties)
 
 
 def _is_product(conv: Conv, images: Tensor) -> bool:
-    """Say whether a convolution is a matrix product of pixels that lie side by side."""
+    """Return whether a convolution is a matrix product of pixels that lie side by side."""
     point = set(conv.kernel_size) == {1} and set(conv.stride) == {1} and conv.groups == 1
     unpadded = not isinstance(conv.padding, str) and set(conv.padding) == {0}
     pixels = images.ndim == 4 and images.is_contiguous(memory_format=torch.channels_last)
     return point and unpadded and pixels and not images.is_cuda
 
 
-def _groups(conv: Conv, images: Tensor, lanes: int) -> int:
-    return 1 if images.shape[1] == conv.in_channels else conv.groups * lanes
+def _groups(conv: Conv, images: Tensor, n_candidates: int) -> int:
+    return 1 if images.shape[1] == conv.in_channels else conv.groups * n_candidates
 
 
 class _GroupConv(torch.autograd.Function):
@@ -84,14 +92,14 @@ class _GroupConv(torch.autograd.Function):
         rows: Tensor,
         bias_rows: Tensor | None,
         conv: Conv,
-        tied: Lanes,
+        ties: BatchedTies,
     ) -> Tensor:
         ctx.save_for_backward(images, weight)
-        ctx.conv, ctx.tied, ctx.shape = conv, tied, rows.shape
-        ctx.product = len(tied.labels) == 1 and _is_product(conv, images)
+        ctx.conv, ctx.ties, ctx.shape = conv, ties, rows.shape
+        ctx.product = len(ties.labels) == 1 and _is_product(conv, images)
         if ctx.product:
             return _product(images, weight, bias)
-        return convolve(conv, images, weight, bias, len(tied.labels))
+        return convolve(conv, images, weight, bias, len(ties.labels))
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Any:
@@ -122,8 +130,8 @@ def _product_gradients(
     """Return gradients by images and by group of a 1 x 1 convolution, and sums, channels last."""
     last, pixels = gradient.movedim(1, -1), images.movedim(1, -1).flatten(0, -2)
     # Empty groups go along: a product of few rows takes longer than one of ``COLUMNS``.
-    summed = ctx.tied.padded_sums(last)
-    by_group = (summed.flatten(0, -2).t() @ pixels)[: ctx.tied.groups]
+    summed = ctx.ties.padded_sums(last)
+    by_group = (summed.flatten(0, -2).t() @ pixels)[: ctx.ties.groups]
     by_image = None
     if ctx.needs_input_grad[0]:
         by_image = torch.matmul(last, weight.flatten(1)).movedim(-1, 1)
@@ -134,9 +142,9 @@ def _conv_gradients(
     ctx: Any, images: Tensor, weight: Tensor, gradient: Tensor
 ) -> tuple[Tensor | None, Tensor, Tensor]:
     """As ``_product_gradients``, of any convolution."""
-    conv, summed = ctx.conv, ctx.tied.channel_sums(gradient)
+    conv, summed = ctx.conv, ctx.ties.channel_sums(gradient)
     settings = (conv.stride, conv.padding, conv.dilation, False, [0] * len(conv.stride))
-    groups = _groups(conv, images, len(ctx.tied.labels))
+    groups = _groups(conv, images, len(ctx.ties.labels))
     backward = torch.ops.aten.convolution_backward
     by_image = None
     if ctx.needs_input_grad[0]:

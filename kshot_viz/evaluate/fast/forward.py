@@ -1,4 +1,4 @@
-"""The tail of a network, run for a chunk of candidates."""
+"""The forward pass of the trained part of a network, for a chunk of candidates."""
 
 from __future__ import annotations
 
@@ -8,96 +8,98 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
-from kshot_viz.evaluate.fast.build import build
-from kshot_viz.evaluate.fast.candidate_plan import Lane
-from kshot_viz.evaluate.fast.constant_input import ConstantRule
+from kshot_viz.evaluate.fast.candidate_plan import CandidatePlan
+from kshot_viz.evaluate.fast.choose_layers import choose_layers
+from kshot_viz.evaluate.fast.constant_input import ConstantInputLayer
 from kshot_viz.evaluate.fast.graph import Graph, run_node
-from kshot_viz.evaluate.fast.layers import AnyRule, HeadRule, Moved
-from kshot_viz.evaluate.fast.layout import Size, Value, apart, side_by_side
-from kshot_viz.evaluate.fast.parameters import Block, Shifts
-from kshot_viz.evaluate.fast.per_image import by_channel
-from kshot_viz.evaluate.fast.split import Frozen, Tail
+from kshot_viz.evaluate.fast.layers import BatchedHead, LayerParameter, SingleCandidateLayer
+from kshot_viz.evaluate.fast.layout import Size, Value, side_by_side, split_candidates
+from kshot_viz.evaluate.fast.parameters import CandidateParameters, ParameterBlock
+from kshot_viz.evaluate.fast.split import FrozenFeatures, TrainedPart
+from kshot_viz.evaluate.fast.supported import per_channel
 from kshot_viz.evaluate.fast.two_layers import TwoLayers
 
 
-class Program:
-    """Computes the logits of every candidate from their shifts.
+class BatchedForward:
+    """Computes the logits of every candidate from their parameters.
 
     Attributes
     ----------
-    blocks : list of Block
-        What trains, for all candidates it was made for.
+    blocks : list of ParameterBlock
+        The trained parameters of all candidates.
     """
 
-    def __init__(self, tail: Tail, lanes: Sequence[Lane], support: Frozen) -> None:
-        self._tail, self._support = tail, support
-        parts = build(tail, lanes, support)
-        self.blocks: list[Block] = parts.blocks
-        self._rules, self._folded, self._fresh = parts.rules, parts.folded, parts.fresh
+    def __init__(
+        self, part: TrainedPart, plans: Sequence[CandidatePlan], support: FrozenFeatures
+    ) -> None:
+        self._part, self._support = part, support
+        chosen = choose_layers(part, plans, support)
+        self.blocks: list[ParameterBlock] = chosen.blocks
+        self._layers, self._folded, self._in_place = chosen.layers, chosen.folded, chosen.in_place
 
-    def logits(self, shifts: Shifts, frozen: Frozen) -> Tensor:
+    def logits(self, parameters: CandidateParameters, frozen: FrozenFeatures) -> Tensor:
         """Return the logits for the images of ``frozen``, shape (C, classes, N)."""
-        graph = self._tail.graph
-        size = Size(shifts.lanes, frozen.n, graph.channels_last)
+        graph = self._part.graph
+        size = Size(parameters.n_candidates, frozen.n, graph.channels_last)
         values: dict[fx.Node, Any] = dict(frozen.values)
-        for node in self._tail.nodes:
+        for node in self._part.nodes:
             if node in self._folded:
                 values[node] = values[node.all_input_nodes[0]]
             else:
-                values[node] = self._run(node, values, shifts, frozen, size)
+                values[node] = self._run(node, values, parameters, frozen, size)
         found = values[graph.output]
         if found.rows:
-            return found.tensor.view(size.lanes, -1, size.images)
-        return apart(found.tensor, size).permute(1, 2, 0)
+            return found.tensor.view(size.n_candidates, -1, size.images)
+        return split_candidates(found.tensor, size).permute(1, 2, 0)
 
     def two_layers(self, targets: Tensor) -> TwoLayers | None:
-        """Return the tail written out, where it is a grouped layer, a ReLU and the head."""
-        made = [(node, rule) for node, rule in self._rules.items() if node not in self._folded]
-        if [type(rule) for _, rule in made] != [ConstantRule, HeadRule] or not made[1][1].relu:
+        """Return the trained part written out, where it is a grouped layer, a ReLU and the head."""
+        made = [(node, layer) for node, layer in self._layers.items() if node not in self._folded]
+        if [type(layer) for _, layer in made] != [ConstantInputLayer, BatchedHead]:
             return None
         first, head = made[0][1], made[1][1]
-        tied = self.blocks[first.place].lanes is not None
-        ends = made[1][0] is self._tail.graph.output and not head.head.keep_ndim
-        trains = None not in (head.weight.place, head.bias.place)
-        if not (first.gram and tied and ends and trains):
+        tied = self.blocks[first.block].ties is not None
+        ends = made[1][0] is self._part.graph.output and not head.head.keep_ndim
+        trains = None not in (head.weight.block, head.bias.block)
+        if not (head.relu and first.gram and tied and ends and trains):
             return None
-        products, start = first.known(self._support)
-        return TwoLayers(first.place, head.weight.place, head.bias.place, products, start, targets)
+        products, start = first.products_and_start(self._support)
+        return TwoLayers(first.block, head.weight.block, head.bias.block, products, start, targets)
 
     def _run(
         self,
         node: fx.Node,
         values: Mapping[fx.Node, Any],
-        shifts: Shifts,
-        frozen: Frozen,
+        parameters: CandidateParameters,
+        frozen: FrozenFeatures,
         size: Size,
     ) -> Any:
-        rule = self._rules[node]
-        if isinstance(rule, ConstantRule):
-            return rule.on(frozen, shifts, size)
-        if isinstance(rule, AnyRule):
+        layer = self._layers[node]
+        if isinstance(layer, ConstantInputLayer):
+            return layer.forward(frozen, parameters, size)
+        if isinstance(layer, SingleCandidateLayer):
             args = fx.map_arg(node.args, lambda one: side_by_side(values[one], size))
             kwargs = fx.map_arg(node.kwargs, lambda one: side_by_side(values[one], size))
-            return rule.call(args, kwargs, shifts)
-        if isinstance(rule, Moved):
-            return Value(rule.tensor(shifts, size))
-        if rule is not None:
-            return rule(values[node.all_input_nodes[0]], shifts, size)
-        if node in self._fresh:
+            return layer.call(args, kwargs, parameters)
+        if isinstance(layer, LayerParameter):
+            return Value(layer.tensor(parameters, size))
+        if layer is not None:
+            return layer(values[node.all_input_nodes[0]], parameters, size)
+        if node in self._in_place:
             given = values[node.all_input_nodes[0]]
             return Value(torch.relu_(given.tensor), given.rows)
-        return _plain(self._tail.graph, node, values, size)
+        return _plain(self._part.graph, node, values, size)
 
 
 def _plain(graph: Graph, node: fx.Node, values: Mapping[fx.Node, Any], size: Size) -> Value:
     inputs = node.all_input_nodes
     first = values[inputs[0]]
-    if isinstance(first, Value) and first.rows and by_channel(graph, node):
+    if isinstance(first, Value) and first.rows and per_channel(graph, node):
         return Value(run_node(graph, node, {inputs[0]: first.tensor}), rows=True)
     given = {one: _tensor(values[one], size) for one in inputs}
-    if size.lanes > 1 and node.target is torch.cat:
+    if size.n_candidates > 1 and node.target is torch.cat:
         listed: Any = node.args[0]
-        parts = [apart(given[one], size) for one in listed]
+        parts = [split_candidates(given[one], size) for one in listed]
         return Value(torch.cat(parts, dim=2).flatten(1, 2))
     return Value(run_node(graph, node, given))
 

@@ -1,4 +1,4 @@
-"""A network as a graph of calls, so that its frozen part can be told from the part that moves."""
+"""A network as a graph of calls, which can be split into a frozen and a trained part."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ _NOT_IN_PLACE: dict[Any, Callable[..., Any]] = {
 
 @dataclass(frozen=True, eq=False)
 class Graph:
-    """Calls in order of execution; ``meta["shape"]`` of a node is what it gave for the example.
+    """Calls in order of execution; ``meta["shape"]`` of a node is the shape of its value.
 
-    ``channels_last`` says whether convolutions run on pixels that hold all their channels, which is
-    faster; a network that looks at its values with ``view`` may not bear it.
+    ``channels_last`` is whether convolutions run in that memory layout, which is faster; a
+    network that calls ``view`` on its values may not support it.
     """
 
     nodes: tuple[fx.Node, ...]
@@ -75,18 +75,18 @@ class Graph:
 
 
 def trace(network: nn.Module, example: Tensor) -> Graph | None:
-    """Return the graph of a network, or None where it cannot be followed.
+    """Return the graph of a network, or None where it cannot be traced.
 
-    Control flow that looks at values cannot be followed. What was traced is believed only if for
+    Control flow that depends on values cannot be traced. A trace is accepted only if for
     ``example``, a batch of prepared images, it returns what the network returns, and with the same
-    gradients: a trace sees no ``torch.no_grad()``, and no backward pass that somebody wrote. A
-    network whose images influence each other is not believed either, since images are asked in
+    gradients: a trace sees no ``torch.no_grad()``, and no custom backward pass. A
+    network whose images influence each other is not accepted either, since images are computed in
     other batches than in the loop.
 
     Parameters
     ----------
     network : nn.Module
-        A copy with its new head. The graph calls its very modules, which no longer work in place.
+        A copy with its new head. The graph calls its own modules, which no longer work in place.
     example : Tensor, shape (N, ...)
     """
     whole = _Whole(network)
@@ -96,11 +96,11 @@ def trace(network: nn.Module, example: Tensor) -> Graph | None:
         _pool_first(graph, whole)
         if any(_acts_only(node, whole) for node in graph.nodes):
             return None
-        nodes = tuple(map(_out_of_place, graph.nodes))
-    except Exception:  # Whatever a stranger's forward raises when it meets a stand-in for a tensor.
+        nodes = tuple(map(_without_in_place, graph.nodes))
+    except Exception:  # A forward pass may raise anything when it is given a proxy of a tensor.
         return None
     layouts = (True, False) if example.ndim == 4 else (False,)
-    fitting = (last for last in layouts if _believable(nodes, network, example, last))
+    fitting = (last for last in layouts if _accepted(nodes, network, example, last))
     last = next(fitting, None)
     return None if last is None else Graph(nodes, _settled(whole), last)
 
@@ -119,7 +119,7 @@ def run_node(graph: Graph, node: fx.Node, values: dict[fx.Node, Any]) -> Any:
 
 
 class _Whole(nn.Module):
-    """Calls the network as a module, so that hooks on the network itself are followed too."""
+    """Calls the network as a module, so that hooks on the network itself are traced too."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
@@ -130,9 +130,9 @@ class _Whole(nn.Module):
 
 
 class _Tracer(fx.Tracer):
-    """Traces in the thread that made it, and lets all others call their modules as ever.
+    """Traces in the thread that made it; other threads call their modules as usual.
 
-    While fx traces, calling any module is another thing, in every thread of the process.
+    While fx traces, it replaces the call of any module in every thread of the process.
     """
 
     def __init__(self) -> None:
@@ -154,7 +154,7 @@ class _Tracer(fx.Tracer):
 
 
 def _acts_only(node: fx.Node, module: nn.Module) -> bool:
-    """Say whether a call works in place and its value is then read under an older name."""
+    """Return whether a call works in place and its value is then read under an older name."""
     if node.users:
         return False
     if node.op == "call_module":
@@ -164,8 +164,8 @@ def _acts_only(node: fx.Node, module: nn.Module) -> bool:
     return node.op in ("call_method", "call_function") and written
 
 
-def _out_of_place(node: fx.Node) -> fx.Node:
-    """Let a value that is computed once be read many times."""
+def _without_in_place(node: fx.Node) -> fx.Node:
+    """Replace an in-place call, so that a value computed once can be read many times."""
     if node.op == "call_function":
         node.target = _NOT_IN_PLACE.get(node.target, node.target)
         if node.kwargs.get("inplace"):
@@ -192,7 +192,7 @@ def _pool_first(graph: fx.Graph, module: nn.Module) -> None:
             pool.append(relu)
 
 
-def _believable(
+def _accepted(
     nodes: tuple[fx.Node, ...], network: nn.Module, example: Tensor, channels_last: bool
 ) -> bool:
     try:
@@ -204,7 +204,7 @@ def _believable(
 def _agrees(
     nodes: tuple[fx.Node, ...], network: nn.Module, example: Tensor, channels_last: bool
 ) -> bool:
-    """Compare on a copy whose head is not zero, since a zero head would hide every mistake."""
+    """Compare on a copy whose head is not zero, since a zero head would hide every difference."""
     lively = copy.deepcopy(network)
     generator = torch.Generator().manual_seed(0)
     for head in (m for m in lively.modules() if isinstance(m, Head)):
@@ -260,7 +260,7 @@ def _settled(module: nn.Module) -> nn.Module:
 
 
 def hooked(module: nn.Module) -> bool:
-    """Say whether something runs around the module's own forward, which a rule would skip."""
+    """Return whether hooks run with the module, which a batched layer would skip."""
     around = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
     replaced = {"forward", "_conv_forward"} & vars(module).keys()
     return bool(replaced) or any(getattr(module, name) for name in around)

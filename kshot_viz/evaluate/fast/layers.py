@@ -1,13 +1,12 @@
-"""How each kind of layer runs with the shifted parameters of several candidates.
+"""Batched layers: each kind of layer, run with the parameters of several candidates at once.
 
-A rule is made once for a chunk of candidates and called at every step. Which rule a layer gets
-depends on shapes and settings alone.
+A batched layer is made once for a chunk of candidates and called at every step.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -15,154 +14,149 @@ from torch import Tensor, fx, nn
 from torch.func import functional_call
 
 from kshot_viz.evaluate.fast.convolution import Conv, convolve, convolve_groups
-from kshot_viz.evaluate.fast.layout import Size, Value, apart, side_by_side
-from kshot_viz.evaluate.fast.parameters import Shifts
+from kshot_viz.evaluate.fast.layout import Size, Value, side_by_side, split_candidates
+from kshot_viz.evaluate.fast.parameters import CandidateParameters
 from kshot_viz.models.head import Head
 
 
-class Rule(Protocol):
-    """Computes one node of the tail."""
-
-    def __call__(self, given: Any, shifts: Shifts, size: Size) -> Value:
-        """Return the node's value from its input and all shifts."""
-
-
 @dataclass(frozen=True)
-class Moved:
-    """A parameter of a layer: the number of its block, or its value where it stays."""
+class LayerParameter:
+    """A parameter of a layer: the index of its block, or its value where it is frozen."""
 
-    place: int | None = None
+    block: int | None = None
     fixed: Tensor | None = None
 
-    def full(self, shifts: Shifts, size: Size) -> Tensor | None:
+    def full(self, parameters: CandidateParameters, size: Size) -> Tensor | None:
         """Return the parameter of every candidate, shape (C * neurons, ...)."""
-        if self.place is not None:
-            return shifts.full(self.place)
-        if self.fixed is None or size.lanes == 1:
+        if self.block is not None:
+            return parameters.full(self.block)
+        if self.fixed is None or size.n_candidates == 1:
             return self.fixed
-        return self.fixed.repeat(size.lanes, *[1] * (self.fixed.ndim - 1))
+        return self.fixed.repeat(size.n_candidates, *[1] * (self.fixed.ndim - 1))
 
-    def tensor(self, shifts: Shifts, size: Size) -> Tensor:
+    def tensor(self, parameters: CandidateParameters, size: Size) -> Tensor:
         """As ``full``, of a parameter that is there."""
-        found = self.full(shifts, size)
+        found = self.full(parameters, size)
         assert found is not None
         return found
 
 
 @dataclass(frozen=True, eq=False)
-class ConvRule:
+class BatchedConv:
     """A convolution, with the batch norm after it folded into its weights where there is one."""
 
     conv: Conv
-    weight: Moved
-    bias: Moved
-    norm: NormRule | None = None
+    weight: LayerParameter
+    bias: LayerParameter
+    norm: BatchedNorm | None = None
 
-    def __call__(self, given: Any, shifts: Shifts, size: Size) -> Value:
+    def __call__(self, given: Any, parameters: CandidateParameters, size: Size) -> Value:
         """Return the output of every candidate."""
-        weight, bias = self.weight.tensor(shifts, size), self.bias.full(shifts, size)
+        weight, bias = self.weight.tensor(parameters, size), self.bias.full(parameters, size)
         if self.norm is not None:
-            scale, shift = self.norm.affine(shifts, size)
+            scale, shift = self.norm.affine(parameters, size)
             weight = weight * scale.view(-1, *[1] * (weight.ndim - 1))
             bias = shift if bias is None else bias * scale + shift
         images = _images(given, self.conv, size)
         weight = _laid_out(weight, size)
-        return Value(convolve(self.conv, images, weight, bias, size.lanes))
+        return Value(convolve(self.conv, images, weight, bias, size.n_candidates))
 
 
 @dataclass(frozen=True, eq=False)
-class GroupConvRule:
+class GroupGradientConv:
     """A convolution whose weight gradient is taken by group instead of by neuron."""
 
     conv: Conv
-    weight: Moved
-    bias: Moved
+    weight: LayerParameter
+    bias: LayerParameter
 
-    def __call__(self, given: Any, shifts: Shifts, size: Size) -> Value:
+    def __call__(self, given: Any, parameters: CandidateParameters, size: Size) -> Value:
         """Return the output of every candidate."""
-        place = self.weight.place
-        assert place is not None
-        tied = shifts.blocks[place].lanes
-        assert tied is not None
-        weight, images = _laid_out(shifts.value(place), size), _images(given, self.conv, size)
-        bias = None if self.bias.place is None else shifts.rows[self.bias.place]
-        fixed = self.bias.full(shifts, size)
+        block = self.weight.block
+        assert block is not None
+        ties = parameters.blocks[block].ties
+        assert ties is not None
+        weight, images = _laid_out(parameters.value(block), size), _images(given, self.conv, size)
+        bias = None if self.bias.block is None else parameters.rows[self.bias.block]
+        fixed = self.bias.full(parameters, size)
         full = weight, None if fixed is None else fixed.detach()
-        return Value(convolve_groups(self.conv, images, full, shifts.rows[place], tied, bias))
+        return Value(convolve_groups(self.conv, images, full, parameters.rows[block], ties, bias))
 
 
 @dataclass(frozen=True, eq=False)
-class LinearRule:
+class BatchedLinear:
     """A linear layer on inputs that differ between candidates."""
 
-    weight: Moved
-    bias: Moved
+    weight: LayerParameter
+    bias: LayerParameter
 
-    def __call__(self, given: Any, shifts: Shifts, size: Size) -> Value:
+    def __call__(self, given: Any, parameters: CandidateParameters, size: Size) -> Value:
         """Return the output of every candidate."""
-        weight, bias = self.weight.tensor(shifts, size), self.bias.full(shifts, size)
+        weight, bias = self.weight.tensor(parameters, size), self.bias.full(parameters, size)
         features = side_by_side(given, size)
-        if size.lanes == 1:
+        if size.n_candidates == 1:
             return Value(F.linear(features, weight, bias))
-        weights = weight.unflatten(0, (size.lanes, -1)).transpose(1, 2)
-        found = torch.bmm(apart(features, size).transpose(0, 1), weights)
+        weights = weight.unflatten(0, (size.n_candidates, -1)).transpose(1, 2)
+        found = torch.bmm(split_candidates(features, size).transpose(0, 1), weights)
         flat = found.transpose(0, 1).flatten(1)
         return Value(flat if bias is None else flat + bias)
 
 
 @dataclass(frozen=True, eq=False)
-class NormRule:
+class BatchedNorm:
     """A batch norm with frozen statistics: a scale and a shift of each channel."""
 
     norm: nn.modules.batchnorm._BatchNorm
-    weight: Moved
-    bias: Moved
-    known: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict)
+    weight: LayerParameter
+    bias: LayerParameter
+    statistics: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict)
 
-    def affine(self, shifts: Shifts, size: Size) -> tuple[Tensor, Tensor]:
+    def affine(self, parameters: CandidateParameters, size: Size) -> tuple[Tensor, Tensor]:
         """Return scale and shift, shape (C * channels,) each."""
-        weight, bias = self.weight.full(shifts, size), self.bias.full(shifts, size)
-        inverse, mean = self._statistics(size.lanes)
+        weight, bias = self.weight.full(parameters, size), self.bias.full(parameters, size)
+        inverse, mean = self._statistics(size.n_candidates)
         scale = inverse if weight is None else weight * inverse
         shift = -mean * scale if bias is None else torch.addcmul(bias, mean, scale, value=-1)
         return scale, shift
 
-    def _statistics(self, lanes: int) -> tuple[Tensor, Tensor]:
-        if lanes not in self.known:
+    def _statistics(self, n_candidates: int) -> tuple[Tensor, Tensor]:
+        if n_candidates not in self.statistics:
             mean, variance = self.norm.running_mean, self.norm.running_var
             assert mean is not None
             assert variance is not None
-            # Training uses them too, even where they were first asked for without gradients.
+            # Training uses them too, even where they were first computed without gradients.
             with torch.inference_mode(False):
                 inverse = torch.rsqrt(variance + self.norm.eps)
-                self.known[lanes] = inverse.repeat(lanes), mean.repeat(lanes)
-        return self.known[lanes]
+                each = inverse.repeat(n_candidates), mean.repeat(n_candidates)
+            self.statistics[n_candidates] = each
+        return self.statistics[n_candidates]
 
-    def __call__(self, given: Any, shifts: Shifts, size: Size) -> Value:
+    def __call__(self, given: Any, parameters: CandidateParameters, size: Size) -> Value:
         """Return the output of every candidate."""
-        scale, shift = self.affine(shifts, size)
+        scale, shift = self.affine(parameters, size)
         if isinstance(given, Value) and given.rows:
             inner = (-1, *[1] * (given.tensor.ndim - 1))
-            moved = torch.addcmul(shift.view(inner), given.tensor, scale.view(inner))
-            return Value(moved, rows=True)
+            scaled = torch.addcmul(shift.view(inner), given.tensor, scale.view(inner))
+            return Value(scaled, rows=True)
         values = side_by_side(given, size)
         scale, shift = _per_channel(scale, values), _per_channel(shift, values)
         return Value(torch.addcmul(shift, values, scale))
 
 
 @dataclass(frozen=True, eq=False)
-class HeadRule:
+class BatchedHead:
     """The new head on features that differ between candidates; with a ReLU before it, if folded."""
 
     head: Head
-    weight: Moved
-    bias: Moved
+    weight: LayerParameter
+    bias: LayerParameter
     relu: bool = False
 
-    def __call__(self, given: Any, shifts: Shifts, size: Size) -> Value:
+    def __call__(self, given: Any, parameters: CandidateParameters, size: Size) -> Value:
         """Return the output of every candidate."""
-        weight, bias = self.weight.tensor(shifts, size), self.bias.tensor(shifts, size)
-        weight, bias = weight.view(size.lanes, -1, weight.shape[-1]), bias.view(size.lanes, -1, 1)
+        weight, bias = self.weight.tensor(parameters, size), self.bias.tensor(parameters, size)
+        weight = weight.view(size.n_candidates, -1, weight.shape[-1])
+        bias = bias.view(size.n_candidates, -1, 1)
         features, ndim = self._features(given, size)
         if self.relu:
             logits = _ReluHead.apply(features, weight, bias)
@@ -177,9 +171,9 @@ class HeadRule:
         if isinstance(given, Value) and given.rows:
             rows = given.tensor
             pooled = rows.flatten(2).mean(2) if rows.ndim > 2 else rows
-            return pooled.view(size.lanes, -1, rows.shape[1]), rows.ndim
+            return pooled.view(size.n_candidates, -1, rows.shape[1]), rows.ndim
         whole = side_by_side(given, size)
-        return apart(self.head._pool(whole), size).permute(1, 2, 0), whole.ndim
+        return split_candidates(self.head._pool(whole), size).permute(1, 2, 0), whole.ndim
 
 
 class _ReluHead(torch.autograd.Function):
@@ -205,17 +199,19 @@ class _ReluHead(torch.autograd.Function):
 
 
 @dataclass(frozen=True, eq=False)
-class AnyRule:
-    """Any other layer with parameters that move, for one candidate at a time."""
+class SingleCandidateLayer:
+    """Any other layer with trained parameters, for one candidate at a time."""
 
     module: nn.Module
-    parameters: dict[str, Moved]
+    parameters: dict[str, LayerParameter]
     node: fx.Node
 
-    def call(self, args: tuple[Any, ...], kwargs: dict[str, Any], shifts: Shifts) -> Value:
-        """Run the layer as it is, with its shifted parameters."""
+    def call(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any], parameters: CandidateParameters
+    ) -> Value:
+        """Run the module with the parameters of one candidate."""
         size = Size(1, 0)
-        values = {name: moved.tensor(shifts, size) for name, moved in self.parameters.items()}
+        values = {name: one.tensor(parameters, size) for name, one in self.parameters.items()}
         return Value(functional_call(self.module, values, args, kwargs))
 
 

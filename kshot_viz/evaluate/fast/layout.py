@@ -1,4 +1,4 @@
-"""How values of several candidates lie in one tensor."""
+"""The layout of the values of several candidates in one tensor."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 
 @dataclass(frozen=True, eq=False)
 class Value:
-    """What a node of the tail computed for ``C`` candidates and ``N`` images.
+    """The value of a node of the trained part for ``C`` candidates and ``N`` images.
 
     Attributes
     ----------
@@ -20,7 +20,7 @@ class Value:
         convolution runs them all; or neurons first.
     rows : bool
         Neurons first: (C * channels, N, ...), so that groups of neurons are copied and summed as
-        whole rows. Poolings and ReLUs do not notice.
+        whole rows. Poolings and ReLUs work on both.
     """
 
     tensor: Tensor
@@ -29,9 +29,9 @@ class Value:
 
 @dataclass(frozen=True)
 class Size:
-    """How many candidates and images a value is about, and how its pixels lie."""
+    """The number of candidates and images of a value, and the memory layout of its pixels."""
 
-    lanes: int
+    n_candidates: int
     images: int
     channels_last: bool = False
 
@@ -40,14 +40,14 @@ def side_by_side(value: Any, size: Size) -> Tensor:
     """Return (N, C * channels, ...); a value that all candidates share is repeated."""
     if isinstance(value, Value):
         return _images_first(value.tensor, size) if value.rows else value.tensor
-    if size.lanes == 1:
+    if size.n_candidates == 1:
         return value
-    return value.repeat(1, size.lanes, *[1] * (value.ndim - 2))
+    return value.repeat(1, size.n_candidates, *[1] * (value.ndim - 2))
 
 
-def apart(tensor: Tensor, size: Size) -> Tensor:
+def split_candidates(tensor: Tensor, size: Size) -> Tensor:
     """Split the channels by candidate: (N, C * channels, ...) -> (N, C, channels, ...)."""
-    return tensor.unflatten(1, (size.lanes, -1))
+    return tensor.unflatten(1, (size.n_candidates, -1))
 
 
 def _images_first(rows: Tensor, size: Size) -> Tensor:

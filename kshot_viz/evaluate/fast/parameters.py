@@ -1,18 +1,18 @@
-"""What trains: one row a group for every tensor that moves, of all candidates at once."""
+"""The trained parameters of all candidates: for every tensor, one row of values a group."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from kshot_viz.evaluate.fast.batched_ties import Lanes
+from kshot_viz.evaluate.fast.batched_ties import BatchedTies
 
 
 @dataclass(frozen=True, eq=False)
-class Block:
+class ParameterBlock:
     """The trained rows of one tensor.
 
     Attributes
@@ -21,20 +21,20 @@ class Block:
         Id of the parameter.
     start : Tensor, shape (neurons, ...)
         The pretrained parameter.
-    lanes : Lanes or None
+    ties : BatchedTies or None
         None: every neuron is its own group.
     lr : Tensor, shape (C,)
-        Step size of each candidate; 0 where the parameter stays.
+        Step size of each candidate; 0 where the parameter is frozen.
     width : int
         Entries of a row.
     whole : bool
-        The rows are the parameter itself, not its shift from the start: an untied parameter needs
+        The rows are the parameter itself, not its change from the start: an untied parameter needs
         no addition at every step.
     """
 
     parameter: int
     start: Tensor
-    lanes: Lanes | None
+    ties: BatchedTies | None
     lr: Tensor
     width: int
     whole: bool = False
@@ -42,7 +42,7 @@ class Block:
     @property
     def shape(self) -> tuple[int, int, int]:
         """Candidates, rows, entries."""
-        rows = self.neurons if self.lanes is None else self.lanes.groups
+        rows = self.neurons if self.ties is None else self.ties.groups
         return len(self.lr), rows, self.width
 
     @property
@@ -52,7 +52,7 @@ class Block:
 
     @property
     def origin(self) -> Tensor:
-        """Where the rows start: what decay pulls them back to, shape (1, rows, entries) or less."""
+        """The initial rows, which weight decay pulls towards; shape (1, rows, entries) or less."""
         if self.whole:
             return self.start.view(1, self.neurons, self.width)
         return self.start.new_zeros(1, 1, 1)
@@ -63,17 +63,12 @@ class Block:
         if self.whole:
             return rows.view(shape if count == 1 else (count * shape[0], *shape[1:]))
         flat = rows.view(-1, self.width)
-        if self.lanes is None:
+        if self.ties is None:
             return (flat.view(count, *shape) + self.start).flatten(0, 1)
-        return (self.lanes.spread if gradient else self.lanes.pick)(flat, self.start)
-
-    def keep(self, lanes: Tensor) -> Block:
-        """Return some of the candidates."""
-        tied = None if self.lanes is None else self.lanes.keep(lanes)
-        return replace(self, lanes=tied, lr=self.lr[lanes])
+        return (self.ties.spread if gradient else self.ties.spread_detached)(flat, self.start)
 
 
-class Shifts:
+class CandidateParameters:
     """The rows of all blocks, side by side in one vector, so that a step is a few operations.
 
     Attributes
@@ -83,26 +78,26 @@ class Shifts:
         Leaves to differentiate by, (C, rows, width) each: views of ``flat``.
     """
 
-    def __init__(self, blocks: Sequence[Block], flat: Tensor | None = None) -> None:
+    def __init__(self, blocks: Sequence[ParameterBlock]) -> None:
         self.blocks = list(blocks)
         self._sizes = [torch.Size(one.shape).numel() for one in self.blocks]
-        self.flat = self.origin() if flat is None else flat
+        self.flat = self.origin()
         self.rows = self.views(self.flat)
         for leaf in self.rows:
             leaf.requires_grad_()
 
     @property
-    def lanes(self) -> int:
+    def n_candidates(self) -> int:
         """Number of candidates."""
         return len(self.blocks[0].lr)
 
-    def full(self, place: int) -> Tensor:
+    def full(self, index: int) -> Tensor:
         """Return the parameter of a block for every candidate, shape (C * neurons, ...)."""
-        return self.blocks[place].full(self.rows[place])
+        return self.blocks[index].full(self.rows[index])
 
-    def value(self, place: int) -> Tensor:
+    def value(self, index: int) -> Tensor:
         """As ``full``, without a gradient."""
-        return self.blocks[place].full(self.rows[place].detach(), gradient=False)
+        return self.blocks[index].full(self.rows[index].detach(), gradient=False)
 
     def views(self, flat: Tensor) -> list[Tensor]:
         """Return the part of each block of a vector like ``flat``."""
@@ -115,32 +110,25 @@ class Shifts:
         return torch.cat([part.expand(block.shape).reshape(-1) for part, block in shapes])
 
     def origin(self) -> Tensor:
-        """Return where every entry starts."""
+        """Return the initial value of every entry."""
         return self.join([one.origin for one in self.blocks])
 
-    def rates(self) -> Tensor:
+    def step_sizes(self) -> Tensor:
         """Return the step size of every entry."""
         return self.join([one.lr.view(-1, 1, 1) for one in self.blocks])
 
-    def shares(self) -> Tensor | None:
+    def gradient_scales(self) -> Tensor | None:
         """Return what the summed gradient of every entry is multiplied by; None if by nothing."""
-        if all(one.lanes is None for one in self.blocks):
+        if all(one.ties is None for one in self.blocks):
             return None
-        return self.join([_share(one) for one in self.blocks])
+        return self.join([_gradient_scale(one) for one in self.blocks])
 
     def each(self, per_candidate: Tensor) -> Tensor:
         """Return a candidate's value at every entry of it."""
         return self.join([per_candidate.view(-1, 1, 1)] * len(self.blocks))
 
-    def keep(self, lanes: Tensor, flat: Tensor) -> tuple[list[Block], Tensor]:
-        """Return blocks and a vector like ``flat`` of some of the candidates."""
-        blocks = [one.keep(lanes) for one in self.blocks]
-        parts = zip(self.views(flat), blocks, strict=True)
-        kept = [view[lanes][:, : block.shape[1]].reshape(-1) for view, block in parts]
-        return blocks, torch.cat(kept)
 
-
-def _share(block: Block) -> Tensor:
-    if block.lanes is None:
+def _gradient_scale(block: ParameterBlock) -> Tensor:
+    if block.ties is None:
         return block.start.new_ones(1, 1, 1)
-    return block.lanes.share(block.start.dtype).unsqueeze(-1)
+    return block.ties.gradient_scale(block.start.dtype).unsqueeze(-1)

@@ -1,27 +1,30 @@
-"""What of a network stays as it is, computed once for all candidates and steps."""
+"""The frozen part and the trained part of a network."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, fx
 
-from kshot_viz.evaluate.fast.graph import Graph, run_node
+from kshot_viz.evaluate.fast.graph import Graph, run_node, trace
+
+if TYPE_CHECKING:
+    from kshot_viz.models.backbone import Backbone
 
 
 @dataclass(frozen=True, eq=False)
-class Tail:
+class TrainedPart:
     """The nodes that change while candidates train, in order, and what they read of the rest.
 
     Attributes
     ----------
     nodes : tuple of Node
-        Everything that depends on a parameter that moves.
+        All nodes that depend on a trained parameter.
     cut : tuple of Node
-        Values of the frozen part that the tail reads.
+        Nodes of the frozen part whose values the trained part reads.
     """
 
     graph: Graph
@@ -30,27 +33,63 @@ class Tail:
 
     @property
     def whole(self) -> bool:
-        """Whether nothing with weights comes before the tail."""
+        """Whether nothing with weights comes before the trained part."""
         inside = set(self.nodes)
         return not any(
             self.graph.parameters(node) for node in self.graph.calls() if node not in inside
         )
 
 
-def split(graph: Graph, moving: Collection[int]) -> Tail:
-    """Tell what moves from what stays, given the ids of the parameters that move."""
-    tail: dict[fx.Node, None] = {}
+def split(graph: Graph, trained: Collection[int]) -> TrainedPart:
+    """Return the trained part of a network, given the ids of the trained parameters."""
+    part: dict[fx.Node, None] = {}
     for node in graph.calls():
-        moves = any(id(one) in moving for one in graph.parameters(node))
-        if moves or any(one in tail for one in node.all_input_nodes):
-            tail[node] = None
-    read = {one: None for node in tail for one in node.all_input_nodes if one not in tail}
-    return Tail(graph, tuple(tail), tuple(read))
+        trains = any(id(one) in trained for one in graph.parameters(node))
+        if trains or any(one in part for one in node.all_input_nodes):
+            part[node] = None
+    read = {one: None for node in part for one in node.all_input_nodes if one not in part}
+    return TrainedPart(graph, tuple(part), tuple(read))
+
+
+class TracedNetwork:
+    """The tuned copy that all candidates start from; its own parameters never change.
+
+    Attributes
+    ----------
+    backbone : Backbone
+    graph : Graph or None
+        None where the network cannot be traced.
+    """
+
+    def __init__(self, backbone: Backbone, example: Tensor) -> None:
+        self.backbone = backbone
+        for parameter in backbone.module.parameters():
+            parameter.requires_grad_(False)
+        self.graph: Graph | None = trace(backbone.module, example)
+        self._parts: dict[frozenset[int], TrainedPart] = {}
+
+    def trained_part(self, trained: Collection[int]) -> TrainedPart:
+        """Return the part that depends on the parameters of these ids."""
+        assert self.graph is not None
+        key = frozenset(trained)
+        if key not in self._parts:
+            self._parts[key] = split(self.graph, key)
+        return self._parts[key]
+
+    def reach(self, part: TrainedPart) -> str:
+        """Return which part trains: ``"head"``, ``"tail"`` or ``"whole"``."""
+        if part.whole:
+            return "whole"
+        head = self.backbone.head_parameters()
+        named = dict(self.backbone.module.named_parameters())
+        inside = {id(named[name]) for name in head}
+        read = {id(one) for node in part.nodes for one in part.graph.parameters(node)}
+        return "head" if read <= inside else "tail"
 
 
 @dataclass(eq=False)
-class Frozen:
-    """The frozen part's answer to some images, and what was derived from it.
+class FrozenFeatures:
+    """The frozen features of some images, and what was derived from them.
 
     ``images`` stay the same for a whole episode, so that all candidates share what is derived.
     """
@@ -67,13 +106,13 @@ class Frozen:
     def once(self, key: Any, make: Callable[[], Any]) -> Any:
         """Return what ``make`` gives, computed at the first call."""
         if key not in self.derived:
-            # Training uses it too, even where it was first asked for without gradients.
+            # Training uses it too, even where it was first computed without gradients.
             with torch.inference_mode(False), torch.no_grad():
                 self.derived[key] = make()
         return self.derived[key]
 
 
-def freeze(tail: Tail, images: Tensor) -> Frozen:
+def compute_frozen_features(part: TrainedPart, images: Tensor) -> FrozenFeatures:
     """Run the frozen part once.
 
     Parameters
@@ -81,7 +120,7 @@ def freeze(tail: Tail, images: Tensor) -> Frozen:
     images : Tensor, shape (N, ...)
         Prepared images.
     """
-    graph, inside, wanted = tail.graph, set(tail.nodes), set(tail.cut)
+    graph, inside, wanted = part.graph, set(part.nodes), set(part.cut)
     values: dict[fx.Node, Any] = {graph.image: images}
     left = {node: len(node.users) for node in graph.nodes}
     with torch.no_grad():
@@ -93,4 +132,4 @@ def freeze(tail: Tail, images: Tensor) -> Frozen:
                 left[one] -= 1
                 if not left[one] and one not in wanted:
                     values.pop(one, None)
-    return Frozen({node: values[node] for node in tail.cut}, len(images))
+    return FrozenFeatures({node: values[node] for node in part.cut}, len(images))

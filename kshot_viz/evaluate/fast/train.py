@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
 
-from kshot_viz.evaluate.fast.candidate_plan import Lane
-from kshot_viz.evaluate.fast.forward import Program
-from kshot_viz.evaluate.fast.optimizer import Stepper
-from kshot_viz.evaluate.fast.parameters import Shifts
-from kshot_viz.evaluate.fast.split import Frozen, Tail
+from kshot_viz.evaluate.fast.candidate_plan import CandidatePlan
+from kshot_viz.evaluate.fast.forward import BatchedForward
+from kshot_viz.evaluate.fast.optimizer import BatchedOptimizer
+from kshot_viz.evaluate.fast.parameters import CandidateParameters
+from kshot_viz.evaluate.fast.split import FrozenFeatures, TrainedPart
 from kshot_viz.methods.loss import cross_entropy
 
 
@@ -20,67 +20,56 @@ class Chunk:
 
     Parameters
     ----------
-    tail : Tail
-    lanes : sequence of Lane
+    part : TrainedPart
+    plans : sequence of CandidatePlan
         With the same optimizer and number of steps.
-    support : Frozen
+    support : FrozenFeatures
     targets : Tensor of int64, shape (N,)
     """
 
-    def __init__(self, tail: Tail, lanes: Sequence[Lane], support: Frozen, targets: Tensor) -> None:
-        self._program = Program(tail, lanes, support)
+    def __init__(
+        self,
+        part: TrainedPart,
+        plans: Sequence[CandidatePlan],
+        support: FrozenFeatures,
+        targets: Tensor,
+    ) -> None:
+        self._forward = BatchedForward(part, plans, support)
         self._support, self._targets = support, targets
-        self._shifts = Shifts(self._program.blocks)
-        self._stepper = Stepper(self._shifts, [lane.config for lane in lanes])
-        self._steps = lanes[0].config.steps
-        self._written_out = self._program.two_layers(targets)
+        self._parameters = CandidateParameters(self._forward.blocks)
+        self._optimizer = BatchedOptimizer(self._parameters, [plan.config for plan in plans])
+        self._steps = plans[0].config.steps
+        self._two_layers = self._forward.two_layers(targets)
 
-    def states(self, pauses: Collection[int] = ()) -> Iterator[tuple[int, Tensor]]:
+    def states(self) -> Iterator[tuple[int, Tensor]]:
         """Train, and yield (steps taken, losses of shape (C,)) at every state passed.
 
-        Between two states the candidates may be asked. A candidate whose loss is not finite goes
-        on without touching the others.
-
-        Parameters
-        ----------
-        pauses : collection of int
-            Steps at which candidates may be dropped, and nothing but their rows is held: the pass
-            is made again afterwards.
+        Between two states the candidates may be evaluated. A candidate whose loss is not finite
+        goes on without changing the others.
         """
         for step in range(self._steps + 1):
-            if step in pauses:
-                with torch.no_grad():
-                    losses, _ = self._losses()
-                yield step, losses
-                losses, gradients = self._losses() if step < self._steps else (losses, ())
-            else:
-                losses, gradients = self._losses()
-                yield step, losses.detach()
+            losses, gradients = self._losses()
+            yield step, losses.detach()
             if step < self._steps:
-                self._stepper.step(gradients or self._gradients(losses))
+                self._optimizer.step(gradients or self._gradients(losses))
 
     def accuracies(self) -> Tensor:
-        """Return every candidate's share of support images it knows, shape (C,)."""
+        """Return every candidate's accuracy on the support images, shape (C,)."""
         hits = self.logits(self._support).argmax(dim=1) == self._targets
         return hits.double().mean(dim=1)
 
-    def logits(self, frozen: Frozen) -> Tensor:
+    def logits(self, frozen: FrozenFeatures) -> Tensor:
         """Return the logits of every candidate for other images, shape (C, classes, N)."""
         with torch.inference_mode():
-            return self._program.logits(self._shifts, frozen)
-
-    def keep(self, lanes: Sequence[int]) -> None:
-        """Go on with some of the candidates, by their present places; only at a pause."""
-        chosen = torch.tensor(lanes, device=self._targets.device)
-        self._shifts = self._stepper.keep(chosen)
+            return self._forward.logits(self._parameters, frozen)
 
     def _gradients(self, losses: Tensor) -> Sequence[Tensor]:
         # Zeros for parameters that the network holds but does not use.
-        return torch.autograd.grad(losses.sum(), self._shifts.rows, materialize_grads=True)
+        return torch.autograd.grad(losses.sum(), self._parameters.rows, materialize_grads=True)
 
     def _losses(self) -> tuple[Tensor, Sequence[Tensor]]:
         """Return the losses, and the gradients where they come along."""
-        if self._written_out is not None:
-            return self._written_out.descend(self._shifts)
-        logits = self._program.logits(self._shifts, self._support)
+        if self._two_layers is not None:
+            return self._two_layers.losses_and_gradients(self._parameters)
+        logits = self._forward.logits(self._parameters, self._support)
         return cross_entropy(logits, self._targets), ()

@@ -1,4 +1,4 @@
-"""Losses and gradients of the commonest small tail, written out: grouped layer, ReLU, head.
+"""Losses and gradients of the commonest small trained part, written out: grouped layer, ReLU, head.
 
 Autograd gives the same; without it every large array is made once and written in place, and a step
 of a few dozen microseconds is not half bookkeeping.
@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from kshot_viz.evaluate.fast.batched_ties import Lanes
-from kshot_viz.evaluate.fast.parameters import Shifts
+from kshot_viz.evaluate.fast.batched_ties import BatchedTies
+from kshot_viz.evaluate.fast.parameters import CandidateParameters
 
 
 @dataclass(eq=False)
@@ -22,11 +22,11 @@ class TwoLayers:
     Attributes
     ----------
     first, weight, bias : int
-        Numbers of the blocks: rows of ``A``, and the head's two parameters.
+        Indices of the blocks: rows of ``A``, and the head's two parameters.
     products : Tensor, shape (N, N)
         Inner products of the layer's inputs.
     start : Tensor, shape (neurons, N)
-        What the pretrained layer answers.
+        The output of the pretrained layer.
     targets : Tensor of int64, shape (N,)
     """
 
@@ -40,29 +40,29 @@ class TwoLayers:
     _back: Tensor | None = None
 
     @torch.no_grad()
-    def descend(self, shifts: Shifts) -> tuple[Tensor, list[Tensor]]:
+    def losses_and_gradients(self, parameters: CandidateParameters) -> tuple[Tensor, list[Tensor]]:
         """Return the losses, shape (C,), and the summed gradient of every block."""
-        tied = shifts.blocks[self.first].lanes
-        assert tied is not None
-        count, images = shifts.lanes, len(self.targets)
-        weight = shifts.rows[self.weight]
-        active = self._answers(shifts, tied)
-        logits = torch.baddbmm(shifts.rows[self.bias], weight, active)
+        ties = parameters.blocks[self.first].ties
+        assert ties is not None
+        count, images = parameters.n_candidates, len(self.targets)
+        weight = parameters.rows[self.weight]
+        active = self._activations(parameters, ties)
+        logits = torch.baddbmm(parameters.rows[self.bias], weight, active)
         logs = torch.log_softmax(logits, dim=1)
         chosen = self.targets.expand(count, 1, images)
         losses = -logs.gather(1, chosen).mean(dim=(1, 2))
         gradient = logs.exp_().scatter_add_(1, chosen, -torch.ones_like(logs[:, :1])).div_(images)
-        found = [shifts.flat] * len(shifts.blocks)
+        found = [parameters.flat] * len(parameters.blocks)
         found[self.weight] = torch.bmm(gradient, active.transpose(1, 2))
         found[self.bias] = gradient.sum(dim=2, keepdim=True)
-        found[self.first] = tied.sums(self._through(weight, gradient, active))
+        found[self.first] = ties.sums(self._through(weight, gradient, active))
         return losses, found
 
-    def _answers(self, shifts: Shifts, tied: Lanes) -> Tensor:
-        moved = shifts.rows[self.first].flatten(0, 1) @ self.products
-        self._active = _fitting(self._active, shifts.lanes, self.start)
+    def _activations(self, parameters: CandidateParameters, ties: BatchedTies) -> Tensor:
+        change = parameters.rows[self.first].flatten(0, 1) @ self.products
+        self._active = _fitting(self._active, parameters.n_candidates, self.start)
         flat = self._active.flatten(0, 1)
-        tied.pick(moved, self.start, out=flat)
+        ties.spread_detached(change, self.start, out=flat)
         flat.relu_()
         return self._active
 
@@ -75,7 +75,7 @@ class TwoLayers:
         return self._back.flatten(0, 1)
 
 
-def _fitting(buffer: Tensor | None, lanes: int, like: Tensor) -> Tensor:
-    if buffer is not None and len(buffer) == lanes:
+def _fitting(buffer: Tensor | None, n_candidates: int, like: Tensor) -> Tensor:
+    if buffer is not None and len(buffer) == n_candidates:
         return buffer
-    return like.new_empty(lanes, *like.shape)
+    return like.new_empty(n_candidates, *like.shape)

@@ -1,4 +1,4 @@
-"""What is traced is the network itself, and what is not can be told."""
+"""A traced graph computes what its network computes; other networks are not traced."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fast_networks import FAMILY, IMAGE, Stack, Task, lively, shape_of, traced
 from torch import Tensor, nn
 
 from kshot_viz.evaluate.fast.graph import Graph, run_node, trace
-from kshot_viz.evaluate.fast.split import freeze, split
+from kshot_viz.evaluate.fast.split import compute_frozen_features, split
 from kshot_viz.models.backbone import Backbone
 
 
@@ -115,7 +115,7 @@ def gradients(output: Tensor, module: nn.Module) -> list[Tensor]:
 # -- what cannot be traced -----------------------------------------------------------------------
 
 
-LIARS = [Looks, Counts, Draws, WritesInPlace, HidesGradients, OwnBackward, ActsInPlace]
+MISLEADING = [Looks, Counts, Draws, WritesInPlace, HidesGradients, OwnBackward, ActsInPlace]
 
 
 @pytest.mark.parametrize("make", [Mixes, MixesInANorm])
@@ -123,13 +123,13 @@ def test_a_network_whose_images_influence_each_other_is_left_to_the_loop(make):
     assert traced(lively(make), Task.draw()).graph is None
 
 
-@pytest.mark.parametrize("make", LIARS)
-def test_a_network_that_lies_when_traced_is_left_to_the_loop(make):
+@pytest.mark.parametrize("make", MISLEADING)
+def test_a_network_whose_trace_is_wrong_is_left_to_the_loop(make):
     assert traced(lively(make), Task.draw()).graph is None
 
 
 @pytest.mark.parametrize("make", FAMILY.values())
-def test_honest_networks_are_traced(make):
+def test_ordinary_networks_are_traced(make):
     task = Task.draw(shape_of(make))
     assert traced(lively(make, shape=shape_of(make)), task).graph is not None
 
@@ -160,7 +160,7 @@ def test_a_graph_gives_the_networks_values_and_gradients(make):
         torch.testing.assert_close(one, two, rtol=1e-12, atol=1e-12)
 
 
-def test_a_head_appended_by_a_hook_is_followed():
+def test_a_head_appended_by_a_hook_is_traced():
     class Featureless(Body):
         def forward(self, x: Tensor) -> Tensor:
             return torch.relu(self.deep(torch.relu(self.conv(x))))
@@ -194,22 +194,22 @@ def test_pooling_before_the_relu_changes_nothing(pool):
         torch.testing.assert_close(one, two, rtol=1e-12, atol=1e-12)
 
 
-def test_a_pooling_that_returns_places_stays_where_it_is():
-    class Places(nn.Module):
+def test_a_pooling_that_returns_indices_keeps_its_position():
+    class Indices(nn.Module):
         def __init__(self) -> None:
             super().__init__()
             self.conv, self.relu = nn.Conv2d(1, 4, 3), nn.ReLU()
             self.pool, self.back = nn.MaxPool2d(2, return_indices=True), nn.MaxUnpool2d(2)
 
         def forward(self, x: Tensor) -> Tensor:
-            values, places = self.pool(self.relu(self.conv(x)))
-            return self.back(values, places)
+            values, indices = self.pool(self.relu(self.conv(x)))
+            return self.back(values, indices)
 
-    graph = trace(Places().double(), torch.rand(3, *IMAGE, dtype=torch.float64))
+    graph = trace(Indices().double(), torch.rand(3, *IMAGE, dtype=torch.float64))
     assert kinds(graph) == [nn.Conv2d, nn.ReLU, nn.MaxPool2d, nn.MaxUnpool2d]
 
 
-def test_a_relu_that_somebody_watches_stays_where_it_is():
+def test_a_relu_with_a_hook_keeps_its_position():
     relu = nn.ReLU()
     relu.register_forward_hook(lambda module, args, output: output + 1)
     graph = trace(pooled(nn.MaxPool2d(2), relu), torch.rand(3, *IMAGE, dtype=torch.float64))
@@ -229,7 +229,7 @@ def test_the_callers_network_stays_as_it_is():
     assert module.training
 
 
-def test_poolings_by_function_are_followed_too():
+def test_poolings_by_function_are_traced_too():
     class Pools(Body):
         def trick(self, x: Tensor) -> Tensor:
             return F.max_pool2d(F.relu(x - 0.1, inplace=True), 2)
@@ -240,7 +240,7 @@ def test_poolings_by_function_are_followed_too():
 # -- the frozen part -----------------------------------------------------------------------------
 
 
-def moving(module: nn.Module, *names: str) -> set[int]:
+def ids_of(module: nn.Module, *names: str) -> set[int]:
     return {id(module.get_parameter(name)) for name in names}
 
 
@@ -248,8 +248,8 @@ def test_the_frozen_part_gives_the_networks_values_at_the_cut_only():
     task = Task.draw()
     network = traced(lively(Stack), task)
     module = network.backbone.module
-    tail = split(network.graph, moving(module, "blocks.1.conv.weight"))
-    frozen = freeze(tail, task.support.inputs)
+    part = split(network.graph, ids_of(module, "blocks.1.conv.weight"))
+    frozen = compute_frozen_features(part, task.support.inputs)
     (value,) = frozen.values.values()
     torch.testing.assert_close(value, module.blocks[0](task.support.inputs))
     assert frozen.nbytes == value.nbytes
@@ -258,15 +258,15 @@ def test_the_frozen_part_gives_the_networks_values_at_the_cut_only():
 def test_a_value_read_twice_is_in_the_cut_once():
     network = traced(lively(FAMILY["Fire"]), Task.draw())
     module = network.backbone.module
-    tail = split(network.graph, moving(module, "left.weight", "right.bias"))
-    assert len(tail.cut) == 1
+    part = split(network.graph, ids_of(module, "left.weight", "right.bias"))
+    assert len(part.cut) == 1
 
 
-def test_what_is_frozen_lies_beside_what_moves():
+def test_a_frozen_branch_is_read_by_the_trained_part():
     network = traced(lively(FAMILY["Residual"]), Task.draw())
     module = network.backbone.module
-    tail = split(network.graph, moving(module, "second.weight"))
-    assert len(tail.cut) == 2
+    part = split(network.graph, ids_of(module, "second.weight"))
+    assert len(part.cut) == 2
 
 
 @pytest.mark.parametrize(
@@ -280,9 +280,9 @@ def test_what_is_frozen_lies_beside_what_moves():
 )
 def test_how_much_of_the_network_is_computed_at_every_step(names, reach):
     network = traced(lively(Stack), Task.draw())
-    assert network.reach(network.tail(moving(network.backbone.module, *names))) == reach
+    assert network.reach(network.trained_part(ids_of(network.backbone.module, *names))) == reach
 
 
-def test_where_nothing_moves_there_is_no_tail():
+def test_without_trained_parameters_the_trained_part_is_empty():
     network = traced(lively(Stack), Task.draw())
-    assert network.tail(set()).nodes == ()
+    assert network.trained_part(set()).nodes == ()

@@ -8,7 +8,7 @@ import torch
 from fast_networks import (
     FAMILY,
     Task,
-    alone,
+    by_loop,
     difference,
     lively,
     shape_of,
@@ -67,27 +67,29 @@ def largest_excess(data: st.DataObject, name: str) -> float:
     task = Task.draw(shape_of(make), data.draw(st.sampled_from([6, 9])), seed=seed)
     optimizer = data.draw(st.sampled_from(["sgd", "adam", "adamw"]))
     tried = data.draw(st.lists(candidates(backbone, optimizer), min_size=1, max_size=5))
-    asked = torch.cat([task.support.inputs, task.others])
-    found = together(backbone, task, tried, asked)
-    excess = (excess_of(backbone, task, *one, asked) for one in zip(tried, found, strict=True))
+    images = torch.cat([task.support.inputs, task.others])
+    found = together(backbone, task, tried, images)
+    excess = (excess_of(backbone, task, *one, images) for one in zip(tried, found, strict=True))
     return max(excess)
 
 
 def excess_of(
-    backbone: Backbone, task: Task, candidate: Candidate, found: Tensor | None, asked: Tensor
+    backbone: Backbone, task: Task, candidate: Candidate, found: Tensor | None, images: Tensor
 ) -> float:
     """Some runs amplify rounding at every step: there the loop is no closer to itself."""
-    expected = alone(backbone, task, candidate, asked)
+    expected = by_loop(backbone, task, candidate, images)
     gap = difference(found, expected)
-    return gap / BOUND if gap <= BOUND else gap / max(BOUND, own(backbone, task, candidate, asked))
+    return gap / BOUND if gap <= BOUND else gap / max(BOUND, own(backbone, task, candidate, images))
 
 
-def own(backbone: Backbone, task: Task, candidate: Candidate, asked: Tensor) -> float:
+def own(backbone: Backbone, task: Task, candidate: Candidate, images: Tensor) -> float:
     """Return 10 times what the loop itself changes when its support images are reordered."""
-    expected = alone(backbone, task, candidate, asked)
+    expected = by_loop(backbone, task, candidate, images)
     size, rng = len(task.support.inputs), np.random.default_rng(0)
     mixed = [task.reordered(rng.permutation(size)) for _ in range(4)]
-    return 10 * max(difference(alone(backbone, one, candidate, asked), expected) for one in mixed)
+    return 10 * max(
+        difference(by_loop(backbone, one, candidate, images), expected) for one in mixed
+    )
 
 
 @pytest.mark.parametrize("name", FAMILY)
@@ -119,7 +121,7 @@ def test_at_ordinary_steps_the_bound_holds_without_exception(name, settings, dec
     tried = [Candidate(None, config.but(lr=lr)) for lr in (1e-4, 3e-3)]
     tried += [Candidate(halved(backbone), config.but(reduce=one)) for one in ("mean", "sum")]
     found = together(backbone, task, tried, task.others)
-    expected = [alone(backbone, task, one, task.others) for one in tried]
+    expected = [by_loop(backbone, task, one, task.others) for one in tried]
     assert None not in expected
     assert max(map(difference, found, expected)) <= BOUND
 
@@ -144,7 +146,7 @@ def test_in_float32_paths_differ_as_little_as_orders_do(name, optimizer, grouped
     config = FinetuneConfig(optimizer=optimizer, lr=0.01, steps=40)
     candidate = Candidate(halved(backbone) if grouped else None, config)
     found = together(backbone, task, [candidate, candidate], task.others)
-    expected = alone(backbone, task, candidate, task.others)
+    expected = by_loop(backbone, task, candidate, task.others)
     scale = expected.abs().max().clamp_min(1.0).item()
     bound = max(own(backbone, task, candidate, task.others), 8 * torch.finfo(single).eps) * scale
     best = expected.topk(2, dim=1).values
@@ -167,5 +169,5 @@ def test_other_settings_exceed_the_bound(name, change):
     config = FinetuneConfig(lr=0.02, head_lr=0.3)
     grouping = Grouping.one_group(backbone)
     (wrong,) = together(backbone, task, [Candidate(grouping, config.but(**change))], task.others)
-    expected = alone(backbone, task, Candidate(grouping, config), task.others)
+    expected = by_loop(backbone, task, Candidate(grouping, config), task.others)
     assert difference(wrong, expected) > 100 * BOUND

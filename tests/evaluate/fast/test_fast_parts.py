@@ -12,12 +12,12 @@ from fast_networks import (
     Rows,
     Stack,
     Task,
-    alone,
-    answers,
+    by_loop,
     chunk_of,
     difference,
-    laid_out,
     lively,
+    logits_of,
+    planned,
     shape_of,
     together,
     traced,
@@ -31,13 +31,12 @@ from torch.nn.utils.parametrizations import weight_norm
 from kshot_viz.data.episodes import sample_episodes
 from kshot_viz.errors import KShotValueError
 from kshot_viz.evaluate.evaluate import evaluate
-from kshot_viz.evaluate.fast.batched_ties import Lanes
+from kshot_viz.evaluate.fast.batched_ties import BatchedTies
 from kshot_viz.evaluate.fast.convolution import convolve, convolve_groups
-from kshot_viz.evaluate.fast.layout import Size, Value, apart, side_by_side
-from kshot_viz.evaluate.fast.optimizer import Stepper
-from kshot_viz.evaluate.fast.parameters import Block, Shifts
-from kshot_viz.evaluate.fast.per_image import by_channel, by_image
-from kshot_viz.evaluate.fast.supported import batches
+from kshot_viz.evaluate.fast.layout import Size, Value, side_by_side, split_candidates
+from kshot_viz.evaluate.fast.optimizer import BatchedOptimizer
+from kshot_viz.evaluate.fast.parameters import CandidateParameters, ParameterBlock
+from kshot_viz.evaluate.fast.supported import can_batch, per_channel, per_image
 from kshot_viz.finetune.candidate import Candidate
 from kshot_viz.grouping.grouping import Grouping
 from kshot_viz.methods.config import FinetuneConfig
@@ -49,12 +48,12 @@ CONFIG = FinetuneConfig(lr=0.1, head_lr=0.3, steps=10)
 @st.composite
 def ties(draw, most: int = 4):
     """Groups of one layer in several candidates, of ragged numbers."""
-    lanes, neurons = draw(st.integers(1, most)), draw(st.integers(1, 8))
+    n_candidates, neurons = draw(st.integers(1, most)), draw(st.integers(1, 8))
     rng = np.random.default_rng(draw(st.integers(0, 2**16)))
-    groups = rng.integers(1, neurons + 1, lanes)
+    groups = rng.integers(1, neurons + 1, n_candidates)
     rows = [np.unique(rng.integers(0, n, neurons), return_inverse=True)[1] for n in groups]
-    mean = torch.from_numpy(rng.random(lanes) < 0.5)
-    return Lanes(torch.from_numpy(np.stack(rows)), mean)
+    mean = torch.from_numpy(rng.random(n_candidates) < 0.5)
+    return BatchedTies(torch.from_numpy(np.stack(rows)), mean)
 
 
 def drawn(*shape: int, seed: int = 0) -> Tensor:
@@ -62,21 +61,24 @@ def drawn(*shape: int, seed: int = 0) -> Tensor:
     return torch.randn(*shape, dtype=torch.float64, generator=generator)
 
 
-# -- lanes ---------------------------------------------------------------------------------------
+# -- tied neurons --------------------------------------------------------------------------------
 
 
 @given(ties())
 def test_spread_and_sums_are_adjoint(tied):
-    lanes, neurons = tied.labels.shape
-    rows, values = drawn(lanes * tied.groups, 3), drawn(lanes * neurons, 3, seed=1)
+    n_candidates, neurons = tied.labels.shape
+    rows, values = drawn(n_candidates * tied.groups, 3), drawn(n_candidates * neurons, 3, seed=1)
     spread = tied.spread(rows, torch.zeros(neurons, 3, dtype=torch.float64))
     torch.testing.assert_close((spread * values).sum(), (rows * tied.sums(values)).sum(), **CLOSE)
 
 
 @given(ties())
 def test_the_gradient_of_spread_is_the_sum_over_members(tied):
-    lanes, neurons = tied.labels.shape
-    rows, values = drawn(lanes * tied.groups, 3).requires_grad_(), drawn(lanes * neurons, 3)
+    n_candidates, neurons = tied.labels.shape
+    rows, values = (
+        drawn(n_candidates * tied.groups, 3).requires_grad_(),
+        drawn(n_candidates * neurons, 3),
+    )
     spread = tied.spread(rows, drawn(neurons, 3, seed=2))
     (gradient,) = torch.autograd.grad(spread, rows, values)
     torch.testing.assert_close(gradient, tied.sums(values), **CLOSE)
@@ -84,26 +86,26 @@ def test_the_gradient_of_spread_is_the_sum_over_members(tied):
 
 @given(ties())
 def test_every_neuron_gets_its_groups_row_on_top_of_its_start(tied):
-    lanes, neurons = tied.labels.shape
-    rows, start = drawn(lanes, tied.groups, 3), drawn(neurons, 3, seed=1)
-    spread = tied.spread(rows.flatten(0, 1), start).view(lanes, neurons, 3)
-    for lane, labels in enumerate(tied.labels):
-        assert torch.equal(spread[lane], rows[lane][labels] + start)
+    n_candidates, neurons = tied.labels.shape
+    rows, start = drawn(n_candidates, tied.groups, 3), drawn(neurons, 3, seed=1)
+    spread = tied.spread(rows.flatten(0, 1), start).view(n_candidates, neurons, 3)
+    for i, labels in enumerate(tied.labels):
+        assert torch.equal(spread[i], rows[i][labels] + start)
 
 
 @given(ties())
 def test_rows_of_groups_that_a_candidate_lacks_get_nothing(tied):
-    lanes, neurons = tied.labels.shape
-    summed = tied.sums(drawn(lanes * neurons, 3)).view(lanes, tied.groups, 3)
-    for lane, labels in enumerate(tied.labels):
-        assert not summed[lane, int(labels.max()) + 1 :].any()
+    n_candidates, neurons = tied.labels.shape
+    summed = tied.sums(drawn(n_candidates * neurons, 3)).view(n_candidates, tied.groups, 3)
+    for i, labels in enumerate(tied.labels):
+        assert not summed[i, int(labels.max()) + 1 :].any()
 
 
 @pytest.mark.parametrize("positions", [(), (4,), (2, 3)])
 @given(tied=ties())
 def test_channels_are_summed_as_rows_are(tied, positions):
-    lanes, neurons = tied.labels.shape
-    values = drawn(2, lanes * neurons, *positions)
+    n_candidates, neurons = tied.labels.shape
+    values = drawn(2, n_candidates * neurons, *positions)
     rows = values.transpose(0, 1).flatten(1)
     expected = tied.sums(rows).unflatten(1, (2, *positions)).transpose(0, 1)
     torch.testing.assert_close(tied.channel_sums(values), expected, **CLOSE)
@@ -111,16 +113,8 @@ def test_channels_are_summed_as_rows_are(tied, positions):
 
 def test_a_group_of_three_gets_a_third_or_the_whole_sum():
     labels = torch.tensor([[0, 0, 0, 1]] * 2)
-    share = Lanes(labels, torch.tensor([True, False])).share(torch.float64)
+    share = BatchedTies(labels, torch.tensor([True, False])).gradient_scale(torch.float64)
     assert share.tolist() == [[1 / 3, 1], [1, 1]]
-
-
-@given(ties())
-def test_kept_lanes_are_those_lanes(tied):
-    last = torch.tensor([len(tied.labels) - 1])
-    kept = tied.keep(last)
-    assert torch.equal(kept.labels, tied.labels[last])
-    assert kept.groups == int(tied.labels[last].max()) + 1
 
 
 # -- layout --------------------------------------------------------------------------------------
@@ -136,9 +130,9 @@ def test_neurons_first_and_images_first_say_the_same():
 @pytest.mark.parametrize("shape", [(5, 2), (5, 2, 3), (5, 2, 3, 3)])
 def test_a_shared_value_is_every_candidates(shape):
     shared, size = drawn(*shape), Size(3, 5)
-    split = apart(side_by_side(shared, size), size)
+    split = split_candidates(side_by_side(shared, size), size)
     assert split.shape == (5, 3, *shape[1:])
-    assert all(torch.equal(split[:, lane], shared) for lane in range(3))
+    assert all(torch.equal(split[:, i], shared) for i in range(3))
 
 
 # -- convolutions --------------------------------------------------------------------------------
@@ -154,31 +148,35 @@ def test_a_shared_value_is_every_candidates(shape):
     ],
 )
 def test_convolutions_side_by_side_are_the_convolutions(conv, shared):
-    dims, lanes = conv.weight.ndim - 2, 3
-    images = drawn(2, 3 if shared else 3 * lanes, *[5] * dims)
-    weight, bias = drawn(lanes * 4, *conv.weight.shape[1:]), drawn(lanes * 4)
-    found = apart(convolve(conv, images, weight, bias, lanes), Size(lanes, 2))
-    for lane in range(lanes):
-        given_images = images if shared else images[:, 3 * lane : 3 * lane + 3]
-        own = slice(4 * lane, 4 * lane + 4)
+    dims, n_candidates = conv.weight.ndim - 2, 3
+    images = drawn(2, 3 if shared else 3 * n_candidates, *[5] * dims)
+    weight, bias = drawn(n_candidates * 4, *conv.weight.shape[1:]), drawn(n_candidates * 4)
+    found = split_candidates(
+        convolve(conv, images, weight, bias, n_candidates), Size(n_candidates, 2)
+    )
+    for i in range(n_candidates):
+        given_images = images if shared else images[:, 3 * i : 3 * i + 3]
+        own = slice(4 * i, 4 * i + 4)
         expected = conv._conv_forward(given_images, weight[own], bias[own])
-        torch.testing.assert_close(found[:, lane], expected, **CLOSE)
+        torch.testing.assert_close(found[:, i], expected, **CLOSE)
 
 
 @pytest.mark.parametrize("point", [True, False])
 @pytest.mark.parametrize("shared", [True, False])
 @given(tied=ties(most=3))
 def test_the_gradient_by_group_is_the_sum_of_autograds(tied, shared, point):
-    lanes, neurons = tied.labels.shape
+    n_candidates, neurons = tied.labels.shape
     conv = nn.Conv2d(3, neurons, 1) if point else nn.Conv2d(3, neurons, 3, stride=2, padding=1)
     side = conv.kernel_size[0]
-    given = drawn(2, 3 if shared else 3 * lanes, 5, 5)
+    given = drawn(2, 3 if shared else 3 * n_candidates, 5, 5)
     images = given.contiguous(memory_format=torch.channels_last).requires_grad_()
-    weight = drawn(lanes * neurons, 3, side, side).requires_grad_()
-    bias = drawn(lanes * neurons).requires_grad_()
-    rows = torch.zeros(lanes, tied.groups, 3 * side**2, dtype=torch.float64, requires_grad=True)
-    bias_rows = torch.zeros(lanes, tied.groups, 1, dtype=torch.float64, requires_grad=True)
-    plain = convolve(conv, images, weight, bias, lanes)
+    weight = drawn(n_candidates * neurons, 3, side, side).requires_grad_()
+    bias = drawn(n_candidates * neurons).requires_grad_()
+    rows = torch.zeros(
+        n_candidates, tied.groups, 3 * side**2, dtype=torch.float64, requires_grad=True
+    )
+    bias_rows = torch.zeros(n_candidates, tied.groups, 1, dtype=torch.float64, requires_grad=True)
+    plain = convolve(conv, images, weight, bias, n_candidates)
     pulled = drawn(*plain.shape, seed=1)
     expected = torch.autograd.grad(plain, [images, weight, bias], pulled)
     full = weight.detach(), bias.detach()
@@ -202,47 +200,53 @@ TORCH = {
 
 @pytest.mark.parametrize("optimizer", TORCH)
 def test_steps_are_torchs_own(optimizer):
-    start, rates = drawn(3, 2), [0.3, 1e-3]
-    block = Block(0, start, None, start.new_tensor(rates), width=2, whole=True)
-    shifts = Shifts([block])
-    stepper = Stepper(shifts, [FinetuneConfig(optimizer=optimizer, momentum=0.9)] * 2)
-    expected = [start.clone().requires_grad_() for _ in rates]
-    rivals = [TORCH[optimizer]([p], lr) for p, lr in zip(expected, rates, strict=True)]
+    start, sizes = drawn(3, 2), [0.3, 1e-3]
+    block = ParameterBlock(0, start, None, start.new_tensor(sizes), width=2, whole=True)
+    parameters = CandidateParameters([block])
+    stepper = BatchedOptimizer(parameters, [FinetuneConfig(optimizer=optimizer, momentum=0.9)] * 2)
+    expected = [start.clone().requires_grad_() for _ in sizes]
+    rivals = [TORCH[optimizer]([p], lr) for p, lr in zip(expected, sizes, strict=True)]
     for step in range(20):
         gradients = drawn(2, 3, 2, seed=step)
         stepper.step([gradients])
         for parameter, gradient, rival in zip(expected, gradients, rivals, strict=True):
             parameter.grad = gradient
             rival.step()
-    found = shifts.full(0).detach().view(2, 3, 2)
+    found = parameters.full(0).detach().view(2, 3, 2)
     torch.testing.assert_close(found, torch.stack(expected).detach(), **CLOSE)
 
 
 @pytest.mark.parametrize("optimizer", TORCH)
 def test_decay_pulls_every_candidate_towards_the_start(optimizer):
     start, decays = drawn(3, 2), [0.0, 2.0]
-    shifts = Shifts([Block(0, start, None, start.new_full((2,), 0.1), width=2, whole=True)])
+    parameters = CandidateParameters(
+        [ParameterBlock(0, start, None, start.new_full((2,), 0.1), width=2, whole=True)]
+    )
     configs = [FinetuneConfig(optimizer=optimizer, weight_decay=one) for one in decays]
-    stepper = Stepper(shifts, configs)
+    stepper = BatchedOptimizer(parameters, configs)
     for _ in range(10):
         stepper.step([torch.ones(2, 3, 2, dtype=torch.float64)])
-    free, held = (shifts.full(0).detach().view(2, 3, 2) - start).abs().amax(dim=(1, 2))
+    free, held = (parameters.full(0).detach().view(2, 3, 2) - start).abs().amax(dim=(1, 2))
     assert 0 < held < free
 
 
 @pytest.mark.parametrize("optimizer", TORCH)
 def test_a_candidate_whose_step_size_is_zero_stays(optimizer):
     start = drawn(3, 2)
-    shifts = Shifts([Block(0, start, None, start.new_tensor([0.1, 0.0]), width=2, whole=True)])
-    stepper = Stepper(shifts, [FinetuneConfig(optimizer=optimizer, weight_decay=0.1)] * 2)
+    parameters = CandidateParameters(
+        [ParameterBlock(0, start, None, start.new_tensor([0.1, 0.0]), width=2, whole=True)]
+    )
+    stepper = BatchedOptimizer(
+        parameters, [FinetuneConfig(optimizer=optimizer, weight_decay=0.1)] * 2
+    )
     for seed in range(5):
         stepper.step([drawn(2, 3, 2, seed=seed)])
-    moved, stayed = shifts.full(0).view(2, 3, 2)
-    assert torch.equal(stayed, start)
-    assert not torch.equal(moved, start)
+    trained, fixed = parameters.full(0).view(2, 3, 2)
+    assert torch.equal(fixed, start)
+    assert not torch.equal(trained, start)
 
 
-# -- dropping candidates -------------------------------------------------------------------------
+# -- candidates trained together -----------------------------------------------------------------
 
 
 def rivals(optimizer: str = "sgd") -> list[Candidate]:
@@ -259,7 +263,7 @@ def rivals(optimizer: str = "sgd") -> list[Candidate]:
 
 
 def last_layers(optimizer: str = "sgd") -> list[Candidate]:
-    """Candidates of which only a grouped last layer and the head move."""
+    """Candidates of which only a grouped last layer and the head train."""
     config = CONFIG.but(optimizer=optimizer, others="freeze")
     coarse, fine = Grouping({"second": [0] * 6}), Grouping({"second": [0, 0, 1, 1, 2, 3]})
     return [
@@ -268,25 +272,6 @@ def last_layers(optimizer: str = "sgd") -> list[Candidate]:
         Candidate(fine, config.but(reduce="sum", momentum=0.0)),
         Candidate(coarse, config.but(head_lr=0.0)),
     ]
-
-
-KEPT = [[1], [2, 3], [0, 3], [3, 1, 0, 2], [0, 1, 2, 3]]
-
-
-@pytest.mark.parametrize("optimizer", TORCH)
-@pytest.mark.parametrize("kept", KEPT)
-@pytest.mark.parametrize("make", [Stack, Rows])
-def test_who_is_kept_goes_on_as_if_alone(make, kept, optimizer):
-    backbone, task = lively(make, shape=shape_of(make)), Task.draw(shape_of(make))
-    tried = (rivals if make is Stack else last_layers)(optimizer)
-    chunk, tail = chunk_of(traced(backbone, task), task, tried)
-    for step, _ in chunk.states([4]):
-        if step == 4:
-            chunk.keep(kept)
-            chunk.accuracies()
-    found = answers(chunk, tail, task.others)
-    for place, one in enumerate(kept):
-        assert difference(found[place], alone(backbone, task, tried[one], task.others)) <= 1e-12
 
 
 @pytest.mark.parametrize("optimizer", TORCH)
@@ -298,14 +283,14 @@ def test_a_head_that_stays_keeps_all_logits_at_zero(make, optimizer):
     assert not any(one.any() for one in together(backbone, task, still, task.others))
 
 
-def test_a_chunk_may_be_asked_before_it_trains():
+def test_a_chunk_can_be_evaluated_before_it_trains():
     backbone, task, tried = lively(Stack), Task.draw(), rivals()
-    chunk, tail = chunk_of(traced(backbone, task), task, tried)
-    assert not answers(chunk, tail, task.others).any()
+    chunk, part = chunk_of(traced(backbone, task), task, tried)
+    assert not logits_of(chunk, part, task.others).any()
     chunk.accuracies()
     list(chunk.states())
-    expected = alone(backbone, task, tried[0], task.others)
-    assert difference(answers(chunk, tail, task.others)[0], expected) <= 1e-12
+    expected = by_loop(backbone, task, tried[0], task.others)
+    assert difference(logits_of(chunk, part, task.others)[0], expected) <= 1e-12
 
 
 def test_who_diverges_does_not_touch_the_others():
@@ -314,7 +299,7 @@ def test_who_diverges_does_not_touch_the_others():
         grouping = Grouping.one_group(backbone)
         tried += [Candidate(grouping, CONFIG.but(lr=lr)), Candidate(None, CONFIG.but(lr=lr))]
     found = together(backbone, task, tried, task.others)
-    expected = [alone(backbone, task, one, task.others) for one in tried]
+    expected = [by_loop(backbone, task, one, task.others) for one in tried]
     assert [one is None for one in expected] == [False, False, True, True, False, False]
     assert max(map(difference, found, expected)) <= 1e-9
 
@@ -347,8 +332,8 @@ def between(call, *made: nn.Module) -> type[Net]:
 
     class Made(Net):
         def build(self) -> None:
-            for place, one in enumerate(made):
-                self.add_module(f"m{place}", one)
+            for i, one in enumerate(made):
+                self.add_module(f"m{i}", one)
 
         def between(self, x: Tensor) -> Tensor:
             return call(self, x)
@@ -357,7 +342,7 @@ def between(call, *made: nn.Module) -> type[Net]:
 
 
 def hooked(module: nn.Module) -> nn.Module:
-    """Return a module whose answer for one channel depends on the others."""
+    """Return a module whose output of one channel depends on the others."""
     module.register_forward_hook(lambda module, args, out: out - out.mean(dim=1, keepdim=True))
     return module
 
@@ -518,12 +503,12 @@ def test_unusual_networks_equal_the_loop(name, optimizer):
         for one in candidates_of(backbone)
     ]
     network = traced(backbone, task)
-    assert batches(laid_out(network, tried)[1]) == (name in AT_ONCE)
-    # Two of each kind, since with one alone nothing lies side by side.
+    assert can_batch(planned(network, tried)[1]) == (name in AT_ONCE)
+    # Two of each kind, since with one by_loop nothing lies side by side.
     parted = [tried[:2], tried[2:3] * 2, tried[3:] * 2]
     for part in parted:
         found = together(backbone, task, part, task.others)
-        expected = [alone(backbone, task, one, task.others) for one in part]
+        expected = [by_loop(backbone, task, one, task.others) for one in part]
         assert max(map(difference, found, expected)) <= 1e-9
 
 
@@ -543,14 +528,14 @@ def test_the_public_page_gives_the_loops_rows():
     assert list(fast.predicted) == list(loop.predicted)
 
 
-def test_where_nothing_moves_the_loop_answers():
+def test_where_nothing_trains_the_loop_runs():
     still = Candidate(None, CONFIG.but(head_lr=0.0), "head_only")
     assert set(rows_of("auto", [still]).path) == {"loop"}
     with pytest.raises(KShotValueError, match="nothing of its network moves"):
         rows_of("fast", [still])
 
 
-def test_what_cannot_be_traced_is_an_error_where_fast_is_asked_for():
+def test_what_cannot_be_traced_is_an_error_with_the_fast_path():
     looks = between(lambda net, x: x * 2 if x.sum() > 1e9 else x)
     plain = [Candidate(None, CONFIG)]
     assert set(rows_of("auto", plain, looks).path) == {"loop"}
@@ -559,12 +544,12 @@ def test_what_cannot_be_traced_is_an_error_where_fast_is_asked_for():
 
 
 def calls(make: type[nn.Module]) -> dict[str, tuple[bool, bool]]:
-    """Return for each call what is said of it: by image, by channel."""
+    """Return for each call whether it is per image, and per channel."""
     graph = traced(lively(make), Task.draw()).graph
-    return {node.name: (by_image(graph, node), by_channel(graph, node)) for node in graph.calls()}
+    return {node.name: (per_image(graph, node), per_channel(graph, node)) for node in graph.calls()}
 
 
-def test_a_sum_mixes_no_images_but_is_not_by_channel():
+def test_a_sum_mixes_no_images_but_is_not_per_channel():
     found = calls(AT_ONCE["sum"])
     assert found["add"] == (True, False)
     assert found["tanh"] == (True, True)

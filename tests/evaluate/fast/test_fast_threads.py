@@ -13,7 +13,7 @@ PATIENCE = 60
 
 
 class Slow(nn.Module):
-    """Is traced until the test says so."""
+    """Its trace ends when the test sets ``over``."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -33,9 +33,9 @@ def test_other_threads_call_their_modules_while_one_traces():
     thread.start()
     assert slow.begun.wait(PATIENCE)
     try:
-        answer = other(torch.ones(1, 3))
+        output = other(torch.ones(1, 3))
     finally:
         slow.over.set()
         thread.join(PATIENCE)
-    assert torch.equal(answer, expected)
+    assert torch.equal(output, expected)
     assert [node.op for node in graphs[0].nodes] == ["placeholder", "call_module", "output"]
