@@ -33,7 +33,7 @@ def cluster_neurons(
     n_groups : float, int or mapping of str to float or int
         A share of the layer's width (float in (0, 1]), a count (int), or either per layer. With a
         mapping, layers that are not in it are left out of the grouping and train freely. k-means
-        makes fewer groups where there are fewer distinct neurons.
+        and spectral clustering make fewer groups where there are fewer distinct neurons.
     method : {"kmeans", "ward", "average", "spectral", "correlation"}
         ``"correlation"`` is average linkage on one minus the correlation, blind to scale and
         offset; the others use Euclidean distance.

@@ -82,21 +82,41 @@ def _spectral(points: Points, seed: int) -> Cut:
     Eigenvectors become groups by a pivoted QR (Damle, Minden & Ying, 2019), so nothing is random.
     Unlike in scikit-learn a neuron is similar to itself: otherwise one that is like no other could
     not have a group of its own.
+
+    Neurons that coincide count with their number, but are one point: in the eigenvectors rounding
+    alone would decide which of them share a group. So there are at most as many groups as distinct
+    neurons.
     """
     from scipy.linalg import eigh
     from scipy.spatial.distance import pdist, squareform
 
-    distances = pdist(points)
-    width = max(float(np.median(distances)), np.finfo(float).tiny ** 0.25)
-    affinity = np.exp(-(squareform(distances / width) ** 2))
-    degree = np.sqrt(affinity.sum(axis=1))
-    normalised = affinity / np.outer(degree, degree)
+    between = squareform(pdist(points))
+    firsts = _first_copies(points, between)
+    distinct, row, copies = np.unique(firsts, return_inverse=True, return_counts=True)
+    if len(distinct) == 1:
+        return lambda n_groups: row
+    distances = between[np.ix_(distinct, distinct)]
+    width = max(float(np.median(squareform(distances))), np.finfo(float).tiny ** 0.25)
+    affinity = np.exp(-((distances / width) ** 2))
+    degree = np.sqrt((affinity * copies).sum(axis=1))
+    weight = np.sqrt(copies)
+    normalised = affinity / np.outer(degree, degree) * np.outer(weight, weight)
 
     def cut(n_groups: int) -> Labels:
-        last = (len(points) - n_groups, len(points) - 1)
-        return _by_pivots(eigh(normalised, subset_by_index=last)[1])
+        if n_groups >= len(distinct):
+            return row
+        last = (len(distinct) - n_groups, len(distinct) - 1)
+        vectors = eigh(normalised, subset_by_index=last)[1] / weight[:, None]
+        return _by_pivots(vectors)[row]
 
     return cut
+
+
+def _first_copies(points: Points, distances: Points) -> Labels:
+    """Return the first neuron that each one coincides with, up to rounding."""
+    # Coordinates made from inner products are exact up to the root of their relative rounding.
+    bound = np.sqrt(np.finfo(float).eps * (points**2).sum())
+    return (distances <= bound).argmax(axis=1)
 
 
 def _by_pivots(vectors: Points) -> Labels:

@@ -150,6 +150,19 @@ def test_neurons_that_coincide_are_no_reason_to_warn(method):
         assert len({neuron // 4 for neuron in grouping.members("a", group)}) == 1
 
 
+@EVERY_METHOD
+@pytest.mark.parametrize("n_features", [8, 400])
+@pytest.mark.parametrize("originals", [1, 2, 5])
+def test_a_group_of_copies_has_one_original_only(method, n_features, originals):
+    spread = 10.0 ** np.arange(-2, originals - 2)[:, None]
+    points = np.repeat(spread * np.random.default_rng(0).normal(size=(originals, n_features)), 6, 0)
+    for count in range(originals, len(points)):
+        grouping = cluster_neurons(one_layer(points), n_groups=count, method=method)
+        assert originals <= grouping.n_groups("a") <= count
+        for group in range(grouping.n_groups("a")):
+            assert len({neuron // 6 for neuron in grouping.members("a", group)}) == 1
+
+
 def two_layers() -> Activations:
     rng = np.random.default_rng(0)
     return acts(a=features(rng.normal(size=(20, 30))), b=features(rng.normal(size=(8, 30))))
