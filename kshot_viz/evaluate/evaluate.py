@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from kshot_viz.data.dataset import ImageDataset
 from kshot_viz.data.episodes.episode import Episode
-from kshot_viz.data.images import image_digests
+from kshot_viz.data.episodes.leakage import check_source
 from kshot_viz.errors import KShotValueError
 from kshot_viz.evaluate.executors.local import Executor, resolve_executor
 from kshot_viz.evaluate.job import Job
@@ -131,29 +131,6 @@ def all_of(argument: str, given: Iterable[T], kind: type) -> tuple[T, ...]:
             f"`{argument}` must be a list, each item of type {kind.__name__}; not {shown}."
         )
     return items
-
-
-def check_source(source: Any, data: ImageDataset, episodes: Iterable[Episode]) -> None:
-    """Raise a KShotValueError if a source image is a query image of any episode."""
-    if source is None:
-        return
-    queries = {data.digests[index] for episode in episodes for index in episode.query}
-    digests = image_digests(source)
-    shared = sum(one in queries for one in digests)
-    if shared:
-        raise KShotValueError(
-            f"{shared} of the {len(digests)} `source` images are query images of the episodes. "
-            f"Groups may not be formed from images that are used for scoring."
-        )
-
-
-def without_queries(
-    source: ImageDataset, data: ImageDataset, episodes: Iterable[Episode]
-) -> ImageDataset:
-    """Return the source images that are no query image of any episode."""
-    asked = {data.digests[index] for episode in episodes for index in episode.query}
-    kept = [place for place, one in enumerate(source.digests) if one not in asked]
-    return source if len(kept) == len(source) else source.take(kept)
 
 
 def bind(
