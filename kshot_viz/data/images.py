@@ -1,4 +1,4 @@
-"""Image batches: the forms people hold them in, and the one form the library computes with.
+"""Convert image batches of every accepted form to float tensors in [0, 1].
 
 Accepted everywhere: a float NCHW tensor or array in [0, 1], a uint8 NHWC or NHW array, a uint8
 NCHW tensor, a list of PIL images, an :class:`ImageDataset` or its ``images``, and rows of features.
@@ -59,7 +59,7 @@ def to_unit(images: Any) -> Tensor | list[Tensor]:
 
 
 def image_count(images: Any) -> int:
-    """Count the images of a batch of any accepted form, decoding nothing.
+    """Count the images of a batch of any accepted form, without decoding any.
 
     Raises
     ------

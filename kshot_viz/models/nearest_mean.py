@@ -71,7 +71,8 @@ def nearest_mean_accuracy(
         If an episode belongs to other data.
     """
     used = sorted({i for e in episodes for i in (*e.support, *e.query)})
-    _check_same_data(data, episodes)
+    for episode in episodes:
+        episode.check(data)
     features = F.normalize(penultimate_features(backbone, data.take(used).images), dim=1)
     position = np.full(len(data), -1)
     position[used] = np.arange(len(used))
@@ -105,11 +106,3 @@ def _module_features(module: Any, images: Any) -> Tensor:
     with evaluating(module):
         out = module(batch)
     return out if out.ndim == 2 else out.flatten(2).mean(2)
-
-
-def _check_same_data(data: ImageDataset, episodes: Sequence[Episode]) -> None:
-    for episode in episodes:
-        if episode.fingerprint != data.fingerprint:
-            raise KShotValueError(
-                f"episode {episode.name} belongs to {episode.data_name!r}, not to {data.name!r}."
-            )

@@ -1,13 +1,12 @@
-"""Printed letters of several scripts as a data set, made on the spot.
+"""Printed letters of several scripts as a data set, drawn when it is loaded.
 
 A source domain that needs no download: letters drawn from the fonts that come with matplotlib, in
-the frame of the digits (ink box of 20 pixels in 28 x 28, light on dark). No digit, no code point
-with a numeric value and no letter that could be taken for a digit is among them.
+the frame of the digits (letters fill a box of 20 pixels in 28 x 28, light on dark). No digit, no
+code point with a numeric value and no letter that could be taken for a digit is among them.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -19,6 +18,7 @@ from kshot_viz.data.glyphs.bank import GlyphBank, glyph_bank
 from kshot_viz.data.glyphs.jitter import Jitter, jitter, to_bytes
 from kshot_viz.data.pixels import digest
 from kshot_viz.errors import KShotValueError
+from kshot_viz.records import content_digest
 from kshot_viz.seeds import child_seed, numpy_rng, torch_rng
 
 _CHUNK = 2048
@@ -109,7 +109,7 @@ def _draw_rows(bank: GlyphBank, rows: np.ndarray, seed: int, how: Jitter) -> np.
 
 
 def _notes(bank: GlyphBank, homoglyphs: str, how: Jitter) -> dict[str, str]:
-    listing = hashlib.sha256("".join(map(chr, bank.points)).encode()).hexdigest()
+    listing = content_digest(map(chr, bank.points))
     notes = {
         "source": "letters drawn from the fonts that come with matplotlib (DejaVu, STIX, CM)",
         "homoglyphs": homoglyphs,

@@ -6,7 +6,6 @@ and 12), because Pillow draws a placeholder for a missing letter without saying 
 
 from __future__ import annotations
 
-import hashlib
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from kshot_viz.errors import KShotFileError
+from kshot_viz.records import content_digest
 
 # Faces that draw letters; the other files are symbol, size-variant and placeholder fonts.
 FACES = (
@@ -78,7 +78,7 @@ def _read_face(path: Path) -> Face:
     # Computer Modern keeps signs of its own at the code points of other letters than ASCII.
     stop = 0x80 if path.stem.startswith("cm") else 0x110000
     points = frozenset(point for point in _code_points(content) if point < stop)
-    return Face(path.stem, str(path), hashlib.sha256(content).hexdigest(), points)
+    return Face(path.stem, str(path), content_digest([content]), points)
 
 
 def _code_points(content: bytes) -> Iterator[int]:

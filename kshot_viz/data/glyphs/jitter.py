@@ -40,7 +40,7 @@ class Jitter:
     blur : float
         Largest standard deviation of a Gaussian blur in pixels of the final image.
     contrast : float
-        Largest relative loss of the ink's brightness.
+        Largest relative loss of the stroke's brightness.
     """
 
     affine: float = 0.15
@@ -93,7 +93,7 @@ def jitter(drawings: np.ndarray | Tensor, rng: torch.Generator, how: Jitter) -> 
 
 
 def _full_range(images: Tensor) -> Tensor:
-    """Stretch the ink of each image to 1, as a scanner does; thin strokes would fade otherwise."""
+    """Scale the brightness of each image to 1, as scanners do; thin strokes would fade else."""
     peak = images.amax(dim=(1, 2, 3), keepdim=True)
     return images / peak.clamp(min=0.1)
 
