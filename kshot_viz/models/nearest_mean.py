@@ -1,4 +1,4 @@
-"""Nearest class mean by cosine: what the features of a network are worth before any tuning.
+"""Accuracy of the nearest class mean by cosine: the features of a network before any tuning.
 
 The classifier of Snell et al., "Prototypical Networks for Few-shot Learning" (NeurIPS 2017), with
 cosine in place of the squared distance: the mean of a class's normalised support features is its

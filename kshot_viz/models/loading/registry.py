@@ -1,4 +1,4 @@
-"""Networks by name: the bundled one, and torchvision's with its weights or with a local file."""
+"""Load a network by name: the bundled one, or torchvision's with its weights or a local file."""
 
 from __future__ import annotations
 
@@ -15,13 +15,18 @@ from kshot_viz.models.backbone import Backbone
 from kshot_viz.models.glyphnet.network import GlyphNet
 from kshot_viz.models.inputs.preprocess import RECIPES, Preprocess
 from kshot_viz.models.inputs.recipes import Prepare, as_preprocess, read_preprocess
-from kshot_viz.models.loading.known_files import KNOWN_FILES, sha256_of
 from kshot_viz.models.loading.torchvision_models import (
     build_torchvision,
     default_preprocess,
     torchvision_names,
 )
-from kshot_viz.models.loading.weights import READERS, load_weights, read_weights
+from kshot_viz.models.loading.weights import (
+    KNOWN_FILES,
+    READERS,
+    load_weights,
+    read_weights,
+    sha256_of,
+)
 from kshot_viz.seeds import child_seed
 
 GLYPHNET = "glyphnet"

@@ -12,9 +12,9 @@ from kshot_viz.errors import KShotFileError, KShotKeyError, KShotValueError
 from kshot_viz.models.glyphnet.network import GlyphNet
 from kshot_viz.models.inputs.preprocess import RECIPES, Preprocess
 from kshot_viz.models.loading import registry
-from kshot_viz.models.loading.known_files import KNOWN_FILES, KnownFile, sha256_of
 from kshot_viz.models.loading.registry import BUNDLED, bundled_glyphnet, load_backbone
 from kshot_viz.models.loading.torchvision_models import default_preprocess, torchvision_names
+from kshot_viz.models.loading.weights import KNOWN_FILES, KnownFile, sha256_of
 
 
 def write_bundle(folder, *, width=6, schema=1):
