@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all."""
+"""Atomic file writes."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from kshot_viz.errors import KShotFileError
 
 @contextlib.contextmanager
 def whole_file(target: Path, *, called: object = None) -> Iterator[Path]:
-    """Give a path to write to; what lies there at the end takes the target's place at once.
+    """Yield a path to write to; the file there replaces the target at once when the block ends.
 
     Parameters
     ----------
     target : Path
-        Its folder must be there when the block ends.
+        Its folder must exist when the block ends.
     called : object, optional
-        How errors call it; by its path by default.
+        Its name in errors; its path by default.
 
     Yields
     ------

@@ -1,4 +1,4 @@
-"""Intervals and paired tests for per-episode accuracies. The arithmetic is scipy's."""
+"""Bootstrap intervals, paired tests and Holm's adjustment for per-episode accuracies (scipy)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a layer's activations gather while batches stream through the network.
+"""Stores of one layer's activations while batches stream through the network.
 
 ``FeatureStore`` keeps every feature. ``InnerProductStore`` keeps only how alike the neurons are, in
 memory that does not grow with the number of images.
@@ -20,7 +20,7 @@ from kshot_viz.errors import KShotValueError
 
 
 class Store(Protocol):
-    """Takes rows of shape (neurons, images, features) batch by batch, then hands on the layer."""
+    """Takes rows of shape (neurons, images, features) batch by batch, then returns the layer."""
 
     def add(self, rows: Tensor) -> None:
         """Take one batch."""

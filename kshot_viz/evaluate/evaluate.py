@@ -19,7 +19,7 @@ from kshot_viz.evaluate.row_store import RowStore
 from kshot_viz.evaluate.rows import Row
 from kshot_viz.finetune.candidate import Candidate
 from kshot_viz.finetune.device import check_device
-from kshot_viz.grouping.clustering.cluster_cache import Clusterings
+from kshot_viz.grouping.clustering.cluster_cache import ClusteringCache
 from kshot_viz.grouping.grouping import Grouping
 from kshot_viz.grouping.rule import GroupingRule
 from kshot_viz.threads import one_thread
@@ -138,14 +138,14 @@ def bind(
     candidates: Sequence[Candidate],
     source: Any,
     seed: int,
-    clusterings: Clusterings | None = None,
+    clusterings: ClusteringCache | None = None,
 ) -> list[Candidate]:
     """Make groupings as far as that is possible before any episode, and check them.
 
     Groups from source images or from weights are the same in every episode; all rules share the
     clusterings, which may be handed from call to call.
     """
-    known = clusterings or GroupingRule.clusterings(backbone, source, seed)
+    known = clusterings or GroupingRule.clustering_cache(backbone, source, seed)
     made: dict[str, GroupingRule | Grouping] = {}
 
     def bound(candidate: Candidate) -> Candidate:
@@ -156,7 +156,7 @@ def bind(
             return candidate
         whole = replace(rule, shuffled=False)
         if whole.key not in made:
-            made[whole.key] = whole.bind(backbone, clusterings=known)
+            made[whole.key] = whole.bind(backbone, cache=known)
         given = made[whole.key]
         if isinstance(given, GroupingRule):
             return replace(candidate, grouping=replace(given, shuffled=rule.shuffled))

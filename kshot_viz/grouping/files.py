@@ -1,4 +1,4 @@
-"""Groupings as plain JSON values and on disk."""
+"""Read and write the JSON files of groupings."""
 
 from __future__ import annotations
 
@@ -7,22 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from kshot_viz.errors import KShotFileError
 from kshot_viz.files import whole_file
 from kshot_viz.grouping.labels import Labels, checked
 
 SCHEMA = 1
-
-
-def plain(value: Any) -> Any:
-    """Return a deep copy made of JSON values only; numpy's numbers become Python's."""
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain(item) for item in value]
-    return value.tolist() if isinstance(value, (np.generic, np.ndarray)) else value
 
 
 def parse(record: Any) -> tuple[dict[str, Labels], dict[str, int], dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""The grouping: for every layer, which group each neuron belongs to. Immutable."""
+"""An immutable grouping: for every layer, the group of each neuron."""
 
 from __future__ import annotations
 
@@ -13,9 +13,11 @@ from numpy.typing import ArrayLike
 from kshot_viz.errors import KShotFileError, KShotValueError, unknown_name
 from kshot_viz.grouping import files
 from kshot_viz.grouping import labels as edit
-from kshot_viz.grouping.card import card
 from kshot_viz.grouping.labels import Labels
+from kshot_viz.grouping.metrics import adjusted_rand, group_report
+from kshot_viz.records import plain
 from kshot_viz.seeds import numpy_rng
+from kshot_viz.text import html_details, html_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,11 +55,11 @@ class Grouping(Mapping[str, Labels]):
         origin: Mapping[str, Any] | None = None,
     ) -> None:
         last = {name: label for name, label in (dead or {}).items() if label is not None}
-        self._labels = {name: _frozen(row, last.get(name)) for name, row in labels.items()}
+        self._labels = {name: _read_only(row, last.get(name)) for name, row in labels.items()}
         self._dead = frozenset(
             name for name, row in labels.items() if last.get(name) in np.asarray(row)
         )
-        self._origin = MappingProxyType(files.plain(origin or {}))
+        self._origin = MappingProxyType(plain(origin or {}))
 
     # -- as a mapping ------------------------------------------------------------------------
 
@@ -197,7 +199,7 @@ class Grouping(Mapping[str, Labels]):
     def contiguous(
         cls, network: Backbone | Mapping[str, int], *, n_groups: float | int
     ) -> Grouping:
-        """Neurons that stand side by side in the weight share a group.
+        """Neighbouring neurons of the weight share a group.
 
         Parameters
         ----------
@@ -214,16 +216,12 @@ class Grouping(Mapping[str, Labels]):
 
     def compare(self, other: Grouping) -> pd.Series[float]:
         """Return the adjusted Rand index of every layer both groupings have (1 = the same)."""
-        from kshot_viz.grouping.metrics import adjusted_rand
-
         return adjusted_rand(self, other)
 
     def report(
         self, activations: Activations, gradients: Mapping[str, ArrayLike] | None = None
     ) -> pd.DataFrame:
         """Return sizes, silhouette, distances and kept gradient energy, one row a layer."""
-        from kshot_viz.grouping.metrics import group_report
-
         return group_report(self, activations, gradients)
 
     # -- on disk -----------------------------------------------------------------------------
@@ -232,9 +230,9 @@ class Grouping(Mapping[str, Labels]):
         """Return plain JSON values."""
         return {
             "schema": files.SCHEMA,
-            "labels": files.plain(self._labels),
+            "labels": plain(self._labels),
             "dead": sorted(self._dead),
-            "origin": files.plain(self._origin),
+            "origin": plain(self._origin),
         }
 
     @classmethod
@@ -262,7 +260,11 @@ class Grouping(Mapping[str, Labels]):
         return "\n".join([f"Grouping of {len(self)} layers", *rows])
 
     def _repr_html_(self) -> str:
-        return card(self)
+        sizes = {layer: self.sizes(layer) for layer in self}
+        rows = [(layer, n.sum(), n.size, n.max(), (n == 1).sum()) for layer, n in sizes.items()]
+        table = html_table(("layer", "neurons", "groups", "largest", "singletons"), rows)
+        origin = ", ".join(f"{key}={value}" for key, value in self._origin.items())
+        return html_details(f"Grouping of {len(self)} layers ({origin})", table)
 
     # -- inside ------------------------------------------------------------------------------
 
@@ -283,7 +285,7 @@ class Grouping(Mapping[str, Labels]):
         return edit.indices(neurons, self[layer].size, f"Layer {layer!r} has neurons")
 
 
-def _frozen(labels: ArrayLike, last: int | None) -> Labels:
+def _read_only(labels: ArrayLike, last: int | None) -> Labels:
     row = edit.canonical(labels, last)
     row.flags.writeable = False
     return row

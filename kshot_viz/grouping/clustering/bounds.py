@@ -1,4 +1,4 @@
-"""The two distance bounds: farther members leave their group, closer groups merge."""
+"""Distance bounds on groups: far members leave their group, close groups merge."""
 
 from __future__ import annotations
 

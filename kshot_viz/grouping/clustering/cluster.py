@@ -7,7 +7,7 @@ from typing import Any
 
 from kshot_viz.activations.activations import Activations
 from kshot_viz.errors import KShotValueError, unknown_name
-from kshot_viz.grouping.clustering.clustered import ClusteredLayer
+from kshot_viz.grouping.clustering.cluster_cache import ClusteredLayer
 from kshot_viz.grouping.clustering.methods import METHODS
 from kshot_viz.grouping.grouping import Grouping
 
@@ -24,7 +24,7 @@ def cluster_neurons(
     dead: str = "separate",
     seed: int = 0,
 ) -> Grouping:
-    """Group neurons that answer alike.
+    """Group neurons that activate alike.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The clustering methods, each a few lines around scikit-learn or scipy.
+"""Clustering methods, each a few lines around scikit-learn or scipy.
 
 All of them take points, shape (neurons, dimensions), and a seed, and return a function that cuts
 these points into a number of groups between 2 and neurons - 1: one integer per neuron. What can be
@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kshot_viz.activations.activations import LayerActivations
-from kshot_viz.grouping.clustering import dendrogram as trees
 from kshot_viz.grouping.labels import Labels
 from kshot_viz.grouping.metrics import group_means
 
@@ -56,7 +55,7 @@ def _kmeans(points: Points, seed: int) -> Cut:
     def cut(n_groups: int) -> Labels:
         means = group_means(points, _numbered(start(n_groups)))
         with warnings.catch_warnings():
-            # Neurons that coincide make fewer groups than asked for; that is what is wanted.
+            # Neurons that coincide make fewer groups than asked for; that is intended.
             warnings.simplefilter("ignore", ConvergenceWarning)
             fits = [KMeans(n_groups, init=means, n_init=1).fit(points)]
             if n_groups <= RANDOM_STARTS:
@@ -71,9 +70,34 @@ def _linkage(method: str) -> Callable[[Points, int], Cut]:
     def clustering(points: Points, seed: int) -> Cut:
         from scipy.cluster.hierarchy import linkage
 
-        return partial(trees.cut, linkage(points, method))
+        return partial(cut_tree, linkage(points, method))
 
     return clustering
+
+
+def cut_tree(tree: Points, n_groups: int) -> Labels:
+    """Return the groups that are left when the last ``n_groups - 1`` merges are undone.
+
+    Unlike ``scipy.cluster.hierarchy.fcluster``, which cuts at a distance, this makes exactly as
+    many groups as asked for where several merges have the same distance.
+
+    Parameters
+    ----------
+    tree : ndarray, shape (neurons - 1, 4)
+        Merges in order, as made by ``scipy.cluster.hierarchy.linkage``.
+    n_groups : int
+
+    Returns
+    -------
+    ndarray of int, shape (neurons,)
+        Labels, not canonical.
+    """
+    neurons = len(tree) + 1
+    merges = tree[: neurons - n_groups, :2].astype(np.int64)
+    group = np.arange(neurons + len(merges))
+    for merge in range(len(merges) - 1, -1, -1):
+        group[merges[merge]] = group[neurons + merge]
+    return group[:neurons]
 
 
 def _spectral(points: Points, seed: int) -> Cut:
@@ -134,13 +158,15 @@ def _cosine_average(points: Points, seed: int) -> Cut:
 
     above = np.triu_indices(len(points), k=1)
     distance = 1.0 - np.clip(points @ points.T, -1.0, 1.0)
-    return partial(trees.cut, linkage(distance[above], "average"))
+    return partial(cut_tree, linkage(distance[above], "average"))
 
 
 def _numbered(labels: Labels) -> Labels:
     return np.unique(labels, return_inverse=True)[1]
 
 
+# Methods with a dendrogram: its cuts lie inside one another, and each takes no time.
+NESTED = ("ward", "average", "correlation")
 METHODS = {
     "kmeans": ClusterMethod(_kmeans, _compact),
     "ward": ClusterMethod(_linkage("ward"), _compact),

@@ -9,7 +9,7 @@ import pytest
 
 from kshot_viz.activations import LayerActivations
 from kshot_viz.grouping.clustering.branches import Branches
-from kshot_viz.grouping.clustering.clustered import ClusteredLayer
+from kshot_viz.grouping.clustering.cluster_cache import ClusteredLayer
 from kshot_viz.grouping.labels import canonical
 
 

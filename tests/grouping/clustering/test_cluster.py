@@ -15,7 +15,7 @@ from kshot_viz.activations import Activations, LayerActivations, capture_activat
 from kshot_viz.activations.geometry import mean_and_std
 from kshot_viz.activations.store import InnerProductStore
 from kshot_viz.errors import KShotError
-from kshot_viz.grouping.clustering import clustered as clustered_layer
+from kshot_viz.grouping.clustering import cluster_cache
 from kshot_viz.grouping.clustering.cluster import cluster_neurons
 from kshot_viz.grouping.clustering.methods import METHODS
 from kshot_viz.grouping.grouping import Grouping
@@ -257,7 +257,7 @@ def test_one_or_two_blas_threads_make_no_difference(method, monkeypatch):
             layer = features(points)
             compact = layer.compact
             spy = replace(METHODS[method], clustering=spied)
-            patch.setattr(clustered_layer, "METHODS", {method: spy})
+            patch.setattr(cluster_cache, "METHODS", {method: spy})
             return cluster_neurons(acts(a=layer), n_groups=16, method=method)["a"], compact
 
     (first, compact), (second, again) = clustered(1), clustered(2)
