@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from kshot_viz.errors import KShotFileError
 
@@ -42,3 +44,11 @@ def whole_file(target: Path, *, called: object = None) -> Iterator[Path]:
     finally:
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)
+
+
+def write_json(path: str | Path, record: Any) -> Path:
+    """Write JSON; a reader never sees half a file."""
+    target = Path(path)
+    with whole_file(target) as part:
+        part.write_text(json.dumps(record), encoding="utf-8")
+    return target

@@ -17,7 +17,7 @@ _COLUMNS = 256
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean with its confidence interval and the number of values it stands on."""
+    """A mean with its confidence interval and the number of values."""
 
     mean: float
     low: float

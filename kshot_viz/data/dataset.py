@@ -62,7 +62,7 @@ class ImageDataset:
         sha256 of the pixels of each image; equal digests are the same image.
     fingerprint : str
         sha256 over class names, targets and the content of every image; independent of where the
-        data lies.
+        data is.
     notes : mapping
         Where the data comes from: source, licence, font hashes, files left out.
     """

@@ -41,7 +41,7 @@ def load_folder(path: str | Path, *, skip_bad: bool = False) -> ImageDataset:
         The folder; the names of its folders are the class names, in sorted order.
     skip_bad : bool, default False
         Go on without images that cannot be read (``--skip-bad`` on the command line); their names
-        stand in ``notes["skipped"]``.
+        are in ``notes["skipped"]``.
 
     Raises
     ------

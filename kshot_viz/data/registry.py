@@ -29,7 +29,7 @@ def load_dataset(name_or_path: str | Path, **options: Any) -> ImageDataset:
         a torchvision classification set in any case. A folder called like a built-in set is meant
         by ``"./digits"``.
     **options
-        Handed to the loader: glyphs ``per_class``, ``seed``, ``homoglyphs``; folder ``skip_bad``,
+        Passed to the loader: glyphs ``per_class``, ``seed``, ``homoglyphs``; folder ``skip_bad``,
         and ``labelled=False`` for a folder of images without classes, to form groups from;
         torchvision ``root``, ``download``, ``split``.
 

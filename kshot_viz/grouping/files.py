@@ -1,4 +1,4 @@
-"""Read and write the JSON files of groupings."""
+"""Read groupings from JSON values and files."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from kshot_viz.errors import KShotFileError
-from kshot_viz.files import whole_file
 from kshot_viz.grouping.labels import Labels, checked
 
 SCHEMA = 1
@@ -37,17 +36,11 @@ def parse(record: Any) -> tuple[dict[str, Labels], dict[str, int], dict[str, Any
         raise KShotFileError(f"This is not a grouping: {error!r}.") from error
 
 
-def write(path: str | Path, record: Mapping[str, Any]) -> Path:
-    """Write JSON; a reader never sees half a file."""
-    target = Path(path)
-    with whole_file(target) as part:
-        part.write_text(json.dumps(record), encoding="utf-8")
-    return target
-
-
-def read(path: str | Path) -> Any:
-    """Read JSON; a file that is missing or cut off is a KShotFileError."""
+def load(path: str | Path) -> tuple[dict[str, Labels], dict[str, int], dict[str, Any]]:
+    """Read a grouping's file; one that is missing, cut off, newer or other is a KShotFileError."""
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
+        return parse(json.loads(Path(path).read_text(encoding="utf-8")))
+    except KShotFileError as error:
+        raise KShotFileError(f"{path}: {error}") from error
     except (OSError, ValueError) as error:
-        raise KShotFileError(f"The file cannot be read: {error}.") from error
+        raise KShotFileError(f"{path}: The file cannot be read: {error}.") from error

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from kshot_viz.errors import KShotFileError, KShotValueError, unknown_name
+from kshot_viz.errors import KShotValueError, unknown_name
+from kshot_viz.files import write_json
 from kshot_viz.grouping import files
 from kshot_viz.grouping import labels as edit
 from kshot_viz.grouping.labels import Labels
@@ -56,9 +57,7 @@ class Grouping(Mapping[str, Labels]):
     ) -> None:
         last = {name: label for name, label in (dead or {}).items() if label is not None}
         self._labels = {name: _read_only(row, last.get(name)) for name, row in labels.items()}
-        self._dead = frozenset(
-            name for name, row in labels.items() if last.get(name) in np.asarray(row)
-        )
+        self._dead = frozenset(n for n, row in labels.items() if last.get(n) in np.asarray(row))
         self._origin = MappingProxyType(plain(origin or {}))
 
     # -- as a mapping ------------------------------------------------------------------------
@@ -118,16 +117,17 @@ class Grouping(Mapping[str, Labels]):
     def check(self, backbone: Backbone) -> None:
         """Raise a KShotValueError unless the grouping was made for such a network."""
         for name, row in self._labels.items():
+            other = "This grouping was made for another network:"
             if name not in backbone.layers:
                 raise KShotValueError(
-                    f"This grouping was made for another network: {backbone.name!r} has no layer "
-                    f"{name!r} that can be grouped. Its layers: {', '.join(backbone.layers)}."
+                    f"{other} {backbone.name!r} has no layer {name!r} that can be grouped. "
+                    f"Its layers: {', '.join(backbone.layers)}."
                 )
             width = backbone.layer(name).width
             if row.size != width:
                 raise KShotValueError(
-                    f"This grouping was made for another network: layer {name!r} of "
-                    f"{backbone.name!r} has {width} neurons, the grouping has {row.size}."
+                    f"{other} layer {name!r} of {backbone.name!r} has {width} neurons, "
+                    f"the grouping has {row.size}."
                 )
 
     # -- editing: each returns a new grouping ------------------------------------------------
@@ -243,15 +243,13 @@ class Grouping(Mapping[str, Labels]):
 
     def save(self, path: str | Path) -> Path:
         """Write JSON; a reader never sees half a file."""
-        return files.write(path, self.to_dict())
+        return write_json(path, self.to_dict())
 
     @classmethod
     def load(cls, path: str | Path) -> Grouping:
         """Read JSON; a file that is cut off, newer or no grouping is a KShotFileError naming it."""
-        try:
-            return cls.from_dict(files.read(path))
-        except KShotFileError as error:
-            raise KShotFileError(f"{path}: {error}") from error
+        rows, dead, origin = files.load(path)
+        return cls(rows, dead=dead, origin=origin)
 
     # -- showing -----------------------------------------------------------------------------
 
@@ -265,8 +263,6 @@ class Grouping(Mapping[str, Labels]):
         table = html_table(("layer", "neurons", "groups", "largest", "singletons"), rows)
         origin = ", ".join(f"{key}={value}" for key, value in self._origin.items())
         return html_details(f"Grouping of {len(self)} layers ({origin})", table)
-
-    # -- inside ------------------------------------------------------------------------------
 
     def _with(self, layer: str, labels: Labels) -> Grouping:
         rows = {**self._labels, layer: labels}

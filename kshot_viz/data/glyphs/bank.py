@@ -1,4 +1,4 @@
-"""Every letter in every face that has it, drawn once with Pillow.
+"""Drawings of every letter in every face that has it, made once with Pillow.
 
 Drawings are made at twice the size of the final image: the letter fills a box of 40
 pixels, its longer side exactly, centred in 56 x 56, light on dark.

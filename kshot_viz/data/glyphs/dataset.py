@@ -54,7 +54,7 @@ def load_glyphs(
     ImageDataset
         uint8 ``(N, 28, 28, 1)``; the classes are the letters themselves. The fingerprint is made
         of what is drawn (letters, font hashes, seed, variation), so it does not depend on the last
-        bit of a machine's arithmetic; the hashes stand in ``notes`` too.
+        bit of a machine's arithmetic; the hashes are in ``notes`` too.
     """
     if isinstance(per_class, bool) or not isinstance(per_class, int) or per_class < 1:
         raise KShotValueError(f"`per_class` must be an integer >= 1; not {per_class!r}.")

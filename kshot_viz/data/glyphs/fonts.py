@@ -45,7 +45,7 @@ FACES = (
 
 @dataclass(frozen=True)
 class Face:
-    """One font file: its name, where it lies, its hash, and the code points it draws."""
+    """One font file: its name, path and hash, and the code points it draws."""
 
     name: str
     path: str

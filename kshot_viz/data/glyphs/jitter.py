@@ -1,4 +1,4 @@
-"""Hand-like variety for printed glyphs: stroke width, affine and elastic warps, coarse scanning.
+"""Augment printed glyphs: stroke width, affine and elastic warps, coarse scanning, blur.
 
 Everything works on whole batches; the same generator state gives the same images.
 """

@@ -1,4 +1,4 @@
-"""Endless fresh glyphs for training, and letters held out from it."""
+"""Batches of newly varied glyphs for training, and letters held out from it."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ def separate_far(points: Points, labels: Labels, quantile: float) -> Labels:
 
 
 def merge_close(points: Points, labels: Labels, quantile: float) -> Labels:
-    """Merge the two closest groups until all means are at least the bound apart."""
+    """Merge the two closest groups until the distance of all means is at least the bound."""
     from scipy.spatial.distance import pdist, squareform
 
     bound = _bound(points, quantile)

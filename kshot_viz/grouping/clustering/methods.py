@@ -55,7 +55,7 @@ def _kmeans(points: Points, seed: int) -> Cut:
     def cut(n_groups: int) -> Labels:
         means = group_means(points, _numbered(start(n_groups)))
         with warnings.catch_warnings():
-            # Neurons that coincide make fewer groups than asked for; that is intended.
+            # Neurons that coincide make fewer groups than requested; that is intended.
             warnings.simplefilter("ignore", ConvergenceWarning)
             fits = [KMeans(n_groups, init=means, n_init=1).fit(points)]
             if n_groups <= RANDOM_STARTS:
@@ -79,7 +79,7 @@ def cut_tree(tree: Points, n_groups: int) -> Labels:
     """Return the groups that are left when the last ``n_groups - 1`` merges are undone.
 
     Unlike ``scipy.cluster.hierarchy.fcluster``, which cuts at a distance, this makes exactly as
-    many groups as asked for where several merges have the same distance.
+    many groups as requested where several merges have the same distance.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The bundled network: four convolution blocks, small enough to fine-tune while one watches.
+"""The bundled network: four convolution blocks, small enough to fine-tune interactively.
 
 This is the Conv-4 of the few-shot literature (Vinyals et al., "Matching Networks for One Shot
 Learning", NeurIPS 2016, section 4.1) with 32 channels and one grey input channel.

@@ -1,7 +1,7 @@
-"""Pretraining of the bundled network: GlyphNet learns to name printed letters, never digits.
+"""Pretraining of the bundled network: GlyphNet learns to classify printed letters, never digits.
 
 Letters are drawn afresh for every batch (see :mod:`kshot_viz.data.glyphs.stream`); a classifier
-over the training letters is trained with the network and thrown away afterwards. One letter in
+over the training letters is trained with the network and discarded afterwards. One letter in
 seven is held out: the recipe was chosen by nearest-class-mean accuracy on those, never on digits.
 """
 
@@ -107,7 +107,7 @@ def pretrain_glyphnet(
     Returns
     -------
     dict
-        The training record that also stands in ``glyphnet.json``: recipe, versions, font hashes,
+        The training record that is also in ``glyphnet.json``: recipe, versions, font hashes,
         counts, and the accuracy on held-out letters.
     """
     recipe = recipe or PretrainRecipe()

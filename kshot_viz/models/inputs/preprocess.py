@@ -1,6 +1,6 @@
 """Prepare images as a network was trained: size, channel order, range, mean, deviation.
 
-A preprocess belongs to the weights, not to the data. It is a frozen value that can be printed,
+A preprocess belongs to the weights, not to the data. It is an immutable value that can be printed,
 stored as JSON beside the weights, and applied exactly once.
 """
 

@@ -1,4 +1,4 @@
-"""Law 6: what is alike lands together, dead neurons land apart, and the requests are kept."""
+"""Law 6: similar neurons share a group, dead ones have their own, and requests are kept."""
 
 from __future__ import annotations
 
@@ -86,10 +86,10 @@ def test_clones_land_with_their_original(method, drawn, form, seed):
 def test_dead_neurons_share_one_extra_last_group(method, drawn, form, data):
     points, parent = drawn
     count, width = int(parent.max()) + 1, len(points)
-    places = data.draw(st.lists(st.integers(0, width), min_size=1, max_size=4))
+    positions = data.draw(st.lists(st.integers(0, width), min_size=1, max_size=4))
     levels = data.draw(st.sampled_from([0.0, 0.4, -1.7]))
-    mixed = np.insert(points, places, levels, axis=0)
-    expected = canonical(np.insert(parent, places, count), last=count)
+    mixed = np.insert(points, positions, levels, axis=0)
+    expected = canonical(np.insert(parent, positions, count), last=count)
     grouping = cluster_neurons(one_layer(mixed, form), n_groups=count, method=method)
     np.testing.assert_array_equal(grouping["a"], expected)
     assert grouping.dead_group("a") == count
@@ -131,7 +131,7 @@ def test_a_single_neuron_is_one_group_even_if_it_is_dead(dead):
 
 @EVERY_METHOD
 @given(st.integers(2, 24), st.integers(3, 40), st.data())
-def test_the_number_of_groups_is_the_one_asked_for(method, neurons, n_features, data):
+def test_the_number_of_groups_is_the_one_requested(method, neurons, n_features, data):
     count = data.draw(st.integers(1, neurons))
     points = np.random.default_rng(data.draw(st.integers(0, 999))).normal(
         size=(neurons, n_features)
@@ -201,7 +201,7 @@ def test_wrong_requests(request_, message):
         cluster_neurons(two_layers(), **request_)
 
 
-def test_the_origin_tells_the_request_and_can_be_saved(tmp_path):
+def test_the_origin_holds_the_request_and_can_be_saved(tmp_path):
     grouping = cluster_neurons(two_layers(), n_groups={"a": np.int64(3)}, seed=4, max_within=0.5)
     assert grouping.origin == {
         "n_groups": {"a": 3},
@@ -278,7 +278,7 @@ def test_inner_products_lead_to_the_same_clusters(method, seed, count):
     assert groupings[0] == groupings[1]
 
 
-def test_a_layer_does_not_depend_on_its_company():
+def test_a_layer_does_not_depend_on_the_others():
     both = two_layers()
     alone = Activations({"b": both.layer("b")}, "none", 1)
     whole, part = (cluster_neurons(a, n_groups=3, seed=5) for a in (both, alone))
