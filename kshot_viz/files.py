@@ -1,4 +1,4 @@
-"""Atomic file writes."""
+"""Atomic file writes, and JSON files."""
 
 from __future__ import annotations
 
@@ -52,3 +52,18 @@ def write_json(path: str | Path, record: Any) -> Path:
     with whole_file(target) as part:
         part.write_text(json.dumps(record), encoding="utf-8")
     return target
+
+
+def read_json(path: str | Path, *, called: object = None) -> Any:
+    """Read JSON; a file that is missing, cut off or no JSON is a KShotFileError.
+
+    Parameters
+    ----------
+    path : path
+    called : object, optional
+        Its name in errors; its path by default.
+    """
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise KShotFileError(f"{called or path} cannot be read: {error}.") from error

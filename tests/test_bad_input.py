@@ -456,7 +456,7 @@ FILES: dict[str, Case] = {
     "cut-off episodes": (
         lambda w: kv.load_episodes(cut(saved_episodes(w))),
         FILE,
-        ("episodes.json", "cannot read"),
+        ("episodes.json", "cannot be read"),
     ),
     "newer episodes": (
         lambda w: kv.load_episodes(rewritten(saved_episodes(w), schema=7)),

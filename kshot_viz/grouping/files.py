@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from kshot_viz.errors import KShotFileError
+from kshot_viz.files import read_json
 from kshot_viz.grouping.labels import Labels, checked
 
 SCHEMA = 1
@@ -39,8 +39,6 @@ def parse(record: Any) -> tuple[dict[str, Labels], dict[str, int], dict[str, Any
 def load(path: str | Path) -> tuple[dict[str, Labels], dict[str, int], dict[str, Any]]:
     """Read a grouping's file; one that is missing, cut off, newer or other is a KShotFileError."""
     try:
-        return parse(json.loads(Path(path).read_text(encoding="utf-8")))
+        return parse(read_json(path, called="The file"))
     except KShotFileError as error:
         raise KShotFileError(f"{path}: {error}") from error
-    except (OSError, ValueError) as error:
-        raise KShotFileError(f"{path}: The file cannot be read: {error}.") from error

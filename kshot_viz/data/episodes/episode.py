@@ -15,7 +15,7 @@ from typing import Any
 
 from kshot_viz.data.dataset import ImageDataset
 from kshot_viz.errors import KShotFileError, KShotValueError
-from kshot_viz.files import whole_file
+from kshot_viz.files import read_json, whole_file
 
 POOLS = ("test", "val")
 SCHEMA = 1
@@ -125,7 +125,7 @@ def load_episodes(path: str | Path) -> list[Episode]:
     KShotFileError
         If the file is missing, cut off, of another kind, or of a newer schema.
     """
-    document = _read(path)
+    document = read_json(path, called=f"The episodes file {path}")
     if not isinstance(document, dict) or document.get("kind") != _KIND:
         raise KShotFileError(f"{str(path)!r} holds no episodes of kshot_viz.")
     schema = document.get("schema")
@@ -138,13 +138,6 @@ def load_episodes(path: str | Path) -> list[Episode]:
         return [Episode.from_dict(record) for record in document["episodes"]]
     except (KeyError, TypeError, KShotValueError) as error:
         raise KShotFileError(f"{str(path)!r} holds a broken episode: {error}") from error
-
-
-def _read(path: str | Path) -> Any:
-    try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise KShotFileError(f"cannot read the episodes of {str(path)!r}: {error}") from error
 
 
 def _check_sizes(episode: Episode) -> None:

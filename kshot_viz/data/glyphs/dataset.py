@@ -15,7 +15,8 @@ import PIL
 
 from kshot_viz.data.dataset import ImageDataset, content_fingerprint
 from kshot_viz.data.glyphs.bank import GlyphBank, glyph_bank
-from kshot_viz.data.glyphs.jitter import Jitter, jitter, to_bytes
+from kshot_viz.data.glyphs.jitter import Jitter, jitter
+from kshot_viz.data.images import to_bytes
 from kshot_viz.data.pixels import digest
 from kshot_viz.errors import KShotValueError
 from kshot_viz.records import content_digest

@@ -98,11 +98,6 @@ def _full_range(images: Tensor) -> Tensor:
     return images / peak.clamp(min=0.1)
 
 
-def to_bytes(images: Tensor) -> np.ndarray:
-    """Turn ``(N, 1, H, W)`` in [0, 1] into uint8 ``(N, H, W, 1)``."""
-    return images.mul(255).round().to(torch.uint8).permute(0, 2, 3, 1).contiguous().numpy()
-
-
 def _uniform(rng: torch.Generator, *shape: int) -> Tensor:
     return torch.rand(*shape, generator=rng) * 2 - 1
 

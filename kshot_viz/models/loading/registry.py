@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import torch
 from torch import nn
 
 from kshot_viz.errors import KShotFileError, KShotValueError, unknown_name
+from kshot_viz.files import read_json
 from kshot_viz.models.backbone import Backbone
 from kshot_viz.models.glyphnet.network import GlyphNet
 from kshot_viz.models.inputs.preprocess import RECIPES, Preprocess
@@ -178,10 +178,7 @@ def _head(name: str, head: str | None) -> str | None:
 
 
 def _read_description(path: Path) -> Mapping[str, Any]:
-    try:
-        described = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise KShotFileError(f"The description {path} cannot be read: {error}") from error
+    described = read_json(path, called=f"The description {path}")
     if not isinstance(described, dict) or described.get("schema") != SCHEMA:
         raise KShotFileError(f"The description {path} must have schema {SCHEMA}.")
     lacking = [key for key in ("preprocess", "record") if not isinstance(described.get(key), dict)]
