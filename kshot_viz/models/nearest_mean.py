@@ -20,6 +20,7 @@ from kshot_viz.data.episodes import Episode
 from kshot_viz.data.images import image_count, slice_images, to_unit
 from kshot_viz.errors import KShotValueError
 from kshot_viz.models.backbone import Backbone
+from kshot_viz.models.head_init import head_features
 from kshot_viz.models.modes import evaluating
 
 _BATCH = 256
@@ -89,14 +90,8 @@ def _accuracy(features: Tensor, position: np.ndarray, episode: Episode) -> float
 
 
 def _backbone_features(backbone: Any, images: Any) -> Tensor:
-    # A new head sees pooled features whatever the network is; its linear layer's input is kept.
-    batch = backbone.prepare(images)
-    fresh = backbone.with_new_head(2)
-    seen: list[Tensor] = []
-    linear = fresh.module.get_submodule(fresh.head_name).linear
-    linear.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
-    fresh.module(batch)
-    return seen[0]
+    # A new head reads pooled features, whatever the network is.
+    return head_features(backbone.with_new_head(2), backbone.prepare(images))
 
 
 def _module_features(module: Any, images: Any) -> Tensor:
