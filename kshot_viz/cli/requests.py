@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from kshot_viz.data.episodes import sample_episodes
 from kshot_viz.data.folder import load_folder, load_unlabelled
-from kshot_viz.models.loading.registry import load_backbone
+from kshot_viz.models.loading.load_backbone import load_backbone
 
 if TYPE_CHECKING:
     from kshot_viz.data.dataset import ImageDataset

@@ -10,7 +10,7 @@ import typer
 
 from kshot_viz.cli.options import resolve_device
 from kshot_viz.cli.requests import NetworkRequest
-from kshot_viz.data.registry import load_dataset
+from kshot_viz.data.load_dataset import load_dataset
 from kshot_viz.files import write_json
 from kshot_viz.search.group_search import GroupSearch
 from kshot_viz.search.rewards.protocols import pseudo_episode_reward

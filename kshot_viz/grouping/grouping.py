@@ -12,10 +12,10 @@ from numpy.typing import ArrayLike
 
 from kshot_viz.errors import KShotValueError, unknown_name
 from kshot_viz.files import write_json
-from kshot_viz.grouping import files
 from kshot_viz.grouping import labels as edit
 from kshot_viz.grouping.labels import Labels
 from kshot_viz.grouping.metrics import adjusted_rand, group_report
+from kshot_viz.grouping.record import SCHEMA, load_record, parse_record
 from kshot_viz.records import plain
 from kshot_viz.seeds import numpy_rng
 from kshot_viz.text import html_details, html_table
@@ -229,7 +229,7 @@ class Grouping(Mapping[str, Labels]):
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""
         return {
-            "schema": files.SCHEMA,
+            "schema": SCHEMA,
             "labels": plain(self._labels),
             "dead": sorted(self._dead),
             "origin": plain(self._origin),
@@ -238,7 +238,7 @@ class Grouping(Mapping[str, Labels]):
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> Grouping:
         """Rebuild a grouping; a newer schema or another record is a KShotFileError."""
-        rows, dead, origin = files.parse(record)
+        rows, dead, origin = parse_record(record)
         return cls(rows, dead=dead, origin=origin)
 
     def save(self, path: str | Path) -> Path:
@@ -248,7 +248,7 @@ class Grouping(Mapping[str, Labels]):
     @classmethod
     def load(cls, path: str | Path) -> Grouping:
         """Read JSON; a file that is cut off, newer or no grouping is a KShotFileError naming it."""
-        rows, dead, origin = files.load(path)
+        rows, dead, origin = load_record(path)
         return cls(rows, dead=dead, origin=origin)
 
     # -- showing -----------------------------------------------------------------------------

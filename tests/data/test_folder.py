@@ -11,7 +11,7 @@ from PIL import Image
 from kshot_viz.data.episodes import sample_episodes
 from kshot_viz.data.folder import load_folder
 from kshot_viz.data.images import to_unit
-from kshot_viz.data.registry import load_dataset
+from kshot_viz.data.load_dataset import load_dataset
 from kshot_viz.errors import KShotFileError, KShotValueError
 
 

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from kshot_viz.data.dataset import ImageFiles
-from kshot_viz.data.registry import load_dataset
+from kshot_viz.data.load_dataset import load_dataset
 from kshot_viz.data.torchvision_sets import (
     TorchvisionImages,
     _named,

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from kshot_viz.data.dataset import ImageDataset, dataset_from_arrays
 from kshot_viz.data.glyphs.bank import GlyphBank
-from kshot_viz.data.glyphs.dataset import pick_faces
 from kshot_viz.data.glyphs.jitter import Jitter, jitter
+from kshot_viz.data.glyphs.load_glyphs import pick_faces
 from kshot_viz.data.images import to_bytes
 from kshot_viz.records import content_digest
 from kshot_viz.seeds import numpy_rng, torch_rng

@@ -24,11 +24,11 @@ from torch.nn import functional as F
 
 from kshot_viz.data.episodes import sample_episodes
 from kshot_viz.data.glyphs.bank import GlyphBank, glyph_bank
-from kshot_viz.data.glyphs.dataset import font_hashes
 from kshot_viz.data.glyphs.jitter import Jitter
+from kshot_viz.data.glyphs.load_glyphs import font_hashes
 from kshot_viz.data.glyphs.stream import HELD_OUT_JITTER, GlyphStream, held_out_glyphs
 from kshot_viz.errors import KShotValueError
-from kshot_viz.models.glyphnet.network import GlyphNet
+from kshot_viz.models.glyphnet.glyphnet import GlyphNet
 from kshot_viz.models.inputs.preprocess import RECIPES
 from kshot_viz.models.nearest_mean import nearest_mean_accuracy
 from kshot_viz.seeds import child_seed

@@ -13,7 +13,7 @@ from kshot_viz.grouping.labels import Labels, checked
 SCHEMA = 1
 
 
-def parse(record: Any) -> tuple[dict[str, Labels], dict[str, int], dict[str, Any]]:
+def parse_record(record: Any) -> tuple[dict[str, Labels], dict[str, int], dict[str, Any]]:
     """Return labels, dead groups and origin from a grouping's record.
 
     Raises
@@ -36,9 +36,9 @@ def parse(record: Any) -> tuple[dict[str, Labels], dict[str, int], dict[str, Any
         raise KShotFileError(f"This is not a grouping: {error!r}.") from error
 
 
-def load(path: str | Path) -> tuple[dict[str, Labels], dict[str, int], dict[str, Any]]:
+def load_record(path: str | Path) -> tuple[dict[str, Labels], dict[str, int], dict[str, Any]]:
     """Read a grouping's file; one that is missing, cut off, newer or other is a KShotFileError."""
     try:
-        return parse(read_json(path, called="The file"))
+        return parse_record(read_json(path, called="The file"))
     except KShotFileError as error:
         raise KShotFileError(f"{path}: {error}") from error

@@ -11,7 +11,7 @@ from typing import Any
 from kshot_viz.data.dataset import ImageDataset
 from kshot_viz.data.digits import load_digits
 from kshot_viz.data.folder import load_folder, load_unlabelled
-from kshot_viz.data.glyphs.dataset import load_glyphs
+from kshot_viz.data.glyphs.load_glyphs import load_glyphs
 from kshot_viz.data.torchvision_sets import load_torchvision, torchvision_names
 from kshot_viz.errors import KShotKeyError, KShotValueError
 
