@@ -33,7 +33,7 @@ class FeatureStore:
     """Keeps all features in one float32 array laid out before the stream starts.
 
     The calls of a layer that runs several times follow one another for each batch; their features
-    stand side by side.
+    are kept side by side.
     """
 
     def __init__(self, width: int, n_images: int, per_image: int) -> None:

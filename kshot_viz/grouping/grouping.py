@@ -174,7 +174,7 @@ class Grouping(Mapping[str, Labels]):
     def shuffled(self, *, seed: int = 0) -> Grouping:
         """Return groups of the same sizes with members drawn at random: the null grouping.
 
-        Dead neurons stay a group of their own, or the null would be handicapped by them.
+        Dead neurons stay a group of their own, or the null grouping would be worse because of them.
         """
         rows = {
             name: edit.shuffled(row, numpy_rng(seed, "shuffle", name), self.dead_group(name))
@@ -192,7 +192,7 @@ class Grouping(Mapping[str, Labels]):
 
     @classmethod
     def singletons(cls, network: Backbone | Mapping[str, int]) -> Grouping:
-        """Every neuron on its own: the same as plain fine-tuning."""
+        """Every neuron in a group of its own: the same as plain fine-tuning."""
         return cls.contiguous(network, n_groups=1.0)
 
     @classmethod

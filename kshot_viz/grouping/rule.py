@@ -154,8 +154,8 @@ class GroupingRule:
             missing = [one for one in self.layers(backbone) if one not in (made or ())]
             if any(self._from(one) == "source" for one in missing):
                 raise KShotValueError(
-                    "Groups from 'source' are made once, from `source=`; the support cannot stand "
-                    "in."
+                    "Groups from 'source' are made once, from `source=`; the support cannot "
+                    "replace it."
                 )
             if missing:
                 known = cache or self.clustering_cache(backbone, support, seed, name)

@@ -55,7 +55,7 @@ class Face:
 
 @cache
 def find_faces() -> tuple[Face, ...]:
-    """Return the faces of :data:`FACES`, in that order, that matplotlib brought along.
+    """Return the faces of :data:`FACES`, in that order, that the installed matplotlib has.
 
     Raises
     ------
@@ -75,7 +75,7 @@ def find_faces() -> tuple[Face, ...]:
 
 def _read_face(path: Path) -> Face:
     content = path.read_bytes()
-    # Computer Modern keeps signs of its own at the code points of other letters than ASCII.
+    # Computer Modern has other signs at the code points of other letters than ASCII.
     stop = 0x80 if path.stem.startswith("cm") else 0x110000
     points = frozenset(point for point in _code_points(content) if point < stop)
     return Face(path.stem, str(path), content_digest([content]), points)
