@@ -21,10 +21,10 @@ from torch import nn
 from kshot_viz.data.dataset import ImageDataset
 from kshot_viz.data.episodes import sample_episodes
 from kshot_viz.data.glyphs.jitter import Jitter
-from kshot_viz.data.registry import load_dataset
+from kshot_viz.data.load_dataset import load_dataset
 from kshot_viz.models.backbone import Backbone
 from kshot_viz.models.glyphnet.pretrain import PretrainRecipe, pretrain_glyphnet
-from kshot_viz.models.loading.registry import bundled_glyphnet, load_backbone
+from kshot_viz.models.loading.load_backbone import bundled_glyphnet, load_backbone
 from kshot_viz.models.nearest_mean import nearest_mean_accuracy
 from kshot_viz.stats import Interval, bootstrap_mean
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
         save_episodes,
         validation_episodes,
     )
-    from kshot_viz.data.registry import load_dataset
+    from kshot_viz.data.load_dataset import load_dataset
     from kshot_viz.errors import KShotError
     from kshot_viz.evaluate.evaluate import evaluate
     from kshot_viz.finetune.candidate import Candidate
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from kshot_viz.models.backbone import Backbone
     from kshot_viz.models.head_init import HeadInit
     from kshot_viz.models.inputs.preprocess import Preprocess
-    from kshot_viz.models.loading.registry import load_backbone
+    from kshot_viz.models.loading.load_backbone import load_backbone
     from kshot_viz.search.controller.sampler import ReinforceSampler
     from kshot_viz.search.group_search import GroupSearch
     from kshot_viz.search.result import SearchResult
@@ -113,7 +113,7 @@ __all__ = [
 _HOMES = {
     "KShotError": "errors",
     "ImageDataset": "data.dataset",
-    "load_dataset": "data.registry",
+    "load_dataset": "data.load_dataset",
     "Episode": "data.episodes",
     "sample_episodes": "data.episodes",
     "validation_episodes": "data.episodes",
@@ -121,7 +121,7 @@ _HOMES = {
     "load_episodes": "data.episodes",
     "Preprocess": "models.inputs.preprocess",
     "Backbone": "models.backbone",
-    "load_backbone": "models.loading.registry",
+    "load_backbone": "models.loading.load_backbone",
     "Activations": "activations",
     "capture_activations": "activations",
     "Grouping": "grouping.grouping",

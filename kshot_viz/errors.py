@@ -1,4 +1,4 @@
-"""What can go wrong, said so that the reader knows what to do next.
+"""Errors that users can cause, with messages that say what to do next.
 
 Every error a user can cause is a :class:`KShotError`; the children also inherit the built-in
 class that Python programmers would catch. A message names the argument, what was given, what is

@@ -1,25 +1,27 @@
-"""Files that are there whole or not at all."""
+"""Atomic file writes, and JSON files."""
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from kshot_viz.errors import KShotFileError
 
 
 @contextlib.contextmanager
 def whole_file(target: Path, *, called: object = None) -> Iterator[Path]:
-    """Give a path to write to; what lies there at the end takes the target's place at once.
+    """Yield a path to write to; the file there replaces the target at once when the block ends.
 
     Parameters
     ----------
     target : Path
-        Its folder must be there when the block ends.
+        Its folder must exist when the block ends.
     called : object, optional
-        How errors call it; by its path by default.
+        Its name in errors; its path by default.
 
     Yields
     ------
@@ -42,3 +44,26 @@ def whole_file(target: Path, *, called: object = None) -> Iterator[Path]:
     finally:
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)
+
+
+def write_json(path: str | Path, record: Any) -> Path:
+    """Write JSON; a reader never sees half a file."""
+    target = Path(path)
+    with whole_file(target) as part:
+        part.write_text(json.dumps(record), encoding="utf-8")
+    return target
+
+
+def read_json(path: str | Path, *, called: object = None) -> Any:
+    """Read JSON; a file that is missing, cut off or no JSON is a KShotFileError.
+
+    Parameters
+    ----------
+    path : path
+    called : object, optional
+        Its name in errors; its path by default.
+    """
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise KShotFileError(f"{called or path} cannot be read: {error}.") from error

@@ -1,10 +1,22 @@
-"""Plain JSON values: what results are stored as and requests are named by."""
+"""Plain JSON values, and the digests that results and files are found by."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable, Mapping
 from typing import Any
+
+import numpy as np
+
+
+def plain(value: Any) -> Any:
+    """Return a deep copy made of JSON values only; numpy's numbers become Python's."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    return value.tolist() if isinstance(value, (np.generic, np.ndarray)) else value
 
 
 def record_digest(record: Any, length: int = 16) -> str:
@@ -12,5 +24,12 @@ def record_digest(record: Any, length: int = 16) -> str:
 
     The order of keys does not matter, and the digest is the same on every machine.
     """
-    text = json.dumps(record, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:length]
+    return content_digest([json.dumps(record, sort_keys=True)])[:length]
+
+
+def content_digest(parts: Iterable[str | bytes]) -> str:
+    """Return the hexadecimal SHA-256 of parts one after the other; text is encoded as UTF-8."""
+    state = hashlib.sha256()
+    for part in parts:
+        state.update(part.encode() if isinstance(part, str) else part)
+    return state.hexdigest()

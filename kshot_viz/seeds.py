@@ -1,4 +1,4 @@
-"""Randomness by name: every random choice has a seed that can be rebuilt from its name.
+"""Derive the seed of every random choice from its name.
 
 A child seed depends only on the parent seed and the path of names that leads to it, never on how
 many random numbers were drawn before. So any single row of any table can be run again alone.
@@ -6,12 +6,11 @@ many random numbers were drawn before. So any single row of any table can be run
 
 from __future__ import annotations
 
-import hashlib
-
 import numpy as np
 import torch
 
 from kshot_viz.errors import KShotValueError
+from kshot_viz.records import content_digest
 
 
 def child_seed(seed: int, *names: object) -> int:
@@ -32,8 +31,7 @@ def child_seed(seed: int, *names: object) -> int:
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
         raise KShotValueError(f"`seed` must be an integer >= 0; not {seed!r}.")
     path = "/".join([str(int(seed)), *map(str, names)])
-    digest = hashlib.sha256(path.encode()).digest()
-    return int.from_bytes(digest[:8], "big") >> 1
+    return int(content_digest([path])[:16], 16) >> 1
 
 
 def numpy_rng(seed: int, *names: object) -> np.random.Generator:

@@ -1,4 +1,4 @@
-"""Intervals and paired tests for per-episode accuracies. The arithmetic is scipy's."""
+"""Bootstrap intervals, paired tests and Holm's adjustment for per-episode accuracies (scipy)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _COLUMNS = 256
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean with its confidence interval and the number of values it stands on."""
+    """A mean with its confidence interval and the number of values."""
 
     mean: float
     low: float

@@ -1,4 +1,4 @@
-"""Threads of computing, and threads that work beside the kernel."""
+"""Compute on one thread, and start background threads that end before Python does."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 
 @contextlib.contextmanager
 def one_thread() -> Iterator[None]:
-    """Compute on one thread, and go back to as many as before.
+    """Compute on one thread, then restore the number of threads.
 
     So sums are formed in the same order in every process.
     """
@@ -37,5 +37,5 @@ def begin_thread(work: Callable[[], object], name: str | None = None) -> threadi
 
 
 def going_on() -> bool:
-    """Tell whether Python is not at its end: nothing new is begun then."""
+    """Return whether Python is still running; at its end nothing new may start."""
     return threading.main_thread().is_alive()

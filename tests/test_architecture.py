@@ -234,3 +234,40 @@ def test_a_kept_rule_is_left_alone(case):
     module, source = FINE[case]
     is_package = case == "own room, package"
     assert violations(f"kshot_viz.{module}", source, is_package=is_package) == []
+
+
+# ---- import circles ---------------------------------------------------------------------------
+
+
+def runtime_imports(module: str, path: Path, known: set[str]) -> set[str]:
+    """Return the modules of the package that a module imports, inside functions too."""
+    tree = ast.parse(path.read_text("utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            node.body = []
+    found = set()
+    for _, name in imports(tree, module, path.name == "__init__.py"):
+        parts = name.split(".")
+        if len(parts) == 2:
+            parts = ["kshot_viz", *kv._HOMES.get(parts[1], parts[1]).split(".")]
+        prefixes = [".".join(parts[:n]) for n in range(len(parts), 1, -1)]
+        found |= set([one for one in prefixes if one in known][:1])
+    return found
+
+
+def reachable(start: str, graph: dict[str, set[str]]) -> set[str]:
+    found: set[str] = set()
+    coming = list(graph[start])
+    while coming:
+        if (one := coming.pop()) not in found:
+            found.add(one)
+            coming += graph[one]
+    return found
+
+
+def test_no_module_imports_itself_through_others():
+    paths = dict(modules())
+    graph = {module: runtime_imports(module, path, set(paths)) for module, path in paths.items()}
+    reached = {module: reachable(module, graph) for module in paths}
+    circles = {module for module in paths if module in reached[module]}
+    assert circles == set()

@@ -31,7 +31,7 @@ from spoilt import (
 )
 
 import kshot_viz as kv
-from kshot_viz.data.unlabelled import load_loose_images
+from kshot_viz.data.folder import load_unlabelled
 from kshot_viz.errors import KShotError, KShotFileError, KShotKeyError, KShotValueError
 from kshot_viz.evaluate.row_store import RowStore
 
@@ -129,13 +129,13 @@ FOLDERS: dict[str, Case] = {
         ("bee", "a readable image"),
     ),
     "a picture deleted after loading": (lost, FILE, ("03.png",)),
-    "loose pictures cut off": (
-        lambda w: spoilt(w.file, cut, lambda: load_loose_images(w.pictures)),
+    "unlabelled pictures cut off": (
+        lambda w: spoilt(w.file, cut, lambda: load_unlabelled(w.pictures)),
         FILE,
         ("03.png", "--skip-bad"),
     ),
-    "no loose pictures": (
-        lambda w: load_loose_images(w.here / "nowhere"),
+    "no unlabelled pictures": (
+        lambda w: load_unlabelled(w.here / "nowhere"),
         FILE,
         ("nowhere", "readable images"),
     ),
@@ -456,7 +456,7 @@ FILES: dict[str, Case] = {
     "cut-off episodes": (
         lambda w: kv.load_episodes(cut(saved_episodes(w))),
         FILE,
-        ("episodes.json", "cannot read"),
+        ("episodes.json", "cannot be read"),
     ),
     "newer episodes": (
         lambda w: kv.load_episodes(rewritten(saved_episodes(w), schema=7)),
@@ -547,6 +547,6 @@ def test_skipping_goes_on_and_says_what_was_skipped(world):
     data = world.load(skip_bad=True)
     assert len(data) == 3 * 16 - 2
     assert data.notes["skipped"] == "bee/03.png; cat/07.png"
-    loose = load_loose_images(world.pictures, skip_bad=True)
-    assert len(loose) == 3 * 16 - 2
-    assert loose.notes["skipped"] == "bee/03.png; cat/07.png"
+    unlabelled = load_unlabelled(world.pictures, skip_bad=True)
+    assert len(unlabelled) == 3 * 16 - 2
+    assert unlabelled.notes["skipped"] == "bee/03.png; cat/07.png"

@@ -35,7 +35,7 @@ def test_an_interval_holds_its_mean_and_lies_within_the_values(values):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("n", "share"), [(2, 0.50), (5, 0.84), (10, 0.90), (20, 0.93)])
-def test_the_coverage_that_is_told(n, share):
+def test_the_stated_coverage(n, share):
     rng = np.random.default_rng(0)
     known = [bootstrap_mean(rng.normal(size=n), resamples=999) for _ in range(1000)]
     # Two standard errors of a share of 1,000 are 0.03 at most.

@@ -1,4 +1,4 @@
-"""How the neurons of a network answer to images: hooks, pooling, streaming under a memory cap."""
+"""Activations of a network's neurons: capture, pooling, streaming under a memory cap, cache."""
 
 from kshot_viz.activations.activations import Activations, LayerActivations
 from kshot_viz.activations.capture import capture_activations

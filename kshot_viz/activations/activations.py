@@ -1,8 +1,7 @@
-"""What was captured: for every layer one row of numbers per neuron."""
+"""Captured activations: for every layer one row of numbers per neuron."""
 
 from __future__ import annotations
 
-import html
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 
 from kshot_viz.activations.geometry import inner_products, isometric
 from kshot_viz.errors import unknown_name
+from kshot_viz.text import html_details, html_table
 
 # A neuron counts as dead when its output moves by less than this share of its own level, of the
 # layer's usual level or of the layer's liveliest neuron: float32 sums of a constant already wobble
@@ -108,7 +108,7 @@ class Activations(Mapping[str, NDArray[np.floating]]):
         return len(self.layers)
 
     def layer(self, name: str) -> LayerActivations:
-        """Return everything known of one layer.
+        """Return the activations of one layer.
 
         Raises
         ------
@@ -125,17 +125,13 @@ class Activations(Mapping[str, NDArray[np.floating]]):
         return "\n".join([head, *rows])
 
     def _repr_html_(self) -> str:
-        rows = "".join(
-            f"<tr><td>{html.escape(name)}</td><td>{layer.width}</td><td>{layer.n_features}</td>"
-            f"<td>{layer.form.replace('_', ' ')}</td><td>{int(layer.dead.sum())}</td></tr>"
-            for name, layer in self.layers.items()
-        )
-        head = "".join(f"<th>{t}</th>" for t in ("layer", "neurons", "features", "kept as", "dead"))
-        caption = f"{self.n_images} images, pool = {html.escape(self.pool)}"
-        return (
-            f"<details open><summary>Activations: {len(self)} layers, {caption}</summary>"
-            f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></details>"
-        )
+        rows = [
+            (name, one.width, one.n_features, one.form.replace("_", " "), int(one.dead.sum()))
+            for name, one in self.layers.items()
+        ]
+        table = html_table(("layer", "neurons", "features", "kept as", "dead"), rows)
+        caption = f"{self.n_images} images, pool = {self.pool}"
+        return html_details(f"Activations: {len(self)} layers, {caption}", table)
 
 
 def _describe(layer: LayerActivations) -> str:

@@ -1,20 +1,20 @@
-"""Captured layers on disk, found again by network, images and settings."""
+"""Cache of captured layers on disk, by network, images and settings."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from kshot_viz.activations.activations import LayerActivations
 from kshot_viz.errors import KShotFileError
 from kshot_viz.files import whole_file
+from kshot_viz.models.copies import tensor_content
+from kshot_viz.records import content_digest
 
 if TYPE_CHECKING:
     from kshot_viz.models.backbone import Backbone
@@ -37,7 +37,7 @@ class ActivationCache:
         settings: Mapping[str, Any],
     ) -> None:
         self._folder = _made(Path(folder))
-        # The text of the modules tells apart networks that differ in what has no weights.
+        # The text of the modules distinguishes networks that differ in what has no weights.
         network = f"{backbone.fingerprint}/{backbone.module}"
         request = json.dumps(dict(settings), sort_keys=True)
         self._key = f"{network}/{_digest(batches)}/{request}/{SCHEMA}"
@@ -69,8 +69,8 @@ class ActivationCache:
             save_file(whole, part, metadata=about)
 
     def _path(self, name: str) -> Path:
-        digest = hashlib.sha256(f"{self._key}/{name}".encode()).hexdigest()
-        return self._folder / f"{digest[:32]}.safetensors"
+        digest = content_digest([f"{self._key}/{name}"])[:32]
+        return self._folder / f"{digest}.safetensors"
 
     def _read(self, name: str) -> LayerActivations | None:
         from safetensors import SafetensorError, safe_open
@@ -97,8 +97,5 @@ def _made(folder: Path) -> Path:
 
 
 def _digest(batches: Iterable[Tensor]) -> str:
-    digest = hashlib.sha256()
-    for image in (image for batch in batches for image in batch.cpu()):
-        digest.update(f"{tuple(image.shape)}|{image.dtype}|".encode())
-        digest.update(image.contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()
+    images = (image for batch in batches for image in batch.cpu())
+    return content_digest(part for image in images for part in tensor_content(image))

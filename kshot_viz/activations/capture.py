@@ -1,4 +1,4 @@
-"""Run images through a network and keep how every neuron answered."""
+"""Run images through a network and record the activations of every neuron."""
 
 from __future__ import annotations
 
@@ -11,12 +11,11 @@ from torch import Tensor, nn
 
 from kshot_viz.activations.activations import Activations, LayerActivations
 from kshot_viz.activations.cache import ActivationCache
-from kshot_viz.activations.collect import Gather
-from kshot_viz.activations.hooks import watching
+from kshot_viz.activations.collect import Collector
 from kshot_viz.activations.pooling import POOLS, neuron_rows
 from kshot_viz.data.images import image_count, slice_images
 from kshot_viz.errors import KShotValueError, unknown_name
-from kshot_viz.models.modes import evaluating
+from kshot_viz.models.modes import evaluating, watching
 
 if TYPE_CHECKING:
     from kshot_viz.models.backbone import Backbone
@@ -106,7 +105,7 @@ def capture_activations(
 
 
 class _Batches:
-    """Prepared batches of one image set on one device, as often as they are asked for."""
+    """Prepared batches of one image set on one device, as often as needed."""
 
     def __init__(
         self,
@@ -166,16 +165,16 @@ def _stream(
 ) -> dict[str, LayerActivations]:
     network = batches.backbone.module
     modules = {name: network.get_submodule(name) for name in names}
-    gather = Gather(names, batches.n_images, max_memory)
+    collector = Collector(names, batches.n_images, max_memory)
 
     def receive(name: str, output: Tensor) -> None:
         neurons_last = isinstance(modules[name], nn.Linear)
-        gather.take(name, neuron_rows(output, pool, grid, neurons_last=neurons_last))
+        collector.take(name, neuron_rows(output, pool, grid, neurons_last=neurons_last))
 
     # Not inference mode: what a network keeps of a pass could then never be trained through.
     with torch.no_grad(), evaluating(network):
         for batch in batches("capture"):
             # Only now: preparing images of a new size runs the network once to try them.
             with watching(modules, receive):
-                gather.run(network, batch)
-    return gather.finish()
+                collector.run(network, batch)
+    return collector.finish()

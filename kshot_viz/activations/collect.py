@@ -1,4 +1,4 @@
-"""Hands what the layers answer to their stores while batches stream through the network."""
+"""Collect the outputs of layers in their stores while batches stream through the network."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from kshot_viz.errors import KShotValueError
 
 @dataclass(frozen=True)
 class _Call:
-    """What one call of a layer gives for a single image.
+    """Shape of the output of one call of a layer for a single image.
 
     ``pieces`` is the length of the first axis: more than 1 where the network cuts an image into
     windows that it treats as separate examples.
@@ -25,12 +25,12 @@ class _Call:
     features: int
 
 
-class Gather:
+class Collector:
     """Fills one store per layer; no output waits in memory.
 
-    The first image goes through the network alone. It tells how often each layer is called and how
-    much it gives for an image, so that memory is laid out, and kept under the cap, before the rest
-    comes.
+    The first image goes through the network alone. From it follows how often each layer is called
+    and how many features it has for an image, so that memory is laid out, and kept under the cap,
+    before the others.
     """
 
     def __init__(self, names: Sequence[str], n_images: int, max_memory: int | None) -> None:
@@ -50,18 +50,18 @@ class Gather:
             self._run(module, images)
 
     def take(self, name: str, rows: Tensor) -> None:
-        """Take what one call of a layer gave: (neurons, images, features)."""
+        """Store the output of one call of a layer: (neurons, images, features)."""
         check_finite(name, rows)
         if self._plan:
             call = self._expected(name, rows)
             self._done[name] += 1
             self._stores[name].add(_by_image(rows, call))
         else:
-            # A copy, because an in-place ReLU may overwrite this output a moment later.
+            # A copy, because an in-place ReLU may overwrite this output later.
             self._first[name].append(rows.clone())
 
     def finish(self) -> dict[str, LayerActivations]:
-        """Return all layers; each store is let go as soon as its layer is made."""
+        """Return all layers; each store is freed as soon as its layer is made."""
         return {name: self._stores.pop(name).finish() for name in self._names}
 
     def _run_first(self, module: nn.Module, image: Tensor) -> None:

@@ -1,4 +1,4 @@
-"""Sums over long rows and points with given inner products, in float64 and little memory."""
+"""Means, deviations and inner products of long rows in float64, and points with given products."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a layer's output to one row of features per neuron."""
+"""Pool a layer's output into one row of features per neuron."""
 
 from __future__ import annotations
 

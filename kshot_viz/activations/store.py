@@ -1,4 +1,4 @@
-"""Where a layer's activations gather while batches stream through the network.
+"""Stores of one layer's activations while batches stream through the network.
 
 ``FeatureStore`` keeps every feature. ``InnerProductStore`` keeps only how alike the neurons are, in
 memory that does not grow with the number of images.
@@ -20,7 +20,7 @@ from kshot_viz.errors import KShotValueError
 
 
 class Store(Protocol):
-    """Takes rows of shape (neurons, images, features) batch by batch, then hands on the layer."""
+    """Takes rows of shape (neurons, images, features) batch by batch, then returns the layer."""
 
     def add(self, rows: Tensor) -> None:
         """Take one batch."""
@@ -33,7 +33,7 @@ class FeatureStore:
     """Keeps all features in one float32 array laid out before the stream starts.
 
     The calls of a layer that runs several times follow one another for each batch; their features
-    stand side by side.
+    are kept side by side.
     """
 
     def __init__(self, width: int, n_images: int, per_image: int) -> None:

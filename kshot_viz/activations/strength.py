@@ -1,4 +1,4 @@
-"""How strongly each neuron answers to each image."""
+"""The response of each neuron to each image: its mean output."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from kshot_viz.models.backbone import Backbone
 
 
-def image_answers(backbone: Backbone, images: Any, layer: str) -> NDArray[np.float64]:
+def image_responses(backbone: Backbone, images: Any, layer: str) -> NDArray[np.float64]:
     """Return the mean output of each neuron for each image.
 
     Parameters
@@ -33,13 +33,13 @@ def image_answers(backbone: Backbone, images: Any, layer: str) -> NDArray[np.flo
     return rows.reshape(len(rows), image_count(images), -1).mean(axis=2)
 
 
-def standardised_answers(answers: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Measure answers in each neuron's own standard deviations from its own mean; dead ones are 0.
+def standardised_responses(responses: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return responses in each neuron's own standard deviations from its mean; dead ones are 0.
 
     Parameters
     ----------
-    answers : ndarray, shape (neurons, images)
+    responses : ndarray, shape (neurons, images)
     """
-    centred = answers - answers.mean(axis=1, keepdims=True)
+    centred = responses - responses.mean(axis=1, keepdims=True)
     spread = centred.std(axis=1, keepdims=True)
     return np.divide(centred, spread, out=np.zeros_like(centred), where=spread > 0)

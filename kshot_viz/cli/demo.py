@@ -10,8 +10,8 @@ import typer
 from kshot_viz.cli.figures import comparison_figures, grouping_figures
 from kshot_viz.cli.results import write_results
 from kshot_viz.data.episodes import sample_episodes
-from kshot_viz.data.registry import load_dataset
-from kshot_viz.models.loading.registry import load_backbone
+from kshot_viz.data.load_dataset import load_dataset
+from kshot_viz.models.loading.load_backbone import load_backbone
 from kshot_viz.study.compare import compare_methods
 from kshot_viz.study.grid import TuningGrid
 

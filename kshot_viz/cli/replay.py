@@ -7,10 +7,10 @@ from pathlib import Path
 from kshot_viz.cli.compare import CompareRequest, load_images, load_network, load_source
 from kshot_viz.cli.results import REQUEST, load_request
 from kshot_viz.data.dataset import ImageDataset
-from kshot_viz.data.registry import load_dataset
+from kshot_viz.data.load_dataset import load_dataset
 from kshot_viz.errors import KShotFileError
 from kshot_viz.models.backbone import Backbone
-from kshot_viz.models.loading.registry import load_backbone
+from kshot_viz.models.loading.load_backbone import load_backbone
 from kshot_viz.study.comparison import Comparison
 from kshot_viz.study.replay import Replay
 

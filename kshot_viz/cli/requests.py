@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from kshot_viz.data.episodes import sample_episodes
-from kshot_viz.data.folder import load_folder
-from kshot_viz.data.unlabelled import load_loose_images
-from kshot_viz.models.loading.registry import load_backbone
+from kshot_viz.data.folder import load_folder, load_unlabelled
+from kshot_viz.models.loading.load_backbone import load_backbone
 
 if TYPE_CHECKING:
     from kshot_viz.data.dataset import ImageDataset
@@ -54,7 +53,7 @@ class TaskRequest(NetworkRequest):
         """Load the images that form the groups, if there are any; they need no classes."""
         if self.source is None:
             return None
-        return load_loose_images(self.source, skip_bad=self.skip_bad)
+        return load_unlabelled(self.source, skip_bad=self.skip_bad)
 
     def tasks(self, data: ImageDataset, **options: Any) -> list[Episode]:
         """Draw the episodes of every k; all classes unless fewer were asked for.

@@ -1,15 +1,12 @@
-"""A labelled set of images that knows exactly what it contains.
+"""Labelled images with their class names, one digest per image and one fingerprint.
 
-Two shapes of the same idea: pixels held in one array (digits, glyphs, small torchvision sets), or
-files that are decoded when they are asked for. Both carry one digest per image, so duplicates can
-be told apart from new images, and one fingerprint, so that indices written down for one data set
-are never used on another.
+The pixels are held in one array (digits, glyphs, small torchvision sets), or in files that are
+decoded when they are needed. By the digests duplicates are found; by the fingerprint indices that
+were stored for one data set are never used on another.
 """
 
 from __future__ import annotations
 
-import hashlib
-import html
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, overload
@@ -18,6 +15,8 @@ import numpy as np
 
 from kshot_viz.data.pixels import digest, image_digest, read_pixels
 from kshot_viz.errors import KShotValueError
+from kshot_viz.records import content_digest
+from kshot_viz.text import html_details, html_table
 
 
 @dataclass(frozen=True)
@@ -63,7 +62,7 @@ class ImageDataset:
         sha256 of the pixels of each image; equal digests are the same image.
     fingerprint : str
         sha256 over class names, targets and the content of every image; independent of where the
-        data lies.
+        data is.
     notes : mapping
         Where the data comes from: source, licence, font hashes, files left out.
     """
@@ -143,14 +142,8 @@ class ImageDataset:
         )
 
     def _repr_html_(self) -> str:
-        rows = "".join(
-            f"<tr><td>{html.escape(name)}</td><td>{count}</td></tr>"
-            for name, count in self.counts().items()
-        )
-        return (
-            f"<details><summary>{html.escape(repr(self))}</summary>"
-            f"<table><tr><th>class</th><th>images</th></tr>{rows}</table></details>"
-        )
+        table = html_table(("class", "images"), self.counts().items())
+        return html_details(repr(self), table, opened=False)
 
     def _size_text(self) -> str:
         if not isinstance(self.images, np.ndarray):
@@ -206,12 +199,9 @@ def content_fingerprint(classes: Sequence[str], targets: np.ndarray, content: Se
 
 
 def _sha256(parts: Iterable[object]) -> str:
-    state = hashlib.sha256()
-    for part in parts:
-        text = str(part).encode()
-        # The length in front keeps ("ab", "c") and ("a", "bc") apart.
-        state.update(f"{len(text)}:".encode() + text)
-    return state.hexdigest()
+    texts = (str(part).encode() for part in parts)
+    # The length in front distinguishes ("ab", "c") from ("a", "bc").
+    return content_digest(b"%d:%b" % (len(text), text) for text in texts)
 
 
 def _checked_pixels(images: np.ndarray) -> np.ndarray:

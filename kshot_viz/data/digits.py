@@ -1,7 +1,7 @@
-"""scikit-learn's handwritten digits in the frame that the glyphs use.
+"""scikit-learn's handwritten digits, in the same frame as the glyphs.
 
 1797 grey images of 8 x 8 pixels with 17 levels (UCI optical recognition of handwritten digits, test
-part), enlarged to 20 x 20 and centred in 28 x 28, light ink on dark.
+part), enlarged to 20 x 20 and centred in 28 x 28, light on dark.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
-"""Any folder that holds one folder of images per class."""
+"""Folders of images: one folder per class, or images without classes."""
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,11 +14,14 @@ from PIL import Image
 from kshot_viz.data.dataset import ImageDataset, ImageFiles, content_fingerprint
 from kshot_viz.data.pixels import digest, read_pixels
 from kshot_viz.errors import KShotFileError
+from kshot_viz.records import content_digest
+
+UNLABELLED = "unlabelled"
 
 
 @dataclass(frozen=True)
 class CheckedFile:
-    """What one decoding of a file told: hashes of its bytes and pixels, or what is wrong."""
+    """The result of decoding one file: hashes of its bytes and pixels, or the problem."""
 
     content: str = ""
     pixels: str = ""
@@ -27,7 +29,7 @@ class CheckedFile:
 
 
 def load_folder(path: str | Path, *, skip_bad: bool = False) -> ImageDataset:
-    """Load a folder of class folders; images stay on disk and are decoded when asked for.
+    """Load a folder of class folders; images stay on disk and are decoded when needed.
 
     Every image is decoded once here, in threads, to find broken files now and duplicates later.
     Folders inside a class folder belong to that class; hidden files and files that are no images
@@ -39,7 +41,7 @@ def load_folder(path: str | Path, *, skip_bad: bool = False) -> ImageDataset:
         The folder; the names of its folders are the class names, in sorted order.
     skip_bad : bool, default False
         Go on without images that cannot be read (``--skip-bad`` on the command line); their names
-        stand in ``notes["skipped"]``.
+        are in ``notes["skipped"]``.
 
     Raises
     ------
@@ -49,23 +51,58 @@ def load_folder(path: str | Path, *, skip_bad: bool = False) -> ImageDataset:
     """
     root = Path(path).absolute()
     folders = _class_folders(root)
-    files = [(c, file) for c, folder in enumerate(folders) for file in image_files(folder)]
-    _check_classes(folders, [c for c, _ in files], "an image file")
-    checked = check_files([file for _, file in files])
+    files = [(file, c) for c, folder in enumerate(folders) for file in image_files(folder)]
+    _check_classes(folders, [c for _, c in files], "an image file")
+    names = [folder.name for folder in folders]
+    data = _readable(root, files, names, skip_bad, "folder of class folders")
+    _check_classes(folders, data.targets.tolist(), "a readable image")
+    return data
+
+
+def load_unlabelled(path: str | Path, *, skip_bad: bool = False) -> ImageDataset:
+    """Load every image below a folder as one class, ``"unlabelled"``, to form groups from.
+
+    Parameters
+    ----------
+    path : str or pathlib.Path
+        A folder of images; folders inside it are searched too.
+    skip_bad : bool
+        Go on without images that cannot be read.
+
+    Raises
+    ------
+    KShotFileError
+        If the folder is missing or holds no readable image, or an image cannot be read.
+    """
+    root = Path(path).absolute()
+    files = [(file, 0) for file in image_files(root)] if root.is_dir() else []
+    data = _readable(root, files, [UNLABELLED], skip_bad, "folder of images")
+    if not len(data):
+        raise KShotFileError(f"{str(root)!r} is no folder with readable images.")
+    return data
+
+
+def _readable(
+    root: Path,
+    files: Sequence[tuple[Path, int]],
+    classes: Sequence[str],
+    skip_bad: bool,
+    source: str,
+) -> ImageDataset:
+    """Build the data set of files and their classes, without those that cannot be read."""
+    checked = check_files([file for file, _ in files])
     bad = [i for i, state in enumerate(checked) if state.problem]
     if bad and not skip_bad:
-        raise _bad_files(root, [files[i][1] for i in bad], checked[bad[0]].problem)
+        raise _bad_files(root, [files[i][0] for i in bad], checked[bad[0]].problem)
     kept = [i for i, state in enumerate(checked) if not state.problem]
-    _check_classes(folders, [files[i][0] for i in kept], "a readable image")
-    skipped = [files[i][1].relative_to(root).as_posix() for i in bad]
+    skipped = "; ".join(files[i][0].relative_to(root).as_posix() for i in bad)
     return files_dataset(
-        [files[i][1] for i in kept],
-        np.array([files[i][0] for i in kept]),
-        [folder.name for folder in folders],
+        [files[i][0] for i in kept],
+        np.array([files[i][1] for i in kept], dtype=np.int64),
+        classes,
         [checked[i] for i in kept],
         name=root.name,
-        notes={"source": "folder of class folders"}
-        | ({"skipped": "; ".join(skipped)} if skipped else {}),
+        notes={"source": source} | ({"skipped": skipped} if skipped else {}),
     )
 
 
@@ -98,7 +135,7 @@ def files_dataset(
 
 def _check_file(path: Path) -> CheckedFile:
     try:
-        content = hashlib.sha256(path.read_bytes()).hexdigest()
+        content = content_digest([path.read_bytes()])
         return CheckedFile(content, digest(read_pixels(path)))
     except (OSError, KShotFileError) as error:
         return CheckedFile(problem=str(error))

@@ -1,4 +1,4 @@
-"""Image batches: the forms people hold them in, and the one form the library computes with.
+"""Convert image batches of every accepted form to float tensors in [0, 1].
 
 Accepted everywhere: a float NCHW tensor or array in [0, 1], a uint8 NHWC or NHW array, a uint8
 NCHW tensor, a list of PIL images, an :class:`ImageDataset` or its ``images``, and rows of features.
@@ -18,7 +18,7 @@ from kshot_viz.data.dataset import ImageDataset
 from kshot_viz.data.pixels import image_digest, pixels
 from kshot_viz.errors import KShotValueError
 
-__all__ = ["image_count", "image_digests", "pixels", "slice_images", "to_unit"]
+__all__ = ["image_count", "image_digests", "pixels", "slice_images", "to_bytes", "to_unit"]
 
 _TOLERANCE = 1e-3
 _FORMS = (
@@ -59,7 +59,7 @@ def to_unit(images: Any) -> Tensor | list[Tensor]:
 
 
 def image_count(images: Any) -> int:
-    """Count the images of a batch of any accepted form, decoding nothing.
+    """Count the images of a batch of any accepted form, without decoding any.
 
     Raises
     ------
@@ -86,11 +86,12 @@ def image_digests(images: Any) -> tuple[str, ...]:
     if isinstance(images, ImageDataset):
         return images.digests
     units = (to_unit(slice_images(images, i, i + 1))[0] for i in range(image_count(images)))
-    return tuple(image_digest(_to_bytes(unit)) for unit in units if unit.ndim == 3)
+    return tuple(image_digest(to_bytes(unit[None])[0]) for unit in units if unit.ndim == 3)
 
 
-def _to_bytes(unit: Tensor) -> np.ndarray:
-    return unit.mul(255).round().to(torch.uint8).permute(1, 2, 0).cpu().numpy()
+def to_bytes(images: Tensor) -> np.ndarray:
+    """Turn ``(N, C, H, W)`` in [0, 1] into uint8 ``(N, H, W, C)``."""
+    return images.mul(255).round().to(torch.uint8).permute(0, 2, 3, 1).contiguous().cpu().numpy()
 
 
 def _from_array(array: np.ndarray) -> Tensor:

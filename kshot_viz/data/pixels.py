@@ -1,4 +1,4 @@
-"""One picture as an array: what every decoder, mode and file format is brought to.
+"""One image of any mode or file format as an array of eight-bit pixels.
 
 Everything the library shows to a network starts here, so that a rotated photograph, a palette
 image or a 16-bit scan means the same wherever it comes from.
@@ -6,13 +6,13 @@ image or a 16-bit scan means the same wherever it comes from.
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps
 
 from kshot_viz.errors import KShotFileError, KShotValueError
+from kshot_viz.records import content_digest
 
 _ALPHA_MODES = {"RGBA", "RGBa", "LA", "La", "PA"}
 _GREY_MODES = {"1", "L", "LA", "La"}
@@ -74,9 +74,7 @@ def as_rgb(array: np.ndarray) -> np.ndarray:
 
 def digest(array: np.ndarray) -> str:
     """Return the sha256 hex digest of an array's shape and bytes."""
-    state = hashlib.sha256(str(tuple(array.shape)).encode())
-    state.update(np.ascontiguousarray(array).tobytes())
-    return state.hexdigest()
+    return content_digest([str(tuple(array.shape)), np.ascontiguousarray(array).tobytes()])
 
 
 def image_digest(array: np.ndarray) -> str:

@@ -1,4 +1,4 @@
-"""Any classification set of torchvision by its name."""
+"""Load a classification set of torchvision by its name."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ _NAMES = [
     "SVHN",
     "USPS",
 ]
-# What torchvision calls the two splits where it does not say "train" and "test".
+# Names of the two splits where torchvision does not call them "train" and "test".
 _SPLIT_WORDS: dict[str, dict[str, str]] = {
     "OxfordIIITPet": {"train": "trainval"},
     "ImageNet": {"test": "val"},
@@ -65,7 +65,7 @@ _FILE_LISTS = ("samples", "_samples", "_image_files", "_images", "imgs", "data")
 
 @dataclass(frozen=True)
 class TorchvisionImages(Sequence[np.ndarray]):
-    """Images of different sizes that torchvision decodes when asked for: uint8 ``(H, W, C)``."""
+    """Images of different sizes that torchvision decodes when needed: uint8 ``(H, W, C)``."""
 
     source: Any
     indices: tuple[int, ...]
@@ -82,7 +82,7 @@ class TorchvisionImages(Sequence[np.ndarray]):
 
 
 def torchvision_names() -> list[str]:
-    """List the classification sets that :func:`load_torchvision` knows."""
+    """List the classification sets that :func:`load_torchvision` can load."""
     return list(_NAMES)
 
 
@@ -102,7 +102,7 @@ def load_torchvision(
     download : bool, default False
         Let torchvision fetch what is missing (needs the internet).
     split : str, default "train"
-        "train", "test", or another word that this set knows. Sets without a split ignore it.
+        "train", "test", or the name of another split of this set. Sets without a split ignore it.
 
     Raises
     ------

@@ -16,7 +16,7 @@ from kshot_viz.evaluate.fast.split import (
     TrainedPart,
     compute_frozen_features,
 )
-from kshot_viz.grouping.clustering.cluster_cache import Clusterings
+from kshot_viz.grouping.clustering.cluster_cache import ClusteringCache
 from kshot_viz.grouping.grouping import Grouping
 from kshot_viz.grouping.rule import GroupingRule
 from kshot_viz.models.inputs.support import Support, prepare_support
@@ -74,7 +74,7 @@ class EpisodeCache:
     _network: TracedNetwork | None = None
     _images: tuple[Support, Tensor, Tensor] | None = None
     _groupings: dict[str, Grouping] = field(default_factory=dict)
-    _clusterings: Clusterings | None = None
+    _clusterings: ClusteringCache | None = None
     _frozen: dict[tuple[str, ...], list[FrozenFeatures]] = field(default_factory=dict)
     _given: dict[tuple[str, ...], Named] = field(default_factory=dict)
 
@@ -157,7 +157,7 @@ class EpisodeCache:
         if rule.key not in self._groupings:
             inputs = self.inputs
             if self._clusterings is None:
-                self._clusterings = rule.clusterings(
+                self._clusterings = rule.clustering_cache(
                     inputs.backbone, inputs.support, inputs.seed, inputs.episode.name
                 )
             self._groupings[rule.key] = rule.in_episode(
@@ -165,7 +165,7 @@ class EpisodeCache:
                 inputs.support,
                 name=inputs.episode.name,
                 seed=inputs.seed,
-                clusterings=self._clusterings,
+                cache=self._clusterings,
             )
         return self._groupings[rule.key]
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from kshot_viz.data.dataset import ImageDataset
 from kshot_viz.data.episodes.episode import Episode
-from kshot_viz.data.images import image_digests
+from kshot_viz.data.episodes.leakage import check_source
 from kshot_viz.errors import KShotValueError
 from kshot_viz.evaluate.executors.local import Executor, resolve_executor
 from kshot_viz.evaluate.job import Job
@@ -19,7 +19,7 @@ from kshot_viz.evaluate.row_store import RowStore
 from kshot_viz.evaluate.rows import Row
 from kshot_viz.finetune.candidate import Candidate
 from kshot_viz.finetune.device import check_device
-from kshot_viz.grouping.clustering.cluster_cache import Clusterings
+from kshot_viz.grouping.clustering.cluster_cache import ClusteringCache
 from kshot_viz.grouping.grouping import Grouping
 from kshot_viz.grouping.rule import GroupingRule
 from kshot_viz.threads import one_thread
@@ -133,42 +133,19 @@ def all_of(argument: str, given: Iterable[T], kind: type) -> tuple[T, ...]:
     return items
 
 
-def check_source(source: Any, data: ImageDataset, episodes: Iterable[Episode]) -> None:
-    """Raise a KShotValueError if a source image is a query image of any episode."""
-    if source is None:
-        return
-    queries = {data.digests[index] for episode in episodes for index in episode.query}
-    digests = image_digests(source)
-    shared = sum(one in queries for one in digests)
-    if shared:
-        raise KShotValueError(
-            f"{shared} of the {len(digests)} `source` images are query images of the episodes. "
-            f"Groups may not be formed from images that are used for scoring."
-        )
-
-
-def without_queries(
-    source: ImageDataset, data: ImageDataset, episodes: Iterable[Episode]
-) -> ImageDataset:
-    """Return the source images that are no query image of any episode."""
-    asked = {data.digests[index] for episode in episodes for index in episode.query}
-    kept = [place for place, one in enumerate(source.digests) if one not in asked]
-    return source if len(kept) == len(source) else source.take(kept)
-
-
 def bind(
     backbone: Backbone,
     candidates: Sequence[Candidate],
     source: Any,
     seed: int,
-    clusterings: Clusterings | None = None,
+    clusterings: ClusteringCache | None = None,
 ) -> list[Candidate]:
     """Make groupings as far as that is possible before any episode, and check them.
 
     Groups from source images or from weights are the same in every episode; all rules share the
     clusterings, which may be handed from call to call.
     """
-    known = clusterings or GroupingRule.clusterings(backbone, source, seed)
+    known = clusterings or GroupingRule.clustering_cache(backbone, source, seed)
     made: dict[str, GroupingRule | Grouping] = {}
 
     def bound(candidate: Candidate) -> Candidate:
@@ -179,7 +156,7 @@ def bind(
             return candidate
         whole = replace(rule, shuffled=False)
         if whole.key not in made:
-            made[whole.key] = whole.bind(backbone, clusterings=known)
+            made[whole.key] = whole.bind(backbone, cache=known)
         given = made[whole.key]
         if isinstance(given, GroupingRule):
             return replace(candidate, grouping=replace(given, shuffled=rule.shuffled))

@@ -1,4 +1,4 @@
-"""The grouping: for every layer, which group each neuron belongs to. Immutable."""
+"""An immutable grouping: for every layer, the group of each neuron."""
 
 from __future__ import annotations
 
@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from kshot_viz.errors import KShotFileError, KShotValueError, unknown_name
-from kshot_viz.grouping import files
+from kshot_viz.errors import KShotValueError, unknown_name
+from kshot_viz.files import write_json
 from kshot_viz.grouping import labels as edit
-from kshot_viz.grouping.card import card
 from kshot_viz.grouping.labels import Labels
+from kshot_viz.grouping.metrics import adjusted_rand, group_report
+from kshot_viz.grouping.record import SCHEMA, load_record, parse_record
+from kshot_viz.records import plain
 from kshot_viz.seeds import numpy_rng
+from kshot_viz.text import html_details, html_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,11 +56,9 @@ class Grouping(Mapping[str, Labels]):
         origin: Mapping[str, Any] | None = None,
     ) -> None:
         last = {name: label for name, label in (dead or {}).items() if label is not None}
-        self._labels = {name: _frozen(row, last.get(name)) for name, row in labels.items()}
-        self._dead = frozenset(
-            name for name, row in labels.items() if last.get(name) in np.asarray(row)
-        )
-        self._origin = MappingProxyType(files.plain(origin or {}))
+        self._labels = {name: _read_only(row, last.get(name)) for name, row in labels.items()}
+        self._dead = frozenset(n for n, row in labels.items() if last.get(n) in np.asarray(row))
+        self._origin = MappingProxyType(plain(origin or {}))
 
     # -- as a mapping ------------------------------------------------------------------------
 
@@ -116,16 +117,17 @@ class Grouping(Mapping[str, Labels]):
     def check(self, backbone: Backbone) -> None:
         """Raise a KShotValueError unless the grouping was made for such a network."""
         for name, row in self._labels.items():
+            other = "This grouping was made for another network:"
             if name not in backbone.layers:
                 raise KShotValueError(
-                    f"This grouping was made for another network: {backbone.name!r} has no layer "
-                    f"{name!r} that can be grouped. Its layers: {', '.join(backbone.layers)}."
+                    f"{other} {backbone.name!r} has no layer {name!r} that can be grouped. "
+                    f"Its layers: {', '.join(backbone.layers)}."
                 )
             width = backbone.layer(name).width
             if row.size != width:
                 raise KShotValueError(
-                    f"This grouping was made for another network: layer {name!r} of "
-                    f"{backbone.name!r} has {width} neurons, the grouping has {row.size}."
+                    f"{other} layer {name!r} of {backbone.name!r} has {width} neurons, "
+                    f"the grouping has {row.size}."
                 )
 
     # -- editing: each returns a new grouping ------------------------------------------------
@@ -172,7 +174,7 @@ class Grouping(Mapping[str, Labels]):
     def shuffled(self, *, seed: int = 0) -> Grouping:
         """Return groups of the same sizes with members drawn at random: the null grouping.
 
-        Dead neurons stay a group of their own, or the null would be handicapped by them.
+        Dead neurons stay a group of their own, or the null grouping would be worse because of them.
         """
         rows = {
             name: edit.shuffled(row, numpy_rng(seed, "shuffle", name), self.dead_group(name))
@@ -190,14 +192,14 @@ class Grouping(Mapping[str, Labels]):
 
     @classmethod
     def singletons(cls, network: Backbone | Mapping[str, int]) -> Grouping:
-        """Every neuron on its own: the same as plain fine-tuning."""
+        """Every neuron in a group of its own: the same as plain fine-tuning."""
         return cls.contiguous(network, n_groups=1.0)
 
     @classmethod
     def contiguous(
         cls, network: Backbone | Mapping[str, int], *, n_groups: float | int
     ) -> Grouping:
-        """Neurons that stand side by side in the weight share a group.
+        """Neighbouring neurons of the weight share a group.
 
         Parameters
         ----------
@@ -214,16 +216,12 @@ class Grouping(Mapping[str, Labels]):
 
     def compare(self, other: Grouping) -> pd.Series[float]:
         """Return the adjusted Rand index of every layer both groupings have (1 = the same)."""
-        from kshot_viz.grouping.metrics import adjusted_rand
-
         return adjusted_rand(self, other)
 
     def report(
         self, activations: Activations, gradients: Mapping[str, ArrayLike] | None = None
     ) -> pd.DataFrame:
         """Return sizes, silhouette, distances and kept gradient energy, one row a layer."""
-        from kshot_viz.grouping.metrics import group_report
-
         return group_report(self, activations, gradients)
 
     # -- on disk -----------------------------------------------------------------------------
@@ -231,29 +229,27 @@ class Grouping(Mapping[str, Labels]):
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""
         return {
-            "schema": files.SCHEMA,
-            "labels": files.plain(self._labels),
+            "schema": SCHEMA,
+            "labels": plain(self._labels),
             "dead": sorted(self._dead),
-            "origin": files.plain(self._origin),
+            "origin": plain(self._origin),
         }
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> Grouping:
         """Rebuild a grouping; a newer schema or another record is a KShotFileError."""
-        rows, dead, origin = files.parse(record)
+        rows, dead, origin = parse_record(record)
         return cls(rows, dead=dead, origin=origin)
 
     def save(self, path: str | Path) -> Path:
         """Write JSON; a reader never sees half a file."""
-        return files.write(path, self.to_dict())
+        return write_json(path, self.to_dict())
 
     @classmethod
     def load(cls, path: str | Path) -> Grouping:
         """Read JSON; a file that is cut off, newer or no grouping is a KShotFileError naming it."""
-        try:
-            return cls.from_dict(files.read(path))
-        except KShotFileError as error:
-            raise KShotFileError(f"{path}: {error}") from error
+        rows, dead, origin = load_record(path)
+        return cls(rows, dead=dead, origin=origin)
 
     # -- showing -----------------------------------------------------------------------------
 
@@ -262,9 +258,11 @@ class Grouping(Mapping[str, Labels]):
         return "\n".join([f"Grouping of {len(self)} layers", *rows])
 
     def _repr_html_(self) -> str:
-        return card(self)
-
-    # -- inside ------------------------------------------------------------------------------
+        sizes = {layer: self.sizes(layer) for layer in self}
+        rows = [(layer, n.sum(), n.size, n.max(), (n == 1).sum()) for layer, n in sizes.items()]
+        table = html_table(("layer", "neurons", "groups", "largest", "singletons"), rows)
+        origin = ", ".join(f"{key}={value}" for key, value in self._origin.items())
+        return html_details(f"Grouping of {len(self)} layers ({origin})", table)
 
     def _with(self, layer: str, labels: Labels) -> Grouping:
         rows = {**self._labels, layer: labels}
@@ -283,7 +281,7 @@ class Grouping(Mapping[str, Labels]):
         return edit.indices(neurons, self[layer].size, f"Layer {layer!r} has neurons")
 
 
-def _frozen(labels: ArrayLike, last: int | None) -> Labels:
+def _read_only(labels: ArrayLike, last: int | None) -> Labels:
     row = edit.canonical(labels, last)
     row.flags.writeable = False
     return row

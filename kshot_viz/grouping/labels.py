@@ -1,4 +1,4 @@
-"""Integer labels of one layer: canonical form and edits, as plain arrays."""
+"""Labels of one layer as integer arrays: canonical form, checks and edits."""
 
 from __future__ import annotations
 

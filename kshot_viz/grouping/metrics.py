@@ -1,4 +1,4 @@
-"""Numbers that say what a grouping is like, before anything is trained."""
+"""Metrics of a grouping before training: sizes, distances, silhouette, kept gradient energy."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from kshot_viz.activations import Activations
-    from kshot_viz.grouping.grouping import Grouping
+
+Groups = Mapping[str, Labels]
 
 
 def energy_kept(gradient: ArrayLike, labels: ArrayLike) -> float:
@@ -54,7 +55,7 @@ def group_means(points: NDArray[np.floating], labels: Labels) -> NDArray[np.floa
     return sums / np.bincount(labels)[:, None]
 
 
-def adjusted_rand(first: Grouping, second: Grouping) -> pd.Series[float]:
+def adjusted_rand(first: Groups, second: Groups) -> pd.Series[float]:
     """Return the adjusted Rand index of every common layer (Hubert & Arabie, 1985)."""
     import pandas as pd
     from sklearn.metrics import adjusted_rand_score
@@ -73,7 +74,7 @@ def adjusted_rand(first: Grouping, second: Grouping) -> pd.Series[float]:
 
 
 def group_report(
-    grouping: Grouping,
+    grouping: Groups,
     activations: Activations,
     gradients: Mapping[str, ArrayLike] | None = None,
 ) -> pd.DataFrame:
@@ -81,7 +82,7 @@ def group_report(
 
     Parameters
     ----------
-    grouping : Grouping
+    grouping : Grouping, or mapping of layer to canonical labels
     activations : Activations
         Of the same network; layers it lacks are an error.
     gradients : mapping of str to array_like, optional
@@ -104,9 +105,7 @@ def group_report(
     return frame
 
 
-def _energy_kept(
-    grouping: Grouping, gradients: Mapping[str, ArrayLike] | None, layer: str
-) -> float:
+def _energy_kept(grouping: Groups, gradients: Mapping[str, ArrayLike] | None, layer: str) -> float:
     if gradients is None:
         return float("nan")
     if layer not in gradients:
@@ -114,8 +113,8 @@ def _energy_kept(
     return energy_kept(gradients[layer], grouping[layer])
 
 
-def _layer_report(grouping: Grouping, activations: Activations, layer: str) -> dict[str, Any]:
-    labels, sizes = grouping[layer], grouping.sizes(layer)
+def _layer_report(grouping: Groups, activations: Activations, layer: str) -> dict[str, Any]:
+    labels, sizes = grouping[layer], np.bincount(grouping[layer])
     points = activations.layer(layer).compact
     if len(points) != labels.size:
         raise KShotValueError(

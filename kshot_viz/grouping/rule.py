@@ -1,4 +1,4 @@
-"""A rule that makes a grouping once the images are known: what forms the groups, and how."""
+"""Rule to form a grouping from an episode's support, source images or weights."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any, Self
 from kshot_viz.activations.pooling import POOLS
 from kshot_viz.errors import KShotValueError, unknown_name
 from kshot_viz.grouping.clustering.cluster import DEAD, check_bounds
-from kshot_viz.grouping.clustering.cluster_cache import Clusterings
+from kshot_viz.grouping.clustering.cluster_cache import ClusteringCache
 from kshot_viz.grouping.clustering.methods import METHODS
-from kshot_viz.grouping.files import plain
 from kshot_viz.grouping.grouping import Grouping
-from kshot_viz.records import record_digest
+from kshot_viz.records import plain, record_digest
 from kshot_viz.seeds import child_seed
 
 if TYPE_CHECKING:
@@ -29,8 +28,8 @@ class GroupingRule:
     Attributes
     ----------
     groups_from : {"support", "source", "weights"} or mapping
-        What makes two neurons alike: their answers to the episode's k-shot images, their answers
-        to given source images, or their weights.
+        What makes two neurons alike: their activations on the episode's k-shot images, their
+        activations on given source images, or their weights.
     n_groups : float, int or mapping
         As in :func:`cluster_neurons`.
     max_within, min_between : float, optional, or mapping
@@ -86,7 +85,7 @@ class GroupingRule:
 
     @property
     def kinds(self) -> set[str]:
-        """What forms the groups, of any layer."""
+        """The sources that form the groups of the layers."""
         by = self.groups_from
         return set(by.values()) if isinstance(by, Mapping) else {by}
 
@@ -96,7 +95,7 @@ class GroupingRule:
         *,
         source: Any = None,
         seed: int = 0,
-        clusterings: Clusterings | None = None,
+        cache: ClusteringCache | None = None,
     ) -> Grouping | Self:
         """Make the groups that are the same in every episode: from source images or weights.
 
@@ -105,8 +104,8 @@ class GroupingRule:
         backbone : Backbone
         source : image batch, optional
         seed : int
-        clusterings : Clusterings, optional
-            Those of the source, where several rules share them.
+        cache : ClusteringCache, optional
+            Clustered layers of the source, where several rules share them.
 
         Returns
         -------
@@ -120,7 +119,7 @@ class GroupingRule:
         missing = [name for name in ready if name not in (self.given or ())]
         given = self.given
         if missing:
-            made = self._cut(clusterings or self.clusterings(backbone, source, seed), missing)
+            made = self._cut(cache or self.clustering_cache(backbone, source, seed), missing)
             given = made if given is None else given.join(made)
         if given is None:
             return self
@@ -135,7 +134,7 @@ class GroupingRule:
         *,
         name: str,
         seed: int = 0,
-        clusterings: Clusterings | None = None,
+        cache: ClusteringCache | None = None,
     ) -> Grouping:
         """Make the grouping of one episode.
 
@@ -147,19 +146,19 @@ class GroupingRule:
         name : str
             The episode's name; child seeds are derived from it.
         seed : int
-        clusterings : Clusterings, optional
-            Those of the support, where several rules share them.
+        cache : ClusteringCache, optional
+            Clustered layers of the support, where several rules share them.
         """
         made = self._whole or self.given
         if self._whole is None:
             missing = [one for one in self.layers(backbone) if one not in (made or ())]
             if any(self._from(one) == "source" for one in missing):
                 raise KShotValueError(
-                    "Groups from 'source' are made once, from `source=`; the support cannot stand "
-                    "in."
+                    "Groups from 'source' are made once, from `source=`; the support cannot "
+                    "replace it."
                 )
             if missing:
-                known = clusterings or self.clusterings(backbone, support, seed, name)
+                known = cache or self.clustering_cache(backbone, support, seed, name)
                 found = self._cut(known, missing)
                 made = found if made is None else made.join(found)
         assert made is not None
@@ -174,12 +173,12 @@ class GroupingRule:
         return list(backbone.layers)
 
     @staticmethod
-    def clusterings(
+    def clustering_cache(
         backbone: Backbone, images: Any, seed: int, episode: str | None = None
-    ) -> Clusterings:
-        """Return the clusterings that rules share: of source images, or of an episode's support."""
+    ) -> ClusteringCache:
+        """Return a cache for rules to share: of source images, or of an episode's support."""
         names = ("grouping",) if episode is None else ("grouping", episode)
-        return Clusterings(backbone, images, seed=child_seed(seed, *names))
+        return ClusteringCache(backbone, images, seed=child_seed(seed, *names))
 
     def shuffle(self, whole: Grouping, *, name: str, seed: int) -> Grouping:
         """Return the null grouping of one episode."""
@@ -195,7 +194,7 @@ class GroupingRule:
         assert isinstance(found, str)
         return found
 
-    def _cut(self, clusterings: Clusterings, layers: Sequence[str]) -> Grouping:
+    def _cut(self, cache: ClusteringCache, layers: Sequence[str]) -> Grouping:
         """Group some layers, each by its own settings."""
         from threadpoolctl import threadpool_limits
 
@@ -206,7 +205,7 @@ class GroupingRule:
         # One thread: sums in another order could move a neuron on the border between two groups.
         with threadpool_limits(limits=1):
             for groups_from, names in by.items():
-                found = clusterings.layers(
+                found = cache.layers(
                     names,
                     groups_from=groups_from,
                     pool=self.pool,

@@ -1,8 +1,9 @@
-"""Any network, with what this library needs to know about it: layers, head, last block, input."""
+"""A network with its groupable layers, its replaceable head, its last block and its preprocess."""
 
 from __future__ import annotations
 
 import copy
+import html
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from numbers import Integral
@@ -13,13 +14,12 @@ from torch import Tensor, nn
 from torch.nn.parameter import Parameter
 
 from kshot_viz.errors import KShotKeyError, KShotValueError, unknown_name
-from kshot_viz.models.card import card
 from kshot_viz.models.copies import fingerprint, private_copy
 from kshot_viz.models.find_head import find_head
 from kshot_viz.models.head import install, settle
-from kshot_viz.models.inputs.example import cast_like, explain, probe_somehow
+from kshot_viz.models.inputs.example import cast_like, explain, probe_or_guess
 from kshot_viz.models.inputs.recipes import apply_preprocess, as_preprocess
-from kshot_viz.models.layers import LayerInfo
+from kshot_viz.models.layers import LayerInfo, layer_table
 from kshot_viz.models.modes import evaluating
 from kshot_viz.models.probe import forward
 
@@ -78,9 +78,9 @@ class Backbone:
         self.notes = dict(notes or {})
         self.name = name or type(module).__name__
         self.module = private_copy(module)
-        network, tried = probe_somehow(self.module, example, self.preprocess)
-        self._place = settle(self.module, find_head(self.module, network, head), tried)
-        owns = self._place.owns
+        network, tried = probe_or_guess(self.module, example, self.preprocess)
+        self._position = settle(self.module, find_head(self.module, network, head), tried)
+        owns = self._position.owns
         self.layers = {k: _outside(v, owns) for k, v in network.layers.items() if not owns(k)}
         self.not_groupable = {k: v for k, v in network.not_groupable.items() if not owns(k)}
         self.input_shape = tuple(tried.shape[1:])
@@ -95,12 +95,12 @@ class Backbone:
     @property
     def head_name(self) -> str:
         """Name of the module that is replaced by a new head, or "output" if one is appended."""
-        return self._place.name
+        return self._position.name
 
     @property
     def feature_dim(self) -> int:
         """Number of features the head reads."""
-        return self._place.feature_dim
+        return self._position.feature_dim
 
     @property
     def last_block(self) -> str:
@@ -134,7 +134,7 @@ class Backbone:
         raise KShotKeyError(f"{unknown_name('layer', name, self.layers)} See `backbone.layers`.")
 
     def prepare(self, images: object) -> Tensor:
-        """Turn images into what the network takes: the one place where preprocess is applied.
+        """Apply the preprocess, once, and return the batch that the network takes.
 
         Parameters
         ----------
@@ -172,8 +172,8 @@ class Backbone:
         if not whole or n_classes < 2:
             raise KShotValueError(f"`n_classes` must be an integer >= 2; not {n_classes!r}.")
         fresh = self._with_module(copy.deepcopy(self.module))
-        install(fresh.module, self._place, int(n_classes))
-        fresh._place = self._place.installed
+        install(fresh.module, self._position, int(n_classes))
+        fresh._position = self._position.installed
         return fresh
 
     def tied_parameters(self, layer: str) -> dict[str, Parameter]:
@@ -200,7 +200,7 @@ class Backbone:
     def head_parameters(self) -> set[str]:
         """Return the names of the head's parameters; empty where a head is yet to be appended."""
         names = (name for name, _ in self.module.named_parameters())
-        return {name for name in names if self._place.owns(name)}
+        return {name for name in names if self._position.owns(name)}
 
     def to(self, target: torch.device | torch.dtype | str) -> Backbone:
         """Return a copy on another device, or of another floating point type."""
@@ -219,7 +219,8 @@ class Backbone:
         )
 
     def _repr_html_(self) -> str:
-        return card(repr(self), self.layers)
+        table = layer_table(self.layers)
+        return f"<div><p><b>{html.escape(repr(self))}</b></p>{table}</div>"
 
     def _with_module(self, module: nn.Module) -> Backbone:
         other = copy.copy(self)
@@ -231,7 +232,7 @@ class Backbone:
         return self.module.get_submodule(name.rpartition(".")[0])
 
     def _needs_rows(self, image: Tensor) -> bool:
-        """Say whether images must lie row by row in memory; see :func:`row_by_row`."""
+        """Return whether images must lie row by row in memory; see :func:`row_by_row`."""
         if image.ndim != 4:
             return False
         pixels = torch.empty_like(image, memory_format=torch.channels_last).copy_(image)

@@ -1,9 +1,8 @@
-"""A private copy of a caller's network, and the identity of its weights."""
+"""Copy a caller's network, and compute the fingerprint of its weights."""
 
 from __future__ import annotations
 
 import copy
-import hashlib
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +10,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.nn.parameter import is_lazy
 
 from kshot_viz.errors import KShotValueError
+from kshot_viz.records import content_digest
 
 
 def private_copy(module: nn.Module) -> nn.Module:
@@ -38,11 +38,15 @@ def private_copy(module: nn.Module) -> nn.Module:
 def fingerprint(module: nn.Module) -> str:
     """Return the SHA-256 of names, types, shapes and bytes of all parameters and buffers."""
     named = [*module.named_parameters(), *module.named_buffers()]
-    digest = hashlib.sha256()
-    for name, tensor in sorted(named, key=lambda pair: pair[0]):
-        digest.update(f"{name}|{tuple(tensor.shape)}|{tensor.dtype}|".encode())
-        digest.update(_raw(tensor))
-    return digest.hexdigest()
+    ordered = sorted(named, key=lambda pair: pair[0])
+    return content_digest(part for name, t in ordered for part in (f"{name}|", *tensor_content(t)))
+
+
+def tensor_content(tensor: Tensor) -> tuple[str, bytes]:
+    """Return a tensor's shape and type as text, and its bytes, for a digest."""
+    flat = tensor.detach().cpu().contiguous().reshape(-1)
+    head = f"{tuple(tensor.shape)}|{tensor.dtype}|"
+    return head, flat.view(torch.uint8).numpy().tobytes()
 
 
 def _unwrapped(module: nn.Module) -> nn.Module:
@@ -50,8 +54,3 @@ def _unwrapped(module: nn.Module) -> nn.Module:
     if isinstance(module, (nn.DataParallel, DistributedDataParallel)):
         return _unwrapped(module.get_submodule("module"))
     return _unwrapped(module.get_submodule("_orig_mod")) if hasattr(module, "_orig_mod") else module
-
-
-def _raw(tensor: Tensor) -> bytes:
-    flat = tensor.detach().cpu().contiguous().reshape(-1)
-    return flat.view(torch.uint8).numpy().tobytes()

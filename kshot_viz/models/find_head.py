@@ -5,12 +5,12 @@ from __future__ import annotations
 from torch import nn
 
 from kshot_viz.errors import KShotValueError, unknown_name
-from kshot_viz.models.head import OUTPUT, HeadPlace
+from kshot_viz.models.head import OUTPUT, HeadPosition
 from kshot_viz.models.layers import LayerInfo
 from kshot_viz.models.probe import NetworkMap
 
 
-def find_head(module: nn.Module, network: NetworkMap, head: str | None) -> HeadPlace:
+def find_head(module: nn.Module, network: NetworkMap, head: str | None) -> HeadPosition:
     """Find the head by name, or detect it.
 
     Parameters
@@ -39,9 +39,9 @@ def find_head(module: nn.Module, network: NetworkMap, head: str | None) -> HeadP
     if name is None or (name == OUTPUT and OUTPUT not in network.inputs):
         shape = network.output_shape
         axis = _feature_axis(shape, _last_body(network, None))
-        return HeadPlace(OUTPUT, shape[axis], axis, appended=True)
+        return HeadPosition(OUTPUT, shape[axis], axis, appended=True)
     _check_head(name, network)
-    return _named_place(module, network, name)
+    return _named_position(module, network, name)
 
 
 def _detect(module: nn.Module, network: NetworkMap) -> str | None:
@@ -86,12 +86,12 @@ def _check_head(name: str, network: NetworkMap) -> None:
         )
 
 
-def _named_place(module: nn.Module, network: NetworkMap, name: str) -> HeadPlace:
+def _named_position(module: nn.Module, network: NetworkMap, name: str) -> HeadPosition:
     shape = network.inputs[name]
     if isinstance(module.get_submodule(name), nn.Linear):
-        return HeadPlace(name, shape[-1], axis=len(shape) - 1)
+        return HeadPosition(name, shape[-1], axis=len(shape) - 1)
     axis = _feature_axis(shape, _last_body(network, name))
-    return HeadPlace(name, shape[axis], axis)
+    return HeadPosition(name, shape[axis], axis)
 
 
 def _last_body(network: NetworkMap, head: str | None) -> LayerInfo | None:
@@ -101,7 +101,7 @@ def _last_body(network: NetworkMap, head: str | None) -> LayerInfo | None:
 
 
 def _feature_axis(shape: tuple[int, ...], last: LayerInfo | None) -> int:
-    """Tell channels first from tokens and channels last by the layer that ran before."""
+    """Distinguish channels first from tokens and channels last by the layer that ran before."""
     linear = last is not None and len(last.weight_shape) == 2
     if len(shape) == 3:
         return 2 if linear or (last is not None and last.output_ndim != 3) else 1

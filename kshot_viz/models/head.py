@@ -1,4 +1,4 @@
-"""Where the classifier of a network is, and the new one that takes its place."""
+"""The position of a network's classifier, and the new head that replaces it."""
 
 from __future__ import annotations
 
@@ -61,8 +61,8 @@ class Head(nn.Module):
 
 
 @dataclass(frozen=True)
-class HeadPlace:
-    """Where a head goes and what it reads there.
+class HeadPosition:
+    """Where a head is put, and the features it reads there.
 
     Attributes
     ----------
@@ -86,40 +86,40 @@ class HeadPlace:
     keep_ndim: bool = False
 
     @property
-    def installed(self) -> HeadPlace:
-        """The place of the same head once it is in: an appended one now has a module's name."""
+    def installed(self) -> HeadPosition:
+        """The position of the same head once it is in: an appended one now has a module's name."""
         if not self.appended:
             return self
         return replace(self, name=APPENDED, appended=False, hook=False)
 
     def owns(self, name: str) -> bool:
-        """Say whether the module or parameter ``name`` belongs to the head."""
+        """Return whether the module or parameter ``name`` belongs to the head."""
         return not self.appended and (name == self.name or name.startswith(f"{self.name}."))
 
 
-def settle(module: nn.Module, place: HeadPlace, example: Tensor) -> HeadPlace:
+def settle(module: nn.Module, position: HeadPosition, example: Tensor) -> HeadPosition:
     """Try the ways to put a head there and return the first that gives (N, classes)."""
-    variants = _variants(place)
+    variants = _variants(position)
     for variant in variants:
         with suppress(KShotValueError):
             if _works(module, variant, example):
                 return variant
     raise KShotValueError(
-        f"A new head in place of `head={place.name!r}` does not give (N, classes): the network "
+        f"A new head instead of `head={position.name!r}` does not give (N, classes): the network "
         f"does something else after it. Give the name of another module, or `head={OUTPUT!r}`."
     )
 
 
-def install(module: nn.Module, place: HeadPlace, n_classes: int) -> None:
+def install(module: nn.Module, position: HeadPosition, n_classes: int) -> None:
     """Put a new zero head into ``module`` itself; only ever called on a private copy."""
     like = next(p for p in module.parameters() if p.dtype.is_floating_point)
-    head = Head(place.feature_dim, n_classes, axis=place.axis, keep_ndim=place.keep_ndim)
+    head = Head(position.feature_dim, n_classes, axis=position.axis, keep_ndim=position.keep_ndim)
     head.to(like.device, like.dtype).train(module.training)
-    if place.appended:
+    if position.appended:
         module.add_module(APPENDED, head)
     else:
-        _set_child(module, place.name, head)
-    if place.hook:
+        _set_child(module, position.name, head)
+    if position.hook:
         module.register_forward_hook(_apply_appended)
 
 
@@ -128,32 +128,32 @@ def _apply_appended(module: nn.Module, args: object, output: Tensor) -> Tensor:
     return head(output)
 
 
-def _variants(place: HeadPlace) -> list[HeadPlace]:
-    if place.appended:
-        return [place, replace(place, hook=True)]
-    return [place, replace(place, keep_ndim=True)]
+def _variants(position: HeadPosition) -> list[HeadPosition]:
+    if position.appended:
+        return [position, replace(position, hook=True)]
+    return [position, replace(position, keep_ndim=True)]
 
 
-def _works(module: nn.Module, place: HeadPlace, example: Tensor) -> bool:
+def _works(module: nn.Module, position: HeadPosition, example: Tensor) -> bool:
     # An unlikely number, so that neither features nor a slice are mistaken for all the logits.
-    n_classes = 101 if place.feature_dim != 101 else 103
-    with _tentative(module, place, n_classes):
+    n_classes = 101 if position.feature_dim != 101 else 103
+    with _tentative(module, position, n_classes):
         return forward(module, example).shape == torch.Size((len(example), n_classes))
 
 
 @contextmanager
-def _tentative(module: nn.Module, place: HeadPlace, n_classes: int) -> Iterator[None]:
+def _tentative(module: nn.Module, position: HeadPosition, n_classes: int) -> Iterator[None]:
     hooks = module._forward_hooks.copy()
-    before = None if place.appended else module.get_submodule(place.name)
+    before = None if position.appended else module.get_submodule(position.name)
     try:
-        install(module, place, n_classes)
+        install(module, position, n_classes)
         yield
     finally:
         module._forward_hooks = hooks
         if before is None:
             module._modules.pop(APPENDED, None)
         else:
-            _set_child(module, place.name, before)
+            _set_child(module, position.name, before)
 
 
 def _set_child(module: nn.Module, name: str, child: nn.Module) -> None:

@@ -110,17 +110,22 @@ def _linear(network: Backbone) -> nn.Linear:
     return found
 
 
-def _class_means(network: Backbone, support: Support) -> Tensor:
-    """Return the mean feature vector of each class, shape (way, features)."""
+def head_features(network: Backbone, batch: Tensor) -> Tensor:
+    """Return what the new head of a network reads of a prepared batch, shape (N, features)."""
     seen: list[Tensor] = []
     hook = _linear(network).register_forward_pre_hook(
         lambda _, inputs: seen.append(inputs[0].detach())
     )
     try:
         with torch.no_grad(), evaluating(network.module):
-            network.module(support.inputs.clone())
+            network.module(batch.clone())
     finally:
         hook.remove()
-    features = seen[0]
+    return seen[0]
+
+
+def _class_means(network: Backbone, support: Support) -> Tensor:
+    """Return the mean feature vector of each class, shape (way, features)."""
+    features = head_features(network, support.inputs)
     classes = range(len(support.classes))
     return torch.stack([features[support.targets == one].mean(dim=0) for one in classes])

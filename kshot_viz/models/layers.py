@@ -1,12 +1,16 @@
-"""Which layers of a network have neurons that can be grouped, and which batch norm goes along."""
+"""Find the layers whose neurons can be grouped, and the batch norm tied to each."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from torch import nn
 
 from kshot_viz.models.modes import BATCH_NORM, GROUPABLE, Recorder
+from kshot_viz.text import html_table
+
+_SHOWN = 40
 
 _NO_NEURON_AXIS: tuple[tuple[type[nn.Module] | tuple[type[nn.Module], ...], str], ...] = (
     (
@@ -66,6 +70,18 @@ def sort_layers(
     return {name: _info(name, modules[name], recorder, ties.get(name)) for name in kept}, refused
 
 
+def layer_table(layers: Mapping[str, LayerInfo]) -> str:
+    """Return an HTML table of the first layers, for notebooks."""
+    shown = list(layers.values())[:_SHOWN]
+    rows = [
+        (info.name, info.kind, info.width, " x ".join(map(str, info.weight_shape)), info.norm or "")
+        for info in shown
+    ]
+    more = len(layers) - len(shown)
+    note = f"<p>and {more} more layers</p>" if more > 0 else ""
+    return html_table(("layer", "kind", "neurons", "weight", "norm"), rows) + note
+
+
 def _refusal(module: nn.Module) -> str | None:
     return next((why for kinds, why in _NO_NEURON_AXIS if isinstance(module, kinds)), None)
 
@@ -73,7 +89,7 @@ def _refusal(module: nn.Module) -> str | None:
 def _flaw(
     name: str, modules: dict[str, nn.Module], recorder: Recorder, owners: dict[int, str]
 ) -> str | None:
-    """Say why a convolution or linear layer cannot be grouped; None when it can."""
+    """Return why a convolution or linear layer cannot be grouped; None when it can."""
     weight = modules[name]._parameters.get("weight")
     if name not in recorder.order:
         return _why_not_called(name, modules)

@@ -1,10 +1,11 @@
-"""Hooks that watch one forward pass and always come off."""
+"""Temporary hooks and modes of a network, taken back after success, error and interrupt alike."""
 
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import Any
 
 from torch import Tensor, nn
@@ -15,7 +16,7 @@ BATCH_NORM = _BatchNorm
 
 
 class Recorder:
-    """What was called in one pass, with what, and which batch norm read which layer.
+    """Record of one pass: calls, shapes, and which batch norm read which layer.
 
     Attributes
     ----------
@@ -62,7 +63,7 @@ class Recorder:
         self._made[id(output)] = (weakref.ref(output), output._version, name)
 
     def axis_is_neurons(self, layer: str) -> bool:
-        """Say whether axis 1, the one a batch norm scales, counts the neurons of ``layer``."""
+        """Return whether axis 1, the one a batch norm scales, counts the neurons of ``layer``."""
         return layer not in self._linear or self.order[layer] == 2
 
     def _origin(self, given: Tensor) -> str | None:
@@ -83,6 +84,24 @@ def recording(module: nn.Module, recorder: Recorder) -> Iterator[None]:
             if isinstance(child, GROUPABLE):
                 stack.callback(child.register_forward_hook(recorder.leave).remove)
         yield
+
+
+@contextmanager
+def watching(
+    modules: Mapping[str, nn.Module], receive: Callable[[str, Tensor], None]
+) -> Iterator[None]:
+    """Call ``receive(name, output)`` whenever one of ``modules`` has run, inside the block."""
+    with ExitStack() as stack:
+        for name, module in modules.items():
+            hook = partial(_pass_on, receive, name)
+            stack.callback(module.register_forward_hook(hook).remove)
+        yield
+
+
+def _pass_on(
+    receive: Callable[[str, Tensor], None], name: str, module: nn.Module, args: object, output: Any
+) -> None:
+    receive(name, output)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Nearest class mean by cosine: what the features of a network are worth before any tuning.
+"""Accuracy of the nearest class mean by cosine: the features of a network before any tuning.
 
 The classifier of Snell et al., "Prototypical Networks for Few-shot Learning" (NeurIPS 2017), with
 cosine in place of the squared distance: the mean of a class's normalised support features is its
@@ -20,6 +20,7 @@ from kshot_viz.data.episodes import Episode
 from kshot_viz.data.images import image_count, slice_images, to_unit
 from kshot_viz.errors import KShotValueError
 from kshot_viz.models.backbone import Backbone
+from kshot_viz.models.head_init import head_features
 from kshot_viz.models.modes import evaluating
 
 _BATCH = 256
@@ -71,7 +72,8 @@ def nearest_mean_accuracy(
         If an episode belongs to other data.
     """
     used = sorted({i for e in episodes for i in (*e.support, *e.query)})
-    _check_same_data(data, episodes)
+    for episode in episodes:
+        episode.check(data)
     features = F.normalize(penultimate_features(backbone, data.take(used).images), dim=1)
     position = np.full(len(data), -1)
     position[used] = np.arange(len(used))
@@ -88,14 +90,8 @@ def _accuracy(features: Tensor, position: np.ndarray, episode: Episode) -> float
 
 
 def _backbone_features(backbone: Any, images: Any) -> Tensor:
-    # A new head sees pooled features whatever the network is; its linear layer's input is kept.
-    batch = backbone.prepare(images)
-    fresh = backbone.with_new_head(2)
-    seen: list[Tensor] = []
-    linear = fresh.module.get_submodule(fresh.head_name).linear
-    linear.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
-    fresh.module(batch)
-    return seen[0]
+    # A new head reads pooled features, whatever the network is.
+    return head_features(backbone.with_new_head(2), backbone.prepare(images))
 
 
 def _module_features(module: Any, images: Any) -> Tensor:
@@ -105,11 +101,3 @@ def _module_features(module: Any, images: Any) -> Tensor:
     with evaluating(module):
         out = module(batch)
     return out if out.ndim == 2 else out.flatten(2).mean(2)
-
-
-def _check_same_data(data: ImageDataset, episodes: Sequence[Episode]) -> None:
-    for episode in episodes:
-        if episode.fingerprint != data.fingerprint:
-            raise KShotValueError(
-                f"episode {episode.name} belongs to {episode.data_name!r}, not to {data.name!r}."
-            )

@@ -1,4 +1,4 @@
-"""One probing forward pass: which layers have neurons to group, and what belongs to them.
+"""Probe a network with one forward pass: layers with neurons to group, and tied batch norms.
 
 A *neuron* is one output channel of a convolution or one output unit of a linear layer: a row of
 the weight. The batch norm that receives exactly what a layer returned scales the same neurons, so
@@ -23,7 +23,7 @@ _FORWARD_ERRORS = (RuntimeError, AssertionError, ValueError, IndexError, TypeErr
 
 @dataclass(frozen=True)
 class NetworkMap:
-    """What one pass showed.
+    """Result of one probing pass.
 
     Attributes
     ----------
@@ -140,7 +140,7 @@ def _is_probability(output: Tensor) -> bool:
 
 
 def _at_half(module: nn.Module, example: Tensor) -> Tensor:
-    """Run on other inputs: rows of one batch may be too alike to tell one sum from all sums."""
+    """Run on other inputs: rows of one batch may be too alike to show whether sums vary."""
     return forward(module, (example / 2).to(example.dtype))
 
 

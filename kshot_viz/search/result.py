@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from kshot_viz.data.dataset import ImageDataset
 from kshot_viz.data.episodes.episode import Episode
+from kshot_viz.data.episodes.leakage import without_queries
 from kshot_viz.errors import KShotValueError
-from kshot_viz.evaluate.evaluate import evaluate, without_queries
+from kshot_viz.evaluate.evaluate import evaluate
 from kshot_viz.finetune.candidate import Candidate
 from kshot_viz.grouping.grouping import Grouping
 from kshot_viz.grouping.rule import GroupingRule

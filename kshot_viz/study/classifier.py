@@ -20,7 +20,7 @@ from kshot_viz.methods.base import Method
 from kshot_viz.methods.config import FinetuneConfig
 from kshot_viz.methods.registry import resolve_method
 from kshot_viz.models.backbone import Backbone
-from kshot_viz.models.loading.registry import load_backbone
+from kshot_viz.models.loading.load_backbone import load_backbone
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

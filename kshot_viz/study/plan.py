@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from kshot_viz.data.dataset import ImageDataset
 from kshot_viz.data.episodes.episode import Episode
-from kshot_viz.evaluate.evaluate import bind, check_source, evaluate
+from kshot_viz.data.episodes.leakage import check_source
+from kshot_viz.evaluate.evaluate import bind, evaluate
 from kshot_viz.finetune.candidate import Candidate
 from kshot_viz.grouping.rule import GroupingRule
 from kshot_viz.study.grid import TuningGrid

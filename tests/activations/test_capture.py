@@ -48,7 +48,7 @@ def rows_of(output: Tensor) -> np.ndarray:
 
 def test_the_output_before_batch_norm_and_an_in_place_relu():
     convs = nn.Conv2d(1, 4, 3), nn.Conv2d(4, 3, 3)
-    # Whatever the weights are, some answers are negative before the ReLU.
+    # Whatever the weights are, some outputs are negative before the ReLU.
     nn.init.constant_(convs[1].bias, -1.0)
     norm = nn.BatchNorm2d(4).eval()
     norm.running_mean.fill_(0.3)
@@ -63,7 +63,7 @@ def test_the_output_before_batch_norm_and_an_in_place_relu():
 
 
 @pytest.mark.parametrize("batch_size", [2, 64])
-def test_a_module_called_twice_keeps_both_answers(batch_size):
+def test_a_module_called_twice_keeps_both_outputs(batch_size):
     class Twice(nn.Module):
         def __init__(self):
             super().__init__()

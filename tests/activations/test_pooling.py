@@ -26,7 +26,7 @@ def cells(side: int, parts: int) -> list[slice]:
 
 
 def pooled(image: np.ndarray, pool: str, grid: int) -> list[float]:
-    """One neuron's answer to one image, position by position."""
+    """One neuron's response to one image, position by position."""
     if pool == "mean":
         return [image.mean()]
     if pool == "max":

@@ -11,7 +11,7 @@ from PIL import Image
 from kshot_viz.data.episodes import sample_episodes
 from kshot_viz.data.folder import load_folder
 from kshot_viz.data.images import to_unit
-from kshot_viz.data.registry import load_dataset
+from kshot_viz.data.load_dataset import load_dataset
 from kshot_viz.errors import KShotFileError, KShotValueError
 
 
@@ -50,7 +50,7 @@ def test_png_pixels_arrive_unchanged(root: Path) -> None:
     np.testing.assert_array_equal(data.images[0], np.asarray(Image.open(root / "cat" / "0.png")))
 
 
-def test_fingerprint_does_not_depend_on_the_place(root: Path, tmp_path: Path) -> None:
+def test_fingerprint_does_not_depend_on_the_path(root: Path, tmp_path: Path) -> None:
     shutil.copytree(root, tmp_path / "elsewhere" / "pets2")
     moved = load_folder(tmp_path / "elsewhere" / "pets2")
     assert moved.fingerprint == load_folder(root).fingerprint

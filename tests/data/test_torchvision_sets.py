@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from kshot_viz.data.dataset import ImageFiles
-from kshot_viz.data.registry import load_dataset
+from kshot_viz.data.load_dataset import load_dataset
 from kshot_viz.data.torchvision_sets import (
     TorchvisionImages,
     _named,
@@ -78,7 +78,7 @@ def test_image_files_stay_on_disk(tmp_path: Path) -> None:
     assert data.targets.tolist() == np.repeat(np.arange(10), 2).tolist()
 
 
-def test_sets_without_a_list_of_files_decode_when_asked(tmp_path: Path) -> None:
+def test_sets_without_a_list_of_files_decode_when_needed(tmp_path: Path) -> None:
     data = load_torchvision("Caltech101", root=caltech(tmp_path))
     assert isinstance(data.images, TorchvisionImages)
     assert data.classes == ("ant", "bear")

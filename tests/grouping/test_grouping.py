@@ -45,7 +45,7 @@ def test_it_is_a_mapping_from_layer_to_labels():
         grouping["c"]
 
 
-def test_what_it_tells():
+def test_what_it_shows():
     grouping = with_dead()
     assert grouping.n_groups("a") == 4
     assert list(grouping.sizes("a")) == [2, 1, 2, 2]
@@ -304,7 +304,7 @@ def test_a_cut_off_missing_or_binary_file_is_named(tmp_path):
             Grouping.load(wrong)
 
 
-def test_a_place_that_cannot_be_written_is_named(tmp_path):
+def test_a_path_that_cannot_be_written_is_named(tmp_path):
     with pytest.raises(KShotFileError, match=r"mine\.json cannot be written"):
         with_dead().save(tmp_path / "no" / "folder" / "mine.json")
 

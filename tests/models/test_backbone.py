@@ -13,7 +13,7 @@ from torch import nn
 
 from kshot_viz.errors import KShotKeyError, KShotValueError
 from kshot_viz.models.backbone import Backbone
-from kshot_viz.models.glyphnet.network import GlyphNet
+from kshot_viz.models.glyphnet.glyphnet import GlyphNet
 from kshot_viz.models.inputs.preprocess import RECIPES, Preprocess
 
 

@@ -9,7 +9,7 @@ from kshot_viz.data.dataset import ImageDataset, dataset_from_arrays
 from kshot_viz.data.episodes import sample_episodes
 from kshot_viz.errors import KShotValueError
 from kshot_viz.models.backbone import Backbone
-from kshot_viz.models.glyphnet.network import GlyphNet
+from kshot_viz.models.glyphnet.glyphnet import GlyphNet
 from kshot_viz.models.nearest_mean import nearest_mean_accuracy, penultimate_features
 
 

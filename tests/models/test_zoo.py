@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from kshot_viz.errors import KShotValueError
-from kshot_viz.models.loading.registry import load_backbone
+from kshot_viz.models.loading.load_backbone import load_backbone
 
 # name: size, head, features, last block, layers, tied batch norms
 EXPECTED = {

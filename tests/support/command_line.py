@@ -15,7 +15,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from kshot_viz.cli import main
-from kshot_viz.models.glyphnet.network import GlyphNet
+from kshot_viz.models.glyphnet.glyphnet import GlyphNet
 
 CLASSES = ("ape", "bee", "cat")
 TUNED = ["--lr", "0.003", "--lr", "0.03", "--head-lr", "0.1", "--steps", "2", "--steps", "5"]

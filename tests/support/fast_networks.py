@@ -16,7 +16,7 @@ from kshot_viz.evaluate.fast.train import Chunk
 from kshot_viz.finetune.candidate import Candidate
 from kshot_viz.finetune.loop import finetune
 from kshot_viz.models.backbone import Backbone
-from kshot_viz.models.glyphnet.network import ConvBlock
+from kshot_viz.models.glyphnet.glyphnet import ConvBlock
 from kshot_viz.models.inputs.support import Support
 
 IMAGE = (1, 8, 8)

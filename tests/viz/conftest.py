@@ -14,7 +14,7 @@ import torch
 from kshot_viz.activations import Activations, LayerActivations
 from kshot_viz.grouping.grouping import Grouping
 from kshot_viz.models.backbone import Backbone
-from kshot_viz.models.glyphnet.network import GlyphNet
+from kshot_viz.models.glyphnet.glyphnet import GlyphNet
 
 NAN = float("nan")
 METHODS = ("head_only", "last_block", "plain", "grouped", "shuffled", "weight_groups")

@@ -1,9 +1,8 @@
-"""Everything about episodes under one name: the class, the draw, the files."""
+"""k-shot episodes: the class, drawing them, their files, the guard against leakage."""
 
 from __future__ import annotations
 
-from kshot_viz.data.episodes.episode import POOLS, Episode
-from kshot_viz.data.episodes.files import load_episodes, save_episodes
+from kshot_viz.data.episodes.episode import POOLS, Episode, load_episodes, save_episodes
 from kshot_viz.data.episodes.sampling import (
     distinct_images,
     query_reuse,

@@ -1,4 +1,4 @@
-"""One episode: which images are the k shots and which are the queries.
+"""k-shot episodes as indices of support and query images, and files of episodes.
 
 An episode is nothing but indices and the fingerprint of the data they belong to, so a file of
 episodes gives the same task to every method on every machine.
@@ -6,15 +6,20 @@ episodes gives the same task to every method on every machine.
 
 from __future__ import annotations
 
+import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
+from pathlib import Path
 from typing import Any
 
 from kshot_viz.data.dataset import ImageDataset
-from kshot_viz.errors import KShotValueError
+from kshot_viz.errors import KShotFileError, KShotValueError
+from kshot_viz.files import read_json, whole_file
 
 POOLS = ("test", "val")
+SCHEMA = 1
+_KIND = "kshot_viz.episodes"
 
 
 @dataclass(frozen=True)
@@ -76,12 +81,16 @@ class Episode:
         KShotValueError
             If ``data`` is not the data set the episode was drawn from.
         """
+        self.check(data)
+        return data.restrict(self.support, self.classes), data.restrict(self.query, self.classes)
+
+    def check(self, data: ImageDataset) -> None:
+        """Raise a KShotValueError unless the episode was drawn from ``data``."""
         if data.fingerprint != self.fingerprint:
             raise KShotValueError(
                 f"episode {self.name} belongs to {self.data_name!r} with fingerprint "
                 f"{self.fingerprint[:12]}; `data` is {data.name!r} with {data.fingerprint[:12]}."
             )
-        return data.restrict(self.support, self.classes), data.restrict(self.query, self.classes)
 
     def to_dict(self) -> dict[str, Any]:
         """Return all fields as plain JSON types."""
@@ -98,6 +107,37 @@ class Episode:
             given = sorted(record) if isinstance(record, Mapping) else type(record).__name__
             raise KShotValueError(f"an episode has the fields {sorted(names)}; not {given}.")
         return cls(**{key: _field(key, value) for key, value in record.items()})
+
+
+def save_episodes(episodes: Sequence[Episode], path: str | Path) -> None:
+    """Write episodes as JSON; one line per episode, so that files can be compared."""
+    lines = ",\n".join(json.dumps(episode.to_dict()) for episode in episodes)
+    head = f'{{"schema": {SCHEMA}, "kind": "{_KIND}", "episodes": [\n'
+    with whole_file(Path(path), called=repr(str(path))) as part:
+        part.write_text(f"{head}{lines}\n]}}\n", encoding="utf-8")
+
+
+def load_episodes(path: str | Path) -> list[Episode]:
+    """Read episodes written by :func:`save_episodes`.
+
+    Raises
+    ------
+    KShotFileError
+        If the file is missing, cut off, of another kind, or of a newer schema.
+    """
+    document = read_json(path, called=f"The episodes file {path}")
+    if not isinstance(document, dict) or document.get("kind") != _KIND:
+        raise KShotFileError(f"{str(path)!r} holds no episodes of kshot_viz.")
+    schema = document.get("schema")
+    if schema != SCHEMA:
+        raise KShotFileError(
+            f"{str(path)!r} has schema {schema!r}; this version reads {SCHEMA}. "
+            "Update kshot_viz, or sample the episodes again."
+        )
+    try:
+        return [Episode.from_dict(record) for record in document["episodes"]]
+    except (KeyError, TypeError, KShotValueError) as error:
+        raise KShotFileError(f"{str(path)!r} holds a broken episode: {error}") from error
 
 
 def _check_sizes(episode: Episode) -> None:

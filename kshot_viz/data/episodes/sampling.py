@@ -1,7 +1,7 @@
-"""Drawing episodes: an image-disjoint split of each class, then k shots and queries from one side.
+"""Draw episodes: an image-disjoint split of each class, then k shots and queries from one pool.
 
 Each class is split once into a test pool and a validation pool. Exact copies of an image count as
-that one image and only its first occurrence is ever drawn, so none sits in both support and query.
+that one image and only its first occurrence is ever drawn, so none is in both support and query.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from kshot_viz.data.dataset import ImageDataset
 from kshot_viz.data.episodes.episode import POOLS, Episode
 from kshot_viz.errors import KShotValueError
 from kshot_viz.seeds import numpy_rng
+from kshot_viz.text import counted
 
 
 def sample_episodes(
@@ -49,7 +50,7 @@ def sample_episodes(
     n : int, default 20
         Number of episodes.
     val_share : float, default 0.4
-        Share of each class kept apart for validation; 0 for none.
+        Share of each class held out for validation; 0 for none.
     seed : int, default 0
         Seed of the split and of the draw.
     pool : {"test", "val"}
@@ -92,11 +93,7 @@ def validation_episodes(
         ``data``.
     """
     like = _common_request(episodes)
-    if like.fingerprint != data.fingerprint:
-        raise KShotValueError(
-            f"the episodes belong to {like.data_name!r} with fingerprint {like.fingerprint[:12]}; "
-            f"`data` is {data.name!r} with {data.fingerprint[:12]}."
-        )
+    like.check(data)
     if like.val_share == 0:
         raise KShotValueError(
             "these episodes have `val_share=0`: no image is left for validation. "
@@ -168,7 +165,7 @@ def _too_few(
     return KShotValueError(
         f"class {data.classes[c]!r} of {data.name!r} has {total} images, "
         f"{test + val} of them different: {test} in the test pool, {val} in the validation pool. "
-        f"{shot} shot{'s' if shot > 1 else ''} + at least {least} {queries} need {shot + least} in "
+        f"{counted(shot, 'shot')} + at least {least} {queries} need {shot + least} in "
         f"the {side} pool{_others(pools, shot + least)}: "
         f"{', '.join(_cures(len(pools[side][c]), shot, least, split=len(pools) > 1))}."
     )

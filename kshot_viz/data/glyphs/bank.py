@@ -1,7 +1,7 @@
-"""Every letter in every face that has it, drawn once with Pillow.
+"""Drawings of every letter in every face that has it, made once with Pillow.
 
-Drawings are made at twice the size of the final image: the ink fills a box of 40 pixels, its
-longer side exactly, centred in 56 x 56, light on dark.
+Drawings are made at twice the size of the final image: the letter fills a box of 40
+pixels, its longer side exactly, centred in 56 x 56, light on dark.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from kshot_viz.data.glyphs.letters import is_plain_letter, read_homoglyphs, scri
 from kshot_viz.errors import KShotValueError, unknown_name
 
 SIDE = 56
-INK = 40
+BOX = 40
 _POINT_SIZE = 48
 HOMOGLYPHS = ("exclude", "include")
 
@@ -120,16 +120,16 @@ def _letters_of(face: Face) -> list[int]:
 
 
 def _draw(font: ImageFont.FreeTypeFont, character: str) -> np.ndarray | None:
-    """Draw one character and fit its ink to the box; None where the font draws nothing."""
+    """Draw one character and fit it to the box; None where the font draws nothing."""
     mask = font.getmask(character, mode="L")
-    ink = Image.frombytes("L", mask.size, bytes(mask)) if min(mask.size) else None
-    bounds = ink.getbbox() if ink else None
-    if ink is None or bounds is None:
+    drawn = Image.frombytes("L", mask.size, bytes(mask)) if min(mask.size) else None
+    bounds = drawn.getbbox() if drawn else None
+    if drawn is None or bounds is None:
         return None
-    ink = ink.crop(bounds)
-    scale = INK / max(ink.size)
-    size = (max(1, round(ink.width * scale)), max(1, round(ink.height * scale)))
+    drawn = drawn.crop(bounds)
+    scale = BOX / max(drawn.size)
+    size = (max(1, round(drawn.width * scale)), max(1, round(drawn.height * scale)))
     smooth = Image.Resampling.BILINEAR if scale > 1 else Image.Resampling.BOX
     frame = Image.new("L", (SIDE, SIDE))
-    frame.paste(ink.resize(size, smooth), ((SIDE - size[0]) // 2, (SIDE - size[1]) // 2))
+    frame.paste(drawn.resize(size, smooth), ((SIDE - size[0]) // 2, (SIDE - size[1]) // 2))
     return np.asarray(frame)

@@ -6,7 +6,6 @@ and 12), because Pillow draws a placeholder for a missing letter without saying 
 
 from __future__ import annotations
 
-import hashlib
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from kshot_viz.errors import KShotFileError
+from kshot_viz.records import content_digest
 
 # Faces that draw letters; the other files are symbol, size-variant and placeholder fonts.
 FACES = (
@@ -45,7 +45,7 @@ FACES = (
 
 @dataclass(frozen=True)
 class Face:
-    """One font file: its name, where it lies, its hash, and the code points it draws."""
+    """One font file: its name, path and hash, and the code points it draws."""
 
     name: str
     path: str
@@ -55,7 +55,7 @@ class Face:
 
 @cache
 def find_faces() -> tuple[Face, ...]:
-    """Return the faces of :data:`FACES`, in that order, that matplotlib brought along.
+    """Return the faces of :data:`FACES`, in that order, that the installed matplotlib has.
 
     Raises
     ------
@@ -75,10 +75,10 @@ def find_faces() -> tuple[Face, ...]:
 
 def _read_face(path: Path) -> Face:
     content = path.read_bytes()
-    # Computer Modern keeps signs of its own at the code points of other letters than ASCII.
+    # Computer Modern has other signs at the code points of other letters than ASCII.
     stop = 0x80 if path.stem.startswith("cm") else 0x110000
     points = frozenset(point for point in _code_points(content) if point < stop)
-    return Face(path.stem, str(path), hashlib.sha256(content).hexdigest(), points)
+    return Face(path.stem, str(path), content_digest([content]), points)
 
 
 def _code_points(content: bytes) -> Iterator[int]:

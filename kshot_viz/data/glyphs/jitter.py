@@ -1,4 +1,4 @@
-"""Hand-like variety for printed glyphs: stroke width, affine and elastic warps, coarse scanning.
+"""Augment printed glyphs: stroke width, affine and elastic warps, coarse scanning, blur.
 
 Everything works on whole batches; the same generator state gives the same images.
 """
@@ -40,7 +40,7 @@ class Jitter:
     blur : float
         Largest standard deviation of a Gaussian blur in pixels of the final image.
     contrast : float
-        Largest relative loss of the ink's brightness.
+        Largest relative loss of the stroke's brightness.
     """
 
     affine: float = 0.15
@@ -93,14 +93,9 @@ def jitter(drawings: np.ndarray | Tensor, rng: torch.Generator, how: Jitter) -> 
 
 
 def _full_range(images: Tensor) -> Tensor:
-    """Stretch the ink of each image to 1, as a scanner does; thin strokes would fade otherwise."""
+    """Scale the brightness of each image to 1, as scanners do; thin strokes would fade else."""
     peak = images.amax(dim=(1, 2, 3), keepdim=True)
     return images / peak.clamp(min=0.1)
-
-
-def to_bytes(images: Tensor) -> np.ndarray:
-    """Turn ``(N, 1, H, W)`` in [0, 1] into uint8 ``(N, H, W, 1)``."""
-    return images.mul(255).round().to(torch.uint8).permute(0, 2, 3, 1).contiguous().numpy()
 
 
 def _uniform(rng: torch.Generator, *shape: int) -> Tensor:

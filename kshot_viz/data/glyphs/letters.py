@@ -1,9 +1,9 @@
-"""Which letters are glyph classes, and which are left out because they could pass for a digit.
+"""Choose the letters that are glyph classes; those that look like a digit are left out.
 
 A letter is a code point of Unicode category L (without Lm) that is not composed of others, has no
 "WITH" (an accent, a hook, a stroke) in its name and no numeric value. The letters that look like a
-digit stand in ``homoglyphs.txt`` beside this module; letters that look like one of those, or like
-an earlier letter (Latin A, Greek Alpha), are left out as twins.
+digit are listed in ``homoglyphs.txt`` beside this module; letters that look like one of those, or
+like an earlier letter (Latin A, Greek Alpha), are left out as duplicates.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _CATEGORIES = {"Lu", "Ll", "Lt", "Lo"}
 
 
 def is_plain_letter(point: int) -> bool:
-    """Say whether a code point is a letter of its own, without accents and numeric value."""
+    """Return whether a code point is a letter of its own, without accents and numeric value."""
     character = chr(point)
     return (
         unicodedata.category(character) in _CATEGORIES
@@ -69,7 +69,7 @@ def without_twins(points: Sequence[int], drawings: np.ndarray, first: Iterable[i
     drawings : numpy.ndarray
         uint8 ``(len(points), S, S)``, one drawing of each, S a multiple of 4.
     first : iterable of int
-        Code points that win against all others, whatever their order.
+        Code points that are preferred to all others, whatever their order.
 
     Returns
     -------

@@ -1,8 +1,6 @@
-"""Endless fresh glyphs for training, and letters held out from it."""
+"""Batches of newly varied glyphs for training, and letters held out from it."""
 
 from __future__ import annotations
-
-import hashlib
 
 import numpy as np
 import torch
@@ -10,8 +8,10 @@ from torch import Tensor
 
 from kshot_viz.data.dataset import ImageDataset, dataset_from_arrays
 from kshot_viz.data.glyphs.bank import GlyphBank
-from kshot_viz.data.glyphs.dataset import pick_faces
-from kshot_viz.data.glyphs.jitter import Jitter, jitter, to_bytes
+from kshot_viz.data.glyphs.jitter import Jitter, jitter
+from kshot_viz.data.glyphs.load_glyphs import pick_faces
+from kshot_viz.data.images import to_bytes
+from kshot_viz.records import content_digest
 from kshot_viz.seeds import numpy_rng, torch_rng
 
 HELD_OUT_PERCENT = 15
@@ -22,13 +22,11 @@ HELD_OUT_JITTER = Jitter(
 
 
 def is_held_out(point: int) -> bool:
-    """Say whether a letter is never trained on.
+    """Return whether a letter is never trained on.
 
     It depends on the code point alone, so the same letters are held out in every run.
     """
-    return int.from_bytes(hashlib.sha256(f"held out {point}".encode()).digest()) % 100 < (
-        HELD_OUT_PERCENT
-    )
+    return int(content_digest([f"held out {point}"]), 16) % 100 < HELD_OUT_PERCENT
 
 
 def held_out_glyphs(bank: GlyphBank, *, per_class: int = 20, seed: int = 0) -> ImageDataset:

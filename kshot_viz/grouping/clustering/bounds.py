@@ -1,4 +1,4 @@
-"""The two distance bounds: farther members leave their group, closer groups merge."""
+"""Distance bounds on groups: far members leave their group, close groups merge."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def separate_far(points: Points, labels: Labels, quantile: float) -> Labels:
 
 
 def merge_close(points: Points, labels: Labels, quantile: float) -> Labels:
-    """Merge the two closest groups until all means are at least the bound apart."""
+    """Merge the two closest groups until the distance of all means is at least the bound."""
     from scipy.spatial.distance import pdist, squareform
 
     bound = _bound(points, quantile)

@@ -1,4 +1,4 @@
-"""The upper branches of a dendrogram: a layer's groups as a walk of splits from the root down."""
+"""The upper branches of a dendrogram: groups of a layer by splits from the root down."""
 
 from __future__ import annotations
 
@@ -8,11 +8,8 @@ from typing import Any, Self
 
 import numpy as np
 
-from kshot_viz.grouping.clustering.clustered import ClusteredLayer
+from kshot_viz.grouping.clustering.cluster_cache import ClusteredLayer
 from kshot_viz.grouping.labels import Labels
-
-# Methods whose cuts lie inside one another.
-NESTED = ("ward", "average", "correlation")
 
 
 @dataclass(frozen=True)
@@ -44,7 +41,7 @@ class Branches:
         return cls(tuple(parts.tolist()), dead, tuple(splits))
 
     def labels(self, split: Sequence[bool]) -> Labels:
-        """Return the group of each neuron; a branch inside one that is kept is not looked at."""
+        """Return the group of each neuron; a branch inside one that is kept has no effect."""
         whole = frozenset(range(max(self.parts) + 1)) - {self.dead}
         groups = [whole]
         for chosen, (left, right) in zip(split, self.splits, strict=True):
@@ -56,13 +53,13 @@ class Branches:
                 ]
         if self.dead is not None:
             groups.append(frozenset({self.dead}))
-        group_of = {part: place for place, group in enumerate(groups) for part in group}
+        group_of = {part: number for number, group in enumerate(groups) for part in group}
         return np.array([group_of[part] for part in self.parts])
 
     @property
     def size(self) -> int:
         """Number of different groupings."""
-        return _ways(frozenset(range(max(self.parts) + 1)) - {self.dead}, self.splits)
+        return _groupings(frozenset(range(max(self.parts) + 1)) - {self.dead}, self.splits)
 
 
 def _halves(
@@ -77,9 +74,9 @@ def _halves(
     return left, right
 
 
-def _ways(group: frozenset[int | None], splits: Sequence[Any]) -> int:
-    """Return in how many ways a branch can be divided."""
+def _groupings(group: frozenset[int | None], splits: Sequence[Any]) -> int:
+    """Return the number of groupings that a branch can be split into."""
     for left, right in splits:
         if frozenset(left + right) == group:
-            return 1 + _ways(frozenset(left), splits) * _ways(frozenset(right), splits)
+            return 1 + _groupings(frozenset(left), splits) * _groupings(frozenset(right), splits)
     return 1

@@ -7,7 +7,7 @@ from typing import Any
 
 from kshot_viz.activations.activations import Activations
 from kshot_viz.errors import KShotValueError, unknown_name
-from kshot_viz.grouping.clustering.clustered import ClusteredLayer
+from kshot_viz.grouping.clustering.cluster_cache import ClusteredLayer
 from kshot_viz.grouping.clustering.methods import METHODS
 from kshot_viz.grouping.grouping import Grouping
 
@@ -24,7 +24,7 @@ def cluster_neurons(
     dead: str = "separate",
     seed: int = 0,
 ) -> Grouping:
-    """Group neurons that answer alike.
+    """Group neurons that activate alike.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ def cluster_neurons(
     n_groups : float, int or mapping of str to float or int
         A share of the layer's width (float in (0, 1]), a count (int), or either per layer. With a
         mapping, layers that are not in it are left out of the grouping and train freely. k-means
-        makes fewer groups where there are fewer distinct neurons.
+        and spectral clustering make fewer groups where there are fewer distinct neurons.
     method : {"kmeans", "ward", "average", "spectral", "correlation"}
         ``"correlation"`` is average linkage on one minus the correlation, blind to scale and
         offset; the others use Euclidean distance.

@@ -1,8 +1,9 @@
-"""All clusterings of a network's layers on some images, each made at its first use."""
+"""Clustered layers, and a cache of those of one network on some images."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,14 +12,107 @@ import torch
 from kshot_viz.activations import Activations, LayerActivations, capture_activations
 from kshot_viz.activations.geometry import mean_and_std
 from kshot_viz.errors import KShotValueError
-from kshot_viz.grouping.clustering.clustered import ClusteredLayer
+from kshot_viz.grouping.clustering.bounds import merge_close, separate_far
+from kshot_viz.grouping.clustering.methods import METHODS, Cut
+from kshot_viz.grouping.labels import Labels, canonical, count_from
+from kshot_viz.seeds import child_seed
 
 if TYPE_CHECKING:
     from kshot_viz.models.backbone import Backbone
 
 
-class Clusterings:
-    """Layers as clustered by what forms the groups; cutting one again costs next to nothing.
+class ClusteredLayer:
+    """The neurons of one layer, clustered once and cut into any number of groups.
+
+    Parameters
+    ----------
+    layer : LayerActivations
+    name : str
+        Mixed into the seed, so layers do not depend on each other.
+    method, dead, seed
+        As in :func:`kshot_viz.cluster_neurons`.
+
+    Raises
+    ------
+    KShotValueError
+        For a layer in which no neuron responds.
+    """
+
+    def __init__(
+        self,
+        layer: LayerActivations,
+        name: str,
+        *,
+        method: str = "kmeans",
+        dead: str = "separate",
+        seed: int = 0,
+    ) -> None:
+        silent = layer.dead
+        if silent.all() and layer.width > 1:
+            raise KShotValueError(
+                f"No neuron of layer {name!r} responds: each is constant over the "
+                f"{layer.n_features} features. Are all images (or weights) the same?"
+            )
+        separate = dead == "separate" and silent.any() and not silent.all()
+        self._name, self.width = name, layer.width
+        self._silent = silent if separate else np.zeros_like(silent)
+        self._points = METHODS[method].points(layer)[~self._silent]
+        self._method, self._seed = METHODS[method], child_seed(seed, "cluster", name)
+        self._made: dict[int, Labels] = {}
+
+    def labels(
+        self,
+        n_groups: float | int,
+        *,
+        max_within: float | None = None,
+        min_between: float | None = None,
+    ) -> tuple[Labels, int | None]:
+        """Cut the layer into groups.
+
+        Parameters
+        ----------
+        n_groups : float or int
+            A share of the width, or a count.
+        max_within, min_between : float, optional
+            As in :func:`kshot_viz.cluster_neurons`.
+
+        Returns
+        -------
+        labels : ndarray of int, shape (neurons,)
+        dead : int or None
+            The label of the group of dead neurons, where there is one.
+        """
+        count = min(count_from(n_groups, self.width, self._name), len(self._points))
+        live = self._whole(count)
+        if min_between is not None:
+            live = merge_close(self._points, live, min_between)
+        if max_within is not None:
+            live = separate_far(self._points, live, max_within)
+        live = canonical(live)
+        if not self._silent.any():
+            return live, None
+        rows = np.full(self.width, live.max() + 1, dtype=np.int64)
+        rows[~self._silent] = live
+        return rows, int(live.max()) + 1
+
+    def _whole(self, count: int) -> Labels:
+        """Return the groups before any bound."""
+        neurons = len(self._points)
+        if count == neurons:
+            return np.arange(neurons)
+        if count == 1:
+            return np.zeros(neurons, dtype=np.int64)
+        if count not in self._made:
+            self._made[count] = self._cut(count)
+        return self._made[count]
+
+    @cached_property
+    def _cut(self) -> Cut:
+        return self._method.clustering(self._points, self._seed)
+
+
+class ClusteringCache:
+    """Clustered layers by what forms the groups, each made at its first use.
 
     Parameters
     ----------
@@ -72,7 +166,7 @@ class Clusterings:
 
 
 def weight_features(backbone: Backbone, layers: Sequence[str] | None = None) -> Activations:
-    """Describe every neuron by its own weights instead of by what it answers.
+    """Describe every neuron by its own weights instead of its activations.
 
     Returns
     -------

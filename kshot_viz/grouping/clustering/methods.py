@@ -1,4 +1,4 @@
-"""The clustering methods, each a few lines around scikit-learn or scipy.
+"""Clustering methods, each a few lines around scikit-learn or scipy.
 
 All of them take points, shape (neurons, dimensions), and a seed, and return a function that cuts
 these points into a number of groups between 2 and neurons - 1: one integer per neuron. What can be
@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kshot_viz.activations.activations import LayerActivations
-from kshot_viz.grouping.clustering import dendrogram as trees
 from kshot_viz.grouping.labels import Labels
 from kshot_viz.grouping.metrics import group_means
 
@@ -56,7 +55,7 @@ def _kmeans(points: Points, seed: int) -> Cut:
     def cut(n_groups: int) -> Labels:
         means = group_means(points, _numbered(start(n_groups)))
         with warnings.catch_warnings():
-            # Neurons that coincide make fewer groups than asked for; that is what is wanted.
+            # Neurons that coincide make fewer groups than requested; that is intended.
             warnings.simplefilter("ignore", ConvergenceWarning)
             fits = [KMeans(n_groups, init=means, n_init=1).fit(points)]
             if n_groups <= RANDOM_STARTS:
@@ -71,9 +70,34 @@ def _linkage(method: str) -> Callable[[Points, int], Cut]:
     def clustering(points: Points, seed: int) -> Cut:
         from scipy.cluster.hierarchy import linkage
 
-        return partial(trees.cut, linkage(points, method))
+        return partial(cut_tree, linkage(points, method))
 
     return clustering
+
+
+def cut_tree(tree: Points, n_groups: int) -> Labels:
+    """Return the groups that are left when the last ``n_groups - 1`` merges are undone.
+
+    Unlike ``scipy.cluster.hierarchy.fcluster``, which cuts at a distance, this makes exactly as
+    many groups as requested where several merges have the same distance.
+
+    Parameters
+    ----------
+    tree : ndarray, shape (neurons - 1, 4)
+        Merges in order, as made by ``scipy.cluster.hierarchy.linkage``.
+    n_groups : int
+
+    Returns
+    -------
+    ndarray of int, shape (neurons,)
+        Labels, not canonical.
+    """
+    neurons = len(tree) + 1
+    merges = tree[: neurons - n_groups, :2].astype(np.int64)
+    group = np.arange(neurons + len(merges))
+    for merge in range(len(merges) - 1, -1, -1):
+        group[merges[merge]] = group[neurons + merge]
+    return group[:neurons]
 
 
 def _spectral(points: Points, seed: int) -> Cut:
@@ -82,21 +106,41 @@ def _spectral(points: Points, seed: int) -> Cut:
     Eigenvectors become groups by a pivoted QR (Damle, Minden & Ying, 2019), so nothing is random.
     Unlike in scikit-learn a neuron is similar to itself: otherwise one that is like no other could
     not have a group of its own.
+
+    Neurons that coincide count with their number, but are one point: in the eigenvectors rounding
+    alone would decide which of them share a group. So there are at most as many groups as distinct
+    neurons.
     """
     from scipy.linalg import eigh
     from scipy.spatial.distance import pdist, squareform
 
-    distances = pdist(points)
-    width = max(float(np.median(distances)), np.finfo(float).tiny ** 0.25)
-    affinity = np.exp(-(squareform(distances / width) ** 2))
-    degree = np.sqrt(affinity.sum(axis=1))
-    normalised = affinity / np.outer(degree, degree)
+    between = squareform(pdist(points))
+    firsts = _first_copies(points, between)
+    distinct, row, copies = np.unique(firsts, return_inverse=True, return_counts=True)
+    if len(distinct) == 1:
+        return lambda n_groups: row
+    distances = between[np.ix_(distinct, distinct)]
+    width = max(float(np.median(squareform(distances))), np.finfo(float).tiny ** 0.25)
+    affinity = np.exp(-((distances / width) ** 2))
+    degree = np.sqrt((affinity * copies).sum(axis=1))
+    weight = np.sqrt(copies)
+    normalised = affinity / np.outer(degree, degree) * np.outer(weight, weight)
 
     def cut(n_groups: int) -> Labels:
-        last = (len(points) - n_groups, len(points) - 1)
-        return _by_pivots(eigh(normalised, subset_by_index=last)[1])
+        if n_groups >= len(distinct):
+            return row
+        last = (len(distinct) - n_groups, len(distinct) - 1)
+        vectors = eigh(normalised, subset_by_index=last)[1] / weight[:, None]
+        return _by_pivots(vectors)[row]
 
     return cut
+
+
+def _first_copies(points: Points, distances: Points) -> Labels:
+    """Return the first neuron that each one coincides with, up to rounding."""
+    # Coordinates made from inner products are exact up to the root of their relative rounding.
+    bound = np.sqrt(np.finfo(float).eps * (points**2).sum())
+    return (distances <= bound).argmax(axis=1)
 
 
 def _by_pivots(vectors: Points) -> Labels:
@@ -114,13 +158,15 @@ def _cosine_average(points: Points, seed: int) -> Cut:
 
     above = np.triu_indices(len(points), k=1)
     distance = 1.0 - np.clip(points @ points.T, -1.0, 1.0)
-    return partial(trees.cut, linkage(distance[above], "average"))
+    return partial(cut_tree, linkage(distance[above], "average"))
 
 
 def _numbered(labels: Labels) -> Labels:
     return np.unique(labels, return_inverse=True)[1]
 
 
+# Methods with a dendrogram: its cuts lie inside one another, and each takes no time.
+NESTED = ("ward", "average", "correlation")
 METHODS = {
     "kmeans": ClusterMethod(_kmeans, _compact),
     "ward": ClusterMethod(_linkage("ward"), _compact),

@@ -1,1 +1,1 @@
-"""Editing a grouping by hand."""
+"""Edit a grouping by hand."""

@@ -1,4 +1,4 @@
-"""Edits of a grouping one after the other, with the way back."""
+"""History of the edits of a grouping, with undo and redo."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 from kshot_viz.errors import KShotValueError
 from kshot_viz.grouping.editing.names import same_names
 from kshot_viz.grouping.grouping import Grouping
+from kshot_viz.text import counted
 
 
 @dataclass(frozen=True)
-class Step:
+class EditStep:
     """A grouping and the edit that led to it.
 
     Attributes
@@ -34,7 +35,7 @@ class Step:
 
 
 class EditHistory:
-    """The groupings a person went through; groupings are immutable, so none is ever lost.
+    """The groupings after each edit; groupings are immutable, so none is ever lost.
 
     Parameters
     ----------
@@ -43,10 +44,10 @@ class EditHistory:
     """
 
     def __init__(self, grouping: Grouping) -> None:
-        self._steps = [Step("as given", grouping)]
+        self._steps = [EditStep("as given", grouping)]
         self._at = 0
-        # The way that was gone last: what was done, and the step that it was done to.
-        self._went, self._moved = "", self._steps[0]
+        # The last change: undo, redo or neither, and the step that it was applied to.
+        self._verb, self._moved = "", self._steps[0]
 
     @property
     def grouping(self) -> Grouping:
@@ -82,12 +83,12 @@ class EditHistory:
     @property
     def sentence(self) -> str:
         """What was done last and how many edits there are, as a sentence."""
-        given = "the groups are as they were given"
+        given, edits = "the groups are as they were given", counted(self._at, "edit")
         if not self._at:
-            return f"{self._went}{self._moved}; {given}." if self._went else f"T{given[1:]}."
-        if self._went:
-            return f"{self._went}{self._moved}; {_edits(self._at)} so far."
-        last, more = self.steps[-1], f" ({_edits(self._at)} so far)" if self._at > 1 else ""
+            return f"{self._verb}{self._moved}; {given}." if self._verb else f"T{given[1:]}."
+        if self._verb:
+            return f"{self._verb}{self._moved}; {edits} so far."
+        last, more = self.steps[-1], f" ({edits} so far)" if self._at > 1 else ""
         return f"{last[:1].upper()}{last[1:]}{more}."
 
     def apply(self, grouping: Grouping, what: str, *, layer: str = "", run: str = "") -> Grouping:
@@ -101,7 +102,7 @@ class EditHistory:
         layer : str
             The layer that is edited; empty for all of them.
         run : str
-            Where the last step belongs to the same run, this one takes its place.
+            Where the last step belongs to the same run, this one replaces it.
 
         Returns
         -------
@@ -112,12 +113,12 @@ class EditHistory:
             return self.grouping
         here = self._steps[self._at]
         kept = self._at if run and self._at and here.run == run else self._at + 1
-        step = Step(what, grouping, layer, run)
+        step = EditStep(what, grouping, layer, run)
         # A slider that came back to where it began made no step.
         back = _same(grouping, self._steps[kept - 1].grouping)
         self._steps[kept:] = [] if back else [step]
         self._at = kept - 1 if back else kept
-        self._went, self._moved = "Back again: " if back else "", step
+        self._verb, self._moved = "Back again: " if back else "", step
         return self.grouping
 
     def undo(self) -> Grouping:
@@ -134,16 +135,12 @@ class EditHistory:
         self._go("Did again: ", self._steps[self._at + 1], 1)
         return self.grouping
 
-    def _go(self, went: str, moved: Step, by: int) -> None:
+    def _go(self, verb: str, moved: EditStep, by: int) -> None:
         self._at += by
-        self._went, self._moved = went, moved
-        # What a person went back or on to is theirs to keep: no run goes on from there.
+        self._verb, self._moved = verb, moved
+        # A step that was undone or redone to is kept: no run goes on from there.
         self._steps[self._at] = replace(self._steps[self._at], run="")
 
 
 def _same(one: Grouping, other: Grouping) -> bool:
     return one == other and same_names(one, other)
-
-
-def _edits(count: int) -> str:
-    return f"{count} edit{'s' if count != 1 else ''}"

@@ -1,4 +1,4 @@
-"""Names that a person gives to groups; they stay with the neurons when groups are numbered anew."""
+"""Names of groups; they stay with the neurons when groups are numbered anew."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def group_names(grouping: Grouping, layer: str) -> dict[int, str]:
 
 
 def same_names(one: Grouping, other: Grouping) -> bool:
-    """Tell whether the same neurons have the same names in both."""
+    """Return whether the same neurons have the same names in both."""
     return _given(one) == _given(other)
 
 

@@ -1,4 +1,4 @@
-"""All a person may do to a grouping by hand, with the way back."""
+"""Edit a grouping by hand: cut, group, move, merge, split, shuffle, name, undo and redo."""
 
 from __future__ import annotations
 
@@ -6,27 +6,25 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from kshot_viz.activations.activations import Activations
+from kshot_viz.activations.activations import Activations, LayerActivations
 from kshot_viz.errors import KShotValueError, unknown_name
-from kshot_viz.grouping.clustering.clustered import ClusteredLayer
-from kshot_viz.grouping.clustering.methods import METHODS
-from kshot_viz.grouping.editing.edits import halved, shuffled_layer
+from kshot_viz.grouping.clustering.cluster_cache import ClusteredLayer
+from kshot_viz.grouping.clustering.methods import METHODS, NESTED
 from kshot_viz.grouping.editing.history import EditHistory
 from kshot_viz.grouping.editing.names import named
 from kshot_viz.grouping.grouping import Grouping
+from kshot_viz.grouping.labels import Labels
 from kshot_viz.seeds import child_seed
-
-# Methods whose dendrogram gives every number of groups in no time, once it is there.
-TREES = ("ward", "average", "correlation")
+from kshot_viz.text import counted
 
 
 class Workbench:
-    """A grouping under the hands of a person.
+    """A grouping, its edits by hand, and their history.
 
     Parameters
     ----------
     activations : Activations
-        What cuts and splits look at.
+        Distances between neurons, for cuts and splits.
     grouping : Grouping
         Where the edits start; layers that it lacks train freely until they are cut into groups.
     seed : int
@@ -85,8 +83,8 @@ class Workbench:
         self._clustered[layer, method] = clustered
 
     def at_once(self, layer: str, method: str) -> bool:
-        """Tell whether a cut takes no time."""
-        return method in TREES and (layer, method) in self._clustered
+        """Return whether a cut takes no time."""
+        return method in NESTED and (layer, method) in self._clustered
 
     def cut(self, layer: str, n_groups: int, method: str) -> Grouping:
         """Return the grouping with one layer clustered into so many groups; nothing is edited.
@@ -100,7 +98,7 @@ class Workbench:
     def recut(self, grouping: Grouping, layer: str, drag: str = "") -> Grouping:
         """Take over a cut; several of one layer in a row and one ``drag`` are a single step."""
         n_groups = grouping.n_groups(layer) - (grouping.dead_group(layer) is not None)
-        what = f"cut {layer} into {n_groups} group{'s' if n_groups > 1 else ''}"
+        what = f"cut {layer} into {counted(n_groups, 'group')}"
         return self.history.apply(grouping, what, layer=layer, run=f"cut {layer} {drag}")
 
     def take(self, grouping: Grouping) -> Grouping:
@@ -148,7 +146,7 @@ class Workbench:
         """Make a group of neurons."""
         self._check(layer, neurons)
         made = self.grouping.split(layer, neurons)
-        return self._apply(layer, made, f"made a group of {_counted(neurons)}")
+        return self._apply(layer, made, f"made a group of {counted(len(neurons), 'neuron')}")
 
     def move(self, layer: str, neurons: Sequence[int], group: int | None) -> Grouping:
         """Put neurons into a group that is there."""
@@ -156,7 +154,7 @@ class Workbench:
         if group is None:
             raise KShotValueError("Choose a group to move the selection to.")
         made = self.grouping.move(layer, neurons, group)
-        return self._apply(layer, made, f"moved {_counted(neurons)} to group {group}")
+        return self._apply(layer, made, f"moved {counted(len(neurons), 'neuron')} to group {group}")
 
     def merge(self, layer: str, neurons: Sequence[int]) -> Grouping:
         """Make one group of all groups that the neurons are in."""
@@ -171,33 +169,28 @@ class Workbench:
 
     def split(self, layer: str, neurons: Sequence[int]) -> Grouping:
         """Split the group that the neurons are in where its members differ most."""
-        groups = self._groups(layer, neurons)
-        if len(groups) > 1:
+        group = self._group(layer, neurons, "split")
+        members = self.grouping.members(layer, group)
+        if members.size < 2:
             raise KShotValueError(
-                f"The selection lies in {len(groups)} groups: select neurons of one group to split "
-                f"it."
+                f"Group {group} of {layer!r} has one neuron, which cannot be split."
             )
-        made = halved(self.grouping, layer, groups[0], self._activations)
-        return self._apply(layer, made, f"split group {groups[0]}")
+        made = self.grouping.split(layer, _half(self._activations.layer(layer), members))
+        return self._apply(layer, made, f"split group {group}")
 
     def shuffle(self, layer: str) -> Grouping:
         """Draw the members of a layer's groups at random: the null grouping."""
         self._check_layer(layer)
         seed = child_seed(self._seed, "shuffle by hand", self._shuffles)
-        made = shuffled_layer(self.grouping, layer, seed=seed)
+        made = self.grouping.join(self.grouping.only([layer]).shuffled(seed=seed))
         self._shuffles += 1
         return self._apply(layer, made, f"shuffled {layer}")
 
     def name(self, layer: str, neurons: Sequence[int], name: str) -> Grouping:
         """Name the group that the neurons are in."""
-        groups = self._groups(layer, neurons)
-        if len(groups) > 1:
-            raise KShotValueError(
-                f"The selection lies in {len(groups)} groups: select neurons of one group to name "
-                f"it."
-            )
-        made = named(self.grouping, layer, groups[0], name)
-        return self._apply(layer, made, f"named group {groups[0]}")
+        group = self._group(layer, neurons, "name")
+        made = named(self.grouping, layer, group, name)
+        return self._apply(layer, made, f"named group {group}")
 
     def _apply(self, layer: str, grouping: Grouping, what: str) -> Grouping:
         before = self.grouping
@@ -211,6 +204,15 @@ class Workbench:
     def _groups(self, layer: str, neurons: Sequence[int]) -> list[int]:
         self._check(layer, neurons)
         return sorted({int(self.grouping[layer][neuron]) for neuron in neurons})
+
+    def _group(self, layer: str, neurons: Sequence[int], verb: str) -> int:
+        groups = self._groups(layer, neurons)
+        if len(groups) > 1:
+            raise KShotValueError(
+                f"The selection lies in {len(groups)} groups: select neurons of one group to "
+                f"{verb} it."
+            )
+        return groups[0]
 
     def _check(self, layer: str, neurons: Sequence[int]) -> None:
         self._check_layer(layer)
@@ -235,8 +237,12 @@ def _check_widths(activations: Activations, grouping: Grouping) -> None:
             )
 
 
-def _counted(neurons: Sequence[int]) -> str:
-    return f"{len(neurons):,} neuron{'s' if len(neurons) != 1 else ''}"
+def _half(layer: LayerActivations, members: Labels) -> Labels:
+    """Return one half of a group, cut where its members differ most: at Ward's last merge."""
+    if members.size == 2:
+        return members[1:]
+    halves = METHODS["ward"].clustering(layer.compact[members], 0)(2)
+    return members[halves != halves[0]]
 
 
 EDITS: dict[str, Callable[[Workbench, str, Sequence[int], Any], Grouping]] = {

@@ -1,7 +1,7 @@
-"""Pretraining of the bundled network: GlyphNet learns to name printed letters, never digits.
+"""Pretraining of the bundled network: GlyphNet learns to classify printed letters, never digits.
 
 Letters are drawn afresh for every batch (see :mod:`kshot_viz.data.glyphs.stream`); a classifier
-over the training letters is trained with the network and thrown away afterwards. One letter in
+over the training letters is trained with the network and discarded afterwards. One letter in
 seven is held out: the recipe was chosen by nearest-class-mean accuracy on those, never on digits.
 """
 
@@ -24,11 +24,11 @@ from torch.nn import functional as F
 
 from kshot_viz.data.episodes import sample_episodes
 from kshot_viz.data.glyphs.bank import GlyphBank, glyph_bank
-from kshot_viz.data.glyphs.dataset import font_hashes
 from kshot_viz.data.glyphs.jitter import Jitter
+from kshot_viz.data.glyphs.load_glyphs import font_hashes
 from kshot_viz.data.glyphs.stream import HELD_OUT_JITTER, GlyphStream, held_out_glyphs
 from kshot_viz.errors import KShotValueError
-from kshot_viz.models.glyphnet.network import GlyphNet
+from kshot_viz.models.glyphnet.glyphnet import GlyphNet
 from kshot_viz.models.inputs.preprocess import RECIPES
 from kshot_viz.models.nearest_mean import nearest_mean_accuracy
 from kshot_viz.seeds import child_seed
@@ -107,7 +107,7 @@ def pretrain_glyphnet(
     Returns
     -------
     dict
-        The training record that also stands in ``glyphnet.json``: recipe, versions, font hashes,
+        The training record that is also in ``glyphnet.json``: recipe, versions, font hashes,
         counts, and the accuracy on held-out letters.
     """
     recipe = recipe or PretrainRecipe()

@@ -1,4 +1,4 @@
-"""Inputs to probe a network with, and a readable reason when a network refuses an input."""
+"""Find an input to probe a network with, and explain why a network cannot take an input."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _FRAMES = 16
 _BATCH = 2
 
 
-def probe_somehow(
+def probe_or_guess(
     module: nn.Module, example: Tensor | None, preprocess: Callable[..., Tensor] | None
 ) -> tuple[NetworkMap, Tensor]:
-    """Probe with ``example``, else with what ``preprocess`` says, else with a guess.
+    """Probe with ``example``, else with the size of ``preprocess``, else with a guess.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ def probe_somehow(
     example : Tensor or None
         A batch as the network takes it, after any preprocess.
     preprocess : callable or None
-        A :class:`Preprocess` tells size and channels; another callable tells nothing.
+        A :class:`Preprocess` has a size and channels; of another callable nothing is used.
 
     Returns
     -------

@@ -1,6 +1,6 @@
-"""From images to what a network was trained on: size, channel order, range, mean, deviation.
+"""Prepare images as a network was trained: size, channel order, range, mean, deviation.
 
-A preprocess belongs to the weights, not to the data. It is a frozen value that can be printed,
+A preprocess belongs to the weights, not to the data. It is an immutable value that can be printed,
 stored as JSON beside the weights, and applied exactly once.
 """
 
@@ -13,10 +13,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.functional import interpolate
 
 from kshot_viz.data.images import to_unit
 from kshot_viz.errors import KShotFileError, KShotValueError
-from kshot_viz.models.inputs.resize import fit
 
 SCHEMA = 1
 CHANNELS = {"RGB": 3, "BGR": 3, "L": 1}
@@ -151,7 +151,7 @@ class Preprocess:
             raise KShotValueError(f"`std` must be positive; not {self.std}.")
 
     def _one_size(self, batch: Tensor) -> Tensor:
-        return fit(self._recolour(batch), self)
+        return _fit(self._recolour(batch), self)
 
     def _recolour(self, batch: Tensor) -> Tensor:
         given = batch.shape[1]
@@ -191,6 +191,39 @@ def _batches(unit: Tensor | list[Tensor]) -> list[Tensor]:
             "For rows of features use a backbone with `preprocess=None`."
         )
     return [unit]
+
+
+def _fit(batch: Tensor, how: Preprocess) -> Tensor:
+    """Stretch or crop (N, C, H, W) to (N, C, size, size); ``size=None`` returns it unchanged."""
+    if how.size is None:
+        return batch
+    if how.resize == "stretch":
+        return _resample(batch, (how.size, how.size), how)
+    target = _short_side_to(batch, how.short_side or how.size)
+    return _centre(_resample(batch, target, how), how.size)
+
+
+def _short_side_to(batch: Tensor, px: int) -> tuple[int, int]:
+    """Return the height and width whose shorter one is ``px``, cut off as torchvision does."""
+    height, width = batch.shape[2:]
+    if height <= width:
+        return px, int(px * width / height)
+    return int(px * height / width), px
+
+
+def _resample(batch: Tensor, target: tuple[int, int], how: Preprocess) -> Tensor:
+    if tuple(batch.shape[2:]) == target:
+        return batch
+    resampled = interpolate(
+        batch, target, mode=how.interpolation, align_corners=False, antialias=how.antialias
+    )
+    # Bicubic weights are partly negative and overshoot the range of the pixels.
+    return resampled.clamp(0.0, 1.0)
+
+
+def _centre(batch: Tensor, px: int) -> Tensor:
+    top, left = (round((side - px) / 2) for side in batch.shape[2:])
+    return batch[:, :, top : top + px, left : left + px]
 
 
 def _grey(batch: Tensor) -> Tensor:

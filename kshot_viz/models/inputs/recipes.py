@@ -1,4 +1,4 @@
-"""Every way to say how images are prepared, and applying it exactly once."""
+"""Resolve and apply the preprocess that a user gives: a recipe, a JSON file or a function."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Prepare = Callable[[Any], Tensor]
 
 
 def as_preprocess(given: Any) -> Prepare | None:
-    """Return what ``given`` stands for.
+    """Return the preprocess that ``given`` names, or is.
 
     Parameters
     ----------
@@ -47,10 +47,8 @@ def read_preprocess(path: str | Path) -> Preprocess:
         raise KShotFileError(f"The preprocess file {path} cannot be read: {error}.") from error
     try:
         return Preprocess.from_json(text)
-    except KShotValueError as error:
-        raise KShotValueError(f"{path}: {error}") from error
-    except KShotFileError as error:
-        raise KShotFileError(f"{path}: {error}") from error
+    except (KShotValueError, KShotFileError) as error:
+        raise type(error)(f"{path}: {error}") from error
 
 
 def apply_preprocess(preprocess: Prepare | None, images: object) -> Tensor:

@@ -1,4 +1,4 @@
-"""torchvision's classification networks, their weights and the transforms that belong to them."""
+"""Build torchvision's classification networks with their weights and their transforms."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import nn
 from kshot_viz.errors import KShotFileError, unknown_name
 from kshot_viz.models.inputs.preprocess import Preprocess
 
-# These two warn unless told how to initialise; the others do not know the argument.
+# These two warn without the argument `init_weights`; the others do not have it.
 _INIT_WEIGHTS = ("googlenet", "inception_v3")
 
 

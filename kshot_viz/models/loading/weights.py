@@ -1,10 +1,12 @@
-"""Weights from files: safetensors, PyTorch's own (tensors only), and numpy's archives."""
+"""Read weights files: safetensors, PyTorch's own (tensors only), and numpy's archives."""
 
 from __future__ import annotations
 
+import hashlib
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,33 @@ _UNREADABLE = (
     zipfile.BadZipFile,
     zlib.error,
 )
+
+
+@dataclass(frozen=True)
+class KnownFile:
+    """A weights file with a known input convention: the recipe for its images, and what it is."""
+
+    recipe: str
+    about: str
+
+
+# By the SHA-256 of their bytes.
+KNOWN_FILES: dict[str, KnownFile] = {
+    "9f3231e164c5676302385320ba2d87f6074841f0be2096f4c33a3465e9940da5": KnownFile(
+        recipe="caffe_bgr",
+        about=(
+            "SqueezeNet 1.1 trained on ImageNet, float32, for torchvision's squeezenet1_1. Only "
+            "the features: the file has no classifier. Images are BGR, 0 to 255, minus "
+            "(103.939, 116.779, 123.68). MIT licence, Jesper Wohlert, 2016."
+        ),
+    ),
+}
+
+
+def sha256_of(path: str | Path) -> str:
+    """Return the SHA-256 of a file's bytes as hexadecimal text."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def read_weights(path: str | Path) -> dict[str, Tensor]:
@@ -161,8 +190,8 @@ def _under(key: str, head: str | None) -> bool:
 
 def _misfit(name: str, missing: list[str], unexpected: list[str], misshaped: list[str]) -> str:
     parts = {"missing": missing, "unexpected": unexpected, "of another shape": misshaped}
-    told = [f"{len(keys)} {what}: {_some(keys)}" for what, keys in parts.items() if keys]
-    return f"The weights file {name} does not fit the network. {'; '.join(told)}."
+    listed = [f"{len(keys)} {what}: {_some(keys)}" for what, keys in parts.items() if keys]
+    return f"The weights file {name} does not fit the network. {'; '.join(listed)}."
 
 
 def _some(keys: Iterable[str]) -> str:

@@ -87,7 +87,7 @@ class Scorer:
             raise unknown_name("prune", prune, PRUNING)
         self._backbone, self._reward, self._prune = backbone, reward, prune
         self._seed, self._options = seed, dict(options)
-        self._clusterings = GroupingRule.clusterings(backbone, reward.source, seed)
+        self._clusterings = GroupingRule.clustering_cache(backbone, reward.source, seed)
 
     def __call__(self, candidates: Sequence[Candidate]) -> list[Score]:
         """Score a batch of distinct candidates."""

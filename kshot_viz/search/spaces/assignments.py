@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any, Self
 
 from kshot_viz.errors import KShotValueError, unknown_name
 from kshot_viz.finetune.candidate import Candidate
-from kshot_viz.grouping.clustering.branches import NESTED, Branches
-from kshot_viz.grouping.clustering.clustered import ClusteredLayer
-from kshot_viz.grouping.files import plain
+from kshot_viz.grouping.clustering.branches import Branches
+from kshot_viz.grouping.clustering.cluster_cache import ClusteredLayer
+from kshot_viz.grouping.clustering.methods import NESTED
 from kshot_viz.grouping.grouping import Grouping
 from kshot_viz.methods.config import FinetuneConfig
+from kshot_viz.records import plain
 from kshot_viz.search.spaces.base import (
     MULTIPLES,
     Space,

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Self
 
 from kshot_viz.errors import KShotValueError, unknown_name
 from kshot_viz.finetune.candidate import Candidate
-from kshot_viz.grouping.files import plain
 from kshot_viz.grouping.rule import GroupingRule
 from kshot_viz.methods.config import FinetuneConfig
+from kshot_viz.records import plain
 from kshot_viz.search.spaces.base import (
     MULTIPLES,
     SETTINGS,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from kshot_viz.activations.strength import standardised_answers
+from kshot_viz.activations.strength import standardised_responses
 from kshot_viz.data.images import image_count, slice_images, to_unit
 from kshot_viz.errors import KShotValueError
 from kshot_viz.text import counted
@@ -40,7 +40,7 @@ def plot_class_answers(
     Parameters
     ----------
     answers : ndarray, shape (neurons, images)
-        As :func:`kshot_viz.activations.strength.image_answers` gives them.
+        As :func:`kshot_viz.activations.strength.image_responses` gives them.
     labels : array_like, shape (images,)
         Class of each image.
     groups : LayerGroups
@@ -136,7 +136,7 @@ def _class_frame(
         raise KShotValueError(
             f"`labels` has {names.size} entries, but there are {answers.shape[1]} images."
         )
-    rows = pd.DataFrame(standardised_answers(answers[chosen]).T, columns=chosen)
+    rows = pd.DataFrame(standardised_responses(answers[chosen]).T, columns=chosen)
     return rows.groupby(names).mean()
 
 
@@ -144,7 +144,7 @@ def _exciting_frame(answers: NDArray[np.float64], neurons: Sequence[int]) -> pd.
     """Return ``image, strength`` of the images with the strongest mean answer."""
     import pandas as pd
 
-    strength = standardised_answers(answers[_chosen(neurons)]).mean(axis=0)
+    strength = standardised_responses(answers[_chosen(neurons)]).mean(axis=0)
     best = np.argsort(-strength, kind="stable")[:_IMAGES]
     return pd.DataFrame({"image": best, "strength": strength[best]})
 

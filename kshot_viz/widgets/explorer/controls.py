@@ -8,8 +8,7 @@ from contextlib import contextmanager
 
 import ipywidgets
 
-from kshot_viz.grouping.clustering.methods import METHODS
-from kshot_viz.grouping.editing.workbench import TREES
+from kshot_viz.grouping.clustering.methods import METHODS, NESTED
 from kshot_viz.viz.neurons.embedding import METHODS as PLACINGS
 from kshot_viz.widgets.base.parts import Status
 
@@ -38,7 +37,7 @@ class Controls(ipywidgets.HBox):
         self.placing.add_class("kv-placing")
         self.place_state = Status()
         self.method = ipywidgets.Dropdown(
-            options=[*TREES, *(name for name in METHODS if name not in TREES)],
+            options=[*NESTED, *(name for name in METHODS if name not in NESTED)],
             description="Cuts by",
             tooltip="How the slider clusters; the groups one begins with may be made otherwise",
         )

@@ -9,7 +9,7 @@ import ipywidgets
 import numpy as np
 from numpy.typing import NDArray
 
-from kshot_viz.activations.strength import image_answers
+from kshot_viz.activations.strength import image_responses
 from kshot_viz.errors import KShotValueError
 from kshot_viz.finetune.gradient_trace import GradientTrace, gradient_trace
 from kshot_viz.methods.config import FinetuneConfig
@@ -145,7 +145,7 @@ class SelectionPanel(ipywidgets.VBox):
 
     def _answered(self, layer: str) -> NDArray[np.float64]:
         if layer not in self._answers:
-            self._answers[layer] = image_answers(self._backbone, self._images, layer)
+            self._answers[layer] = image_responses(self._backbone, self._images, layer)
         return self._answers[layer]
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from kshot_viz.data.dataset import ImageDataset
+from kshot_viz.data.episodes.leakage import check_source
 from kshot_viz.errors import KShotError
-from kshot_viz.evaluate.evaluate import check_source
 from kshot_viz.methods.config import FinetuneConfig
 from kshot_viz.study.rescoring import Rescoring, rescoring
 

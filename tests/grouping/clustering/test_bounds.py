@@ -17,7 +17,7 @@ QUANTILES = st.floats(0.0, 1.0)
 
 @st.composite
 def clustered(draw):
-    """Points in a few clumps, with labels that know nothing of them."""
+    """Points in a few clumps, with labels independent of them."""
     rng = np.random.default_rng(draw(st.integers(0, 2**16)))
     neurons, dims = draw(st.integers(1, 25)), draw(st.integers(1, 4))
     clumps = rng.normal(scale=draw(st.sampled_from([0.0, 1.0, 10.0])), size=(4, dims))
@@ -49,7 +49,7 @@ def test_no_two_means_are_closer_than_the_bound(drawn, quantile):
     means = group_means(points, merged)
     assert len(means) == 1 or pdist(means).min() >= bound
     for group in set(labels):
-        assert len(set(merged[labels == group])) == 1, "nothing is torn apart"
+        assert len(set(merged[labels == group])) == 1, "no group is split"
 
 
 def test_a_mean_that_moves_is_looked_at_again():

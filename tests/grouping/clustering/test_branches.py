@@ -9,7 +9,7 @@ import pytest
 
 from kshot_viz.activations import LayerActivations
 from kshot_viz.grouping.clustering.branches import Branches
-from kshot_viz.grouping.clustering.clustered import ClusteredLayer
+from kshot_viz.grouping.clustering.cluster_cache import ClusteredLayer
 from kshot_viz.grouping.labels import canonical
 
 
@@ -26,7 +26,7 @@ def test_the_first_splits_are_the_cuts_of_the_dendrogram(dead):
     branches = Branches.of(layer, 5)
     assert len(branches.splits) == 5
     for n in range(6):
-        made = branches.labels([place < n for place in range(5)])
+        made = branches.labels([branch < n for branch in range(5)])
         np.testing.assert_array_equal(canonical(made), canonical(layer.labels(n + 1)[0]))
 
 

@@ -1,4 +1,4 @@
-"""Law 6: what is alike lands together, dead neurons land apart, and the requests are kept."""
+"""Law 6: similar neurons share a group, dead ones have their own, and requests are kept."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from kshot_viz.activations import Activations, LayerActivations, capture_activat
 from kshot_viz.activations.geometry import mean_and_std
 from kshot_viz.activations.store import InnerProductStore
 from kshot_viz.errors import KShotError
-from kshot_viz.grouping.clustering import clustered as clustered_layer
+from kshot_viz.grouping.clustering import cluster_cache
 from kshot_viz.grouping.clustering.cluster import cluster_neurons
 from kshot_viz.grouping.clustering.methods import METHODS
 from kshot_viz.grouping.grouping import Grouping
@@ -86,10 +86,10 @@ def test_clones_land_with_their_original(method, drawn, form, seed):
 def test_dead_neurons_share_one_extra_last_group(method, drawn, form, data):
     points, parent = drawn
     count, width = int(parent.max()) + 1, len(points)
-    places = data.draw(st.lists(st.integers(0, width), min_size=1, max_size=4))
+    positions = data.draw(st.lists(st.integers(0, width), min_size=1, max_size=4))
     levels = data.draw(st.sampled_from([0.0, 0.4, -1.7]))
-    mixed = np.insert(points, places, levels, axis=0)
-    expected = canonical(np.insert(parent, places, count), last=count)
+    mixed = np.insert(points, positions, levels, axis=0)
+    expected = canonical(np.insert(parent, positions, count), last=count)
     grouping = cluster_neurons(one_layer(mixed, form), n_groups=count, method=method)
     np.testing.assert_array_equal(grouping["a"], expected)
     assert grouping.dead_group("a") == count
@@ -131,7 +131,7 @@ def test_a_single_neuron_is_one_group_even_if_it_is_dead(dead):
 
 @EVERY_METHOD
 @given(st.integers(2, 24), st.integers(3, 40), st.data())
-def test_the_number_of_groups_is_the_one_asked_for(method, neurons, n_features, data):
+def test_the_number_of_groups_is_the_one_requested(method, neurons, n_features, data):
     count = data.draw(st.integers(1, neurons))
     points = np.random.default_rng(data.draw(st.integers(0, 999))).normal(
         size=(neurons, n_features)
@@ -148,6 +148,19 @@ def test_neurons_that_coincide_are_no_reason_to_warn(method):
     assert 3 <= grouping.n_groups("a") <= 6
     for group in range(grouping.n_groups("a")):
         assert len({neuron // 4 for neuron in grouping.members("a", group)}) == 1
+
+
+@EVERY_METHOD
+@pytest.mark.parametrize("n_features", [8, 400])
+@pytest.mark.parametrize("originals", [1, 2, 5])
+def test_a_group_of_copies_has_one_original_only(method, n_features, originals):
+    spread = 10.0 ** np.arange(-2, originals - 2)[:, None]
+    points = np.repeat(spread * np.random.default_rng(0).normal(size=(originals, n_features)), 6, 0)
+    for count in range(originals, len(points)):
+        grouping = cluster_neurons(one_layer(points), n_groups=count, method=method)
+        assert originals <= grouping.n_groups("a") <= count
+        for group in range(grouping.n_groups("a")):
+            assert len({neuron // 6 for neuron in grouping.members("a", group)}) == 1
 
 
 def two_layers() -> Activations:
@@ -188,7 +201,7 @@ def test_wrong_requests(request_, message):
         cluster_neurons(two_layers(), **request_)
 
 
-def test_the_origin_tells_the_request_and_can_be_saved(tmp_path):
+def test_the_origin_holds_the_request_and_can_be_saved(tmp_path):
     grouping = cluster_neurons(two_layers(), n_groups={"a": np.int64(3)}, seed=4, max_within=0.5)
     assert grouping.origin == {
         "n_groups": {"a": 3},
@@ -244,7 +257,7 @@ def test_one_or_two_blas_threads_make_no_difference(method, monkeypatch):
             layer = features(points)
             compact = layer.compact
             spy = replace(METHODS[method], clustering=spied)
-            patch.setattr(clustered_layer, "METHODS", {method: spy})
+            patch.setattr(cluster_cache, "METHODS", {method: spy})
             return cluster_neurons(acts(a=layer), n_groups=16, method=method)["a"], compact
 
     (first, compact), (second, again) = clustered(1), clustered(2)
@@ -265,7 +278,7 @@ def test_inner_products_lead_to_the_same_clusters(method, seed, count):
     assert groupings[0] == groupings[1]
 
 
-def test_a_layer_does_not_depend_on_its_company():
+def test_a_layer_does_not_depend_on_the_others():
     both = two_layers()
     alone = Activations({"b": both.layer("b")}, "none", 1)
     whole, part = (cluster_neurons(a, n_groups=3, seed=5) for a in (both, alone))

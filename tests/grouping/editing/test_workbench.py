@@ -8,9 +8,9 @@ import pytest
 from kshot_viz.activations import Activations, LayerActivations
 from kshot_viz.errors import KShotKeyError, KShotValueError
 from kshot_viz.grouping.clustering.cluster import cluster_neurons
-from kshot_viz.grouping.clustering.methods import METHODS
+from kshot_viz.grouping.clustering.methods import METHODS, NESTED
 from kshot_viz.grouping.editing.names import group_names
-from kshot_viz.grouping.editing.workbench import TREES, Workbench
+from kshot_viz.grouping.editing.workbench import Workbench
 from kshot_viz.grouping.grouping import Grouping
 
 
@@ -45,7 +45,7 @@ def test_only_trees_cut_at_once_and_only_when_prepared(bench: Workbench):
     assert not bench.at_once("a", "ward")
     for method in METHODS:
         bench.prepare("a", method)
-    assert [method for method in METHODS if bench.at_once("a", method)] == [*TREES]
+    assert [method for method in METHODS if bench.at_once("a", method)] == [*NESTED]
 
 
 def test_a_cut_edits_nothing_until_it_is_taken_over(bench: Workbench):

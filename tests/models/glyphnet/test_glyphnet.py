@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from kshot_viz.models.glyphnet.network import GlyphNet
+from kshot_viz.models.glyphnet.glyphnet import GlyphNet
 
 
 @pytest.mark.parametrize(("width", "channels", "side"), [(32, 1, 28), (8, 3, 28), (4, 1, 61)])

@@ -15,7 +15,7 @@ from kshot_viz.errors import KShotValueError
 from kshot_viz.models.glyphnet import pretrain
 from kshot_viz.models.glyphnet.pretrain import PretrainRecipe, pretrain_glyphnet, train_glyphnet
 from kshot_viz.models.inputs.preprocess import RECIPES
-from kshot_viz.models.loading.registry import bundled_glyphnet, load_backbone
+from kshot_viz.models.loading.load_backbone import bundled_glyphnet, load_backbone
 from kshot_viz.models.nearest_mean import nearest_mean_accuracy
 
 TINY = PretrainRecipe(steps=4, batch=8, width=4, average=0.5)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from kshot_viz.activations.capture import capture_activations
-from kshot_viz.activations.strength import image_answers, standardised_answers
+from kshot_viz.activations.strength import image_responses, standardised_responses
 from kshot_viz.errors import KShotValueError
 from kshot_viz.grouping.grouping import Grouping
 from kshot_viz.models.backbone import Backbone
@@ -33,14 +33,14 @@ def texts(ax) -> str:
 
 def test_answers_are_means_over_positions(network: Backbone) -> None:
     images = np.random.default_rng(0).integers(0, 255, (3, 28, 28), dtype=np.uint8)
-    answers = image_answers(network, images, "blocks.1.conv")
+    answers = image_responses(network, images, "blocks.1.conv")
     every = capture_activations(network, images, layers=["blocks.1.conv"], pool="none")
     expected = every["blocks.1.conv"].reshape(8, 3, -1).mean(axis=2)
     np.testing.assert_allclose(answers, expected, atol=1e-6)
 
 
 def test_each_neuron_is_its_own_measure_and_dead_ones_are_zero() -> None:
-    found = standardised_answers(ANSWERS)
+    found = standardised_responses(ANSWERS)
     np.testing.assert_allclose(found[0], [-np.sqrt(2), 0, np.sqrt(2), 0])
     assert found[1].tolist() == [0, 0, 0, 0]
     np.testing.assert_allclose(found[2], -found[0])

@@ -1,4 +1,4 @@
-"""The bundled network: four convolution blocks, small enough to fine-tune while one watches.
+"""The bundled network: four convolution blocks, small enough to fine-tune interactively.
 
 This is the Conv-4 of the few-shot literature (Vinyals et al., "Matching Networks for One Shot
 Learning", NeurIPS 2016, section 4.1) with 32 channels and one grey input channel.
@@ -25,7 +25,7 @@ class ConvBlock(nn.Module):
 
 
 class GlyphNet(nn.Module):
-    """Four blocks and a place for a head.
+    """Four convolution blocks, and an identity that a head replaces.
 
     Parameters
     ----------
@@ -37,8 +37,7 @@ class GlyphNet(nn.Module):
     Notes
     -----
     Images are (N, ``in_channels``, H, W) with H and W >= 16; the bundled weights were trained on
-    28x28. ``head`` is an identity until a real head replaces it, so the network as it is returns
-    the features, (N, ``width``).
+    28x28. Until a head is put in, the network returns the features, (N, ``width``).
     """
 
     def __init__(self, width: int = 32, in_channels: int = 1) -> None:

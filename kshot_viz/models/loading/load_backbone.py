@@ -1,8 +1,7 @@
-"""Networks by name: the bundled one, and torchvision's with its weights or with a local file."""
+"""Load a network by name: the bundled one, or torchvision's with its weights or a local file."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,17 +10,23 @@ import torch
 from torch import nn
 
 from kshot_viz.errors import KShotFileError, KShotValueError, unknown_name
+from kshot_viz.files import read_json
 from kshot_viz.models.backbone import Backbone
-from kshot_viz.models.glyphnet.network import GlyphNet
+from kshot_viz.models.glyphnet.glyphnet import GlyphNet
 from kshot_viz.models.inputs.preprocess import RECIPES, Preprocess
 from kshot_viz.models.inputs.recipes import Prepare, as_preprocess, read_preprocess
-from kshot_viz.models.loading.known_files import KNOWN_FILES, sha256_of
 from kshot_viz.models.loading.torchvision_models import (
     build_torchvision,
     default_preprocess,
     torchvision_names,
 )
-from kshot_viz.models.loading.weights import READERS, load_weights, read_weights
+from kshot_viz.models.loading.weights import (
+    KNOWN_FILES,
+    READERS,
+    load_weights,
+    read_weights,
+    sha256_of,
+)
 from kshot_viz.seeds import child_seed
 
 GLYPHNET = "glyphnet"
@@ -173,10 +178,7 @@ def _head(name: str, head: str | None) -> str | None:
 
 
 def _read_description(path: Path) -> Mapping[str, Any]:
-    try:
-        described = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise KShotFileError(f"The description {path} cannot be read: {error}") from error
+    described = read_json(path, called=f"The description {path}")
     if not isinstance(described, dict) or described.get("schema") != SCHEMA:
         raise KShotFileError(f"The description {path} must have schema {SCHEMA}.")
     lacking = [key for key in ("preprocess", "record") if not isinstance(described.get(key), dict)]

@@ -1,31 +1,19 @@
-"""Groupings as plain JSON values and on disk."""
+"""Read groupings from JSON values and files."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from kshot_viz.errors import KShotFileError
-from kshot_viz.files import whole_file
+from kshot_viz.files import read_json
 from kshot_viz.grouping.labels import Labels, checked
 
 SCHEMA = 1
 
 
-def plain(value: Any) -> Any:
-    """Return a deep copy made of JSON values only; numpy's numbers become Python's."""
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain(item) for item in value]
-    return value.tolist() if isinstance(value, (np.generic, np.ndarray)) else value
-
-
-def parse(record: Any) -> tuple[dict[str, Labels], dict[str, int], dict[str, Any]]:
+def parse_record(record: Any) -> tuple[dict[str, Labels], dict[str, int], dict[str, Any]]:
     """Return labels, dead groups and origin from a grouping's record.
 
     Raises
@@ -48,17 +36,9 @@ def parse(record: Any) -> tuple[dict[str, Labels], dict[str, int], dict[str, Any
         raise KShotFileError(f"This is not a grouping: {error!r}.") from error
 
 
-def write(path: str | Path, record: Mapping[str, Any]) -> Path:
-    """Write JSON; a reader never sees half a file."""
-    target = Path(path)
-    with whole_file(target) as part:
-        part.write_text(json.dumps(record), encoding="utf-8")
-    return target
-
-
-def read(path: str | Path) -> Any:
-    """Read JSON; a file that is missing or cut off is a KShotFileError."""
+def load_record(path: str | Path) -> tuple[dict[str, Labels], dict[str, int], dict[str, Any]]:
+    """Read a grouping's file; one that is missing, cut off, newer or other is a KShotFileError."""
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise KShotFileError(f"The file cannot be read: {error}.") from error
+        return parse_record(read_json(path, called="The file"))
+    except KShotFileError as error:
+        raise KShotFileError(f"{path}: {error}") from error

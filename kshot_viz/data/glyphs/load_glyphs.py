@@ -1,13 +1,12 @@
-"""Printed letters of several scripts as a data set, made on the spot.
+"""Printed letters of several scripts as a data set, drawn when it is loaded.
 
 A source domain that needs no download: letters drawn from the fonts that come with matplotlib, in
-the frame of the digits (ink box of 20 pixels in 28 x 28, light on dark). No digit, no code point
-with a numeric value and no letter that could be taken for a digit is among them.
+the frame of the digits (letters fill a box of 20 pixels in 28 x 28, light on dark). No digit, no
+code point with a numeric value and no letter that could be taken for a digit is among them.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -16,9 +15,11 @@ import PIL
 
 from kshot_viz.data.dataset import ImageDataset, content_fingerprint
 from kshot_viz.data.glyphs.bank import GlyphBank, glyph_bank
-from kshot_viz.data.glyphs.jitter import Jitter, jitter, to_bytes
+from kshot_viz.data.glyphs.jitter import Jitter, jitter
+from kshot_viz.data.images import to_bytes
 from kshot_viz.data.pixels import digest
 from kshot_viz.errors import KShotValueError
+from kshot_viz.records import content_digest
 from kshot_viz.seeds import child_seed, numpy_rng, torch_rng
 
 _CHUNK = 2048
@@ -54,7 +55,7 @@ def load_glyphs(
     ImageDataset
         uint8 ``(N, 28, 28, 1)``; the classes are the letters themselves. The fingerprint is made
         of what is drawn (letters, font hashes, seed, variation), so it does not depend on the last
-        bit of a machine's arithmetic; the hashes stand in ``notes`` too.
+        bit of a machine's arithmetic; the hashes are in ``notes`` too.
     """
     if isinstance(per_class, bool) or not isinstance(per_class, int) or per_class < 1:
         raise KShotValueError(f"`per_class` must be an integer >= 1; not {per_class!r}.")
@@ -109,7 +110,7 @@ def _draw_rows(bank: GlyphBank, rows: np.ndarray, seed: int, how: Jitter) -> np.
 
 
 def _notes(bank: GlyphBank, homoglyphs: str, how: Jitter) -> dict[str, str]:
-    listing = hashlib.sha256("".join(map(chr, bank.points)).encode()).hexdigest()
+    listing = content_digest(map(chr, bank.points))
     notes = {
         "source": "letters drawn from the fonts that come with matplotlib (DejaVu, STIX, CM)",
         "homoglyphs": homoglyphs,

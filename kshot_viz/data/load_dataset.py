@@ -1,4 +1,4 @@
-"""Data sets by name: the one door through which they are loaded."""
+"""Load a data set by its name or folder."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ from typing import Any
 
 from kshot_viz.data.dataset import ImageDataset
 from kshot_viz.data.digits import load_digits
-from kshot_viz.data.folder import load_folder
-from kshot_viz.data.glyphs.dataset import load_glyphs
+from kshot_viz.data.folder import load_folder, load_unlabelled
+from kshot_viz.data.glyphs.load_glyphs import load_glyphs
 from kshot_viz.data.torchvision_sets import load_torchvision, torchvision_names
-from kshot_viz.data.unlabelled import load_loose_images
 from kshot_viz.errors import KShotKeyError, KShotValueError
 
 _BUILT_IN: dict[str, Callable[..., ImageDataset]] = {"digits": load_digits, "glyphs": load_glyphs}
@@ -30,7 +29,7 @@ def load_dataset(name_or_path: str | Path, **options: Any) -> ImageDataset:
         a torchvision classification set in any case. A folder called like a built-in set is meant
         by ``"./digits"``.
     **options
-        Handed to the loader: glyphs ``per_class``, ``seed``, ``homoglyphs``; folder ``skip_bad``,
+        Passed to the loader: glyphs ``per_class``, ``seed``, ``homoglyphs``; folder ``skip_bad``,
         and ``labelled=False`` for a folder of images without classes, to form groups from;
         torchvision ``root``, ``download``, ``split``.
 
@@ -51,7 +50,7 @@ def load_dataset(name_or_path: str | Path, **options: Any) -> ImageDataset:
         return _load(_BUILT_IN[str(name_or_path)], options)
     if Path(name_or_path).is_dir():
         labelled = options.pop("labelled", True)
-        return _load(load_folder if labelled else load_loose_images, options, name_or_path)
+        return _load(load_folder if labelled else load_unlabelled, options, name_or_path)
     if str(name_or_path).lower() in {name.lower() for name in torchvision_names()}:
         return _load(load_torchvision, options, name_or_path)
     raise _no_such_dataset(name_or_path)

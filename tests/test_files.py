@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from kshot_viz.errors import KShotFileError
-from kshot_viz.files import whole_file
+from kshot_viz.files import read_json, whole_file, write_json
 
 
 def test_a_reader_sees_the_old_file_until_the_new_one_is_whole(tmp_path):
@@ -26,10 +26,26 @@ def test_a_failure_of_any_kind_leaves_the_old_file_alone(tmp_path):
     assert list(tmp_path.iterdir()) == [target]
 
 
-def test_a_place_that_cannot_be_written_is_named(tmp_path):
+def test_a_path_that_cannot_be_written_is_named(tmp_path):
     for called, name in ((None, "rows.txt"), ("the cache", "the cache")):
         with (
             pytest.raises(KShotFileError, match=f"{name} cannot be written: No such file"),
             whole_file(tmp_path / "no folder" / "rows.txt", called=called) as part,
         ):
             part.write_text("new")
+
+
+def test_json_is_read_as_it_was_written(tmp_path):
+    path = write_json(tmp_path / "record.json", {"a": [1, 2.5, None], "b": "é"})
+    assert read_json(path) == {"a": [1, 2.5, None], "b": "é"}
+
+
+@pytest.mark.parametrize("content", [b"", b'{"a": ', b"\x80\xff"])
+def test_json_that_cannot_be_read_is_named(tmp_path, content):
+    path = tmp_path / "record.json"
+    path.write_bytes(content)
+    for wrong in (path, tmp_path, tmp_path / "none.json"):
+        with pytest.raises(KShotFileError, match=f"{wrong.name} cannot be read"):
+            read_json(wrong)
+    with pytest.raises(KShotFileError, match=r"^the record cannot be read"):
+        read_json(path, called="the record")

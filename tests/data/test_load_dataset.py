@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from kshot_viz.data.registry import load_dataset
+from kshot_viz.data.load_dataset import load_dataset
 from kshot_viz.errors import KShotValueError
 
 
@@ -23,7 +23,7 @@ def test_unknown_options_list_the_known_ones() -> None:
 def test_loading_stays_light() -> None:
     heavy = ["torchvision", "pandas", "matplotlib", "sklearn", "scipy.stats"]
     code = (
-        "import sys; from kshot_viz.data.registry import load_dataset; "
+        "import sys; from kshot_viz.data.load_dataset import load_dataset; "
         "load_dataset('glyphs', per_class=1, scripts=['hebrew']); "
         f"print([m for m in {heavy} if m in sys.modules])"
     )

@@ -9,12 +9,12 @@ import torch
 from safetensors.torch import save_file
 
 from kshot_viz.errors import KShotFileError, KShotKeyError, KShotValueError
-from kshot_viz.models.glyphnet.network import GlyphNet
+from kshot_viz.models.glyphnet.glyphnet import GlyphNet
 from kshot_viz.models.inputs.preprocess import RECIPES, Preprocess
-from kshot_viz.models.loading import registry
-from kshot_viz.models.loading.known_files import KNOWN_FILES, KnownFile, sha256_of
-from kshot_viz.models.loading.registry import BUNDLED, bundled_glyphnet, load_backbone
+from kshot_viz.models.loading import load_backbone as loading
+from kshot_viz.models.loading.load_backbone import BUNDLED, bundled_glyphnet, load_backbone
 from kshot_viz.models.loading.torchvision_models import default_preprocess, torchvision_names
+from kshot_viz.models.loading.weights import KNOWN_FILES, KnownFile, sha256_of
 
 
 def write_bundle(folder, *, width=6, schema=1):
@@ -52,7 +52,7 @@ def test_the_bundle_is_read(tmp_path):
 
 def test_glyphnet_by_name(tmp_path, monkeypatch):
     write_bundle(tmp_path)
-    monkeypatch.setattr(registry, "bundled_glyphnet", lambda: bundled_glyphnet(tmp_path))
+    monkeypatch.setattr(loading, "bundled_glyphnet", lambda: bundled_glyphnet(tmp_path))
     backbone = load_backbone("GlyphNet", size=56)
     assert (backbone.name, backbone.head_name, backbone.feature_dim) == ("glyphnet", "head", 6)
     assert backbone.preprocess == Preprocess(size=56, channels="L")

@@ -1,0 +1,22 @@
+from __future__ import annotations
+
+import pytest
+
+from kshot_viz.text import counted, html_details, html_table
+
+
+@pytest.mark.parametrize(
+    ("n", "text"), [(0, "0 shots"), (1, "1 shot"), (2, "2 shots"), (12345, "12,345 shots")]
+)
+def test_plurals(n, text):
+    assert counted(n, "shot") == text
+
+
+def test_a_table_escapes_every_cell():
+    table = html_table(("<layer>", "n"), [("a & b", 3)])
+    assert table == (
+        "<table><thead><tr><th>&lt;layer&gt;</th><th>n</th></tr></thead>"
+        "<tbody><tr><td>a &amp; b</td><td>3</td></tr></tbody></table>"
+    )
+    assert html_details("<x>", "").startswith("<details open><summary>&lt;x&gt;</summary>")
+    assert html_details("x", "", opened=False).startswith("<details><summary>")
