@@ -38,7 +38,7 @@ MANIFEST = {
 
 @dataclass(frozen=True)
 class StandIn:
-    """What the figures ask of a comparison."""
+    """The part of a comparison that figures use."""
 
     rows: pd.DataFrame
     line: pd.DataFrame

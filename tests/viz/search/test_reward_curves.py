@@ -11,7 +11,7 @@ import pytest
 from kshot_viz.errors import KShotError
 from kshot_viz.study.samplers import SamplerComparison
 from kshot_viz.viz import plot_search
-from kshot_viz.viz.search.best_so_far import best_frame, random_histories
+from kshot_viz.viz.search.reward_curves import best_frame, random_histories
 
 HISTORY = pd.DataFrame(
     {

@@ -1,4 +1,4 @@
-"""Does the controller beat luck? Searches side by side, and what is left on fresh tasks."""
+"""Compare samplers: best reward at equal budget, and accuracy on fresh tasks."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kshot_viz.errors import KShotValueError
-from kshot_viz.viz.style.canvas import entitle, ink, legend_outside, new_axes, tidy
+from kshot_viz.viz.style.canvas import entitle, legend_outside, new_axes, text_colour, tidy
 from kshot_viz.viz.style.colours import MethodStyle, sampler_styles
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def plot_best_so_far(
             linewidth=1.8,
             label=style.label,
         )
-    ax.set_ylim(*_settled(frame))
+    ax.set_ylim(*_reward_range(frame))
     ax.set_xlabel("full evaluations spent")
     ax.set_ylabel("best reward so far")
     tidy(ax, grid="y")
@@ -81,7 +81,15 @@ def plot_shrinkage(rescored: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     high = max(frame["high"].max(), frame["reward"].max())
     room = 0.04 * max(high - low, 0.01)
     ends = [low - room, high + room]
-    ax.plot(ends, ends, color=ink(ax), alpha=0.4, linewidth=1, linestyle=":", label="no shrinkage")
+    ax.plot(
+        ends,
+        ends,
+        color=text_colour(ax),
+        alpha=0.4,
+        linewidth=1,
+        linestyle=":",
+        label="no shrinkage",
+    )
     ax.set_xlim(*ends)
     ax.set_ylim(*ends)
     ax.set_xlabel("reward in the search")
@@ -98,7 +106,7 @@ def plot_shrinkage(rescored: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     return ax
 
 
-def _settled(frame: pd.DataFrame) -> tuple[float, float]:
+def _reward_range(frame: pd.DataFrame) -> tuple[float, float]:
     """Return the range of rewards after a tenth of the budget: the first few are far below."""
     later = frame[frame["spent"] >= 0.1 * frame["spent"].max()]
     low, high = float(later["low"].min()), float(frame["high"].max())
