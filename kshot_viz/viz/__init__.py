@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from kshot_viz.viz.comparison.episode_dots import plot_episodes as plot_episodes
     from kshot_viz.viz.comparison.grouping_scores import plot_rescoring as plot_rescoring
     from kshot_viz.viz.comparison.loss_curves import plot_history as plot_history
-    from kshot_viz.viz.comparison.measures import plot_accuracy as plot_accuracy
-    from kshot_viz.viz.comparison.measures import plot_measure as plot_measure
+    from kshot_viz.viz.comparison.measure_plots import plot_accuracy as plot_accuracy
+    from kshot_viz.viz.comparison.measure_plots import plot_measure as plot_measure
     from kshot_viz.viz.comparison.step_size import plot_step_size as plot_step_size
     from kshot_viz.viz.neurons.filters import plot_filters as plot_filters
     from kshot_viz.viz.neurons.gradient_norms import plot_gradients as plot_gradients
@@ -51,7 +51,7 @@ _HOMES = {
     "search.policy": ("plot_entropy", "plot_policy"),
     "search.search_choices": ("plot_chosen",),
     "search.sampler_curves": ("plot_best_so_far", "plot_shrinkage"),
-    "comparison.measures": ("plot_accuracy", "plot_measure"),
+    "comparison.measure_plots": ("plot_accuracy", "plot_measure"),
     "comparison.step_size": ("plot_step_size",),
     "comparison.episode_dots": ("plot_episodes",),
     "comparison.confusion": ("plot_confusion",),

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kshot_viz.errors import KShotValueError
-from kshot_viz.stats import bootstrap_shares
 from kshot_viz.text import counted
-from kshot_viz.viz.comparison.predictions import class_names, predictions_frame
+from kshot_viz.viz.comparison.predictions import class_names, predictions_frame, share_columns
 from kshot_viz.viz.comparison.selection import Task, only_task, records
 from kshot_viz.viz.style.canvas import bare, entitle, new_axes, text_colour
 from kshot_viz.viz.style.colours import method_label, rgb
@@ -59,12 +58,7 @@ def changed_frame(
     """
     names = np.asarray(class_names(comparison), dtype=object)
     both = _side_by_side(comparison, first, second, way, shot)
-    frame = both[both["before"] != both["after"]].copy()
-    frame["change"] = np.select(
-        [frame["after"] == frame["truth"], frame["before"] == frame["truth"]],
-        [NOW_RIGHT, NOW_WRONG],
-        STILL_WRONG,
-    )
+    frame = both[both["change"] != ""].copy()
     for column in ("truth", "before", "after"):
         frame[column] = names[frame[column].to_numpy()]
     frame = frame.sort_values("change", key=lambda c: c.map(CHANGES.index), kind="stable")
@@ -87,33 +81,16 @@ def changes_frame(
     Returns
     -------
     DataFrame
-        ``change, count, share, low, high, n``: shares in percent of the ``n``
+        ``change, share, low, high, count, n``: shares in percent of the ``n``
         predictions that both methods made, with 95 % intervals from resampling whole episodes.
     """
     import pandas as pd
 
     both = _side_by_side(comparison, first, second, way, shot)
-    right_before, right_after = both["before"] == both["truth"], both["after"] == both["truth"]
-    other = both["before"] != both["after"]
-    kinds = {
-        NOW_RIGHT: right_after & ~right_before,
-        NOW_WRONG: right_before & ~right_after,
-        STILL_WRONG: other & ~right_before & ~right_after,
-    }
-    flags = pd.DataFrame(kinds).groupby(both["episode"], sort=False)
-    hits = flags.sum().to_numpy()
-    totals = np.repeat(flags.size().to_numpy()[:, None], len(kinds), axis=1)
-    low, high = bootstrap_shares(hits, totals)
-    return pd.DataFrame(
-        {
-            "change": list(kinds),
-            "count": hits.sum(axis=0),
-            "share": 100 * hits.sum(axis=0) / totals.sum(axis=0),
-            "low": 100 * low,
-            "high": 100 * high,
-            "n": totals.sum(axis=0),
-        }
-    )
+    flags = pd.DataFrame({kind: both["change"] == kind for kind in CHANGES})
+    grouped = flags.groupby(both["episode"], sort=False)
+    totals = np.repeat(grouped.size().to_numpy()[:, None], len(CHANGES), axis=1)
+    return pd.DataFrame({"change": CHANGES, **share_columns(grouped.sum().to_numpy(), totals)})
 
 
 def plot_changed(
@@ -171,7 +148,10 @@ def plot_changed(
 def _side_by_side(
     comparison: Comparison, first: str, second: str, way: int | None, shot: int | None
 ) -> pd.DataFrame:
-    """Return ``episode, image, truth, before, after`` as indices, where both methods have runs."""
+    """Return ``episode, image, truth, before, after`` as indices, where both methods have runs.
+
+    ``change`` is one of ``CHANGES``, or empty where both predicted the same.
+    """
     if first == second:
         raise KShotValueError(f"`first` and `second` must be two methods; both are {first!r}.")
     before = predictions_frame(comparison, first, way=way, shot=shot)
@@ -183,6 +163,15 @@ def _side_by_side(
             f"{first!r} and {second!r} have no common episode without divergence."
         )
     both = both.rename(columns={"predicted_x": "before", "predicted_y": "after"})
+    both["change"] = np.select(
+        [
+            both["before"] == both["after"],
+            both["after"] == both["truth"],
+            both["before"] == both["truth"],
+        ],
+        ["", NOW_RIGHT, NOW_WRONG],
+        STILL_WRONG,
+    )
     both.attrs["task"] = only_task(before)
     return both
 

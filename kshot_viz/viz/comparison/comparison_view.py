@@ -11,18 +11,13 @@ from kshot_viz.text import counted
 from kshot_viz.viz.comparison.changed_predictions import changed_frame, plot_changed
 from kshot_viz.viz.comparison.confusion import confusion_frame, plot_confusion
 from kshot_viz.viz.comparison.episode_dots import episodes_frame, plot_episodes
-from kshot_viz.viz.comparison.measures import (
-    MEASURES,
-    measure_frame,
-    plot_accuracy,
-    plot_measure,
-)
+from kshot_viz.viz.comparison.measure_plots import plot_accuracy, plot_measure
+from kshot_viz.viz.comparison.measures import MEASURES, measure_frame
 from kshot_viz.viz.comparison.selection import (
     chosen_methods,
     of_shot,
     of_way,
     ordered_methods,
-    select,
 )
 from kshot_viz.viz.comparison.step_size import plot_step_size, step_size_frame
 from kshot_viz.viz.report.report import report_page
@@ -210,14 +205,14 @@ class ComparisonView:
 
 _FRAMES: dict[str, Callable[[ComparisonView], pd.DataFrame]] = {
     "shots": lambda v: measure_frame(v.comparison, way=v.way, **v.drawn),
-    "step_size": lambda v: step_size_frame(select(v.comparison, v.methods), v.way, v.shot),
+    "step_size": lambda v: step_size_frame(v.comparison, v.way, v.shot, v.methods),
     "episodes": lambda v: episodes_frame(v.comparison, **v.task, **v.drawn),
     "confusion": lambda v: confusion_frame(v.comparison, v.method, **v.task),
     "changed": lambda v: changed_frame(v.comparison, v.reference, v.method, **v.task),
 }
 _FIGURES: dict[str, Callable[[ComparisonView], Any]] = {
     "shots": lambda v: plot_measure(v.comparison, way=v.way, **v.drawn),
-    "step_size": lambda v: plot_step_size(select(v.comparison, v.methods), **v.task),
+    "step_size": lambda v: plot_step_size(v.comparison, methods=v.methods, **v.task),
     "episodes": lambda v: plot_episodes(v.comparison, **v.task, **v.drawn),
     "confusion": lambda v: plot_confusion(v.comparison, v.method, **v.task),
     "changed": lambda v: plot_changed(v.comparison, v.reference, v.method, data=v.data, **v.task),

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kshot_viz.stats import bootstrap_shares
 from kshot_viz.text import counted
-from kshot_viz.viz.comparison.predictions import class_names, predictions_frame
+from kshot_viz.viz.comparison.predictions import class_names, predictions_frame, share_columns
 from kshot_viz.viz.comparison.selection import Task, only_task
 from kshot_viz.viz.style.canvas import colour_bar, entitle, new_axes
 from kshot_viz.viz.style.colours import method_label
@@ -54,19 +53,11 @@ def confusion_frame(
     counts = _counts(rows, here)
     episodes, k, _ = counts.shape
     totals = np.repeat(counts.sum(axis=2), k, axis=1)
-    low, high = bootstrap_shares(counts.reshape(episodes, -1), totals)
-    count, n = counts.sum(axis=0).ravel(), totals.sum(axis=0)
-    with np.errstate(invalid="ignore"):
-        share = 100 * count / n
     frame = pd.DataFrame(
         {
             "truth": [names[c] for c in here for _ in here],
             "predicted": [names[c] for _ in here for c in here],
-            "share": share,
-            "low": 100 * low,
-            "high": 100 * high,
-            "count": count,
-            "n": n,
+            **share_columns(counts.reshape(episodes, -1), totals),
         }
     )
     frame.attrs |= {"diverged": rows.attrs["diverged"], "episodes": episodes}

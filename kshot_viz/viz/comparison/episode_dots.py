@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kshot_viz.text import counted
+from kshot_viz.viz.comparison.measure_plots import number_text
 from kshot_viz.viz.comparison.measures import (
     MEASURES,
     measure_estimates,
     measured_methods,
-    number_text,
 )
 from kshot_viz.viz.comparison.selection import Task, only_task, ordered_methods, task_rows
 from kshot_viz.viz.style.canvas import entitle, new_axes, rows_axis, text_colour, zero_line

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kshot_viz.errors import KShotValueError, unknown_name
+from kshot_viz.stats import bootstrap_shares
 from kshot_viz.study.replay import episode_key
 from kshot_viz.viz.comparison.selection import ordered_methods, records, task_rows
 
@@ -65,6 +67,26 @@ def predictions_frame(
 def class_names(comparison: Comparison) -> list[str]:
     """Return the names of the classes, by index."""
     return list(map(str, comparison.manifest["data"]["classes"]))
+
+
+def share_columns(hits: NDArray[Any], totals: NDArray[Any]) -> dict[str, Any]:
+    """Return the columns ``share, low, high, count, n`` of shares over all episodes.
+
+    Parameters
+    ----------
+    hits, totals : arrays of shape (episodes, k)
+        Counts of ``k`` shares.
+
+    Returns
+    -------
+    dict of str to array of shape (k,)
+        Shares in percent, with 95 % intervals from resampling whole episodes.
+    """
+    low, high = bootstrap_shares(hits, totals)
+    count, n = hits.sum(axis=0), totals.sum(axis=0)
+    with np.errstate(invalid="ignore"):
+        share = 100 * count / n
+    return {"share": share, "low": 100 * low, "high": 100 * high, "count": count, "n": n}
 
 
 def _predictions(row: dict[str, Any], episode: Episode) -> pd.DataFrame:

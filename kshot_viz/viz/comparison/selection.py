@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from kshot_viz.errors import KShotValueError, unknown_name
@@ -88,55 +87,16 @@ def task_rows(comparison: Comparison, way: int | None, shot: int | None) -> pd.D
     return of_shot(of_way(chosen_test_rows(comparison.frame), way), shot)
 
 
-@dataclass(frozen=True)
-class Selected:
-    """A comparison of which only some methods are shown.
-
-    p-values stay adjusted for all rivals: choosing which ones to look at afterwards is no reason
-    to correct for fewer.
-    """
-
-    whole: ComparisonLike
-    methods: tuple[str, ...]
-
-    @property
-    def settings(self) -> pd.DataFrame:
-        """One row per way, shot and method."""
-        return self._of(self.whole.settings)
-
-    @property
-    def manifest(self) -> Mapping[str, Any]:
-        """What was compared on what."""
-        return self.whole.manifest
-
-    def summary(self) -> pd.DataFrame:
-        """One row per way, shot and method."""
-        return self._of(self.whole.summary())
-
-    def curve(self) -> pd.DataFrame:
-        """One row per way, shot, method and step size."""
-        return self._of(self.whole.curve())
-
-    def _of(self, frame: pd.DataFrame) -> pd.DataFrame:
-        return frame[frame["method"].isin(self.methods)].reset_index(drop=True)
-
-
-def select(comparison: ComparisonLike, methods: Sequence[str] | None) -> Selected:
-    """Keep some methods of a comparison, all by default.
+def chosen_methods(known: Sequence[str], methods: Sequence[str] | None) -> list[str]:
+    """Return the methods to show, all by default, in the order of every figure.
 
     Raises
     ------
     KShotKeyError
         If a method did not take part.
     KShotValueError
-        If the list is empty.
+        If ``methods`` is empty.
     """
-    known = ordered_methods(comparison.settings)
-    return Selected(comparison, tuple(chosen_methods(known, methods)))
-
-
-def chosen_methods(known: Sequence[str], methods: Sequence[str] | None) -> list[str]:
-    """Return the methods to show, in the order of every figure."""
     if methods is None:
         return list(known)
     for name in methods:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from kshot_viz.errors import KShotValueError
 from kshot_viz.viz.comparison.selection import (
     ComparisonLike,
     Task,
+    chosen_methods,
     of_shot,
     of_way,
     only_task,
@@ -34,6 +36,7 @@ _CHOSEN: dict[str, Any] = {
 def plot_step_size(
     comparison: ComparisonLike,
     *,
+    methods: Sequence[str] | None = None,
     shot: int | None = None,
     way: int | None = None,
     ax: Axes | None = None,
@@ -48,6 +51,8 @@ def plot_step_size(
     ----------
     comparison : Comparison
         Anything with its ``curve()`` and ``settings``.
+    methods : sequence of str, optional
+        All by default.
     shot : int, optional
         Labelled images per class; the smallest by default.
     way : int, optional
@@ -61,10 +66,12 @@ def plot_step_size(
 
     Raises
     ------
+    KShotKeyError
+        If a method did not take part.
     KShotValueError
         If nothing was tuned, or ``shot`` or ``way`` is unknown.
     """
-    frame = step_size_frame(comparison, way, shot)
+    frame = step_size_frame(comparison, way, shot, methods)
     chosen = _chosen_frame(comparison, frame)
     ax = new_axes(ax, (7.8, 4.4))
     for method, style in method_styles(frame["method"]).items():
@@ -81,9 +88,16 @@ def plot_step_size(
     return ax
 
 
-def step_size_frame(comparison: ComparisonLike, way: int | None, shot: int | None) -> pd.DataFrame:
+def step_size_frame(
+    comparison: ComparisonLike,
+    way: int | None,
+    shot: int | None,
+    methods: Sequence[str] | None = None,
+) -> pd.DataFrame:
     """Return the curve of one task in percent; ``diverged`` stays a share."""
+    shown = chosen_methods(ordered_methods(comparison.settings), methods)
     curve = comparison.curve()
+    curve = curve[curve["method"].isin(shown)] if len(curve) else curve
     if not len(curve):
         raise KShotValueError(
             "This comparison tuned nothing, so it has no accuracy against step size; make one with "

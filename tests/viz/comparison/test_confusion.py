@@ -66,9 +66,7 @@ def test_runs_that_diverged_are_left_out_and_said():
 
 def test_a_method_that_always_diverged_has_no_predictions():
     comparison = hand_made(answers={**ANSWERS, "plain": ((), (), ())})
-    with pytest.raises(
-        KShotValueError, match="made predictions: all 3 diverged"
-    ):
+    with pytest.raises(KShotValueError, match="made predictions: all 3 diverged"):
         confusion_frame(comparison, "plain")
 
 
