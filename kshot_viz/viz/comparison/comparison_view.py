@@ -13,12 +13,7 @@ from kshot_viz.viz.comparison.confusion import confusion_frame, plot_confusion
 from kshot_viz.viz.comparison.episode_dots import episodes_frame, plot_episodes
 from kshot_viz.viz.comparison.measure_plots import plot_accuracy, plot_measure
 from kshot_viz.viz.comparison.measures import MEASURES, measure_frame
-from kshot_viz.viz.comparison.selection import (
-    chosen_methods,
-    of_shot,
-    of_way,
-    ordered_methods,
-)
+from kshot_viz.viz.comparison.selection import chosen_methods, of_shot, of_way, ordered_methods
 from kshot_viz.viz.comparison.step_size import plot_step_size, step_size_frame
 from kshot_viz.viz.report.report import report_page
 from kshot_viz.viz.style.canvas import figure_of
@@ -31,14 +26,12 @@ if TYPE_CHECKING:
     from kshot_viz.data.dataset import ImageDataset
     from kshot_viz.study.comparison import Comparison
 
+_DRAWN = frozenset({"measure", "paired", "reference", "methods"})
 # The label of each view, and the choices it depends on.
 VIEWS: dict[str, tuple[str, frozenset[str]]] = {
-    "shots": ("Against shots", frozenset({"measure", "paired", "reference", "methods"})),
+    "shots": ("Against shots", _DRAWN),
     "step_size": ("Against step size", frozenset({"shot", "methods"})),
-    "episodes": (
-        "Episode by episode",
-        frozenset({"shot", "measure", "paired", "reference", "methods"}),
-    ),
+    "episodes": ("Episode by episode", _DRAWN | {"shot"}),
     "confusion": ("Confusion", frozenset({"shot", "method"})),
     "changed": ("Changed predictions", frozenset({"shot", "reference", "method"})),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from kshot_viz.errors import KShotValueError
@@ -10,7 +11,7 @@ from kshot_viz.text import counted
 from kshot_viz.viz.comparison.selection import records
 from kshot_viz.viz.style.canvas import entitle, new_axes, rows_axis, text_colour
 from kshot_viz.viz.style.colours import method_styles
-from kshot_viz.viz.style.intervals import beside
+from kshot_viz.viz.style.intervals import beside, interval
 from kshot_viz.viz.style.texts import interval_text
 
 if TYPE_CHECKING:
@@ -41,21 +42,14 @@ def plot_rescoring(frame: pd.DataFrame, *, note: str = "", ax: Axes | None = Non
         raise KShotValueError("There is no score to draw.")
     ax = new_axes(ax, (6.4, 1.5 + 0.55 * len(frame)))
     shown = _rescoring_frame(frame)
-    colours = [_FIRST] + [method_styles(["grouped"])["grouped"].colour] * (len(shown) - 1)
+    grouped = method_styles(["grouped"])["grouped"]
+    styles = [replace(grouped, colour=_FIRST), *[grouped] * (len(shown) - 1)]
+    look = {"marker": "o", "linestyle": "none", "markersize": 8, "elinewidth": 2}
     for row, part in enumerate(records(shown)):
-        reach = [[part["below"]], [part["above"]]]
-        ax.errorbar(
-            part["accuracy"],
-            row,
-            xerr=reach,
-            fmt="o",
-            color=colours[row],
-            markersize=8,
-            linewidth=2,
-        )
+        interval(ax, part["value"], row, shown.iloc[[row]], styles[row], "x", **look)
         ax.annotate(
-            f"{part['accuracy']:.1f} %",
-            (part["accuracy"], row),
+            f"{part['value']:.1f} %",
+            (part["value"], row),
             (0, 8),
             textcoords="offset points",
             ha="center",
@@ -73,11 +67,9 @@ def plot_rescoring(frame: pd.DataFrame, *, note: str = "", ax: Axes | None = Non
 
 
 def _rescoring_frame(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return ``name, accuracy, below, above, beside`` in percent; 0 where there is no interval."""
+    """Return ``name, value, low, high, beside`` in percent."""
     shown = frame[["name"]].copy()
-    shown["accuracy"] = 100 * frame["accuracy"]
-    shown["below"] = (100 * (frame["accuracy"] - frame["low"])).fillna(0.0)
-    shown["above"] = (100 * (frame["high"] - frame["accuracy"])).fillna(0.0)
+    shown[["value", "low", "high"]] = 100 * frame[["accuracy", "low", "high"]]
     shown["beside"] = ["", *map(_difference, records(frame)[1:])]
     return shown
 

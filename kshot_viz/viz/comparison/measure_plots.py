@@ -37,7 +37,7 @@ def plot_measure(
     Parameters
     ----------
     comparison, measure, paired, reference, methods, way
-        As in :func:`measure_frame`.
+        As in :func:`kshot_viz.viz.comparison.measures.measure_frame`.
     ax : Axes, optional
         Where to draw; a new figure by default.
     """
@@ -128,9 +128,9 @@ def _draw(
         zero_line(ax, along)
     elif measure == "accuracy":
         chance(ax, int(frame["way"].iloc[0]), along)
-    label = known.label.capitalize()
-    title = f"{label}, {only_task(frame).name}" if single else _against_shots(label, frame)
-    entitle(ax, title, note)
+    against = f" against shots, {frame['way'].iloc[0]} classes"
+    title = f", {only_task(frame).name}" if single else against
+    entitle(ax, known.label.capitalize() + title, note)
     return ax
 
 
@@ -160,10 +160,6 @@ def _single(frame: pd.DataFrame) -> bool:
 
 def _size(frame: pd.DataFrame, width: float) -> tuple[float, float]:
     return width, (1.5 + 0.36 * len(frame) if _single(frame) else 4.2)
-
-
-def _against_shots(label: str, frame: pd.DataFrame) -> str:
-    return f"{label} against shots, {frame['way'].iloc[0]} classes"
 
 
 def number_text(row: Any, paired: bool) -> str:

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kshot_viz.errors import KShotValueError
 from kshot_viz.text import counted
-from kshot_viz.viz.neurons.layer_groups import LayerGroups
+from kshot_viz.viz.neurons.layer_groups import LayerGroups, neuron_list
 from kshot_viz.viz.style.canvas import entitle, new_axes, percent_axis, text_colour, tidy
 
 if TYPE_CHECKING:
@@ -53,8 +52,7 @@ def plot_gradients(
     ax = new_axes(ax, (6.4, 3.2))
     right = percent_axis(ax, "removed by averaging, % of energy")
     for neuron in list(neurons)[:_LINES]:
-        colour = groups.colours[int(groups.labels[neuron])]
-        ax.plot(frame["step"], frame[neuron], color=colour, linewidth=1.2, alpha=0.8)
+        ax.plot(frame["step"], frame[neuron], color=groups.colour(neuron), linewidth=1.2, alpha=0.8)
     right.plot(frame["step"], frame["removed"], color=text_colour(ax), linestyle="--", linewidth=2)
     tidy(ax, grid="y")
     ax.set_ylim(bottom=0)
@@ -70,9 +68,7 @@ def _gradient_frame(
     """Return ``step, removed`` (percent, of whole groups) and a column of lengths per neuron."""
     import pandas as pd
 
-    chosen = [int(neuron) for neuron in neurons]
-    if not chosen:
-        raise KShotValueError("`neurons` is empty: select at least one neuron.")
+    chosen = neuron_list(neurons)
     together = np.flatnonzero(np.isin(groups.labels, groups.labels[chosen]))
     frame = pd.DataFrame(trace.alone[:, chosen], columns=chosen)
     frame.insert(0, "step", range(len(frame)))

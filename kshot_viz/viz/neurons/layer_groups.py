@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -48,6 +48,10 @@ class LayerGroups:
             return order
         return order[np.arange(at_most) * order.size // at_most]
 
+    def colour(self, neuron: int) -> str:
+        """Return the colour of a neuron's group."""
+        return self.colours[int(self.labels[neuron])]
+
     def name(self, group: int) -> str:
         """Return the label of a group: its name, its number, or "dead"."""
         return self.names.get(group, "dead" if group == self.dead else str(group))
@@ -63,7 +67,7 @@ class LayerGroups:
 
 
 def layer_groups(grouping: Grouping | None, layer: str, width: int) -> LayerGroups:
-    """Look up one layer of a grouping, for a network whose layer has ``width`` neurons.
+    """Return the groups of one layer, for a network whose layer has ``width`` neurons.
 
     Raises
     ------
@@ -87,6 +91,20 @@ def layer_groups(grouping: Grouping | None, layer: str, width: int) -> LayerGrou
         known=True,
         names=group_names(grouping, layer),
     )
+
+
+def neuron_list(neurons: Iterable[int]) -> list[int]:
+    """Return selected neurons as a list.
+
+    Raises
+    ------
+    KShotValueError
+        If it is empty.
+    """
+    chosen = [int(neuron) for neuron in neurons]
+    if not chosen:
+        raise KShotValueError("`neurons` is empty: select at least one neuron.")
+    return chosen
 
 
 def palette(grouping: Grouping, layer: str) -> tuple[str, ...]:

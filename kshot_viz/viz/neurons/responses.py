@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from kshot_viz.activations.strength import standardised_answers
 from kshot_viz.errors import KShotValueError
 from kshot_viz.text import counted
-from kshot_viz.viz.neurons.layer_groups import LayerGroups
+from kshot_viz.viz.neurons.layer_groups import LayerGroups, neuron_list
 from kshot_viz.viz.style.canvas import bare, entitle, new_axes, rows_axis, text_colour
 from kshot_viz.viz.style.texts import shortened
 from kshot_viz.viz.style.thumbnails import transparent_thumbnail
@@ -60,8 +60,7 @@ def plot_class_activations(
     ax = new_axes(ax, (6.4, 1.4 + 0.2 * max(5, len(kept))))
     rows = np.arange(len(kept))
     for neuron in list(neurons)[:_LINES]:
-        colour = groups.colours[int(groups.labels[neuron])]
-        values = frame.loc[kept.index, neuron]
+        values, colour = frame.loc[kept.index, neuron], groups.colour(neuron)
         ax.plot(values, rows, "o", color=colour, markersize=4, alpha=0.6, markeredgewidth=0)
     ax.plot(kept, rows, "|", color=text_colour(ax), markersize=13, markeredgewidth=2.4)
     ax.axvline(0, color=text_colour(ax), alpha=0.3, linewidth=0.8)
@@ -129,7 +128,7 @@ def _class_frame(
     """Return the mean standardised response: a row a class, a column a neuron."""
     import pandas as pd
 
-    chosen, names = _chosen(neurons), np.asarray(labels)
+    chosen, names = neuron_list(neurons), np.asarray(labels)
     if names.size != responses.shape[1]:
         raise KShotValueError(
             f"`labels` has {names.size} entries, but there are {responses.shape[1]} images."
@@ -142,16 +141,9 @@ def _top_images_frame(responses: NDArray[np.float64], neurons: Sequence[int]) ->
     """Return ``image, strength`` of the images with the strongest mean response."""
     import pandas as pd
 
-    strength = standardised_answers(responses[_chosen(neurons)]).mean(axis=0)
+    strength = standardised_answers(responses[neuron_list(neurons)]).mean(axis=0)
     best = np.argsort(-strength, kind="stable")[:_IMAGES]
     return pd.DataFrame({"image": best, "strength": strength[best]})
-
-
-def _chosen(neurons: Sequence[int]) -> list[int]:
-    chosen = [int(neuron) for neuron in neurons]
-    if not chosen:
-        raise KShotValueError("`neurons` is empty: select at least one neuron.")
-    return chosen
 
 
 def _ends(classes: int) -> list[int]:

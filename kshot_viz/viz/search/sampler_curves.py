@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from kshot_viz.errors import KShotValueError
 from kshot_viz.viz.style.canvas import entitle, legend_outside, new_axes, text_colour, tidy
-from kshot_viz.viz.style.colours import MethodStyle, sampler_styles
+from kshot_viz.viz.style.colours import sampler_styles
+from kshot_viz.viz.style.intervals import interval
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -76,7 +75,9 @@ def plot_shrinkage(rescored: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     ax = new_axes(ax, (6.4, 4.4))
     frame = rescored if "sampler" in rescored else rescored.assign(sampler="searched")
     for name, style in sampler_styles(frame["sampler"]).items():
-        _points(ax, frame[frame["sampler"] == name], style)
+        part = frame[frame["sampler"] == name].assign(value=lambda rows: rows["accuracy"])
+        look = {"linestyle": "none", "markersize": 5, "elinewidth": 1, "capsize": 2}
+        interval(ax, part["reward"], part["value"], part, style, "y", **look)
     low = min(frame["low"].min(), frame["reward"].min())
     high = max(frame["high"].max(), frame["reward"].max())
     room = 0.04 * max(high - low, 0.01)
@@ -112,19 +113,3 @@ def _reward_range(frame: pd.DataFrame) -> tuple[float, float]:
     low, high = float(later["low"].min()), float(frame["high"].max())
     room = 0.06 * max(high - low, 0.01)
     return low - room, high + room
-
-
-def _points(ax: Axes, part: pd.DataFrame, style: MethodStyle) -> None:
-    middle = part["accuracy"].to_numpy()
-    reach = np.stack([middle - part["low"].to_numpy(), part["high"].to_numpy() - middle])
-    ax.errorbar(
-        part["reward"],
-        middle,
-        yerr=reach,
-        fmt=style.marker,
-        color=style.colour,
-        markersize=5,
-        elinewidth=1,
-        capsize=2,
-        label=style.label,
-    )

@@ -21,7 +21,7 @@ def interval(
 ) -> None:
     """Draw ``value`` of every row with its bar from ``low`` to ``high``, along "x" or "y"."""
     below, above = part["value"] - part["low"], part["high"] - part["value"]
-    # One episode has no interval, and then there is no bar.
+    # The interval of a single episode is NaN, and its bar has no length.
     reach: Any = {f"{along}err": [below.fillna(0), above.fillna(0)]}
     drawn = {
         "label": style.label,

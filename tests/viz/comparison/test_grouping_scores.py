@@ -29,18 +29,20 @@ def scores(*, n: int = 5) -> pd.DataFrame:
 
 def test_accuracy_and_difference_are_in_percent_with_their_intervals() -> None:
     frame = _rescoring_frame(scores())
-    np.testing.assert_allclose(frame["accuracy"], [70, 65])
-    np.testing.assert_allclose(frame["below"], [10, 10])
-    np.testing.assert_allclose(frame["above"], [10, 5])
+    np.testing.assert_allclose(frame["value"], [70, 65])
+    np.testing.assert_allclose(frame["low"], [60, 55])
+    np.testing.assert_allclose(frame["high"], [80, 70])
     minus = "\N{MINUS SIGN}"
     assert frame["beside"].tolist() == ["", f"{minus}5.0 [{minus}8.0, +1.0]"]
 
 
 def test_a_single_episode_has_no_interval_and_says_so() -> None:
     frame = _rescoring_frame(scores(n=1))
-    assert frame["below"].tolist() == [0, 0]
     assert "[" not in frame["beside"][1]
     ax = plot_rescoring(scores(n=1))
+    for bar in ax.containers:
+        (segment,) = bar[2][0].get_segments()
+        assert np.ptp(segment[:, 0]) == 0
     assert any("one episode has no interval" in t.get_text() for t in ax.texts)
 
 
