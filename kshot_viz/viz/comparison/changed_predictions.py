@@ -9,7 +9,7 @@ import numpy as np
 from kshot_viz.errors import KShotValueError
 from kshot_viz.text import counted
 from kshot_viz.viz.comparison.predictions import class_names, predictions_frame, share_columns
-from kshot_viz.viz.comparison.selection import Task, only_task, records
+from kshot_viz.viz.comparison.selection import only_task, records, task_name
 from kshot_viz.viz.style.canvas import bare, entitle, new_axes, text_colour
 from kshot_viz.viz.style.colours import method_label, rgb
 from kshot_viz.viz.style.texts import interval_text, shortened
@@ -138,9 +138,9 @@ def plot_changed(
         for one, (top, left) in zip(shown[row["change"]], cells, strict=True):
             _caption(ax, one, top, left)
     title = f"From {method_label(first)} to {method_label(second)}: predictions that changed"
-    task: Task = frame.attrs["task"]
     compared = counted(frame.attrs["predictions"], "prediction")
-    note = f"{task.name}; {compared} compared; shares with 95 % intervals; x2: in two episodes"
+    task = task_name(frame.attrs["task"])
+    note = f"{task}; {compared} compared; shares with 95 % intervals; x2: in two episodes"
     entitle(ax, title, note)
     return ax
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from kshot_viz.text import counted
 from kshot_viz.viz.comparison.predictions import class_names, predictions_frame, share_columns
-from kshot_viz.viz.comparison.selection import Task, only_task
+from kshot_viz.viz.comparison.selection import only_task, task_name
 from kshot_viz.viz.style.canvas import colour_bar, entitle, new_axes
 from kshot_viz.viz.style.colours import method_label
 from kshot_viz.viz.style.texts import shortened
@@ -100,8 +100,11 @@ def plot_confusion(
     _label_classes(ax, names)
     if len(names) <= NUMBERED:
         _write_shares(ax, frame, len(names))
-    task: Task = frame.attrs["task"]
-    entitle(ax, f"Predictions of {method_label(method)}, {task.name}", _note(frame, len(names)))
+    entitle(
+        ax,
+        f"Predictions of {method_label(method)}, {task_name(frame.attrs['task'])}",
+        _note(frame, len(names)),
+    )
     return ax
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from kshot_viz.study.task import TASK
 from kshot_viz.text import counted
 from kshot_viz.viz.comparison.measure_plots import number_text
 from kshot_viz.viz.comparison.measures import (
@@ -15,7 +16,7 @@ from kshot_viz.viz.comparison.measures import (
     measure_estimates,
     measured_methods,
 )
-from kshot_viz.viz.comparison.selection import Task, only_task, ordered_methods, task_rows
+from kshot_viz.viz.comparison.selection import only_task, ordered_methods, task_name, task_rows
 from kshot_viz.viz.style.canvas import entitle, new_axes, rows_axis, text_colour, zero_line
 from kshot_viz.viz.style.colours import method_styles
 from kshot_viz.viz.style.intervals import beside, interval
@@ -66,7 +67,7 @@ def episodes_frame(
         others = [name for name in chosen if name != reference]
         chosen = others or chosen
     parts = [rows[rows["method"] == name] for name in chosen]
-    columns = [*Task._fields, "method", "episode", "value", "status"]
+    columns = [*TASK, "method", "episode", "value", "status"]
     import pandas as pd
 
     return pd.concat(parts, ignore_index=True)[columns]
@@ -122,7 +123,7 @@ def plot_episodes(
         zero_line(ax, "x")
     rows_axis(ax, [styles[name].label for name in here])
     ax.set_xlabel(MEASURES[measure].axis_name(versus), fontsize=10)
-    entitle(ax, f"Episode by episode, {only_task(frame).name}", _note(frame))
+    entitle(ax, f"Episode by episode, {task_name(only_task(frame))}", _note(frame))
     return ax
 
 

@@ -6,7 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from kshot_viz.viz.comparison.measures import MEASURES, accuracy_frame, measure_frame
-from kshot_viz.viz.comparison.selection import ComparisonLike, only_task, ordered_methods, records
+from kshot_viz.viz.comparison.selection import (
+    ComparisonLike,
+    only_task,
+    ordered_methods,
+    records,
+    task_name,
+)
 from kshot_viz.viz.style.canvas import entitle, legend_outside, new_axes, rows_axis, tidy, zero_line
 from kshot_viz.viz.style.colours import MethodStyle, method_styles
 from kshot_viz.viz.style.intervals import beside, chance, dodged, interval, shots_axis
@@ -129,7 +135,7 @@ def _draw(
     elif measure == "accuracy":
         chance(ax, int(frame["way"].iloc[0]), along)
     against = f" against shots, {frame['way'].iloc[0]} classes"
-    title = f", {only_task(frame).name}" if single else against
+    title = f", {task_name(only_task(frame))}" if single else against
     entitle(ax, known.label.capitalize() + title, note)
     return ax
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from kshot_viz.errors import unknown_name
 from kshot_viz.study.tables import chosen_test_rows, estimates
+from kshot_viz.study.task import TASK
 from kshot_viz.viz.comparison.selection import (
     ComparisonLike,
-    Task,
     chosen_methods,
     of_way,
     ordered_methods,
@@ -113,7 +113,7 @@ def accuracy_frame(comparison: ComparisonLike, way: int | None) -> pd.DataFrame:
     ``beside`` is the difference to plain fine-tuning, as text.
     """
     rows = of_way(comparison.summary(), way)
-    frame = rows[[*Task._fields, "method", "n"]].copy()
+    frame = rows[[*TASK, "method", "n"]].copy()
     frame[["value", "low", "high"]] = 100 * rows[["accuracy", "low", "high"]]
     frame["beside"] = [difference_text(row) for row in records(rows)]
     return _in_order(frame, ordered_methods(rows))
@@ -151,5 +151,5 @@ def measure_estimates(
 def _in_order(frame: pd.DataFrame, methods: Sequence[str]) -> pd.DataFrame:
     """Return the rows of these methods, task by task in the order of ``methods``."""
     ranks = frame["method"].map({name: rank for rank, name in enumerate(methods)})
-    ranked = frame.assign(rank=ranks).dropna(subset="rank").sort_values([*Task._fields, "rank"])
+    ranked = frame.assign(rank=ranks).dropna(subset="rank").sort_values([*TASK, "rank"])
     return ranked.drop(columns="rank").reset_index(drop=True)

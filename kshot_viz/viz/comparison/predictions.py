@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from kshot_viz.errors import KShotValueError, unknown_name
 from kshot_viz.stats import bootstrap_shares
 from kshot_viz.study.replay import episode_key
-from kshot_viz.viz.comparison.selection import Task, ordered_methods, records, task_rows
+from kshot_viz.study.task import TASK
+from kshot_viz.viz.comparison.selection import ordered_methods, records, task_rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from kshot_viz.data.episodes.episode import Episode
     from kshot_viz.study.comparison import Comparison
 
-COLUMNS = [*Task._fields, "episode", "image", "truth", "predicted"]
+COLUMNS = [*TASK, "episode", "image", "truth", "predicted"]
 
 
 def predictions_frame(
@@ -98,7 +99,7 @@ def _predictions(row: dict[str, Any], episode: Episode) -> pd.DataFrame:
         return pd.DataFrame(columns=COLUMNS)
     return pd.DataFrame(
         {
-            **{name: row[name] for name in Task._fields},
+            **{name: row[name] for name in TASK},
             "episode": row["episode"],
             "image": np.asarray(episode.query, dtype=np.int64),
             # Queries are ordered by class, with the same number of each.

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from kshot_viz.errors import KShotValueError, unknown_name
 from kshot_viz.study.tables import chosen_test_rows
+from kshot_viz.study.task import TASK, Task
 from kshot_viz.text import counted
 from kshot_viz.viz.style.colours import method_styles
 
@@ -34,28 +35,29 @@ class ComparisonLike(Protocol):
         """One row per way, shot, method and step size, on the tuning episodes."""
 
 
-class Task(NamedTuple):
-    """A kind of episode. The fields are columns of every frame of results."""
-
-    way: int
-    shot: int
-
-    @property
-    def name(self) -> str:
-        """``"10 classes, 1 shot"``."""
-        return f"{self.way} classes, {counted(self.shot, 'shot')}"
-
-
 def by_task(frame: pd.DataFrame) -> Iterator[tuple[Task, pd.DataFrame]]:
     """Yield each task, in ascending order, with its rows."""
-    for key, rows in frame.groupby(list(Task._fields)):
-        yield Task(*(int(value) for value in key)), rows  # type: ignore[call-overload]
+    for key, rows in frame.groupby(TASK):
+        yield Task.of(dict(zip(TASK, key, strict=True))), rows  # type: ignore[call-overload]
 
 
 def only_task(frame: pd.DataFrame) -> Task:
-    """Return the task of a frame that has the rows of one task."""
-    ((task, _),) = by_task(frame)
-    return task
+    """Return the task of a frame that has the rows of one task.
+
+    Raises
+    ------
+    KShotValueError
+        If the rows are of several tasks.
+    """
+    tasks = [task for task, _ in by_task(frame)]
+    if len(tasks) != 1:
+        raise KShotValueError(f"A figure shows one task; these rows are of {len(tasks)}: {tasks}.")
+    return tasks[0]
+
+
+def task_name(task: Task) -> str:
+    """Return ``"10 classes, 1 shot"``."""
+    return f"{task.way} classes, {counted(task.shot, 'shot')}"
 
 
 def of_way(frame: pd.DataFrame, way: int | None) -> pd.DataFrame:

@@ -6,15 +6,16 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from kshot_viz.errors import KShotValueError
+from kshot_viz.study.task import TASK
 from kshot_viz.viz.comparison.selection import (
     ComparisonLike,
-    Task,
     chosen_methods,
     of_shot,
     of_way,
     only_task,
     ordered_methods,
     records,
+    task_name,
 )
 from kshot_viz.viz.style.canvas import entitle, legend_outside, new_axes, text_colour, tidy
 from kshot_viz.viz.style.colours import MethodStyle, method_styles
@@ -84,7 +85,7 @@ def plot_step_size(
     ax.set_xlabel(_axis_name(frame), fontsize=10)
     ax.set_ylabel("accuracy on tuning episodes, %", fontsize=10)
     legend_outside(ax, handles=_legend(ax, frame, chosen), handlelength=3.2)
-    entitle(ax, f"Accuracy against step size, {only_task(frame).name}", _note(frame))
+    entitle(ax, f"Accuracy against step size, {task_name(only_task(frame))}", _note(frame))
     return ax
 
 
@@ -114,7 +115,7 @@ def _chosen_frame(comparison: ComparisonLike, frame: pd.DataFrame) -> pd.DataFra
 
     ``accuracy`` is that of tuning, ``on_line`` that of the line there, both in percent.
     """
-    keys = [*Task._fields, "method"]
+    keys = [*TASK, "method"]
     chosen = comparison.settings.merge(frame[keys].drop_duplicates(), on=keys)
     line = frame[[*keys, "step_size", "accuracy"]].rename(columns={"accuracy": "on_line"})
     chosen = chosen.merge(line, on=[*keys, "step_size"], how="left")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kshot_viz.viz.comparison.selection import task_name
 from kshot_viz.viz.report.table import LEVEL, REFERENCE, is_clear, task_records
 from kshot_viz.viz.style.colours import method_label
 from kshot_viz.viz.style.texts import p_text, points
@@ -22,7 +23,7 @@ def headlines(summary: pd.DataFrame) -> list[str]:
 
     A difference is clear where its 95 % interval excludes zero and Holm's adjusted p is below 0.05.
     """
-    return [f"{task.name}: {_headline(rows)}" for task, rows in task_records(summary).items()]
+    return [f"{task_name(task)}: {_headline(rows)}" for task, rows in task_records(summary).items()]
 
 
 def _headline(rows: list[dict[str, Any]]) -> str:

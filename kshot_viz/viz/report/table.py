@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from kshot_viz.study.task import Task
 from kshot_viz.text import counted
-from kshot_viz.viz.comparison.selection import Task, by_task, ordered_methods, records
+from kshot_viz.viz.comparison.selection import by_task, ordered_methods, records, task_name
 from kshot_viz.viz.style.colours import method_label
 from kshot_viz.viz.style.texts import interval_text, p_text, points
 
@@ -100,7 +101,7 @@ def _block(task: Task, rows: list[dict[str, Any]], diverged: bool) -> TableBlock
         for row in rows
     ]
     same = f", {counted(counts.pop(), 'test episode')}" if len(counts) == 1 else ""
-    return TableBlock(task.name + same, tuple(columns), tuple(lines))
+    return TableBlock(task_name(task) + same, tuple(columns), tuple(lines))
 
 
 def _step_sizes(row: Mapping[str, Any]) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from small_comparison import hand_data, hand_made
@@ -58,9 +60,9 @@ def test_an_image_that_changed_in_two_episodes_is_drawn_once():
         answers={"plain": ((0, 1, 1, 1, 2, 2),) * 2, "grouped": ((0, 0, 1, 1, 2, 2),) * 2}
     )
     for key, one in comparison.episodes.items():
-        if one["index"] == 1:
+        if one.index == 1:
             twin = comparison.episodes[key.replace("test/1", "test/0")]
-            one.update(query=twin["query"], support=twin["support"])
+            comparison.episodes[key] = replace(one, query=twin.query, support=twin.support)
     texts = [text.get_text() for text in plot_changed(comparison).texts]
     assert "c0 x2\nwas c1\nnow c0" in texts
 

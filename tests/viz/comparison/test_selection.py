@@ -1,23 +1,31 @@
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
 import pytest
 
 from kshot_viz.errors import KShotValueError
 from kshot_viz.study.comparison import Comparison
+from kshot_viz.study.task import Task
 from kshot_viz.viz.comparison.selection import (
     ComparisonLike,
-    Task,
     by_task,
     of_shot,
     of_way,
     only_task,
     ordered_methods,
     records,
+    task_name,
 )
 
-FRAME = pd.DataFrame({"way": [5, 5, 10], "shot": [5, 1, 1], "method": ["mine", "grouped", "plain"]})
+FRAME = pd.DataFrame(
+    {
+        "data": "digits",
+        "backbone": "net",
+        "way": [5, 5, 10],
+        "shot": [5, 1, 1],
+        "method": ["mine", "grouped", "plain"],
+    }
+)
 
 
 def test_a_comparison_has_the_part_that_is_shown() -> None:
@@ -45,20 +53,19 @@ def test_tasks_that_are_not_there_are_refused() -> None:
 
 
 def test_rows_are_grouped_by_task_in_ascending_order() -> None:
-    found = [(task, rows["method"].tolist()) for task, rows in by_task(FRAME)]
-    assert found == [((5, 1), ["grouped"]), ((5, 5), ["mine"]), ((10, 1), ["plain"])]
+    found = [(task.way, task.shot, *rows["method"]) for task, rows in by_task(FRAME)]
+    assert found == [(5, 1, "grouped"), (5, 5, "mine"), (10, 1, "plain")]
     assert list(by_task(FRAME[:0])) == []
 
 
 def test_the_only_task_of_a_frame() -> None:
     task = only_task(FRAME[2:])
-    assert task == Task(way=10, shot=1)
-    assert not any(isinstance(value, np.integer) for value in task)
-    assert task.name == "10 classes, 1 shot"
-    with pytest.raises(ValueError, match="unpack"):
+    assert task == Task("digits", "net", 10, 1)
+    assert task_name(task) == "10 classes, 1 shot"
+    with pytest.raises(KShotValueError, match="these rows are of 3"):
         only_task(FRAME)
 
 
 def test_methods_and_rows_of_a_frame() -> None:
     assert ordered_methods(FRAME) == ["plain", "grouped", "mine"]
-    assert records(FRAME)[0] == {"way": 5, "shot": 5, "method": "mine"}
+    assert records(FRAME[["way", "method"]])[0] == {"way": 5, "method": "mine"}

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pandas as pd
 import pytest
 
+from kshot_viz.study.task import TASK
 from kshot_viz.viz.report.table import (
     accuracy_text,
     blocks,
@@ -78,4 +79,4 @@ def test_missing_intervals_and_references_are_not_made_up(row: Callable) -> None
 
 
 def test_an_empty_summary_has_no_block() -> None:
-    assert blocks(pd.DataFrame({"way": [], "shot": [], "method": []})) == []
+    assert blocks(pd.DataFrame(columns=[*TASK, "method"])) == []
