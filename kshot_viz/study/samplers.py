@@ -60,7 +60,7 @@ class SamplerComparison:
         rows = []
         for sampler in dict.fromkeys(name for name, _ in self.results):
             curves = [
-                _at(result.history, grid)
+                best_at(result.history, grid)
                 for (name, _), result in self.results.items()
                 if name == sampler
             ]
@@ -133,8 +133,8 @@ def compare_samplers(
     return SamplerComparison(results)
 
 
-def _at(history: pd.DataFrame, grid: Any) -> Any:
-    """Return the best reward once so much was spent."""
+def best_at(history: pd.DataFrame, grid: Any) -> Any:
+    """Return the best reward at each budget of ``grid``, NaN before the first rollout."""
     import numpy as np
 
     place = np.searchsorted(history["spent"].to_numpy(), grid + 1e-9, side="right") - 1

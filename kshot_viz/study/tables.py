@@ -20,6 +20,7 @@ SETTING = ["lr", "head_lr", "weight_decay", "options", "steps"]
 ORDER = ["lr", "head_lr", "steps", "weight_decay", "options"]
 CURVE_BY = [*TASK, "method", "step_size", "head_lr", "steps"]
 CURVE = [*CURVE_BY, "accuracy", "low", "high", "n", "diverged"]
+ESTIMATE = [*TASK, "method", "value", "low", "high", "n", "missing", "p_value", "p_holm"]
 # The method the others are compared with, where it takes part.
 PLAIN = "plain"
 
@@ -47,10 +48,47 @@ def summary(frame: pd.DataFrame, settings: pd.DataFrame, reference: str) -> pd.D
     methods = list(dict.fromkeys(settings["method"]))
     if reference not in methods and reference != PLAIN:
         raise unknown_name("reference", reference, methods)
-    rows = frame[frame["chosen"] & (frame["pool"] == "test")]
-    return pd.DataFrame(
-        [row for _, task in rows.groupby(TASK) for row in _task_rows(task, settings, reference)]
-    )
+    tasks = chosen_test_rows(frame).groupby(TASK)
+    return pd.DataFrame([row for _, task in tasks for row in _task_rows(task, settings, reference)])
+
+
+def chosen_test_rows(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of the test episodes, each method at its chosen setting."""
+    return frame[frame["chosen"] & (frame["pool"] == "test")]
+
+
+def estimates(rows: pd.DataFrame, column: str, reference: str | None = None) -> pd.DataFrame:
+    """Summarise any column of test rows, task by task and method by method.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        As :func:`chosen_test_rows` returns them, with a numeric ``column``.
+    column : str
+        NaN where a run has no value.
+    reference : str, optional
+        Estimate paired differences to this method on the same episodes, instead of means.
+
+    Returns
+    -------
+    DataFrame
+        The task, ``method, value, low, high, n, missing, p_value, p_holm``: the mean over ``n``
+        episodes with its 95 % bootstrap interval; ``missing`` episodes have no value. ``p_value``
+        is Wilcoxon's for pairs, ``p_holm`` adjusted over the rivals of one task.
+    """
+    import pandas as pd
+
+    made = []
+    for _, task in rows.groupby(TASK):
+        wide = _wide(task, column)
+        found = pd.DataFrame(
+            [
+                {"method": method, **_estimate(part[column], wide, str(method), reference)}
+                for method, part in task.groupby("method", sort=False)
+            ]
+        )
+        made.append(found.assign(p_holm=holm(found["p_value"].tolist()), **task[TASK].iloc[0]))
+    return pd.concat(made, ignore_index=True)[ESTIMATE] if made else pd.DataFrame(columns=ESTIMATE)
 
 
 def curve(frame: pd.DataFrame, settings: pd.DataFrame, head_lr: float | None) -> pd.DataFrame:
@@ -71,7 +109,7 @@ def curve(frame: pd.DataFrame, settings: pd.DataFrame, head_lr: float | None) ->
 def _task_rows(
     task: pd.DataFrame, settings: pd.DataFrame, reference: str
 ) -> Iterator[dict[str, Any]]:
-    wide = task.set_index(["episode", "method"])["accuracy"].unstack("method")  # noqa: PD010
+    wide = _wide(task, "accuracy")
     methods = list(dict.fromkeys(task["method"]))
     tests = {m: _paired(wide, m, reference) for m in methods}
     adjusted = dict(zip(methods, holm([tests[m]["p_value"] for m in methods]), strict=True))
@@ -99,13 +137,42 @@ def _paired(wide: pd.DataFrame, method: str, reference: str) -> dict[str, float]
     if method == reference or reference not in wide:
         known = 0.0 if method == reference else nan
         return {"difference": known, "difference_low": nan, "difference_high": nan, "p_value": nan}
-    both = wide[[method, reference]].dropna()
-    test = paired_test(both[method].to_numpy(), both[reference].to_numpy())
+    found = _estimate(wide[method], wide, method, reference)
     return {
-        "difference": test.difference.mean,
-        "difference_low": test.difference.low,
-        "difference_high": test.difference.high,
-        "p_value": test.p_value,
+        "difference": found["value"],
+        "difference_low": found["low"],
+        "difference_high": found["high"],
+        "p_value": found["p_value"],
+    }
+
+
+def _wide(task: pd.DataFrame, column: str) -> pd.DataFrame:
+    """Return a column with a row per episode and a column per method."""
+    return task.set_index(["episode", "method"])[column].unstack("method")  # noqa: PD010
+
+
+def _estimate(
+    values: pd.Series[float], wide: pd.DataFrame, method: str, reference: str | None
+) -> dict[str, float]:
+    """Estimate the mean of a method's values, or its mean difference to the reference."""
+    nan = float("nan")
+    test = None
+    if reference is None:
+        sample = values.dropna().to_numpy()
+        mean = bootstrap_mean(sample) if len(sample) else None
+    else:
+        both = wide[list(dict.fromkeys([method, reference]))].dropna()
+        sample = both[method].to_numpy()
+        test = paired_test(sample, both[reference].to_numpy()) if len(sample) else None
+        mean = test.difference if test else None
+    low, value, high = (mean.low, mean.mean, mean.high) if mean else (nan, nan, nan)
+    return {
+        "value": value,
+        "low": low,
+        "high": high,
+        "n": len(sample),
+        "missing": len(wide) - len(sample),
+        "p_value": test.p_value if test and method != reference else nan,
     }
 
 

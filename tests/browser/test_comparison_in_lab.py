@@ -89,7 +89,7 @@ view
     )
     page = lab.page
     lab.show(PICTURE)
-    for name in ("Episode by episode", "Confusion", "Changed answers", "Against shots"):
+    for name in ("Episode by episode", "Confusion", "Changed predictions", "Against shots"):
         turned(page, view(page, name).click)
     expect(page.locator(".kv-table")).to_contain_text(evil)
     assert page.evaluate("window.taken") is None

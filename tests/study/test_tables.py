@@ -11,7 +11,7 @@ from scipy import stats as scipy_stats
 
 from kshot_viz.errors import KShotKeyError
 from kshot_viz.stats import bootstrap_mean
-from kshot_viz.study.tables import choose, curve, summary
+from kshot_viz.study.tables import choose, curve, estimates, summary
 from kshot_viz.study.task import TASK
 
 
@@ -223,3 +223,30 @@ def test_a_curve_without_tuning_is_empty_but_has_its_columns():
     found = curve(pd.DataFrame(rows), settings_of(rows), None)
     assert len(found) == 0
     assert {"method", "step_size", "accuracy", "diverged"} <= set(found.columns)
+
+
+# ---- estimates of any column -------------------------------------------------------------------
+
+
+def test_estimates_are_those_of_the_summary():
+    rng = np.random.default_rng(0)
+    rows = [one for name in ("plain", "grouped") for one in scored(name, rng.random(12))]
+    expected = table(rows)
+    means = estimates(pd.DataFrame(rows), "accuracy").set_index("method")
+    pairs = estimates(pd.DataFrame(rows), "accuracy", "plain").set_index("method")
+    assert means[["value", "low", "high", "n"]].to_numpy().tolist() == (
+        expected[["accuracy", "low", "high", "n"]].to_numpy().tolist()
+    )
+    ours = pairs.loc["grouped", ["value", "low", "high", "p_value", "p_holm"]].tolist()
+    columns = ["difference", "difference_low", "difference_high", "p_value", "p_holm"]
+    assert ours == expected.loc["grouped", columns].tolist()
+
+
+def test_runs_without_a_value_are_counted_and_left_out():
+    rows = pd.DataFrame([*scored("plain", [0.5, 0.7]), *scored("grouped", [np.nan, 0.9])])
+    means = estimates(rows, "accuracy").set_index("method")
+    assert means.loc["grouped", ["value", "n", "missing"]].tolist() == [0.9, 1, 1]
+    pairs = estimates(rows, "accuracy", "plain").set_index("method")
+    assert pairs.loc["grouped", ["value", "n", "missing"]].tolist() == [pytest.approx(0.2), 1, 1]
+    assert np.isnan(pairs["p_value"]).all()
+    assert estimates(rows[:0], "accuracy").empty

@@ -51,7 +51,8 @@ def hand_made(
         for i in range(2)
     ]
     settings = [
-        {"way": 3, "shot": shot, "method": method, "step_size": 0.001, "steps": 8, "lr": 0.001}
+        {"data": data.name, "backbone": "toynet", "way": 3, "shot": shot, "method": method}
+        | {"step_size": 0.001, "steps": 8, "lr": 0.001}
         | {"head_lr": 0.1, "val_accuracy": 0.7, "n_val": 2}
         for shot in shots
         for method in answers
@@ -61,7 +62,7 @@ def hand_made(
         settings=pd.DataFrame(settings),
         manifest=manifest(data, len(episodes), list(answers), tuned),
         candidates={},
-        episodes={f"3-way {one.shot}-shot {one.name}": one.to_dict() for one in episodes.values()},
+        episodes={f"3-way {one.shot}-shot {one.name}": one for one in episodes.values()},
         data=None if loaded else data,
     )
 
@@ -104,6 +105,8 @@ def row(
     nan = float("nan")
     return {
         "method": method,
+        "data": task.data_name,
+        "backbone": "toynet",
         "way": 3,
         "shot": task.shot,
         "pool": pool,

@@ -18,6 +18,7 @@ from kshot_viz.models.glyphnet.glyphnet import GlyphNet
 
 NAN = float("nan")
 METHODS = ("head_only", "last_block", "plain", "grouped", "shuffled", "weight_groups")
+TASK = {"data": "digits", "backbone": "glyphnet", "way": 10}
 MANIFEST = {
     "data": {"name": "digits", "fingerprint": "ab12", "classes": list("0123456789")},
     "backbone": {"name": "glyphnet", "fingerprint": "cd34"},
@@ -38,7 +39,7 @@ MANIFEST = {
 
 @dataclass(frozen=True)
 class StandIn:
-    """What the figures ask of a comparison."""
+    """The part of a comparison that figures use."""
 
     rows: pd.DataFrame
     line: pd.DataFrame
@@ -54,7 +55,7 @@ class StandIn:
 
 def summary_row(method: str = "grouped", **changes: Any) -> dict[str, Any]:
     row = {
-        "way": 10,
+        **TASK,
         "shot": 1,
         "method": method,
         "accuracy": 0.714,
@@ -82,7 +83,7 @@ def curve_rows(shot: int, method: str) -> list[dict[str, Any]]:
     hard = method == "plain"
     return [
         {
-            "way": 10,
+            **TASK,
             "shot": shot,
             "method": method,
             "step_size": size,
@@ -101,7 +102,7 @@ def curve_rows(shot: int, method: str) -> list[dict[str, Any]]:
 def setting(shot: int, method: str) -> dict[str, Any]:
     head = method == "head_only"
     return {
-        "way": 10,
+        **TASK,
         "shot": shot,
         "method": method,
         "step_size": 0.1 if head else 0.003,

@@ -1,15 +1,17 @@
-"""What the networks of a comparison answered to every single query."""
+"""The prediction of every single query in a comparison."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kshot_viz.errors import KShotValueError, unknown_name
+from kshot_viz.stats import bootstrap_shares
 from kshot_viz.study.replay import episode_key
-from kshot_viz.viz.comparison.selection import task_rows
-from kshot_viz.viz.comparison.tasks import ordered_methods, records
+from kshot_viz.study.task import TASK
+from kshot_viz.viz.comparison.selection import ordered_methods, records, task_rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,13 +19,13 @@ if TYPE_CHECKING:
     from kshot_viz.data.episodes.episode import Episode
     from kshot_viz.study.comparison import Comparison
 
-COLUMNS = ["way", "shot", "episode", "image", "truth", "answer"]
+COLUMNS = [*TASK, "episode", "image", "truth", "predicted"]
 
 
-def answers_frame(
+def predictions_frame(
     comparison: Comparison, method: str, *, way: int | None = None, shot: int | None = None
 ) -> pd.DataFrame:
-    """Return every answer of a method to the queries of one task.
+    """Return every prediction of a method for the queries of one task.
 
     Parameters
     ----------
@@ -37,15 +39,16 @@ def answers_frame(
     Returns
     -------
     DataFrame
-        ``way, shot, episode, image, truth, answer``: the image's index in the data set and two
-        indices of classes. Runs that diverged answered nothing; ``.attrs["silent"]`` counts them.
+        ``way, shot, episode, image, truth, predicted``: the image's index in the data set and two
+        indices of classes. Runs that diverged predicted nothing; ``.attrs["diverged"]`` counts
+        them.
 
     Raises
     ------
     KShotKeyError
         If the method did not take part.
     KShotValueError
-        If none of its runs answered.
+        If all of its runs diverged.
     """
     import pandas as pd
 
@@ -53,12 +56,12 @@ def answers_frame(
         raise unknown_name("method", method, ordered_methods(comparison.settings))
     rows = task_rows(comparison, way, shot)
     rows = rows[rows["method"] == method]
-    parts = [_answers(row, comparison.episodes[episode_key(row)]) for row in records(rows)]
-    spoken = [part for part in parts if len(part)]
-    if not spoken:
-        raise KShotValueError(f"No run of {method!r} answered: all {len(parts)} diverged.")
-    frame = pd.concat(spoken, ignore_index=True)
-    frame.attrs["silent"] = len(parts) - len(spoken)
+    parts = [_predictions(row, comparison.episodes[episode_key(row)]) for row in records(rows)]
+    finished = [part for part in parts if len(part)]
+    if not finished:
+        raise KShotValueError(f"No run of {method!r} made predictions: all {len(parts)} diverged.")
+    frame = pd.concat(finished, ignore_index=True)
+    frame.attrs["diverged"] = len(parts) - len(finished)
     return frame
 
 
@@ -67,21 +70,40 @@ def class_names(comparison: Comparison) -> list[str]:
     return list(map(str, comparison.manifest["data"]["classes"]))
 
 
-def _answers(row: dict[str, Any], episode: Episode) -> pd.DataFrame:
+def share_columns(hits: NDArray[Any], totals: NDArray[Any]) -> dict[str, Any]:
+    """Return the columns ``share, low, high, count, n`` of shares over all episodes.
+
+    Parameters
+    ----------
+    hits, totals : arrays of shape (episodes, k)
+        Counts of ``k`` shares.
+
+    Returns
+    -------
+    dict of str to array of shape (k,)
+        Shares in percent, with 95 % intervals from resampling whole episodes.
+    """
+    low, high = bootstrap_shares(hits, totals)
+    count, n = hits.sum(axis=0), totals.sum(axis=0)
+    with np.errstate(invalid="ignore"):
+        share = 100 * count / n
+    return {"share": share, "low": 100 * low, "high": 100 * high, "count": count, "n": n}
+
+
+def _predictions(row: dict[str, Any], episode: Episode) -> pd.DataFrame:
     import pandas as pd
 
-    answers = np.asarray(list(row["predicted"]), dtype=np.int64)
+    predicted = np.asarray(list(row["predicted"]), dtype=np.int64)
     classes = np.asarray(episode.classes, dtype=np.int64)
-    if not answers.size:
+    if not predicted.size:
         return pd.DataFrame(columns=COLUMNS)
     return pd.DataFrame(
         {
-            "way": row["way"],
-            "shot": row["shot"],
+            **{name: row[name] for name in TASK},
             "episode": row["episode"],
             "image": np.asarray(episode.query, dtype=np.int64),
-            # Queries stand class by class, as many of each.
+            # Queries are ordered by class, with the same number of each.
             "truth": np.repeat(classes, episode.query_per_class),
-            "answer": classes[answers],
+            "predicted": classes[predicted],
         }
     )

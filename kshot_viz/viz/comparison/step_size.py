@@ -1,22 +1,26 @@
-"""Accuracy against step size: a gain at one badly chosen step size is shown as just that."""
+"""Accuracy on the tuning episodes against step size, with the chosen settings."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from kshot_viz.errors import KShotValueError
-from kshot_viz.viz.comparison.tasks import (
+from kshot_viz.study.task import TASK
+from kshot_viz.viz.comparison.selection import (
     ComparisonLike,
+    chosen_methods,
     of_shot,
     of_way,
+    only_task,
     ordered_methods,
     records,
     task_name,
-    values,
 )
-from kshot_viz.viz.style.canvas import entitle, ink, legend_outside, new_axes, tidy
+from kshot_viz.viz.style.canvas import entitle, legend_outside, new_axes, text_colour, tidy
 from kshot_viz.viz.style.colours import MethodStyle, method_styles
 from kshot_viz.viz.style.intervals import chance
+from kshot_viz.viz.style.texts import count_range
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,20 +37,23 @@ _CHOSEN: dict[str, Any] = {
 def plot_step_size(
     comparison: ComparisonLike,
     *,
+    methods: Sequence[str] | None = None,
     shot: int | None = None,
     way: int | None = None,
     ax: Axes | None = None,
 ) -> Axes:
     """Draw tuning accuracy against step size, one line per method.
 
-    A hollow marker tells that some of its runs diverged (they are scored at chance). A star stands
-    at the chosen step size and the accuracy it was chosen for: off its line where the chosen number
+    A hollow marker means that some of its runs diverged (they are scored at chance). A star marks
+    the chosen step size and the accuracy it was chosen for: off its line where the chosen number
     of steps is smaller than the one the lines show, beside it where methods chose the same.
 
     Parameters
     ----------
     comparison : Comparison
         Anything with its ``curve()`` and ``settings``.
+    methods : sequence of str, optional
+        All by default.
     shot : int, optional
         Labelled images per class; the smallest by default.
     way : int, optional
@@ -60,10 +67,12 @@ def plot_step_size(
 
     Raises
     ------
+    KShotKeyError
+        If a method did not take part.
     KShotValueError
         If nothing was tuned, or ``shot`` or ``way`` is unknown.
     """
-    frame = step_size_frame(comparison, way, shot)
+    frame = step_size_frame(comparison, way, shot, methods)
     chosen = _chosen_frame(comparison, frame)
     ax = new_axes(ax, (7.8, 4.4))
     for method, style in method_styles(frame["method"]).items():
@@ -76,14 +85,20 @@ def plot_step_size(
     ax.set_xlabel(_axis_name(frame), fontsize=10)
     ax.set_ylabel("accuracy on tuning episodes, %", fontsize=10)
     legend_outside(ax, handles=_legend(ax, frame, chosen), handlelength=3.2)
-    task = task_name(*frame[["way", "shot"]].iloc[0])
-    entitle(ax, f"Accuracy against step size, {task}", _note(frame))
+    entitle(ax, f"Accuracy against step size, {task_name(only_task(frame))}", _note(frame))
     return ax
 
 
-def step_size_frame(comparison: ComparisonLike, way: int | None, shot: int | None) -> pd.DataFrame:
+def step_size_frame(
+    comparison: ComparisonLike,
+    way: int | None,
+    shot: int | None,
+    methods: Sequence[str] | None = None,
+) -> pd.DataFrame:
     """Return the curve of one task in percent; ``diverged`` stays a share."""
+    shown = chosen_methods(ordered_methods(comparison.settings), methods)
     curve = comparison.curve()
+    curve = curve[curve["method"].isin(shown)] if len(curve) else curve
     if not len(curve):
         raise KShotValueError(
             "This comparison tuned nothing, so it has no accuracy against step size; make one with "
@@ -98,9 +113,9 @@ def step_size_frame(comparison: ComparisonLike, way: int | None, shot: int | Non
 def _chosen_frame(comparison: ComparisonLike, frame: pd.DataFrame) -> pd.DataFrame:
     """Return the chosen settings: ``method, step_size, steps, accuracy, on_line, drawn_at``.
 
-    ``accuracy`` is that of tuning, ``on_line`` what the line shows there, both in percent.
+    ``accuracy`` is that of tuning, ``on_line`` that of the line there, both in percent.
     """
-    keys = ["way", "shot", "method"]
+    keys = [*TASK, "method"]
     chosen = comparison.settings.merge(frame[keys].drop_duplicates(), on=keys)
     line = frame[[*keys, "step_size", "accuracy"]].rename(columns={"accuracy": "on_line"})
     chosen = chosen.merge(line, on=[*keys, "step_size"], how="left")
@@ -111,7 +126,7 @@ def _chosen_frame(comparison: ComparisonLike, frame: pd.DataFrame) -> pd.DataFra
 
 
 def _side_by_side(chosen: pd.DataFrame, methods: list[str]) -> pd.Series[float]:
-    """Return step sizes moved apart where several methods chose the same one."""
+    """Return step sizes moved to the sides where several methods chose the same one."""
     ordered = chosen.assign(rank=chosen["method"].map(methods.index)).sort_values("rank")
     among = ordered.groupby("step_size")["rank"]
     shift = among.cumcount() - (among.transform("size") - 1) / 2
@@ -157,7 +172,7 @@ def _draw_chosen(ax: Axes, chosen: pd.DataFrame, style: MethodStyle) -> None:
             x,
             y,
             color=style.colour,
-            markeredgecolor=ink(ax),
+            markeredgecolor=text_colour(ax),
             zorder=4,
             **_CHOSEN,
         )
@@ -173,11 +188,11 @@ def _scale(ax: Axes, step_sizes: list[float]) -> None:
     ax.xaxis.set_minor_locator(NullLocator())
 
 
-def _spread(step_sizes: list[float], apart: float = 1.7) -> list[float]:
-    """Keep the step sizes whose labels do not run into each other."""
+def _spread(step_sizes: list[float], ratio: float = 1.7) -> list[float]:
+    """Keep the step sizes whose labels do not overlap."""
     kept: list[float] = []
     for value in step_sizes:
-        if not kept or value > apart * kept[-1]:
+        if not kept or value > ratio * kept[-1]:
             kept.append(float(value))
     return kept
 
@@ -194,7 +209,7 @@ def _legend(ax: Axes, frame: pd.DataFrame, chosen: pd.DataFrame) -> list[Any]:
     ]
     if len(chosen):
         star = line("chosen, with its\nown number of steps", color="none", **_CHOSEN)
-        star.set_markeredgecolor(ink(ax))
+        star.set_markeredgecolor(text_colour(ax))
         lines.append(star)
     if (frame["diverged"] > 0).any():
         grey = MethodStyle("", "#6E6E6E", "o", "none")
@@ -211,7 +226,8 @@ def _axis_name(frame: pd.DataFrame) -> str:
 def _note(frame: pd.DataFrame) -> str:
     worst = frame["diverged"].max()
     diverged = f"; up to {100 * worst:.0f} % of the runs of a point diverged" if worst > 0 else ""
+    episodes, steps = count_range(frame["n"], "tuning episode"), count_range(frame["steps"], "step")
     return (
-        f"{values(frame['n'], 'tuning episode')}, after {values(frame['steps'], 'step')}, with "
-        f"each method's chosen step size of the head; bands are 95 % intervals{diverged}"
+        f"{episodes}, after {steps}, with each method's chosen step size of the head; "
+        f"bands are 95 % intervals{diverged}"
     )

@@ -1,4 +1,4 @@
-"""Where the neurons of a layer stand in the plane: near means that they answer alike."""
+"""Embed the neurons of a layer in the plane: near neurons respond alike."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ _SMALL = 64
 
 
 @dataclass(frozen=True, eq=False)
-class Places:
-    """Coordinates of neurons.
+class Embedding:
+    """Coordinates of neurons in the plane.
 
     Attributes
     ----------
@@ -37,17 +37,17 @@ class Places:
 
     @property
     def axes(self) -> tuple[str, str]:
-        """What is written at the axes."""
+        """Labels of the two axes."""
         if self.explained is None:
             return "UMAP 1", "UMAP 2"
         first, second = (f"({100 * share:.0f} % of variance)" for share in self.explained)
         return f"component 1 {first}", f"component 2 {second}"
 
 
-def neuron_places(
+def neuron_embedding(
     activations: Activations, layer: str, *, method: str = "pca", seed: int = 0
-) -> Places:
-    """Lay out the neurons of one layer.
+) -> Embedding:
+    """Embed the neurons of one layer in two dimensions.
 
     Parameters
     ----------
@@ -68,29 +68,31 @@ def neuron_places(
         raise unknown_name("method", method, METHODS)
     whole = activations.layer(layer)
     if method == "pca":
-        points, explained = principal(np.asarray(whole.points, dtype=np.float64))
-        return Places(points, method, explained)
-    return Places(neighbours(whole.compact, child_seed(seed, "umap", layer)), method, None)
+        points, explained = principal_components(np.asarray(whole.points, dtype=np.float64))
+        return Embedding(points, method, explained)
+    return Embedding(umap_coordinates(whole.compact, child_seed(seed, "umap", layer)), method, None)
 
 
-def principal(points: NDArray[np.float64]) -> tuple[NDArray[np.float64], tuple[float, float]]:
+def principal_components(
+    points: NDArray[np.float64],
+) -> tuple[NDArray[np.float64], tuple[float, float]]:
     """Return coordinates on two principal components and the share of variance of each."""
     from sklearn.decomposition import PCA
 
-    places, shares = np.zeros((len(points), 2)), np.zeros(2)
+    coordinates, shares = np.zeros((len(points), 2)), np.zeros(2)
     if len(points) > 1 and np.ptp(points, axis=0).any():
         kept = min(2, *points.shape)
         solver = "arpack" if min(points.shape) > _SMALL else "full"
         pca = PCA(n_components=kept, svd_solver=solver, random_state=0)
-        places[:, :kept] = pca.fit_transform(points)
+        coordinates[:, :kept] = pca.fit_transform(points)
         shares[:kept] = pca.explained_variance_ratio_
-    return places, (float(shares[0]), float(shares[1]))
+    return coordinates, (float(shares[0]), float(shares[1]))
 
 
-def neighbours(points: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
-    """Return UMAP's coordinates; layers too small for it are laid out by PCA."""
+def umap_coordinates(points: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
+    """Return coordinates by UMAP, or by PCA for layers too small for it."""
     if len(points) < 5:
-        return principal(points)[0]
+        return principal_components(points)[0]
     from umap import UMAP
 
     layout = UMAP(

@@ -1,4 +1,4 @@
-"""The kernels of a convolution, framed in the colour of their group."""
+"""Kernels of a convolution, framed in the colour of their group."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from kshot_viz.models.backbone import Backbone
 
 AT_MOST = 1024
-# A cell in pixels: the kernel inside a frame that is higher above it, where the number stands.
+# A cell in pixels: the kernel inside a frame that is higher above it, where the number is.
 _KERNEL, _SIDE, _TOP, _GAP = 42, 4, 13, 3
 _CELL_WIDTH = _KERNEL + 2 * _SIDE + _GAP
 _CELL_HEIGHT = _KERNEL + _TOP + _SIDE + _GAP
@@ -47,7 +47,7 @@ def plot_filters(
     ----------
     backbone : Backbone
     grouping : Grouping, optional
-        Frames and order; without it the kernels stand in the network's order.
+        Frames and order; without it the kernels are in the network's order.
     layer : str, optional
         A ``Conv2d`` layer; the first one by default.
     neurons : collection of int, optional
@@ -86,15 +86,15 @@ def _convolution(backbone: Backbone, layer: str | None) -> str:
         return found[0]
     if layer is not None and len(backbone.layer(layer).weight_shape) == 4:
         return layer
-    asked = "There is none" if layer is None else f"{layer!r} is a {backbone.layer(layer).kind}"
+    given = "There is none" if layer is None else f"{layer!r} is a {backbone.layer(layer).kind}"
     raise KShotValueError(
-        f"Filters are drawn for Conv2d layers. {asked} in {backbone.name!r}; its Conv2d layers: "
+        f"Filters are drawn for Conv2d layers. {given} in {backbone.name!r}; its Conv2d layers: "
         f"{', '.join(map(repr, found)) or 'none'}."
     )
 
 
 def _filters_frame(groups: LayerGroups, neurons: Collection[int] | None = None) -> pd.DataFrame:
-    """Return the place of each kernel: ``neuron, group, row, column``, ordered by group."""
+    """Return the cell of each kernel: ``neuron, group, row, column``, ordered by group."""
     import pandas as pd
 
     order = groups.order(AT_MOST if neurons is None else groups.labels.size)
@@ -102,13 +102,13 @@ def _filters_frame(groups: LayerGroups, neurons: Collection[int] | None = None) 
         order = order[np.isin(order, indices(neurons, order.size, "The layer has neurons"))]
         order = order[:AT_MOST]
     columns = int(max(min(order.size, 8), np.ceil(np.sqrt(1.6 * order.size))))
-    place = np.arange(order.size)
+    cell = np.arange(order.size)
     return pd.DataFrame(
         {
             "neuron": order,
             "group": groups.labels[order],
-            "row": place // columns,
-            "column": place % columns,
+            "row": cell // columns,
+            "column": cell % columns,
         }
     )
 

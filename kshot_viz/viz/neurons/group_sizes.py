@@ -1,4 +1,4 @@
-"""How many neurons stand in each group, layer by layer."""
+"""Sizes of the groups, layer by layer."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from kshot_viz.errors import KShotValueError
 from kshot_viz.grouping.editing.names import group_names
 from kshot_viz.text import counted
 from kshot_viz.viz.neurons.layer_groups import palette
-from kshot_viz.viz.style.canvas import entitle, ink, new_axes, tidy
+from kshot_viz.viz.style.canvas import entitle, new_axes, rows_axis
 from kshot_viz.viz.style.colours import LONE_COLOUR, text_on
+from kshot_viz.viz.style.intervals import beside
+from kshot_viz.viz.style.texts import shortened
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,8 +23,8 @@ if TYPE_CHECKING:
 
 # Layers up to here get roomy bars with numbers inside.
 _FEW = 24
-# More neurons on their own than this are one bar: nobody tells so many slivers apart.
-_ALONE = 32
+# More groups of one neuron than this share one bar: so many slivers cannot be distinguished.
+_SINGLES = 32
 # What fits into a bar, in letters for each percent of the width.
 _LETTERS = 0.6
 _NUMBERED = 3.2
@@ -32,8 +34,8 @@ def plot_group_sizes(grouping: Grouping, *, ax: Axes | None = None) -> Axes:
     """Draw one bar per layer, cut into its groups from the largest to the smallest.
 
     Bars show shares of the layer, so narrow and wide layers can be compared; the text beside them
-    tells neurons, groups, and how many of those have a single member. Groups that a person named
-    show their names. Many neurons on their own share one bar. Dead neurons come last, hatched.
+    counts neurons, groups, and groups of a single member. Groups that a person named
+    show their names. Many single neurons share one bar. Dead neurons come last, hatched.
 
     Parameters
     ----------
@@ -55,10 +57,10 @@ def plot_group_sizes(grouping: Grouping, *, ax: Axes | None = None) -> Axes:
     frame = _sizes_frame(grouping)
     ax = new_axes(ax, (7.6, _height(len(grouping))))
     _draw_bars(ax, frame, grouping)
-    _name_layers(ax, frame, list(grouping))
-    tidy(ax, grid="x")
-    ax.spines["left"].set_visible(False)
-    ax.tick_params(axis="y", length=0, labelsize=_size(len(grouping)))
+    rows_axis(ax, list(grouping), labelsize=_size(len(grouping)))
+    for row, layer in enumerate(grouping):
+        text = _describe(frame[frame["layer"] == layer])
+        beside(ax, row, text, gap=7, fontsize=_size(len(grouping)))
     ax.set_xlim(0, 100)
     ax.set_xlabel("share of the layer's neurons, %", fontsize=10)
     dead = "; hatched: dead neurons" if frame["dead"].any() else ""
@@ -70,7 +72,7 @@ def plot_group_sizes(grouping: Grouping, *, ax: Axes | None = None) -> Axes:
 def _sizes_frame(grouping: Grouping) -> pd.DataFrame:
     """Return ``layer, row, group, groups, size, share, start, dead, colour, text``, as drawn.
 
-    ``groups`` is 1, or how many neurons on their own the bar stands for; its ``group`` is -1 then.
+    ``groups`` is 1, or how many single neurons the bar stands for; its ``group`` is -1 then.
     """
     import pandas as pd
 
@@ -95,12 +97,12 @@ def _layer_frame(grouping: Grouping, layer: str) -> pd.DataFrame:
 
 
 def _singles_joined(frame: pd.DataFrame, named: list[int]) -> pd.DataFrame:
-    """Put many neurons on their own into one row, at the end of those that respond."""
+    """Join many groups of one neuron into one row, after all other live groups."""
     import pandas as pd
 
     alone = (frame["size"] == 1) & ~frame["dead"] & ~frame["group"].isin(named)
     count = int(alone.sum())
-    if count <= _ALONE:
+    if count <= _SINGLES:
         return frame
     one = (
         frame[alone]
@@ -123,8 +125,8 @@ def _draw_bars(ax: Axes, frame: pd.DataFrame, grouping: Grouping) -> None:
         edgecolor=ax.get_facecolor(),
         linewidth=0.6,
     )
-    for place in np.flatnonzero(frame["dead"].to_numpy()):
-        bars[place].set_hatch("////")
+    for index in np.flatnonzero(frame["dead"].to_numpy()):
+        bars[index].set_hatch("////")
     if len(grouping) > _FEW:
         return
     written = frame[~frame["dead"] & (frame["share"] >= _NUMBERED)]
@@ -142,34 +144,14 @@ def _draw_bars(ax: Axes, frame: pd.DataFrame, grouping: Grouping) -> None:
 
 
 def _fitting(text: str, share: float) -> str:
-    """Return as much of a text as a bar has room for; numbers always have."""
-    room = int(_LETTERS * share)
-    if text.isdigit() or len(text) <= room:
-        return text
-    return f"{text[: max(1, room - 1)]}\N{HORIZONTAL ELLIPSIS}"
-
-
-def _name_layers(ax: Axes, frame: pd.DataFrame, layers: list[str]) -> None:
-    rows = range(len(layers))
-    ax.set_yticks(rows, layers)
-    ax.set_ylim(len(layers) - 0.4, -0.6)
-    for row, layer in enumerate(layers):
-        ax.annotate(
-            _describe(frame[frame["layer"] == layer]),
-            (100, row),
-            (7, 0),
-            textcoords="offset points",
-            va="center",
-            fontsize=_size(len(layers)),
-            color=ink(ax),
-            annotation_clip=False,
-        )
+    """Return a text shortened to its bar; numbers stay whole."""
+    return text if text.isdigit() else shortened(text, max(2, int(_LETTERS * share)))
 
 
 def _describe(part: pd.DataFrame) -> str:
     live = part[~part["dead"]]
     words = [f"{part['size'].sum():,} in {counted(int(live['groups'].sum()), 'group')}"]
-    # A row of many on their own is as large as it has groups.
+    # A row of many single neurons is as large as it has groups.
     if alone := int(live.loc[live["size"] == live["groups"], "groups"].sum()):
         words.append(f"{alone:,} single")
     if part["dead"].any():

@@ -1,8 +1,8 @@
-"""The groups of one layer as pictures need them: order, colours, names."""
+"""Order, colours and names of the groups of one layer."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class LayerGroups:
-    """What figures show of a layer's groups.
+    """The groups of a layer with what figures need.
 
     Attributes
     ----------
@@ -48,22 +48,26 @@ class LayerGroups:
             return order
         return order[np.arange(at_most) * order.size // at_most]
 
+    def colour(self, neuron: int) -> str:
+        """Return the colour of a neuron's group."""
+        return self.colours[int(self.labels[neuron])]
+
     def name(self, group: int) -> str:
-        """Return what is written beside a group: its name, its number, or "dead"."""
+        """Return the label of a group: its name, its number, or "dead"."""
         return self.names.get(group, "dead" if group == self.dead else str(group))
 
     @property
     def summary(self) -> str:
-        """Say how many groups there are, and how many neurons are dead."""
+        """The number of groups and of dead neurons, in words."""
         if not self.known:
             return "not grouped"
         live = len(self.colours) - (self.dead is not None)
-        silent = int((self.labels == self.dead).sum()) if self.dead is not None else 0
-        return counted(live, "group") + (f" and {counted(silent, 'dead neuron')}" if silent else "")
+        dead = int((self.labels == self.dead).sum()) if self.dead is not None else 0
+        return counted(live, "group") + (f" and {counted(dead, 'dead neuron')}" if dead else "")
 
 
 def layer_groups(grouping: Grouping | None, layer: str, width: int) -> LayerGroups:
-    """Look up one layer of a grouping, for a network whose layer has ``width`` neurons.
+    """Return the groups of one layer, for a network whose layer has ``width`` neurons.
 
     Raises
     ------
@@ -87,6 +91,20 @@ def layer_groups(grouping: Grouping | None, layer: str, width: int) -> LayerGrou
         known=True,
         names=group_names(grouping, layer),
     )
+
+
+def neuron_list(neurons: Iterable[int]) -> list[int]:
+    """Return selected neurons as a list.
+
+    Raises
+    ------
+    KShotValueError
+        If it is empty.
+    """
+    chosen = [int(neuron) for neuron in neurons]
+    if not chosen:
+        raise KShotValueError("`neurons` is empty: select at least one neuron.")
+    return chosen
 
 
 def palette(grouping: Grouping, layer: str) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""The neurons of a layer as points in the plane, coloured and numbered by group."""
+"""Map of the neurons of a layer in the plane, coloured and numbered by group."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kshot_viz.text import counted
-from kshot_viz.viz.neurons.embedding import Places, neuron_places
+from kshot_viz.viz.neurons.embedding import Embedding, neuron_embedding
 from kshot_viz.viz.neurons.layer_groups import LayerGroups, layer_groups
-from kshot_viz.viz.style.canvas import entitle, ink, new_axes, tidy
+from kshot_viz.viz.style.canvas import entitle, new_axes, text_colour, tidy
 from kshot_viz.viz.style.colours import rgb
 
 if TYPE_CHECKING:
@@ -62,23 +62,23 @@ def plot_neuron_map(
         If the grouping was made for another network.
     """
     groups = layer_groups(grouping, layer, activations.layer(layer).width)
-    places = neuron_places(activations, layer, method=method, seed=seed)
-    return draw_neuron_map(places, layer, groups, ax=ax)
+    embedding = neuron_embedding(activations, layer, method=method, seed=seed)
+    return draw_neuron_map(embedding, layer, groups, ax=ax)
 
 
 def draw_neuron_map(
-    places: Places,
+    embedding: Embedding,
     layer: str,
     groups: LayerGroups,
     *,
     selected: Collection[int] = (),
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw neurons where they were laid out; those not selected are faint.
+    """Draw neurons at the coordinates of an embedding; those not selected are faint.
 
     Parameters
     ----------
-    places : Places
+    embedding : Embedding
     layer : str
         Its name, for the title.
     groups : LayerGroups
@@ -86,27 +86,27 @@ def draw_neuron_map(
         Neurons to stand out; none means that all are alike.
     ax : Axes, optional
     """
-    frame = _map_frame(places, groups)
+    frame = _map_frame(embedding, groups)
     ax = new_axes(ax, (6.4, 5.2))
     _scatter(ax, frame, groups, selected)
     left_out = _write_numbers(ax, frame, groups) if groups.known else 0
     tidy(ax)
-    _label(ax, places)
+    _label_axes(ax, embedding)
     title = f"Neurons of {layer}, {groups.summary}"
-    entitle(ax, title, _note(groups, places.method, left_out, len(selected)))
+    entitle(ax, title, _note(groups, embedding.method, left_out, len(selected)))
     return ax
 
 
-def _map_frame(places: Places, groups: LayerGroups) -> pd.DataFrame:
+def _map_frame(embedding: Embedding, groups: LayerGroups) -> pd.DataFrame:
     """Return ``neuron, group, x, y``."""
     import pandas as pd
 
     return pd.DataFrame(
         {
-            "neuron": np.arange(len(places.points)),
+            "neuron": np.arange(len(embedding.points)),
             "group": groups.labels,
-            "x": places.points[:, 0],
-            "y": places.points[:, 1],
+            "x": embedding.points[:, 0],
+            "y": embedding.points[:, 1],
         }
     )
 
@@ -119,21 +119,21 @@ def _scatter(ax: Axes, frame: pd.DataFrame, groups: LayerGroups, selected: Colle
         # Points of one colour are stamped, many times faster than points that each have their own.
         split = not few and len(colours) <= _STAMPS
         for points in (one for _, one in part.groupby("group")) if split else (part,):
-            places = points["group"].to_numpy()
+            label = points["group"].to_numpy()
             ax.scatter(
                 points["x"],
                 points["y"],
                 s=float(np.clip(9000 / len(frame), 2, 60)),
-                c=None if split else colours[places],
-                color=colours[places[0]] if split else None,
+                c=None if split else colours[label],
+                color=colours[label[0]] if split else None,
                 alpha=alpha,
-                edgecolors=ink(ax) if few else "face",
+                edgecolors=text_colour(ax) if few else "face",
                 linewidths=0.3 if few else 0,
             )
 
 
 def _write_numbers(ax: Axes, frame: pd.DataFrame, groups: LayerGroups) -> int:
-    """Write each group's number above its middle member; return how many found no room."""
+    """Write each group's number above its middle member; return how many were left out."""
     from matplotlib.patheffects import withStroke
 
     size = 7.5 if len(groups.colours) > 24 else 9.5
@@ -142,18 +142,18 @@ def _write_numbers(ax: Axes, frame: pd.DataFrame, groups: LayerGroups) -> int:
     scale = 72 / ax.figure.get_dpi()
     at = scale * ax.transData.transform(middles[["x", "y"]].to_numpy())
     names = [groups.name(int(group)) for group in middles["group"]]
-    kept = _apart(at, [(0.7 * size * len(name), 1.1 * size) for name in names])
-    for place in kept:
+    kept = _without_overlap(at, [(0.7 * size * len(name), 1.1 * size) for name in names])
+    for index in kept:
         ax.annotate(
-            names[place],
-            (middles["x"].iloc[place], middles["y"].iloc[place]),
+            names[index],
+            (middles["x"].iloc[index], middles["y"].iloc[index]),
             (0, 3),
             textcoords="offset points",
             ha="center",
             va="bottom",
             fontsize=size,
             fontweight="bold",
-            color=ink(ax),
+            color=text_colour(ax),
             parse_math=False,
             path_effects=[withStroke(linewidth=2.5, foreground=ax.get_facecolor())],
         )
@@ -163,28 +163,30 @@ def _write_numbers(ax: Axes, frame: pd.DataFrame, groups: LayerGroups) -> int:
 def _middles(frame: pd.DataFrame) -> pd.DataFrame:
     """Return the member of each group that is nearest to its mean; largest groups first."""
     means = frame.groupby("group")[["x", "y"]].transform("mean")
-    away = np.hypot(frame["x"] - means["x"], frame["y"] - means["y"])
-    nearest = frame.assign(away=away, size=frame["group"].map(frame["group"].value_counts()))
-    ordered = nearest.sort_values(["size", "group", "away"], ascending=[False, True, True])
+    distance = np.hypot(frame["x"] - means["x"], frame["y"] - means["y"])
+    nearest = frame.assign(
+        distance=distance, size=frame["group"].map(frame["group"].value_counts())
+    )
+    ordered = nearest.sort_values(["size", "group", "distance"], ascending=[False, True, True])
     return ordered.drop_duplicates("group")
 
 
-def _apart(centres: NDArray[np.float64], sizes: list[tuple[float, float]]) -> list[int]:
-    """Choose, first come first served, boxes that do not overlap."""
+def _without_overlap(centres: NDArray[np.float64], sizes: list[tuple[float, float]]) -> list[int]:
+    """Return the boxes that overlap no earlier box, greedily from the first."""
     kept: list[int] = []
-    for place, (width, height) in enumerate(sizes):
-        gaps = np.abs(centres[kept] - centres[place])
+    for box, (width, height) in enumerate(sizes):
+        gaps = np.abs(centres[kept] - centres[box])
         rooms = np.array([[(width + sizes[k][0]) / 2, height] for k in kept]).reshape(-1, 2)
         if not (gaps < rooms).all(axis=1).any():
-            kept.append(place)
+            kept.append(box)
     return kept
 
 
-def _label(ax: Axes, places: Places) -> None:
-    if places.method == "umap":
+def _label_axes(ax: Axes, embedding: Embedding) -> None:
+    if embedding.method == "umap":
         ax.tick_params(labelbottom=False, labelleft=False, length=0)
-    ax.set_xlabel(places.axes[0], fontsize=10)
-    ax.set_ylabel(places.axes[1], fontsize=10)
+    ax.set_xlabel(embedding.axes[0], fontsize=10)
+    ax.set_ylabel(embedding.axes[1], fontsize=10)
 
 
 def _note(groups: LayerGroups, method: str, left_out: int, selected: int) -> str:

@@ -6,8 +6,8 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 from kshot_viz.grouping.grouping import Grouping
-from kshot_viz.viz.comparison.rescoring import plot_rescoring
-from kshot_viz.viz.neurons.embedding import Places
+from kshot_viz.viz.comparison.grouping_scores import plot_rescoring
+from kshot_viz.viz.neurons.embedding import Embedding
 from kshot_viz.viz.neurons.group_sizes import plot_group_sizes
 from kshot_viz.viz.neurons.layer_groups import LayerGroups
 from kshot_viz.viz.neurons.neuron_map import draw_neuron_map
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def explorer_figure(
-    places: Places,
+    embedding: Embedding,
     similarity: pd.DataFrame,
     layer: str,
     groups: LayerGroups,
@@ -29,22 +29,22 @@ def explorer_figure(
     score: pd.DataFrame | None = None,
     note: str = "",
 ) -> Figure:
-    """Draw what a :class:`GroupExplorer` shows, for pages without a running kernel.
+    """Draw the content of a :class:`GroupExplorer`, for pages without a running kernel.
 
     Parameters
     ----------
-    places : Places
+    embedding : Embedding
     similarity : DataFrame
         In the order of the groups.
     layer : str
     groups : LayerGroups
     grouping : Grouping
-        All of it.
+        All layers.
     selected : collection of int
     score : DataFrame, optional
-        As :meth:`kshot_viz.study.rescoring.Rescoring.compare` gives it.
+        As :meth:`kshot_viz.study.rescoring.Rescoring.compare` returns it.
     note : str
-        What must be known beside the score.
+        Added to the note of the score.
 
     Returns
     -------
@@ -59,7 +59,7 @@ def explorer_figure(
     heights = [5.3, *[1.9] * len(rows)]
     mosaic: Any = [["map", "similarity"], *([part, part] for part in rows)]
     axes = figure.subplot_mosaic(mosaic, height_ratios=heights)
-    draw_neuron_map(places, layer, groups, selected=selected, ax=axes["map"])
+    draw_neuron_map(embedding, layer, groups, selected=selected, ax=axes["map"])
     draw_similarity(similarity, layer, groups, selected=selected, ax=axes["similarity"])
     if groups.known:
         plot_group_sizes(grouping.only([layer]), ax=axes["sizes"])

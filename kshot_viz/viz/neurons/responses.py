@@ -1,4 +1,4 @@
-"""What selected neurons answer: class by class, and the images that excite them most."""
+"""Responses of selected neurons: mean per class, and the images with the strongest ones."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from kshot_viz.activations.strength import standardised_responses
-from kshot_viz.data.images import image_count, slice_images, to_unit
 from kshot_viz.errors import KShotValueError
 from kshot_viz.text import counted
-from kshot_viz.viz.neurons.layer_groups import LayerGroups
-from kshot_viz.viz.style.canvas import bare, entitle, ink, new_axes, tidy
+from kshot_viz.viz.neurons.layer_groups import LayerGroups, neuron_list
+from kshot_viz.viz.style.canvas import bare, entitle, new_axes, rows_axis, text_colour
+from kshot_viz.viz.style.texts import shortened
+from kshot_viz.viz.style.thumbnails import transparent_thumbnail
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,24 +28,24 @@ _COLUMNS = 6
 _SIDE = 64
 
 
-def plot_class_answers(
-    answers: NDArray[np.float64],
+def plot_class_activations(
+    responses: NDArray[np.float64],
     labels: ArrayLike,
     groups: LayerGroups,
     neurons: Sequence[int],
     *,
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw how strongly neurons answer to each class: each neuron faint, their mean bold.
+    """Draw the mean activation of neurons for each class: each neuron faint, their mean bold.
 
     Parameters
     ----------
-    answers : ndarray, shape (neurons, images)
-        As :func:`kshot_viz.activations.strength.image_responses` gives them.
+    responses : ndarray, shape (neurons, images)
+        As :func:`kshot_viz.activations.strength.image_responses` returns them.
     labels : array_like, shape (images,)
         Class of each image.
     groups : LayerGroups
-        Their colours.
+        Colours of the neurons.
     neurons : sequence of int
     ax : Axes, optional
 
@@ -53,41 +54,36 @@ def plot_class_answers(
     KShotValueError
         If no neuron is given, or labels and images differ in number.
     """
-    frame = _class_frame(answers, labels, neurons)
+    frame = _class_frame(responses, labels, neurons)
     mean = frame.mean(axis=1).sort_values(ascending=False)
     kept = mean if len(mean) <= _CLASSES else mean.iloc[_ends(len(mean))]
     ax = new_axes(ax, (6.4, 1.4 + 0.2 * max(5, len(kept))))
     rows = np.arange(len(kept))
     for neuron in list(neurons)[:_LINES]:
-        colour = groups.colours[int(groups.labels[neuron])]
-        values = frame.loc[kept.index, neuron]
+        values, colour = frame.loc[kept.index, neuron], groups.colour(neuron)
         ax.plot(values, rows, "o", color=colour, markersize=4, alpha=0.6, markeredgewidth=0)
-    ax.plot(kept, rows, "|", color=ink(ax), markersize=13, markeredgewidth=2.4)
-    ax.axvline(0, color=ink(ax), alpha=0.3, linewidth=0.8)
-    ax.set_yticks(rows, [str(name) for name in kept.index], parse_math=False)
-    ax.set_ylim(len(kept) - 0.4, -0.6)
-    tidy(ax, grid="x")
-    ax.spines["left"].set_visible(False)
-    ax.tick_params(axis="y", length=0)
+    ax.plot(kept, rows, "|", color=text_colour(ax), markersize=13, markeredgewidth=2.4)
+    ax.axvline(0, color=text_colour(ax), alpha=0.3, linewidth=0.8)
+    rows_axis(ax, [str(name) for name in kept.index])
     ax.set_xlabel("mean activation, in the neuron's own standard deviations", fontsize=10)
     entitle(ax, "Mean activation per class", _class_note(len(neurons), len(mean), len(kept)))
     return ax
 
 
-def plot_exciting(
+def plot_top_images(
     images: Any,
-    answers: NDArray[np.float64],
+    responses: NDArray[np.float64],
     neurons: Sequence[int],
     *,
     labels: ArrayLike | None = None,
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw the images to which neurons answer most strongly, strongest first.
+    """Draw the images with the strongest responses of neurons, strongest first.
 
     Parameters
     ----------
     images : image batch
-    answers : ndarray, shape (neurons, images)
+    responses : ndarray, shape (neurons, images)
     neurons : sequence of int
         Of several neurons the mean counts, each in its own standard deviations.
     labels : array_like, optional
@@ -99,61 +95,55 @@ def plot_exciting(
     KShotValueError
         If no neuron is given.
     """
-    frame = _exciting_frame(answers, neurons)
+    frame = _top_images_frame(responses, neurons)
     ax = new_axes(ax, (6.4, 3.0))
     rows = -(-len(frame) // _COLUMNS)
     tall, wide = _SIDE + 16, _SIDE + 6
     picture = np.zeros((rows * tall, min(_COLUMNS, len(frame)) * wide, 4))
-    for place, (image, strength) in enumerate(frame.itertuples(index=False)):
-        top, left = (place // _COLUMNS) * tall + 16, (place % _COLUMNS) * wide
-        picture[top : top + _SIDE, left : left + _SIDE] = _thumbnail(images, int(image))
+    for cell, (image, strength) in enumerate(frame.itertuples(index=False)):
+        top, left = (cell // _COLUMNS) * tall + 16, (cell % _COLUMNS) * wide
+        small = transparent_thumbnail(images, int(image), _SIDE)
+        picture[top : top + _SIDE, left : left + _SIDE] = small
         name = "" if labels is None else str(np.asarray(labels)[int(image)])
         ax.text(
             left,
             top - 3,
-            f"{_short(name)}  {strength:+.1f}".strip().replace("-", "\N{MINUS SIGN}"),
+            f"{shortened(name, 8)}  {strength:+.1f}".strip().replace("-", "\N{MINUS SIGN}"),
             fontsize=8,
             va="bottom",
-            color=ink(ax),
+            color=text_colour(ax),
             parse_math=False,
         )
     ax.imshow(picture, interpolation="nearest")
     bare(ax)
     scale = "standard deviations above the neuron's mean"
-    of = f"{len(frame)} of {counted(answers.shape[1], 'image')}"
+    of = f"{len(frame)} of {counted(responses.shape[1], 'image')}"
     entitle(ax, "Most exciting images", f"{counted(len(neurons), 'neuron')}; {of}; {scale}")
     return ax
 
 
 def _class_frame(
-    answers: NDArray[np.float64], labels: ArrayLike, neurons: Sequence[int]
+    responses: NDArray[np.float64], labels: ArrayLike, neurons: Sequence[int]
 ) -> pd.DataFrame:
-    """Return the mean standardised answer: a row a class, a column a neuron."""
+    """Return the mean standardised response: a row a class, a column a neuron."""
     import pandas as pd
 
-    chosen, names = _chosen(neurons), np.asarray(labels)
-    if names.size != answers.shape[1]:
+    chosen, names = neuron_list(neurons), np.asarray(labels)
+    if names.size != responses.shape[1]:
         raise KShotValueError(
-            f"`labels` has {names.size} entries, but there are {answers.shape[1]} images."
+            f"`labels` has {names.size} entries, but there are {responses.shape[1]} images."
         )
-    rows = pd.DataFrame(standardised_responses(answers[chosen]).T, columns=chosen)
+    rows = pd.DataFrame(standardised_responses(responses[chosen]).T, columns=chosen)
     return rows.groupby(names).mean()
 
 
-def _exciting_frame(answers: NDArray[np.float64], neurons: Sequence[int]) -> pd.DataFrame:
-    """Return ``image, strength`` of the images with the strongest mean answer."""
+def _top_images_frame(responses: NDArray[np.float64], neurons: Sequence[int]) -> pd.DataFrame:
+    """Return ``image, strength`` of the images with the strongest mean response."""
     import pandas as pd
 
-    strength = standardised_responses(answers[_chosen(neurons)]).mean(axis=0)
+    strength = standardised_responses(responses[neuron_list(neurons)]).mean(axis=0)
     best = np.argsort(-strength, kind="stable")[:_IMAGES]
     return pd.DataFrame({"image": best, "strength": strength[best]})
-
-
-def _chosen(neurons: Sequence[int]) -> list[int]:
-    chosen = [int(neuron) for neuron in neurons]
-    if not chosen:
-        raise KShotValueError("`neurons` is empty: select at least one neuron.")
-    return chosen
 
 
 def _ends(classes: int) -> list[int]:
@@ -168,25 +158,3 @@ def _class_note(neurons: int, classes: int, drawn: int) -> str:
     if drawn < classes:
         parts.append(f"the {drawn // 2} highest and lowest of {classes} classes")
     return "; ".join(parts)
-
-
-def _thumbnail(images: Any, index: int) -> NDArray[np.float64]:
-    """Return one image as RGBA, shape (side, side, 4), square and centred."""
-    if image_count(images) <= index:
-        raise KShotValueError(f"`images` has {image_count(images)} images; number {index} is none.")
-    unit = to_unit(slice_images(images, index, index + 1))[0].numpy()
-    if unit.ndim != 3:
-        raise KShotValueError("Rows of features are no images, so there is nothing to show.")
-    channels, height, width = unit.shape
-    side = max(height, width)
-    square = np.zeros((side, side, 4))
-    top, left = (side - height) // 2, (side - width) // 2
-    part = square[top : top + height, left : left + width]
-    part[..., :3] = np.moveaxis(unit if channels == 3 else np.repeat(unit[:1], 3, axis=0), 0, -1)
-    part[..., 3] = 1.0
-    nearest = np.arange(_SIDE) * side // _SIDE
-    return square[np.ix_(nearest, nearest)]
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= 8 else f"{name[:7]}\N{HORIZONTAL ELLIPSIS}"

@@ -1,4 +1,4 @@
-"""How alike the neurons of a layer answer, with the groups as blocks."""
+"""Correlation between the neurons of a layer, with the groups as blocks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from kshot_viz.text import counted
 from kshot_viz.viz.neurons.layer_groups import LayerGroups, layer_groups
-from kshot_viz.viz.style.canvas import bare, entitle, ink, new_axes
+from kshot_viz.viz.style.canvas import bare, colour_bar, entitle, new_axes, text_colour
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,7 +40,7 @@ def plot_similarity(
     activations : Activations
     layer : str
     grouping : Grouping, optional
-        Gives the order and the framed blocks; without it neurons stand in the network's order.
+        Gives the order and the framed blocks; without it neurons are in the network's order.
     ax : Axes, optional
         Where to draw; a new figure by default.
 
@@ -72,7 +72,7 @@ def draw_similarity(
     selected: Collection[int] = (),
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw a correlation matrix that is ordered by group already.
+    """Draw a correlation matrix whose neurons are ordered by group.
 
     Parameters
     ----------
@@ -87,10 +87,7 @@ def draw_similarity(
     """
     ax = new_axes(ax, (6.2, 5.3))
     image = ax.imshow(frame, cmap=COLOURS, vmin=-1, vmax=1, interpolation="nearest")
-    bar = ax.figure.colorbar(image, ax=ax, shrink=0.7, pad=0.02, ticks=[-1, -0.5, 0, 0.5, 1])
-    bar.set_label("correlation of activations", fontsize=9)
-    bar.ax.tick_params(labelsize=9)
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    colour_bar(ax, image, "correlation of activations", [-1, -0.5, 0, 0.5, 1])
     bare(ax)
     if groups.known:
         _frame_blocks(ax, _blocks(groups.labels[frame.index.to_numpy()]), groups)
@@ -106,12 +103,9 @@ def correlations(activations: Activations, layer: str, *, at_most: int = AT_MOST
 
     Of more than ``at_most`` neurons, evenly spaced ones are taken.
     """
-    import pandas as pd
-
-    whole = activations.layer(layer)
-    kept = np.arange(min(at_most, whole.width)) * whole.width // min(at_most, whole.width)
-    part = replace(whole, points=whole.points[kept], mean=whole.mean[kept], std=whole.std[kept])
-    return pd.DataFrame(part.correlation().astype(np.float32), index=kept, columns=kept)
+    width = activations.layer(layer).width
+    kept = np.arange(min(at_most, width)) * width // min(at_most, width)
+    return _correlations(activations, layer, kept).astype(np.float32)
 
 
 def by_group(matrix: pd.DataFrame, groups: LayerGroups) -> pd.DataFrame:
@@ -122,12 +116,17 @@ def by_group(matrix: pd.DataFrame, groups: LayerGroups) -> pd.DataFrame:
 
 def _similarity_frame(activations: Activations, layer: str, groups: LayerGroups) -> pd.DataFrame:
     """Return the correlation matrix, ordered by group; index and columns are neurons."""
+    return _correlations(activations, layer, groups.order(AT_MOST))
+
+
+def _correlations(activations: Activations, layer: str, neurons: NDArray[np.int64]) -> pd.DataFrame:
     import pandas as pd
 
     whole = activations.layer(layer)
-    order = groups.order(AT_MOST)
-    part = replace(whole, points=whole.points[order], mean=whole.mean[order], std=whole.std[order])
-    return pd.DataFrame(part.correlation(), index=order, columns=order)
+    part = replace(
+        whole, points=whole.points[neurons], mean=whole.mean[neurons], std=whole.std[neurons]
+    )
+    return pd.DataFrame(part.correlation(), index=neurons, columns=neurons)
 
 
 def _blocks(labels: NDArray[np.int64]) -> list[tuple[int, int, int]]:
@@ -141,10 +140,10 @@ def _frame_blocks(ax: Axes, blocks: list[tuple[int, int, int]], groups: LayerGro
     from matplotlib.patches import Rectangle
 
     total = sum(size for _, _, size in blocks)
-    wide, apart = 0.025 * total, 0.008 * total
+    wide, gap = 0.025 * total, 0.008 * total
     for group, start, size in blocks:
         near, colour = start - 0.5, groups.colours[group]
-        beside = (-0.5 - apart - wide, near)
+        beside = (-0.5 - gap - wide, near)
         ax.add_patch(Rectangle(beside, wide, size, color=colour, linewidth=0, clip_on=False))
         frame = Rectangle((near, near), size, size, fill=False, edgecolor="k", linewidth=0.8)
         frame.set_clip_on(False)
@@ -160,18 +159,18 @@ def _write_numbers(ax: Axes, blocks: list[tuple[int, int, int]], groups: LayerGr
     ax.set_ylabel("group", fontsize=10)
 
 
-def _mark(ax: Axes, places: NDArray[np.int64], total: int) -> None:
-    """Mark places along the lower side."""
-    if not len(places):
+def _mark(ax: Axes, rows: NDArray[np.int64], total: int) -> None:
+    """Mark rows of the matrix along its lower side."""
+    if not len(rows):
         return
     near = total - 0.5 + 0.008 * total
-    ax.vlines(places, near, near + 0.025 * total, colors=ink(ax), linewidth=1.6)
+    ax.vlines(rows, near, near + 0.025 * total, colors=text_colour(ax), linewidth=1.6)
     ax.set_ylim(near + 0.03 * total, -0.5)
     ax.set_xlim(-0.5, total - 0.5)
 
 
 def caption(layer: str, groups: LayerGroups, drawn: int) -> tuple[str, str]:
-    """Return the title of a matrix of ``drawn`` neurons, and what must be known to read it."""
+    """Return the title of a matrix of ``drawn`` neurons, and its note."""
     width = groups.labels.size
     count = f"{drawn:,} of {counted(width, 'neuron')} drawn" if drawn < width else ""
     order = "framed by group" if groups.known else "in the network's order"

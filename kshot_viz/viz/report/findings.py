@@ -1,4 +1,4 @@
-"""What a comparison shows, in words that claim no more than its test does."""
+"""Findings of a comparison as sentences that claim no more than its test does."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kshot_viz.viz.comparison.tasks import task_name
-from kshot_viz.viz.report.table import LEVEL, REFERENCE, is_clear, p_text, points, tasks
+from kshot_viz.viz.comparison.selection import task_name
+from kshot_viz.viz.report.table import LEVEL, REFERENCE, is_clear, task_records
 from kshot_viz.viz.style.colours import method_label
+from kshot_viz.viz.style.texts import p_text, points
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,9 +23,7 @@ def headlines(summary: pd.DataFrame) -> list[str]:
 
     A difference is clear where its 95 % interval excludes zero and Holm's adjusted p is below 0.05.
     """
-    return [
-        f"{task_name(way, shot)}: {_headline(rows)}" for (way, shot), rows in tasks(summary).items()
-    ]
+    return [f"{task_name(task)}: {_headline(rows)}" for task, rows in task_records(summary).items()]
 
 
 def _headline(rows: list[dict[str, Any]]) -> str:
@@ -37,8 +36,8 @@ def _headline(rows: list[dict[str, Any]]) -> str:
     if not clear:
         return _nothing_clear(rivals)
     best_first = sorted(clear, key=lambda row: -row["difference"])
-    said = "; ".join(map(_difference, best_first))
-    return f"{said}. {_others(rivals, clear)}{_null_too(clear)}".strip()
+    found = "; ".join(map(_difference, best_first))
+    return f"{found}. {_others(rivals, clear)}{_null_too(clear)}".strip()
 
 
 def _difference(row: Row) -> str:
@@ -52,22 +51,22 @@ def _difference(row: Row) -> str:
 
 def _nothing_clear(rivals: list[dict[str, Any]]) -> str:
     known = [row for row in rivals if not np.isnan(row["difference"])]
-    said = "no method differs clearly from plain fine-tuning."
+    text = "no method differs clearly from plain fine-tuning."
     if not known:
-        return said
+        return text
     largest = max(known, key=lambda row: abs(row["difference"]))
     if points(largest["difference"]) == "0.0":
-        return said + " Every difference is below 0.1 points." + _too_few(known)
-    said += (
+        return text + " Every difference is below 0.1 points." + _too_few(known)
+    text += (
         f" The largest difference is that of {method_label(largest['method'])}: "
         f"{points(largest['difference'])} points (95 % interval {_interval(largest)}, "
         f"{_p(largest)}, n = {int(largest['n'])})."
     )
-    return said + _too_few(known)
+    return text + _too_few(known)
 
 
 def _too_few(rivals: list[dict[str, Any]]) -> str:
-    """Say so where even the most lopsided outcome would not have passed the test."""
+    """Return a warning where even the most extreme outcome would not have passed the test."""
     tests = sum(not np.isnan(row["p_value"]) for row in rivals)
     n = min(int(row["n"]) for row in rivals)
     smallest = min(1.0, tests * 2.0 ** (1 - n))
@@ -82,7 +81,7 @@ def _others(rivals: list[dict[str, Any]], clear: list[dict[str, Any]]) -> str:
 
 
 def _null_too(clear: list[dict[str, Any]]) -> str:
-    """Say so where groups with members drawn at random do the same as the real ones."""
+    """Return a warning where groups with random members do the same as the real ones."""
     signs = {row["method"]: np.sign(row["difference"]) for row in clear}
     if "grouped" in signs and signs.get("shuffled") == signs["grouped"]:
         return (

@@ -1,4 +1,4 @@
-"""A frame as a table on a page; every text is escaped."""
+"""A DataFrame as an HTML table; every text is escaped."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kshot_viz.viz.report.table import p_text
 from kshot_viz.viz.style.colours import method_label
+from kshot_viz.viz.style.texts import p_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,7 +40,7 @@ def frame_html(frame: pd.DataFrame, caption: str, *, at_most: int = AT_MOST) -> 
     shown = frame.head(at_most)
     if len(frame) > len(shown):
         caption += f" ({len(shown)} of {len(frame):,} rows; .frame() has all of them)"
-    columns = [_column(str(name), shown[name]) for name in shown if not _bare(shown[name])]
+    columns = [_column(str(name), shown[name]) for name in shown if not _empty(shown[name])]
     head = "".join(f'<th scope="col"{side}>{escape(name)}</th>' for name, side, _ in columns)
     lines = (
         "".join(
@@ -56,12 +56,12 @@ def frame_html(frame: pd.DataFrame, caption: str, *, at_most: int = AT_MOST) -> 
     )
 
 
-def _bare(values: pd.Series[Any]) -> bool:
+def _empty(values: pd.Series[Any]) -> bool:
     return len(values) > 0 and bool(values.isna().all())
 
 
 def _column(name: str, values: pd.Series[Any]) -> tuple[str, str, list[str]]:
-    """Return the name of a column, the side its cells stand on, and its cells."""
+    """Return the name of a column, the attribute that aligns it, and its cells."""
     form = _form(name, values)
     number = np.issubdtype(values.dtype, np.number) if isinstance(values.dtype, np.dtype) else False
     side = ' class="number"' if number else ""

@@ -1,4 +1,4 @@
-"""A comparison as one HTML file that can be mailed, archived and read without a network."""
+"""Report of a comparison: one HTML file that can be mailed, archived and read offline."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from kshot_viz.errors import KShotFileError
 from kshot_viz.study.notes import footer
-from kshot_viz.viz.comparison.tasks import records
+from kshot_viz.viz.comparison.selection import records
 from kshot_viz.viz.report.findings import headlines
-from kshot_viz.viz.report.page import code, facts, folded, page, paragraphs, picture, section, table
-from kshot_viz.viz.report.table import CLEAR_NOTE, TableBlock, blocks
+from kshot_viz.viz.report.html import code, facts, folded, page, paragraphs, picture, section, table
+from kshot_viz.viz.report.table import TableBlock, blocks, clear_notes
 from kshot_viz.viz.style.canvas import figure_of
 from kshot_viz.viz.style.colours import method_label
 from kshot_viz.viz.style.png import to_png, write_file
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from kshot_viz.viz.comparison.tasks import ComparisonLike
+    from kshot_viz.viz.comparison.selection import ComparisonLike
 
 _DPI = 160
 _REPLAY = """\
@@ -53,7 +53,7 @@ def write_report(
     title: str,
     command: str | None = None,
 ) -> Path:
-    """Write findings, tables, figures, settings and the way back to any row into one HTML file.
+    """Write findings, tables, figures, settings and how to replay any row into one HTML file.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ def write_report(
     path : str or Path
         The file; missing folders are made.
     figures : mapping of str to Figure or Axes
-        Captions, which are the alternative texts too, and what they stand under.
+        Figures by caption; the caption is the alternative text too.
     title : str
     command : str, optional
         The command that made the comparison.
@@ -69,7 +69,7 @@ def write_report(
     Returns
     -------
     Path
-        Where it lies.
+        The file.
 
     Raises
     ------
@@ -114,8 +114,7 @@ def _table(block: TableBlock) -> str:
 
 
 def _notes(made: list[TableBlock], manifest: Mapping[str, Any]) -> str:
-    clear = any(row.clear for block in made for row in block.rows)
-    lines = [*([CLEAR_NOTE] if clear else []), *footer(manifest)]
+    lines = [*clear_notes(made), *footer(manifest)]
     return f'<div class="notes">{paragraphs(lines, "note")}</div>'
 
 
@@ -126,13 +125,13 @@ def _picture(caption: str, drawn: Figure | Axes) -> str:
 
 def _about(manifest: Mapping[str, Any]) -> str:
     return facts(
-        (_NAMES.get(name, name.replace("_", " ")), _said(name, value))
+        (_NAMES.get(name, name.replace("_", " ")), _manifest_text(name, value))
         for name, value in manifest.items()
     )
 
 
-def _said(name: str, value: Any) -> str:
-    """Return one entry of the manifest for people; the whole record is folded below."""
+def _manifest_text(name: str, value: Any) -> str:
+    """Return one entry of the manifest as text; the whole record is folded below."""
     if name == "methods":
         return ", ".join(map(method_label, value))
     if isinstance(value, Mapping):

@@ -1,20 +1,20 @@
-"""The summary of a comparison as cells of text: made once for terminal, Markdown and HTML."""
+"""The summary of a comparison as cells of text, for terminal, Markdown and HTML."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from kshot_viz.study.task import Task
 from kshot_viz.text import counted
-from kshot_viz.viz.comparison.tasks import records, task_name
-from kshot_viz.viz.style.colours import method_label, method_styles
+from kshot_viz.viz.comparison.selection import by_task, ordered_methods, records, task_name
+from kshot_viz.viz.style.colours import method_label
+from kshot_viz.viz.style.texts import interval_text, p_text, points
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from kshot_viz.viz.comparison.tasks import ComparisonLike
 
 REFERENCE = "plain"
 # The method whose step size is its head's.
@@ -39,46 +39,35 @@ class TableRow:
 class TableBlock:
     """The methods on one task."""
 
-    way: int
-    shot: int
     title: str
     head: tuple[str, ...]
     rows: tuple[TableRow, ...]
 
 
-def summary_blocks(comparison: ComparisonLike) -> list[TableBlock]:
-    """Return one block per task, in order of way and shot, methods in their fixed order."""
-    return blocks(comparison.summary())
-
-
 def blocks(summary: pd.DataFrame) -> list[TableBlock]:
-    """Return one block per task of a summary table."""
+    """Return one block per task of a summary, methods in their fixed order."""
     diverged = bool(len(summary)) and bool((summary["diverged"] > 0).any())
-    return [_block(way, shot, rows, diverged) for (way, shot), rows in tasks(summary).items()]
+    return [_block(task, rows, diverged) for task, rows in task_records(summary).items()]
 
 
-def tasks(summary: pd.DataFrame) -> dict[tuple[int, int], list[dict[str, Any]]]:
-    """Return the rows of each (way, shot), methods in their fixed order."""
+def task_records(summary: pd.DataFrame) -> dict[Task, list[dict[str, Any]]]:
+    """Return the rows of each task, methods in their fixed order."""
     found = {}
-    for key in sorted({(int(row["way"]), int(row["shot"])) for row in records(summary)}):
-        part = summary[(summary["way"] == key[0]) & (summary["shot"] == key[1])]
-        rows = {str(row["method"]): row for row in records(part)}
-        found[key] = [rows[name] for name in method_styles(rows)]
+    for task, part in by_task(summary):
+        rows = {row["method"]: row for row in records(part)}
+        found[task] = [rows[name] for name in ordered_methods(part)]
     return found
 
 
 def is_clear(row: Mapping[str, Any]) -> bool:
-    """Tell whether a difference is clear of zero, by interval and by adjusted p-value."""
+    """Return whether a difference is clear of zero, by interval and by adjusted p-value."""
     low, high = row["difference_low"], row["difference_high"]
     return bool((low > 0 or high < 0) and row["p_holm"] < LEVEL)
 
 
 def accuracy_text(row: Mapping[str, Any]) -> str:
     """Return ``"71.4 [70.1, 72.6]"``, in percent; one episode has no interval."""
-    mean = f"{100 * row['accuracy']:.1f}"
-    if math.isnan(row["low"]):
-        return mean
-    return f"{mean} [{100 * row['low']:.1f}, {100 * row['high']:.1f}]"
+    return interval_text(100 * row["accuracy"], 100 * row["low"], 100 * row["high"], ".1f")
 
 
 def difference_text(row: Mapping[str, Any]) -> str:
@@ -95,20 +84,12 @@ def difference_text(row: Mapping[str, Any]) -> str:
     )
 
 
-def points(share: float) -> str:
-    """Return a difference of shares as ``"+0.9"`` points; what rounds to zero has no sign."""
-    rounded = round(100 * share, 1)
-    return f"{rounded:+.1f}" if rounded else "0.0"
+def clear_notes(made: Iterable[TableBlock]) -> list[str]:
+    """Return the note that explains the mark of clear rows, where there is one."""
+    return [CLEAR_NOTE] if any(row.clear for block in made for row in block.rows) else []
 
 
-def p_text(p: float) -> str:
-    """Return ``"0.012"``, ``"<0.001"``, or nothing where there is no test."""
-    if math.isnan(p):
-        return ""
-    return "<0.001" if p < 0.001 else f"{p:.3f}"
-
-
-def _block(way: int, shot: int, rows: list[dict[str, Any]], diverged: bool) -> TableBlock:
+def _block(task: Task, rows: list[dict[str, Any]], diverged: bool) -> TableBlock:
     counts = {int(row["n"]) for row in rows}
     columns = dict(_COLUMNS)
     if len(counts) > 1:
@@ -120,7 +101,7 @@ def _block(way: int, shot: int, rows: list[dict[str, Any]], diverged: bool) -> T
         for row in rows
     ]
     same = f", {counted(counts.pop(), 'test episode')}" if len(counts) == 1 else ""
-    return TableBlock(way, shot, task_name(way, shot) + same, tuple(columns), tuple(lines))
+    return TableBlock(task_name(task) + same, tuple(columns), tuple(lines))
 
 
 def _step_sizes(row: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""What the controller has become sure of: probabilities of its choices, and their entropy."""
+"""Policy of the controller: probabilities of its choices and their entropy, batch by batch."""
 
 from __future__ import annotations
 
@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kshot_viz.errors import KShotValueError, unknown_name
-from kshot_viz.viz.style.canvas import entitle, figure_of, ink, legend_outside, new_axes, tidy
+from kshot_viz.viz.style.canvas import (
+    entitle,
+    figure_of,
+    legend_outside,
+    new_axes,
+    text_colour,
+    tidy,
+)
 from kshot_viz.viz.style.colours import OKABE_ITO
 
 if TYPE_CHECKING:
@@ -16,7 +23,7 @@ if TYPE_CHECKING:
 
     from kshot_viz.search.result import SearchResult
 
-# How the choices of a layer are called in figures.
+# Labels of the choices of a layer.
 CHOICE_LABELS = {
     "n_groups": "number of groups (share of the width)",
     "max_within": "largest distance within a group (quantile)",
@@ -24,7 +31,7 @@ CHOICE_LABELS = {
     "groups_from": "what forms the groups",
     "step_size": "step size (multiple)",
 }
-# Values that mean more than their number.
+# Labels of values with a special meaning.
 _VALUES = {
     ("n_groups", "0.0"): "one group",
     ("n_groups", "1.0"): "single neurons",
@@ -76,13 +83,13 @@ def plot_policy(
         ax, f"Policy: {label}", "one band a layer, first layer on top; each column adds up to 1"
     )
     bar = figure_of(ax).colorbar(image, ax=ax, shrink=0.8, pad=0.02)
-    bar.set_label("probability", fontsize=9, color=ink(ax))
-    bar.ax.tick_params(labelsize=8, colors=ink(ax))
+    bar.set_label("probability", fontsize=9, color=text_colour(ax))
+    bar.ax.tick_params(labelsize=8, colors=text_colour(ax))
     return ax
 
 
 def value_name(choice: str, value: Any) -> str:
-    """Return what people call a value of a choice."""
+    """Return the label of a value of a choice."""
     return _VALUES.get((choice, str(value)), str(value))
 
 
@@ -104,14 +111,14 @@ def plot_entropy(found: SearchResult | pd.DataFrame, *, ax: Axes | None = None) 
     frame = _entropy_frame(_policy(found))
     ax = new_axes(ax, (7.4, 3.4))
     mean = frame.groupby("batch")["entropy"].mean()
-    ax.plot(mean.index, mean, color=ink(ax), linewidth=2.2, label="all choices")
-    for place, (choice, part) in enumerate(frame.groupby("choice", sort=False)):
+    ax.plot(mean.index, mean, color=text_colour(ax), linewidth=2.2, label="all choices")
+    for index, (choice, part) in enumerate(frame.groupby("choice", sort=False)):
         line = part.groupby("batch")["entropy"].mean()
         ax.plot(
             line.index,
             line,
-            color=OKABE_ITO[(place + 4) % len(OKABE_ITO)],
-            linestyle=_DASHES[place % len(_DASHES)],
+            color=OKABE_ITO[(index + 4) % len(OKABE_ITO)],
+            linestyle=_DASHES[index % len(_DASHES)],
             linewidth=1.5,
             label=CHOICE_LABELS.get(str(choice), str(choice)).partition(" (")[0],
         )
@@ -164,8 +171,8 @@ def _name_rows(ax: Axes, rows: pd.DataFrame) -> None:
         ax.axhline(start - 0.5, color=ax.get_facecolor(), linewidth=2.5 if roomy else 1)
     if roomy:
         names = [
-            f"{layer}  {value}" if place in starts else value
-            for place, (layer, value) in enumerate(zip(layers, rows["value"], strict=True))
+            f"{layer}  {value}" if row in starts else value
+            for row, (layer, value) in enumerate(zip(layers, rows["value"], strict=True))
         ]
         ax.set_yticks(range(len(rows)), names)
     else:

@@ -1,4 +1,4 @@
-"""What a search chose for each layer."""
+"""Settings that a search chose for each layer."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ import numpy as np
 
 from kshot_viz.errors import KShotValueError
 from kshot_viz.search.spaces.groups import GroupSpace
-from kshot_viz.viz.style.canvas import entitle, ink, new_axes, tidy
+from kshot_viz.text import counted
+from kshot_viz.viz.style.canvas import entitle, new_axes, tidy
 from kshot_viz.viz.style.colours import OKABE_ITO
+from kshot_viz.viz.style.intervals import beside
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     from kshot_viz.grouping.grouping import Grouping
     from kshot_viz.search.result import SearchResult
 
-# What forms the groups of a layer; the words beside the bars name it too.
+# One colour for each source of the groups; the words beside the bars name it too.
 _COLOURS = {"source": OKABE_ITO[4], "support": OKABE_ITO[0], "weights": OKABE_ITO[2]}
 _SINGLE = OKABE_ITO[1]
 
@@ -32,10 +34,10 @@ def plot_chosen(
     grouping: Grouping | None = None,
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw one bar a layer: how many groups move, formed from what, and how fast.
+    """Draw one bar a layer: the number of trained groups, their source and their step size.
 
-    A number of groups is asked for, and the two distance bounds then split and merge. Bars show
-    what was asked for, or what came of it where ``grouping`` is given.
+    The two distance bounds split and merge the requested number of groups. Bars show the requested
+    number, or the final one where ``grouping`` is given.
 
     Parameters
     ----------
@@ -57,26 +59,14 @@ def plot_chosen(
     ax = new_axes(ax, (8.4, 1.5 + 0.34 * len(frame)))
     ax.barh(frame.index, 100 * frame["share"], height=0.72, color=frame["colour"])
     for row, (name, words) in enumerate(zip(frame["layer"], frame["words"], strict=True)):
-        written = ax.annotate(
-            words,
-            (100, row),
-            (7, 0),
-            textcoords="offset points",
-            va="center",
-            fontsize=9,
-            color=ink(ax),
-            alpha=1.0 if frame["step_size"][row] else 0.55,
-            annotation_clip=False,
-        )
-        written.set_gid(name)
-    ax.set_yticks(frame.index, frame["layer"])
-    for text in ax.get_yticklabels():
-        text.set_parse_math(False)
+        alpha = 1.0 if frame["step_size"][row] else 0.55
+        beside(ax, row, words, gap=7, fontsize=9, alpha=alpha).set_gid(name)
+    ax.set_yticks(frame.index, frame["layer"], parse_math=False)
     ax.set_ylim(len(frame) - 0.4, -0.6)
+    tidy(ax, grid="x")
     ax.set_xlim(0, 100)
     label = "groups asked for" if grouping is None else "groups that move"
     ax.set_xlabel(f"{label}, % of the layer's neurons", fontsize=10)
-    tidy(ax, grid="x")
     settings = {k.rpartition("/")[2]: v for k, v in point.items() if k.startswith("settings/")}
     note = ", ".join(f"{name} {value}" for name, value in settings.items())
     entitle(ax, "Chosen groups", note)
@@ -108,22 +98,21 @@ def chosen_frame(
 
 
 def _words(own: Mapping[str, Any], labels: NDArray[np.int64] | None) -> str:
-    """Say what happens in a layer."""
+    """Describe the settings of a layer."""
     if not own["step_size"]:
         return "frozen"
     share = own["n_groups"]
     if share >= 1:
-        told = ["every neuron on its own"]
+        words = ["every neuron on its own"]
     else:
-        asked = "one group" if share == 0 else f"{share:.0%} groups"
-        told = [f"{asked if labels is None else _formed(labels)} from {own['groups_from']}"]
-    told.append(f"step ×{own['step_size']:g}")
+        requested = "one group" if share == 0 else f"{share:.0%} groups"
+        words = [f"{requested if labels is None else _formed(labels)} from {own['groups_from']}"]
+    words.append(f"step ×{own['step_size']:g}")
     if share < 1:
-        told += [f"within ≤ {own['max_within']:g}"] if own["max_within"] is not None else []
-        told += [f"between ≥ {own['min_between']:g}"] if own["min_between"] is not None else []
-    return ", ".join(told)
+        words += [f"within ≤ {own['max_within']:g}"] if own["max_within"] is not None else []
+        words += [f"between ≥ {own['min_between']:g}"] if own["min_between"] is not None else []
+    return ", ".join(words)
 
 
 def _formed(labels: NDArray[np.int64]) -> str:
-    count = len(np.unique(labels))
-    return f"{count} group{'s' if count > 1 else ''} of {len(labels)} neurons"
+    return f"{counted(len(np.unique(labels)), 'group')} of {len(labels)} neurons"

@@ -1,1 +1,1 @@
-"""Colours, canvases and marks that all figures share."""
+"""Colours, canvases, intervals and files that all figures share."""

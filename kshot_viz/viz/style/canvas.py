@@ -1,4 +1,4 @@
-"""The paper that every picture is drawn on: a figure without pyplot, and one sober look.
+"""Create figures without pyplot, and give their Axes one common look.
 
 The look is set on the Axes themselves. ``rc_context`` would change the settings of all threads for
 a moment, and a user's own style (a dark one, larger fonts) would be lost.
@@ -7,11 +7,13 @@ a moment, and a user's own style (a dark one, larger fonts) would be lost.
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.image import AxesImage
 
 SMALL = 8.5
 
@@ -26,34 +28,77 @@ def new_axes(ax: Axes | None, size: tuple[float, float]) -> Axes:
 
 
 def figure_of(drawn: Figure | Axes) -> Figure:
-    """Return the figure itself, or the one that an Axes is in."""
+    """Return a figure itself, or the figure of an Axes."""
     figure: Any = drawn.get_figure(root=True)
     return figure
 
 
 def tidy(ax: Axes, *, grid: str = "") -> None:
-    """Take away what carries nothing; ``grid`` is "", "x", "y" or "both"."""
+    """Hide the top and right spines, and draw a faint grid: "", "x", "y" or "both"."""
     ax.spines[["top", "right"]].set_visible(False)
     ax.tick_params(labelsize=9)
     if grid:
-        ax.grid(axis=grid, color=ink(ax), alpha=0.14, linewidth=0.8)  # type: ignore[arg-type]
+        ax.grid(axis=grid, color=text_colour(ax), alpha=0.14, linewidth=0.8)  # type: ignore[arg-type]
         ax.set_axisbelow(True)
 
 
 def bare(ax: Axes) -> None:
-    """Leave only the picture: no spines and no ticks."""
+    """Remove spines and ticks."""
     ax.spines[:].set_visible(False)
     ax.set_xticks([])
     ax.set_yticks([])
 
 
-def ink(ax: Axes) -> Any:
+def rows_axis(
+    ax: Axes,
+    labels: Sequence[str],
+    *,
+    above: float = 0.6,
+    below: float = 0.4,
+    labelsize: float = 9,
+) -> None:
+    """Make the vertical axis rows with labels, the first on top.
+
+    The axis runs from ``-above`` to ``len(labels) - below``.
+    """
+    tidy(ax, grid="x")
+    ax.set_yticks(range(len(labels)), labels, parse_math=False)
+    ax.set_ylim(len(labels) - below, -above)
+    ax.spines["left"].set_visible(False)
+    ax.tick_params(axis="y", length=0, labelsize=labelsize)
+
+
+def percent_axis(ax: Axes, label: str) -> Axes:
+    """Return a twin of ``ax`` with an axis of percent on the right."""
+    right = ax.twinx()
+    tidy(right)
+    right.spines["right"].set_visible(True)
+    right.set_ylim(0, 102)
+    right.set_ylabel(label, fontsize=10)
+    return right
+
+
+def zero_line(ax: Axes, along: str) -> None:
+    """Draw the zero of the axis "x" or "y"."""
+    line = ax.axvline if along == "x" else ax.axhline
+    line(0, color=text_colour(ax), linewidth=0.9, alpha=0.7, zorder=0)
+
+
+def colour_bar(ax: Axes, image: AxesImage, label: str, ticks: Sequence[float]) -> None:
+    """Put a colour scale beside a matrix."""
+    bar = figure_of(ax).colorbar(image, ax=ax, shrink=0.7, pad=0.02, ticks=ticks)
+    bar.set_label(label, fontsize=9)
+    bar.ax.tick_params(labelsize=9)
+    bar.outline.set_visible(False)  # type: ignore[operator]
+
+
+def text_colour(ax: Axes) -> Any:
     """Return the colour of text in this Axes, black unless the user's style says otherwise."""
     return ax.title.get_color()
 
 
 def entitle(ax: Axes, title: str, note: str = "") -> None:
-    """Write a title on the left and, smaller below it, what must be known to read the picture."""
+    """Write a title on the left and, smaller below it, a note on how to read the figure."""
     lines = textwrap.wrap(note, _letters(ax), break_long_words=False)
     ax.set_title(title, loc="left", fontsize=11, pad=6 + 11.5 * len(lines), parse_math=False)
     if lines:
@@ -66,14 +111,14 @@ def entitle(ax: Axes, title: str, note: str = "") -> None:
             va="bottom",
             fontsize=SMALL,
             alpha=0.75,
-            color=ink(ax),
+            color=text_colour(ax),
         )
-        # The title already keeps the room; a long line must not squeeze the picture.
+        # The title already keeps the room; a long line must not narrow the Axes.
         written.set_in_layout(False)
 
 
 def _letters(ax: Axes) -> int:
-    """Tell how many small letters fit over the Axes."""
+    """Return how many small letters fit above the Axes."""
     inches = ax.get_position().width * figure_of(ax).get_figwidth()
     return max(30, int(inches * 72 / (0.5 * SMALL)))
 

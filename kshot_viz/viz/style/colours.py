@@ -19,7 +19,7 @@ _GOLDEN_ANGLE = 137.508
 
 @dataclass(frozen=True)
 class MethodStyle:
-    """How a method is called and drawn; ``dashes`` is a matplotlib line style."""
+    """Label and look of a method; ``dashes`` is a matplotlib line style."""
 
     label: str
     colour: str
@@ -50,7 +50,7 @@ def group_colours(n: int) -> tuple[str, ...]:
 
     Up to seven groups get Okabe and Ito's colours. More get colours whose lightness rises with the
     group's number, so that the order survives in grey, and whose hue turns by the golden angle, so
-    that neighbours differ. Nobody tells sixty colours apart: figures also write the numbers.
+    that neighbours differ. Sixty colours cannot be distinguished: figures also write the numbers.
 
     Raises
     ------
@@ -77,7 +77,7 @@ def sampler_styles(names: Iterable[str]) -> dict[str, MethodStyle]:
 
 
 def method_label(name: str) -> str:
-    """Return what people call a method; names given by the user stay as they are."""
+    """Return the label of a method; names given by the user stay as they are."""
     return METHOD_STYLES[name].label if name in METHOD_STYLES else name
 
 
@@ -100,19 +100,19 @@ def rgb(colour: str) -> NDArray[np.float64]:
 
 def _styles(names: Iterable[str], known: dict[str, MethodStyle]) -> dict[str, MethodStyle]:
     given = list(dict.fromkeys(names))
-    # Whoever names a run as people call the method means that method.
+    # The label of a method is as good a name as its identifier.
     by_name = {alias: style for name, style in known.items() for alias in (name, style.label)}
     further = [name for name in given if name not in by_name]
     own = {name: style for name, style in by_name.items() if name in given}
-    return own | {name: _further(name, place) for place, name in enumerate(further)}
+    return own | {name: _further(name, index) for index, name in enumerate(further)}
 
 
-def _further(name: str, place: int) -> MethodStyle:
+def _further(name: str, index: int) -> MethodStyle:
     return MethodStyle(
         name,
-        _FURTHER_COLOURS[place % len(_FURTHER_COLOURS)],
-        _FURTHER_MARKERS[place % len(_FURTHER_MARKERS)],
-        _FURTHER_DASHES[place % len(_FURTHER_DASHES)],
+        _FURTHER_COLOURS[index % len(_FURTHER_COLOURS)],
+        _FURTHER_MARKERS[index % len(_FURTHER_MARKERS)],
+        _FURTHER_DASHES[index % len(_FURTHER_DASHES)],
     )
 
 

@@ -1,7 +1,7 @@
-"""Letters and lines for a dark page, and back again, on a figure that is drawn already.
+"""Recolour a finished figure for a dark or a light theme.
 
-A figure is drawn in a thread that knows nothing of the page it will stand on, and the page may
-change its theme afterwards.
+A figure is drawn in a thread that has no access to the page it is shown on, and the page may change
+its theme afterwards.
 """
 
 from __future__ import annotations
@@ -24,47 +24,48 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Palette:
-    """What is written with, and on."""
+    """Colours of text and lines, and of the background."""
 
-    ink: str
-    paper: str
+    foreground: str
+    background: str
 
 
 LIGHT, DARK = Palette("black", "white"), Palette("#dedede", "#111111")
 
 
-def reink(figure: Figure, *, dark: bool) -> None:
-    """Give everything that is black on white the colours of a dark page, or the other way round.
+def recolour(figure: Figure, *, dark: bool) -> None:
+    """Replace black and white by the colours of a dark theme, or the other way round.
 
-    Colours that mean something stay as they are, and so do letters that were given a colour to be
-    read on another one, and figures in a style of the user's own.
+    Other colours stay as they are, and so do texts with a colour chosen for the area they are on,
+    and figures in a style of the user's own.
 
     Parameters
     ----------
     figure : Figure
         Changed in place.
     dark : bool
+        Whether the theme is dark.
     """
     old, new = (LIGHT, DARK) if dark else (DARK, LIGHT)
-    if to_rgb(figure.get_facecolor()) != to_rgb(old.paper):
+    if to_rgb(figure.get_facecolor()) != to_rgb(old.background):
         return
     for artist in figure.findobj():
-        _reink(artist, old, new)
+        _recolour(artist, old, new)
 
 
 @singledispatch
-def _reink(artist: Any, old: Palette, new: Palette) -> None:
+def _recolour(artist: Any, old: Palette, new: Palette) -> None:
     """Change the colours of one artist, where it has any."""
 
 
-@_reink.register
+@_recolour.register
 def _(artist: Text, old: Palette, new: Palette) -> None:
-    # As it was written down: "#000000" was chosen to be read on a coloured ground.
-    if artist.get_color() == old.ink:
-        artist.set_color(new.ink)
+    # Compared as written: "#000000" was chosen for text on a coloured area.
+    if artist.get_color() == old.foreground:
+        artist.set_color(new.foreground)
 
 
-@_reink.register
+@_recolour.register
 def _(artist: Line2D, old: Palette, new: Palette) -> None:
     for part in ("color", "markerfacecolor", "markeredgecolor"):
         colour = getattr(artist, f"get_{part}")()
@@ -72,8 +73,8 @@ def _(artist: Line2D, old: Palette, new: Palette) -> None:
             getattr(artist, f"set_{part}")(_swapped(colour, old, new)[0])
 
 
-@_reink.register(Patch)
-@_reink.register(Collection)
+@_recolour.register(Patch)
+@_recolour.register(Collection)
 def _(artist: Any, old: Palette, new: Palette) -> None:
     for part in ("facecolor", "edgecolor"):
         colours = getattr(artist, f"get_{part}")()
@@ -84,20 +85,20 @@ def _(artist: Any, old: Palette, new: Palette) -> None:
             )
 
 
-@_reink.register
+@_recolour.register
 def _(artist: Axis, old: Palette, new: Palette) -> None:
-    # Ticks are made anew while a figure is drawn.
+    # Ticks are created anew while a figure is drawn.
     given = artist.get_tick_params()
     for part in ("color", "labelcolor", "grid_color"):
-        if given.get(part, old.ink) == old.ink:
-            artist.set_tick_params(which="both", **{part: new.ink})  # type: ignore[arg-type]
+        if given.get(part, old.foreground) == old.foreground:
+            artist.set_tick_params(which="both", **{part: new.foreground})  # type: ignore[arg-type]
 
 
 def _swapped(colours: Any, old: Palette, new: Palette) -> Any:
-    """Return the colours, shape (n, 4), with ink and paper exchanged for those of the new page."""
+    """Return the colours, shape (n, 4), with those of the old theme replaced."""
     rgba = to_rgba_array(colours)
     swapped = rgba.copy()
-    for was, now in ((old.ink, new.ink), (old.paper, new.paper)):
+    for was, now in ((old.foreground, new.foreground), (old.background, new.background)):
         same = np.all(np.isclose(rgba[:, :3], to_rgb(was)), axis=1)
         swapped[same, :3] = to_rgb(now)
     return swapped

@@ -1,17 +1,18 @@
-"""Means with their intervals, drawn alike wherever methods are compared."""
+"""Draw means with their intervals, the level of chance, and texts beside rows."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from kshot_viz.viz.style.canvas import ink
+from kshot_viz.viz.style.canvas import text_colour
 from kshot_viz.viz.style.colours import MethodStyle
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
+    from matplotlib.text import Annotation
 
-# Neighbouring shots are at least a factor of two apart; methods beside each other share this part.
+# Share of the distance between one number of shots and its double that methods are spread over.
 DODGE = 0.32
 
 
@@ -20,7 +21,7 @@ def interval(
 ) -> None:
     """Draw ``value`` of every row with its bar from ``low`` to ``high``, along "x" or "y"."""
     below, above = part["value"] - part["low"], part["high"] - part["value"]
-    # One episode has no interval, and then there is no bar.
+    # The interval of a single episode is NaN, and its bar has no length.
     reach: Any = {f"{along}err": [below.fillna(0), above.fillna(0)]}
     drawn = {
         "label": style.label,
@@ -34,25 +35,17 @@ def interval(
     ax.errorbar(x, y, **reach, **{**drawn, **look})
 
 
-def dodged(place: int, n: int) -> float:
-    """Return the factor that moves method ``place`` of ``n`` aside on a logarithmic axis."""
-    return float(2 ** (DODGE * ((place + 0.5) / n - 0.5)))
+def dodged(rank: int, n: int) -> float:
+    """Return the factor that moves method ``rank`` of ``n`` aside on a logarithmic axis."""
+    return float(2 ** (DODGE * ((rank + 0.5) / n - 0.5)))
 
 
 def shots_axis(ax: Axes, shots: list[int]) -> None:
-    """Let the horizontal axis be the number of shots, in doublings."""
+    """Make the horizontal axis the number of shots, on a logarithmic scale."""
     ax.set_xscale("log", base=2)
     ax.set_xticks(shots, [f"{shot:,}" for shot in shots])
     ax.set_xticks([], minor=True)
     ax.set_xlabel("shots (labelled images per class)", fontsize=10)
-
-
-def methods_axis(ax: Axes, labels: list[str]) -> None:
-    """Let methods stand below one another, the first on top."""
-    ax.set_yticks(range(len(labels)), labels, parse_math=False)
-    ax.set_ylim(len(labels) - 0.4, -0.6)
-    ax.spines["left"].set_visible(False)
-    ax.tick_params(axis="y", length=0, labelsize=10)
 
 
 def chance(ax: Axes, way: int, along: str) -> None:
@@ -62,7 +55,9 @@ def chance(ax: Axes, way: int, along: str) -> None:
     if lowest >= level + 5:
         return
     across = along == "y"
-    (ax.axhline if across else ax.axvline)(level, color=ink(ax), linewidth=0.8, alpha=0.6, zorder=0)
+    (ax.axhline if across else ax.axvline)(
+        level, color=text_colour(ax), linewidth=0.8, alpha=0.6, zorder=0
+    )
     ax.annotate(
         "chance",
         (1.0, level) if across else (level, 0.0),
@@ -71,20 +66,20 @@ def chance(ax: Axes, way: int, along: str) -> None:
         textcoords="offset points",
         ha="right" if across else "left",
         fontsize=8,
-        color=ink(ax),
+        color=text_colour(ax),
     )
 
 
-def beside(ax: Axes, row: float, text: str) -> None:
-    """Write a text to the right of a row, outside of the Axes."""
-    ax.annotate(
+def beside(ax: Axes, row: float, text: str, *, gap: float = 8, **look: Any) -> Annotation:
+    """Write a text to the right of a row, ``gap`` points outside of the Axes."""
+    options: dict[str, Any] = {"fontsize": 8.5, "color": text_colour(ax), **look}
+    return ax.annotate(
         text,
         (1.0, row),
-        (8, 0),
+        (gap, 0),
         xycoords=ax.get_yaxis_transform(),
         textcoords="offset points",
         va="center",
-        fontsize=8.5,
-        color=ink(ax),
         annotation_clip=False,
+        **options,
     )

@@ -1,4 +1,4 @@
-"""From a figure to bytes or a file, without pyplot and from any thread."""
+"""Convert a figure to bytes or a file, without pyplot and from any thread."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Left out of the file: when and by which version of which program it was written.
-_UNSIGNED: dict[str, dict[str, None]] = {
+# Metadata left out of the file: date, program and version.
+_METADATA: dict[str, dict[str, None]] = {
     "png": {"Software": None},
     "svg": {"Date": None, "Creator": None},
     "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
@@ -32,8 +32,7 @@ def to_png(fig: Figure | Axes, dpi: float = 100, *, transparent: bool = False) -
     dpi : float
         Pixels an inch.
     transparent : bool
-        Whether the page shows where nothing is drawn; else the background is solid, readable on a
-        dark page.
+        Whether the background is transparent; else it is solid, readable on a dark page.
 
     Returns
     -------
@@ -65,7 +64,7 @@ def save_figure(fig_or_ax: Figure | Axes, path: str | Path, *, dpi: float = 150)
     Returns
     -------
     Path
-        Where it lies.
+        The file.
 
     Raises
     ------
@@ -76,15 +75,15 @@ def save_figure(fig_or_ax: Figure | Axes, path: str | Path, *, dpi: float = 150)
     """
     target = Path(path)
     kind = target.suffix.lower().removeprefix(".")
-    if kind not in _UNSIGNED:
-        raise unknown_name("suffix of path", target.suffix, [f".{name}" for name in _UNSIGNED])
+    if kind not in _METADATA:
+        raise unknown_name("suffix of path", target.suffix, [f".{name}" for name in _METADATA])
     buffer = io.BytesIO()
     _write(figure_of(fig_or_ax), buffer, kind, dpi)
     return write_file(target, buffer.getvalue())
 
 
 def write_file(target: Path, content: bytes) -> Path:
-    """Write bytes; missing folders are made, and a reader never sees half a file."""
+    """Write bytes atomically; missing folders are made."""
     with whole_file(target) as part:
         target.parent.mkdir(parents=True, exist_ok=True)
         part.write_bytes(content)
@@ -94,14 +93,14 @@ def write_file(target: Path, content: bytes) -> Path:
 def _write(
     figure: Figure, buffer: io.BytesIO, kind: str, dpi: float, *, transparent: bool = False
 ) -> None:
-    paper = "none" if transparent else _solid(figure)
+    background = "none" if transparent else _solid(figure)
     figure.savefig(
         buffer,
         format=kind,
         dpi=dpi,
-        facecolor=paper,
+        facecolor=background,
         transparent=transparent,
-        metadata=_UNSIGNED[kind],
+        metadata=_METADATA[kind],
     )
 
 

@@ -14,7 +14,7 @@ from traitlets import Bool, Unicode, observe
 
 from kshot_viz.errors import KShotError
 from kshot_viz.viz.style.canvas import figure_of
-from kshot_viz.viz.style.dark_mode import reink
+from kshot_viz.viz.style.dark_mode import recolour
 from kshot_viz.viz.style.png import to_png
 from kshot_viz.widgets.base.page import Page
 
@@ -60,7 +60,7 @@ class Picture(ipywidgets.Image):
                 self._encode(self._drawn)
 
     def _encode(self, figure: Figure) -> None:
-        reink(figure, dark=self.dark)
+        recolour(figure, dark=self.dark)
         self.value = to_png(figure, self._dpi, transparent=self.dark)
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import ipywidgets
 
+from kshot_viz.viz.comparison.comparison_view import VIEWS, ComparisonView
 from kshot_viz.viz.comparison.measures import MEASURES
-from kshot_viz.viz.comparison.view import VIEWS, ComparisonView
 from kshot_viz.viz.style.colours import MethodStyle, method_label, method_styles
 from kshot_viz.widgets.base.parts import row
 

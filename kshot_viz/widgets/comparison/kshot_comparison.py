@@ -12,7 +12,7 @@ from traitlets import Bool, Int, Tuple, Unicode, validate
 from kshot_viz.errors import KShotError, KShotValueError
 from kshot_viz.study.comparison import Comparison
 from kshot_viz.text import counted
-from kshot_viz.viz.comparison.view import MIME, VIEWS, ComparisonView
+from kshot_viz.viz.comparison.comparison_view import MIME, VIEWS, ComparisonView
 from kshot_viz.viz.report.findings import headlines
 from kshot_viz.viz.report.frame_table import frame_html
 from kshot_viz.viz.style.png import write_file

@@ -11,7 +11,7 @@ import ipywidgets
 
 from kshot_viz.grouping.grouping import Grouping
 from kshot_viz.viz.neurons.embedding import METHODS as PLACINGS
-from kshot_viz.viz.neurons.embedding import Places, neuron_places
+from kshot_viz.viz.neurons.embedding import Embedding, neuron_embedding
 from kshot_viz.viz.neurons.similarity import correlations
 from kshot_viz.widgets.base.threads import Background
 from kshot_viz.widgets.explorer.controls import Controls
@@ -100,7 +100,7 @@ class LayerView:
             lambda: self._lay_out(layer, method), lambda _: self._move(layer, method)
         )
 
-    def placed(self) -> Places:
+    def placed(self) -> Embedding:
         """Return the chosen map, or principal components until it is computed."""
         return self._placed(self.look.layer)
 
@@ -108,7 +108,7 @@ class LayerView:
         with self._lock:
             self.look = replace(self.look, neurons=tuple(self.map.selected.tolist()))
 
-    def _placed(self, layer: str) -> Places:
+    def _placed(self, layer: str) -> Embedding:
         known = self._places.get((layer, self._controls.placing.value))
         return known or self._lay_out(layer, _AT_ONCE)
 
@@ -125,8 +125,8 @@ class LayerView:
         self._controls.placing.value = _AT_ONCE
         self._failed(error)
 
-    def _lay_out(self, layer: str, method: str) -> Places:
+    def _lay_out(self, layer: str, method: str) -> Embedding:
         if (layer, method) not in self._places:
-            found = neuron_places(self._activations, layer, method=method, seed=self._seed)
+            found = neuron_embedding(self._activations, layer, method=method, seed=self._seed)
             self._places[layer, method] = found
         return self._places[layer, method]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from traitlets import Bool, Dict, Int, List, TraitError, Unicode, validate
 
 from kshot_viz.grouping.labels import indices
-from kshot_viz.viz.neurons.embedding import Places, neuron_places
+from kshot_viz.viz.neurons.embedding import Embedding, neuron_embedding
 from kshot_viz.viz.neurons.layer_groups import LayerGroups, layer_groups
 from kshot_viz.viz.neurons.neuron_map import draw_neuron_map
 from kshot_viz.viz.style.canvas import figure_of
@@ -84,13 +84,13 @@ class NeuronMap(anywidget.AnyWidget):
         super().__init__(height=height)
         whole = activations.layer(layer)
         groups = layer_groups(grouping, layer, whole.width)
-        places = neuron_places(activations, layer, method=method, seed=seed)
+        places = neuron_embedding(activations, layer, method=method, seed=seed)
         self.show(layer, places, groups, known_of(whole) | dict(statistics or {}))
 
     # ---- what is shown -------------------------------------------------------------------------
 
     def show(
-        self, layer: str, places: Places, groups: LayerGroups, statistics: Mapping[str, Any]
+        self, layer: str, places: Embedding, groups: LayerGroups, statistics: Mapping[str, Any]
     ) -> None:
         """Show another layer; the selection is empty then."""
         self._statistics = {name: np.asarray(values) for name, values in statistics.items()}
@@ -104,11 +104,11 @@ class NeuronMap(anywidget.AnyWidget):
             self.regroup(groups)
 
     @property
-    def placed(self) -> Places:
+    def placed(self) -> Embedding:
         """Where the neurons stand."""
         return self._places
 
-    def move(self, places: Places) -> None:
+    def move(self, places: Embedding) -> None:
         """Put the same neurons elsewhere."""
         self._places = places
         with self.hold_sync():

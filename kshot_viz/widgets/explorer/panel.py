@@ -14,8 +14,8 @@ from kshot_viz.errors import KShotValueError
 from kshot_viz.finetune.gradient_trace import GradientTrace, gradient_trace
 from kshot_viz.methods.config import FinetuneConfig
 from kshot_viz.viz.neurons.filters import plot_filters
-from kshot_viz.viz.neurons.gradients import plot_gradients
-from kshot_viz.viz.neurons.responses import plot_class_answers, plot_exciting
+from kshot_viz.viz.neurons.gradient_norms import plot_gradients
+from kshot_viz.viz.neurons.responses import plot_class_activations, plot_top_images
 from kshot_viz.widgets.base.parts import Picture, Status, heading, row
 from kshot_viz.widgets.base.threads import Redraw
 from kshot_viz.widgets.explorer.look import Look, summary
@@ -117,7 +117,7 @@ class SelectionPanel(ipywidgets.VBox):
 
     def _exciting(self, look: Look, ax: Axes | None) -> Axes:
         answers = self._answered(look.layer)
-        return plot_exciting(self._images, answers, look.neurons, labels=self._labels, ax=ax)
+        return plot_top_images(self._images, answers, look.neurons, labels=self._labels, ax=ax)
 
     def _classes(self, look: Look, ax: Axes | None) -> Axes:
         if self._labels is None:
@@ -126,7 +126,7 @@ class SelectionPanel(ipywidgets.VBox):
                 "`.images` and `.labels`."
             )
         answers = self._answered(look.layer)
-        return plot_class_answers(answers, self._labels, look.groups, look.neurons, ax=ax)
+        return plot_class_activations(answers, self._labels, look.groups, look.neurons, ax=ax)
 
     def _gradient(self, look: Look, ax: Axes | None) -> Axes:
         if self._support is None:

@@ -9,7 +9,7 @@ import ipywidgets
 
 from kshot_viz.errors import KShotValueError
 from kshot_viz.text import counted
-from kshot_viz.viz.comparison.rescoring import plot_rescoring
+from kshot_viz.viz.comparison.grouping_scores import plot_rescoring
 from kshot_viz.widgets.base.parts import Picture, Status, button, heading, row
 from kshot_viz.widgets.base.threads import Background
 

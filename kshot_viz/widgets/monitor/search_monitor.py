@@ -14,7 +14,7 @@ from kshot_viz.search.follow import follow
 from kshot_viz.search.group_search import GroupSearch
 from kshot_viz.viz.report.frame_table import frame_html
 from kshot_viz.viz.search.policy import CHOICE_LABELS
-from kshot_viz.viz.search.view import VIEWS, SearchPicture, choices, said
+from kshot_viz.viz.search.search_view import VIEWS, SearchPicture, choices, progress_text
 from kshot_viz.widgets.base.parts import Dashboard, Picture, Status, button, column, heading, row
 from kshot_viz.widgets.base.threads import Background, Redraw
 from kshot_viz.widgets.explorer.found_groups import apart, explorer_of
@@ -214,7 +214,7 @@ class SearchMonitor(Dashboard):
         shown = self._pictured(found)
         self._curve.show(shown.curve())
         self._draw_side(shown)
-        self._told.done(said(found))
+        self._told.done(progress_text(found))
         self.controls.tell(self._followed, found)
         self.set_trait("rollouts", len(found.rollouts))
         self.set_trait("spent", spent(found))

@@ -1,6 +1,8 @@
-"""Images to which two methods gave different answers."""
+"""Images for which two methods predicted different classes."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -19,7 +21,7 @@ def test_every_change_is_one_row():
         ("now right", "test/2", 29, "c2", "c0", "c2"),
         ("now wrong", "test/1", 3, "c0", "c0", "c1"),
     ]
-    assert frame.attrs["answers"] == 18
+    assert frame.attrs["predictions"] == 18
 
 
 def test_changes_are_counted_with_their_intervals():
@@ -38,7 +40,7 @@ def test_right_minus_wrong_is_the_difference_of_the_accuracies():
     assert counts["now right"] - counts["now wrong"] == pytest.approx(gain)
 
 
-def test_backwards_right_and_wrong_change_places():
+def test_backwards_right_and_wrong_are_swapped():
     there = changes_frame(hand_made(), "plain", "grouped").set_index("change")["count"]
     back = changes_frame(hand_made(), "grouped", "plain").set_index("change")["count"]
     assert there["now right"] == back["now wrong"]
@@ -47,7 +49,7 @@ def test_backwards_right_and_wrong_change_places():
 def test_the_picture_shows_the_images_that_changed():
     ax = plot_changed(hand_made())
     texts = [text.get_text() for text in ax.texts]
-    assert any(text.startswith("Now right: 2 answers, 11.1 % [") for text in texts)
+    assert any(text.startswith("Now right: 2 predictions, 11.1 % [") for text in texts)
     assert "c0\nwas c1\nnow c0" in texts
     picture, first = np.asarray(ax.images[0].get_array()), hand_data().images[1]
     np.testing.assert_allclose(picture[38:102, 4:68, :3], thumbnail(first, 64))
@@ -58,9 +60,9 @@ def test_an_image_that_changed_in_two_episodes_is_drawn_once():
         answers={"plain": ((0, 1, 1, 1, 2, 2),) * 2, "grouped": ((0, 0, 1, 1, 2, 2),) * 2}
     )
     for key, one in comparison.episodes.items():
-        if one["index"] == 1:
+        if one.index == 1:
             twin = comparison.episodes[key.replace("test/1", "test/0")]
-            one.update(query=twin["query"], support=twin["support"])
+            comparison.episodes[key] = replace(one, query=twin.query, support=twin.support)
     texts = [text.get_text() for text in plot_changed(comparison).texts]
     assert "c0 x2\nwas c1\nnow c0" in texts
 
@@ -68,7 +70,7 @@ def test_an_image_that_changed_in_two_episodes_is_drawn_once():
 def test_nothing_changed_is_a_picture_too():
     same = hand_made(answers={"plain": ((0, 0, 1, 1, 2, 2),), "grouped": ((0, 0, 1, 1, 2, 2),)})
     texts = [text.get_text() for text in plot_changed(same).texts]
-    assert "Now right: 0 answers, 0.0 %" in texts
+    assert "Now right: 0 predictions, 0.0 %" in texts
 
 
 def test_a_loaded_comparison_needs_its_images():

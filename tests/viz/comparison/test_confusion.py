@@ -1,4 +1,4 @@
-"""Which class is taken for which."""
+"""Confusion matrices and the predictions they count."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from small_comparison import ANSWERS, RIGHT, hand_data, hand_made
 
 from kshot_viz.data.dataset import dataset_from_arrays
 from kshot_viz.errors import KShotKeyError, KShotValueError
-from kshot_viz.viz.comparison.confusion import confusion_frame, plot_confusion, shortened
-from kshot_viz.viz.comparison.predictions import answers_frame
+from kshot_viz.viz.comparison.confusion import confusion_frame, plot_confusion
+from kshot_viz.viz.comparison.predictions import predictions_frame
 
 
-def test_answers_stand_beside_the_class_of_their_image():
+def test_predictions_are_paired_with_the_class_of_their_image():
     comparison, data = hand_made(), hand_data()
-    frame = answers_frame(comparison, "plain", shot=1)
+    frame = predictions_frame(comparison, "plain", shot=1)
     assert len(frame) == 18
     assert (data.targets[frame["image"]] == frame["truth"]).all()
-    hits = (frame["truth"] == frame["answer"]).groupby(frame["episode"]).mean()
+    hits = (frame["truth"] == frame["predicted"]).groupby(frame["episode"]).mean()
     rows = comparison.frame.query("method == 'plain' and pool == 'test' and shot == 1")
     assert hits.tolist() == pytest.approx(rows["accuracy"].tolist())
 
 
 def test_shares_are_counted_over_all_episodes():
-    frame = confusion_frame(hand_made(), "plain").set_index(["truth", "answer"])
+    frame = confusion_frame(hand_made(), "plain").set_index(["truth", "predicted"])
     assert frame["count"].sum() == 18
     assert frame.loc[("c0", "c0"), "share"] == pytest.approx(100 * 5 / 6)
     assert frame.loc[("c0", "c1"), "count"] == 1
@@ -32,10 +32,10 @@ def test_shares_are_counted_over_all_episodes():
     assert (frame["n"] == 6).all()
 
 
-def test_intervals_draw_whole_episodes_again():
-    frame = confusion_frame(hand_made(), "plain").set_index(["truth", "answer"])
+def test_intervals_resample_whole_episodes():
+    frame = confusion_frame(hand_made(), "plain").set_index(["truth", "predicted"])
     cell = frame.loc[("c0", "c0")]
-    # Of three episodes one has 1 of 2 right; drawn again, all three or none of them may be it.
+    # Of three episodes one has 1 of 2 right; a resample may be that one three times, or never.
     assert cell["low"] == pytest.approx(50)
     assert cell["high"] == pytest.approx(100)
     assert frame.loc[("c1", "c0"), ["low", "high"]].tolist() == [0, 0]
@@ -64,9 +64,9 @@ def test_runs_that_diverged_are_left_out_and_said():
     assert "1 run diverged" in " ".join(note.split())
 
 
-def test_a_method_that_always_diverged_has_no_answers():
+def test_a_method_that_always_diverged_has_no_predictions():
     comparison = hand_made(answers={**ANSWERS, "plain": ((), (), ())})
-    with pytest.raises(KShotValueError, match=r"No run of 'plain' answered: all 3 diverged"):
+    with pytest.raises(KShotValueError, match="made predictions: all 3 diverged"):
         confusion_frame(comparison, "plain")
 
 
@@ -75,14 +75,9 @@ def test_an_unknown_method_is_named():
         confusion_frame(hand_made(), "magic")
 
 
-def test_marks_in_names_of_classes_are_plain_text():
+def test_markup_in_names_of_classes_is_plain_text():
     data = hand_data()
     named = dataset_from_arrays(data.images, data.targets, ["$x^2$", "<b>", "a_b"], name="odd")
     ax = plot_confusion(hand_made(data=named), "plain")
     assert not ax.get_yticklabels()[0].get_parse_math()
     ax.figure.canvas.draw()
-
-
-def test_long_names_are_shortened():
-    assert shortened("letter_tray", 8) == "letter_\u2026"
-    assert shortened("mug", 8) == "mug"

@@ -1,4 +1,4 @@
-"""Every episode as a dot."""
+"""Values of single episodes as dots."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from small_comparison import ANSWERS, RIGHT, hand_made
 
-from kshot_viz.viz.comparison.episodes import episodes_frame, plot_episodes, stacked
+from kshot_viz.viz.comparison.episode_dots import episodes_frame, plot_episodes, stacked
 
 
 def test_differences_are_taken_episode_by_episode():

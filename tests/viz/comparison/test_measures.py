@@ -1,13 +1,16 @@
-"""What is measured of the runs, as values and as paired differences."""
+"""Measures of the runs, as values and as paired differences."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 from small_comparison import ANSWERS, RIGHT, hand_made
 
 from kshot_viz.errors import KShotKeyError, KShotValueError
-from kshot_viz.viz.comparison.measures import measure_frame, number_text, plot_measure
+from kshot_viz.viz.comparison.measure_plots import plot_measure
+from kshot_viz.viz.comparison.measures import accuracy_frame, measure_frame
 
 
 def test_accuracy_is_that_of_the_summary():
@@ -39,7 +42,7 @@ def test_choosing_methods_does_not_soften_the_correction():
     assert one["p_holm"].equals(every.loc[one.index, "p_holm"])
 
 
-def test_the_gap_is_what_the_support_promised_and_the_queries_did_not_keep():
+def test_the_gap_is_support_accuracy_minus_query_accuracy():
     frame = measure_frame(hand_made(shots=(1,)), "gap").set_index("method")
     assert frame.loc["grouped", "value"] == pytest.approx(100 * (1 - (6 + 4 + 6) / 18))
 
@@ -69,21 +72,6 @@ def test_one_episode_has_a_mean_and_no_interval():
     assert any(text == "100.0" for text in texts)
 
 
-def test_several_shots_are_lines_and_one_is_rows_with_numbers():
-    lines = plot_measure(hand_made())
-    assert [text.get_text() for text in lines.get_xticklabels()] == ["1", "5"]
-    rows = plot_measure(hand_made(shots=(1,)), paired=True)
-    assert [text.get_text() for text in rows.get_yticklabels()] == ["head only", "groups"]
-    assert "difference to plain, points" in rows.get_xlabel()
-
-
-def test_numbers_say_their_interval_and_their_test():
-    row = {"value": 1.25, "low": -0.5, "high": 3.0, "p_holm": 0.25}
-    assert number_text(row, paired=True) == "+1.2 [-0.5, +3.0], 0.250"
-    nan = float("nan")
-    assert number_text(row | {"low": nan, "p_holm": nan}, paired=False) == "1.2"
-
-
 @pytest.mark.parametrize(
     ("options", "error", "words"),
     [
@@ -97,3 +85,12 @@ def test_numbers_say_their_interval_and_their_test():
 def test_what_is_not_there_is_refused(options, error, words):
     with pytest.raises(error, match=words):
         measure_frame(hand_made(), **options)
+
+
+def test_the_accuracy_frame_is_in_percent_and_in_the_fixed_order(make: Callable) -> None:
+    methods = ("mine", "grouped", "plain")
+    frame = accuracy_frame(make(shots=(5, 1), methods=methods), None)
+    assert frame["method"].tolist() == ["plain", "grouped", "mine"] * 2
+    assert frame["shot"].tolist() == [1, 1, 1, 5, 5, 5]
+    assert frame.loc[0, ["value", "low", "high"]].tolist() == pytest.approx([71.4, 70.1, 72.6])
+    assert frame["beside"].tolist()[:2] == ["reference", "+0.9 [-0.4, +2.2]"]

@@ -44,7 +44,7 @@ def colour(channels: str = "RGB") -> Backbone:
     return Backbone(Colour(), preprocess=taken, example=torch.rand(1, 3, 8, 8))
 
 
-def test_places_follow_the_groups() -> None:
+def test_cells_follow_the_groups() -> None:
     groups = layer_groups(Grouping({"a": [0, 1, 0, 2, 1]}), "a", 5)
     frame = _filters_frame(groups)
     assert frame["neuron"].tolist() == [0, 2, 1, 4, 3]

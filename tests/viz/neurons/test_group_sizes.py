@@ -35,7 +35,7 @@ def test_every_bar_is_full(rows: list[list[int]]) -> None:
         assert part["size"].sum() == len(rows[row])
 
 
-def test_the_text_beside_tells_neurons_groups_and_the_dead(groups: Grouping) -> None:
+def test_the_text_beside_counts_neurons_groups_and_the_dead(groups: Grouping) -> None:
     ax = plot_group_sizes(groups)
     texts = [text.get_text() for text in ax.texts]
     assert "6 in 2 groups, 1 dead" in texts
@@ -44,7 +44,7 @@ def test_the_text_beside_tells_neurons_groups_and_the_dead(groups: Grouping) -> 
     assert "hatched: dead neurons" in texts[-1]
 
 
-def test_many_neurons_on_their_own_are_one_bar() -> None:
+def test_many_single_neurons_are_one_bar() -> None:
     labels = np.r_[0, 0, np.arange(1, 1901), [1901] * 3]
     ax = plot_group_sizes(Grouping({"a": labels}, dead={"a": 1901}))
     assert [bar.get_width() for bar in ax.patches] == pytest.approx(
@@ -54,7 +54,7 @@ def test_many_neurons_on_their_own_are_one_bar() -> None:
     assert {"1,900 single neurons", "1,905 in 1,901 groups, 1,900 single, 3 dead"} <= {*texts}
 
 
-def test_names_stand_in_the_bars_as_far_as_there_is_room() -> None:
+def test_names_are_shortened_to_their_bars() -> None:
     grouping = named(Grouping({"a": [0] * 9 + [1]}), "a", 0, "edges")
     grouping = named(grouping, "a", 1, "a name of many letters")
     texts = [text.get_text() for text in plot_group_sizes(grouping).texts]

@@ -13,12 +13,12 @@ from kshot_viz.models.backbone import Backbone
 from kshot_viz.viz.neurons.layer_groups import LayerGroups, layer_groups
 from kshot_viz.viz.neurons.responses import (
     _class_frame,
-    _exciting_frame,
-    plot_class_answers,
-    plot_exciting,
+    _top_images_frame,
+    plot_class_activations,
+    plot_top_images,
 )
 
-ANSWERS = np.array([[0.0, 2.0, 4.0, 2.0], [1.0, 1.0, 1.0, 1.0], [9.0, 5.0, 1.0, 5.0]])
+RESPONSES = np.array([[0.0, 2.0, 4.0, 2.0], [1.0, 1.0, 1.0, 1.0], [9.0, 5.0, 1.0, 5.0]])
 LABELS = ["a", "b", "a", "b"]
 
 
@@ -31,66 +31,66 @@ def texts(ax) -> str:
     return " ".join(text.get_text().replace("\n", " ") for text in ax.texts)
 
 
-def test_answers_are_means_over_positions(network: Backbone) -> None:
+def test_responses_are_means_over_positions(network: Backbone) -> None:
     images = np.random.default_rng(0).integers(0, 255, (3, 28, 28), dtype=np.uint8)
-    answers = image_responses(network, images, "blocks.1.conv")
+    responses = image_responses(network, images, "blocks.1.conv")
     every = capture_activations(network, images, layers=["blocks.1.conv"], pool="none")
     expected = every["blocks.1.conv"].reshape(8, 3, -1).mean(axis=2)
-    np.testing.assert_allclose(answers, expected, atol=1e-6)
+    np.testing.assert_allclose(responses, expected, atol=1e-6)
 
 
 def test_each_neuron_is_its_own_measure_and_dead_ones_are_zero() -> None:
-    found = standardised_responses(ANSWERS)
+    found = standardised_responses(RESPONSES)
     np.testing.assert_allclose(found[0], [-np.sqrt(2), 0, np.sqrt(2), 0])
     assert found[1].tolist() == [0, 0, 0, 0]
     np.testing.assert_allclose(found[2], -found[0])
 
 
 def test_a_class_has_the_mean_of_its_images() -> None:
-    frame = _class_frame(ANSWERS, LABELS, [0, 1])
+    frame = _class_frame(RESPONSES, LABELS, [0, 1])
     assert frame.index.tolist() == ["a", "b"]
     assert frame.columns.tolist() == [0, 1]
     np.testing.assert_allclose(frame.to_numpy(), 0, atol=1e-12)
-    skewed = _class_frame(ANSWERS, ["a", "a", "b", "b"], [0])
+    skewed = _class_frame(RESPONSES, ["a", "a", "b", "b"], [0])
     np.testing.assert_allclose(skewed[0], [-np.sqrt(0.5), np.sqrt(0.5)])
 
 
 def test_the_strongest_images_come_first() -> None:
-    frame = _exciting_frame(ANSWERS, [0])
+    frame = _top_images_frame(RESPONSES, [0])
     assert frame["image"].tolist() == [2, 1, 3, 0]
-    assert _exciting_frame(ANSWERS, [0, 2])["strength"].abs().max() == pytest.approx(0)
+    assert _top_images_frame(RESPONSES, [0, 2])["strength"].abs().max() == pytest.approx(0)
 
 
 def test_many_classes_are_cut_to_both_ends(three: LayerGroups) -> None:
     rng = np.random.default_rng(0)
-    answers, labels = rng.normal(size=(3, 80)), np.repeat(np.arange(40), 2)
-    ax = plot_class_answers(answers, labels, three, [0, 2])
+    responses, labels = rng.normal(size=(3, 80)), np.repeat(np.arange(40), 2)
+    ax = plot_class_activations(responses, labels, three, [0, 2])
     assert len(ax.get_yticks()) == 24
     assert "the 12 highest and lowest of 40 classes" in texts(ax)
 
 
 def test_names_of_classes_are_not_taken_for_formulas(three: LayerGroups) -> None:
     odd = ["$x", "a_$", "$x", "a_$"]
-    plot_class_answers(ANSWERS, odd, three, [0]).figure.canvas.draw()
+    plot_class_activations(RESPONSES, odd, three, [0]).figure.canvas.draw()
     images = np.random.default_rng(0).integers(0, 255, (4, 9, 5, 3), dtype=np.uint8)
-    plot_exciting(images, ANSWERS, [0], labels=odd).figure.canvas.draw()
+    plot_top_images(images, RESPONSES, [0], labels=odd).figure.canvas.draw()
 
 
 def test_grey_colour_and_oblong_images_are_shown() -> None:
     rng = np.random.default_rng(0)
     for shape in ((4, 8, 8), (4, 8, 8, 3), (4, 200, 30, 3)):
         images = rng.integers(0, 255, shape, dtype=np.uint8)
-        picture = plot_exciting(images, ANSWERS, [0]).images[0].get_array()
+        picture = plot_top_images(images, RESPONSES, [0]).images[0].get_array()
         assert picture.shape == (80, 280, 4)
 
 
 def test_what_cannot_be_shown_is_said(three: LayerGroups) -> None:
     with pytest.raises(KShotValueError, match="select at least one neuron"):
-        plot_exciting(np.zeros((4, 8, 8), np.uint8), ANSWERS, [])
+        plot_top_images(np.zeros((4, 8, 8), np.uint8), RESPONSES, [])
     with pytest.raises(KShotValueError, match="`labels` has 3 entries, but there are 4 images"):
-        plot_class_answers(ANSWERS, ["a", "b", "c"], three, [0])
+        plot_class_activations(RESPONSES, ["a", "b", "c"], three, [0])
     with pytest.raises(KShotValueError, match="Rows of features are no images"):
-        plot_exciting(np.zeros((4, 8)), ANSWERS, [0])
+        plot_top_images(np.zeros((4, 8)), RESPONSES, [0])
 
 
 def test_a_selection_of_filters_is_drawn_alone(network: Backbone, row: Callable) -> None:

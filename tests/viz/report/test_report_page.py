@@ -11,7 +11,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from kshot_viz.errors import KShotFileError
-from kshot_viz.viz.report.page import table
+from kshot_viz.viz.report.html import table
 from kshot_viz.viz.report.report import write_report
 
 EVIL = "<script>alert(\"x\")</script> & 'more'"

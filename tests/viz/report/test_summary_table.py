@@ -5,21 +5,19 @@ from collections.abc import Callable
 import pandas as pd
 import pytest
 
+from kshot_viz.study.task import TASK
 from kshot_viz.viz.report.table import (
     accuracy_text,
     blocks,
     difference_text,
     is_clear,
-    p_text,
-    points,
-    summary_blocks,
 )
 
 NAN = float("nan")
 
 
 def test_one_block_a_task_with_methods_in_the_fixed_order(make: Callable) -> None:
-    made = summary_blocks(make(shots=(5, 1), methods=("mine", "grouped", "plain")))
+    made = blocks(make(shots=(5, 1), methods=("mine", "grouped", "plain")).summary())
     assert [block.title for block in made] == [
         "10 classes, 1 shot, 20 test episodes",
         "10 classes, 5 shots, 20 test episodes",
@@ -80,10 +78,5 @@ def test_missing_intervals_and_references_are_not_made_up(row: Callable) -> None
     assert difference_text(row("plain")) == "reference"
 
 
-def test_small_numbers() -> None:
-    assert [points(x) for x in (0.0, -0.0001, 0.0004, -0.012)] == ["0.0", "0.0", "0.0", "-1.2"]
-    assert [p_text(p) for p in (NAN, 0.0001, 0.0123, 1.0)] == ["", "<0.001", "0.012", "1.000"]
-
-
 def test_an_empty_summary_has_no_block() -> None:
-    assert blocks(pd.DataFrame({"way": [], "shot": [], "method": []})) == []
+    assert blocks(pd.DataFrame(columns=[*TASK, "method"])) == []

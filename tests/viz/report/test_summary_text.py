@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pandas as pd
 
-from kshot_viz.viz.report.text import summary_markdown, summary_text
+from kshot_viz.viz.report.summary_text import summary_markdown, summary_text
 
 
 def test_columns_are_aligned_and_fit_a_terminal(make: Callable) -> None:

@@ -1,4 +1,4 @@
-"""What was chosen for a layer is drawn and said."""
+"""Settings chosen for a layer as bars and words."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ def test_groups_that_were_formed_are_counted():
         "every neuron on its own, step ×3",
     ]
     assert list(frame["share"]) == [0.0, 0.5, 0.5, 1.0]
-    asked, counted = (plot_chosen(FOUND, grouping=one).get_xlabel() for one in (None, formed))
-    assert (asked[:16], counted[:16]) == ("groups asked for", "groups that move")
+    requested, counted = (plot_chosen(FOUND, grouping=one).get_xlabel() for one in (None, formed))
+    assert (requested[:16], counted[:16]) == ("groups asked for", "groups that move")
 
 
 def test_bars_and_words_are_on_the_picture():

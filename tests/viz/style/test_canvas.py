@@ -7,7 +7,14 @@ import pytest
 from matplotlib.figure import Figure
 
 from kshot_viz.text import counted
-from kshot_viz.viz.style.canvas import entitle, figure_of, ink, legend_outside, new_axes, tidy
+from kshot_viz.viz.style.canvas import (
+    entitle,
+    figure_of,
+    legend_outside,
+    new_axes,
+    text_colour,
+    tidy,
+)
 
 
 def test_without_axes_there_is_a_new_figure() -> None:
@@ -39,7 +46,7 @@ def test_a_title_with_a_long_note_stays_above_the_axes() -> None:
     assert note.x1 <= figure.bbox.x1
 
 
-def test_the_legend_stands_beside_the_data() -> None:
+def test_the_legend_is_beside_the_data() -> None:
     ax = new_axes(None, (4, 3))
     ax.plot([0, 1], label="line")
     legend_outside(ax)
@@ -53,7 +60,7 @@ def test_the_users_own_style_stays() -> None:
     with mpl.rc_context({"text.color": "red", "axes.titlecolor": "auto"}):
         ax = new_axes(None, (3, 2))
         tidy(ax, grid="y")
-        assert ink(ax) == "red"
+        assert text_colour(ax) == "red"
 
 
 @pytest.mark.parametrize(

@@ -68,7 +68,7 @@ def test_methods_keep_their_order_and_look_whatever_else_is_there() -> None:
     assert styles["mine"].label == method_label("mine") == "mine"
 
 
-def test_a_method_called_as_people_call_it_has_its_style() -> None:
+def test_the_label_of_a_method_has_its_style() -> None:
     assert method_styles(["groups", "plain"])["groups"] == METHOD_STYLES["grouped"]
 
 
@@ -76,7 +76,7 @@ def test_any_number_of_unknown_methods_has_a_style() -> None:
     assert len(method_styles([f"m{i}" for i in range(30)])) == 30
 
 
-def test_methods_are_called_as_people_call_them() -> None:
+def test_methods_have_labels() -> None:
     labels = [method_label(name) for name in ("head_only", "grouped", "weight_groups")]
     assert labels == ["head only", "groups", "weight groups"]
 

@@ -219,7 +219,7 @@ def test_a_map_that_cannot_be_made_says_so_and_the_old_one_stays(
     def missing(*_: Any, **__: Any) -> Any:
         raise ImportError("no map maker")
 
-    monkeypatch.setattr(explorer_layer, "neuron_places", missing)
+    monkeypatch.setattr(explorer_layer, "neuron_embedding", missing)
     explorer.controls.placing.value = "umap"
     assert explorer.wait(PATIENCE)
     assert "no map maker" in explorer.status.value

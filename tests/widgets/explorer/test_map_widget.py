@@ -11,7 +11,7 @@ from kshot_viz.activations import Activations
 from kshot_viz.errors import KShotKeyError, KShotValueError
 from kshot_viz.grouping.editing.names import named
 from kshot_viz.grouping.grouping import Grouping
-from kshot_viz.viz.neurons.embedding import neuron_places
+from kshot_viz.viz.neurons.embedding import neuron_embedding
 from kshot_viz.viz.neurons.layer_groups import layer_groups, palette
 from kshot_viz.viz.neurons.neuron_map import plot_neuron_map
 from kshot_viz.viz.style.png import to_png
@@ -28,7 +28,7 @@ def test_places_labels_and_colours_travel_as_bytes(
     shown: NeuronMap, acts: Activations, grouping: Grouping
 ):
     places = np.frombuffer(shown.places, "<f4").reshape(-1, 2)
-    np.testing.assert_allclose(places, neuron_places(acts, "conv").points, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(places, neuron_embedding(acts, "conv").points, rtol=1e-5, atol=1e-6)
     assert np.frombuffer(shown.labels, "<i4").tolist() == grouping["conv"].tolist()
     colours = np.frombuffer(shown.palette, "u1").reshape(-1, 3) / 255
     assert colours.tolist() == [list(to_rgb(c)) for c in palette(grouping, "conv")]
@@ -72,7 +72,7 @@ def test_another_layer_takes_its_own_neurons_and_no_selection(
     shown: NeuronMap, acts: Activations, grouping: Grouping
 ):
     shown.select([5])
-    shown.show("deep", neuron_places(acts, "deep"), layer_groups(grouping, "deep", 8), {})
+    shown.show("deep", neuron_embedding(acts, "deep"), layer_groups(grouping, "deep", 8), {})
     assert len(shown.frame()) == 8
     assert shown.selected.tolist() == []
     shown.select([7])

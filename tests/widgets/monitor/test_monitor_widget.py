@@ -19,7 +19,7 @@ from kshot_viz.search.follow import OtherSearch, OwnSearch, follow
 from kshot_viz.search.group_search import GroupSearch
 from kshot_viz.search.storage.ledger import Ledger
 from kshot_viz.viz import plot_chosen, plot_entropy, plot_policy, plot_search, to_png
-from kshot_viz.viz.search.view import SearchPicture, choices, said, trials_frame
+from kshot_viz.viz.search.search_view import SearchPicture, choices, progress_text, trials_frame
 from kshot_viz.widgets.monitor import listener as monitor_listener
 from kshot_viz.widgets.monitor.search_monitor import SearchMonitor
 
@@ -330,7 +330,7 @@ def test_trials_are_listed_with_the_newest_first(journal):
 
 def test_a_search_without_rollouts_has_pictures_too(journal):
     empty = small_search(journal).result
-    assert said(empty) == "No rollout yet."
+    assert progress_text(empty) == "No rollout yet."
     for view in ("policy", "entropy", "chosen"):
         SearchPicture(empty, view).figure().canvas.draw()
     assert len(SearchPicture(empty, "trials").frame()) == 0

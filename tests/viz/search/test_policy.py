@@ -66,7 +66,7 @@ def test_entropy_is_one_for_a_uniform_choice_and_zero_for_a_sure_one():
     np.testing.assert_allclose(lines["all choices"], [1.0, 1 / 3], atol=1e-9)
 
 
-def test_a_search_without_a_policy_is_told_apart():
+def test_a_search_without_a_policy_is_refused():
     with pytest.raises(KShotError, match="only the controller has one"):
         plot_policy(POLICY.iloc[:0])
 

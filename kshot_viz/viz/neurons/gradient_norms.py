@@ -1,4 +1,4 @@
-"""Gradients of neurons step by step, and what averaging takes away from them."""
+"""Gradient norms of neurons step by step, and the energy that averaging removes."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kshot_viz.errors import KShotValueError
 from kshot_viz.text import counted
-from kshot_viz.viz.neurons.layer_groups import LayerGroups
-from kshot_viz.viz.style.canvas import entitle, ink, new_axes, tidy
+from kshot_viz.viz.neurons.layer_groups import LayerGroups, neuron_list
+from kshot_viz.viz.style.canvas import entitle, new_axes, percent_axis, text_colour, tidy
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,16 +50,11 @@ def plot_gradients(
     """
     frame = _gradient_frame(trace, groups, neurons)
     ax = new_axes(ax, (6.4, 3.2))
-    right = ax.twinx()
+    right = percent_axis(ax, "removed by averaging, % of energy")
     for neuron in list(neurons)[:_LINES]:
-        colour = groups.colours[int(groups.labels[neuron])]
-        ax.plot(frame["step"], frame[neuron], color=colour, linewidth=1.2, alpha=0.8)
-    right.plot(frame["step"], frame["removed"], color=ink(ax), linestyle="--", linewidth=2)
+        ax.plot(frame["step"], frame[neuron], color=groups.colour(neuron), linewidth=1.2, alpha=0.8)
+    right.plot(frame["step"], frame["removed"], color=text_colour(ax), linestyle="--", linewidth=2)
     tidy(ax, grid="y")
-    tidy(right)
-    right.spines["right"].set_visible(True)
-    right.set_ylim(0, 102)
-    right.set_ylabel("removed by averaging, % of energy", fontsize=10)
     ax.set_ylim(bottom=0)
     ax.set_xlabel("step", fontsize=10)
     ax.set_ylabel("length of the gradient", fontsize=10)
@@ -74,9 +68,7 @@ def _gradient_frame(
     """Return ``step, removed`` (percent, of whole groups) and a column of lengths per neuron."""
     import pandas as pd
 
-    chosen = [int(neuron) for neuron in neurons]
-    if not chosen:
-        raise KShotValueError("`neurons` is empty: select at least one neuron.")
+    chosen = neuron_list(neurons)
     together = np.flatnonzero(np.isin(groups.labels, groups.labels[chosen]))
     frame = pd.DataFrame(trace.alone[:, chosen], columns=chosen)
     frame.insert(0, "step", range(len(frame)))

@@ -1,3 +1,5 @@
+"""Figures of measures, and of accuracy as in the summary."""
+
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -8,27 +10,36 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
+from small_comparison import hand_made
 
 from kshot_viz.errors import KShotValueError
-from kshot_viz.viz.comparison.accuracy import _accuracy_frame, plot_accuracy
+from kshot_viz.viz.comparison.measure_plots import number_text, plot_accuracy, plot_measure
+from kshot_viz.viz.comparison.measures import accuracy_frame
 from kshot_viz.viz.style.canvas import figure_of
-from kshot_viz.viz.style.colours import METHOD_STYLES
+
+LABELS = ["head only", "last block", "plain", "groups", "shuffled groups", "weight groups"]
 
 
-def test_the_frame_is_in_percent_and_in_the_fixed_order(make: Callable) -> None:
-    methods = ("mine", "grouped", "plain")
-    frame = _accuracy_frame(make(shots=(5, 1), methods=methods), None)
-    assert frame["method"].tolist() == ["plain", "grouped", "mine"] * 2
-    assert frame["shot"].tolist() == [1, 1, 1, 5, 5, 5]
-    assert frame.loc[0, ["accuracy", "low", "high"]].tolist() == pytest.approx([71.4, 70.1, 72.6])
-    assert frame["beside"].tolist()[:2] == ["reference", "+0.9 [-0.4, +2.2]"]
+def test_several_shots_are_lines_and_one_is_rows_with_numbers():
+    lines = plot_measure(hand_made())
+    assert [text.get_text() for text in lines.get_xticklabels()] == ["1", "5"]
+    rows = plot_measure(hand_made(shots=(1,)), paired=True)
+    assert [text.get_text() for text in rows.get_yticklabels()] == ["head only", "groups"]
+    assert "difference to plain, points" in rows.get_xlabel()
+
+
+def test_numbers_have_their_interval_and_their_test():
+    row = {"value": 1.25, "low": -0.5, "high": 3.0, "p_holm": 0.25}
+    assert number_text(row, paired=True) == "+1.2 [-0.5, +3.0], 0.250"
+    nan = float("nan")
+    assert number_text(row | {"low": nan, "p_holm": nan}, paired=False) == "1.2"
 
 
 def test_several_shots_are_lines_with_a_legend_beside(make: Callable) -> None:
     ax = plot_accuracy(make())
     figure_of(ax).draw_without_rendering()
     legend = [text.get_text() for text in ax.get_legend().get_texts()]
-    assert legend == [style.label for style in METHOD_STYLES.values()]
+    assert legend == LABELS
     assert ax.get_legend().get_window_extent().x0 >= ax.get_window_extent().x1
     assert [label.get_text() for label in ax.get_xticklabels()] == ["1", "5"]
     assert "20 test episodes" in ax.texts[0].get_text()
@@ -43,15 +54,15 @@ def test_bars_are_the_intervals(make: Callable) -> None:
 
 def test_methods_at_the_same_shot_do_not_cover_each_other(make: Callable) -> None:
     ax = plot_accuracy(make())
-    places = np.array([container[0].get_xdata() for container in ax.containers])
-    assert len(np.unique(places[:, 0])) == 6
-    assert places[:, 0].max() < places[:, 1].min()
+    drawn = np.array([container[0].get_xdata() for container in ax.containers])
+    assert len(np.unique(drawn[:, 0])) == 6
+    assert drawn[:, 0].max() < drawn[:, 1].min()
 
 
 def test_one_shot_is_a_row_for_each_method(make: Callable) -> None:
     ax = plot_accuracy(make(shots=(5,)))
     labels = [label.get_text() for label in ax.get_yticklabels()]
-    assert labels == [style.label for style in METHOD_STYLES.values()]
+    assert labels == LABELS
     assert ax.get_legend() is None
     texts = [text.get_text() for text in ax.texts]
     assert texts.count("+0.9 [-0.4, +2.2]") == 5
@@ -59,12 +70,12 @@ def test_one_shot_is_a_row_for_each_method(make: Callable) -> None:
     assert ax.get_title(loc="left") == "Accuracy, 10 classes, 5 shots"
 
 
-def test_several_ways_must_be_told_apart(make: Callable, row: Callable) -> None:
+def test_of_several_ways_one_must_be_given(make: Callable, row: Callable) -> None:
     rows = pd.DataFrame([row("plain", way=5), row("plain", way=10, accuracy=0.5)])
     both = make(rows=rows)
     with pytest.raises(KShotValueError, match="`way` must be given"):
         plot_accuracy(both)
-    assert _accuracy_frame(both, 10)["accuracy"].tolist() == [50.0]
+    assert accuracy_frame(both, 10)["value"].tolist() == [50.0]
 
 
 @given(

@@ -1,4 +1,4 @@
-"""The table of a comparison for the terminal and for pages in Markdown."""
+"""The summary of a comparison as text for the terminal, and as Markdown."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from typing import TYPE_CHECKING
 
 from kshot_viz.study.notes import footer
 from kshot_viz.viz.report.findings import headlines
-from kshot_viz.viz.report.table import CLEAR_NOTE, TableBlock, blocks
+from kshot_viz.viz.report.table import TableBlock, blocks, clear_notes
 
 if TYPE_CHECKING:
-    from kshot_viz.viz.comparison.tasks import ComparisonLike
+    from kshot_viz.viz.comparison.selection import ComparisonLike
 
 WIDTH = 80
 
 
 def summary_text(comparison: ComparisonLike) -> str:
-    """Return findings, tables and what they stand on, aligned for a terminal of 80 columns."""
+    """Return findings, tables and notes, aligned for a terminal of 80 columns."""
     summary = comparison.summary()
     made = blocks(summary)
     parts = [
         *_wrapped(headlines(summary)),
         *(_text_block(block) for block in made),
-        *_wrapped(_notes(made)),
+        *_wrapped(clear_notes(made)),
         "\n".join(_wrapped(footer(comparison.manifest), "- ")),
     ]
     return "\n\n".join(parts) + "\n"
@@ -36,14 +36,11 @@ def summary_markdown(comparison: ComparisonLike) -> str:
     parts = [
         "\n".join(f"- {_escaped(line)}" for line in headlines(summary)),
         *(_markdown_block(block) for block in made),
-        "\n".join(f"- {_escaped(line)}" for line in [*_notes(made), *footer(comparison.manifest)]),
+        "\n".join(
+            f"- {_escaped(line)}" for line in [*clear_notes(made), *footer(comparison.manifest)]
+        ),
     ]
     return "\n\n".join(parts) + "\n"
-
-
-def _notes(made: Iterable[TableBlock]) -> list[str]:
-    clear = any(row.clear for block in made for row in block.rows)
-    return [CLEAR_NOTE] if clear else []
 
 
 def _wrapped(lines: Iterable[str], mark: str = "") -> list[str]:
@@ -69,8 +66,8 @@ def _text_block(block: TableBlock) -> str:
 def _aligned(cells: Sequence[str], widths: Sequence[int]) -> str:
     """Align the first three columns (a name, two numbers with intervals) left, the rest right."""
     parts = [
-        cell.ljust(width) if place < 3 else cell.rjust(width)
-        for place, (cell, width) in enumerate(zip(cells, widths, strict=True))
+        cell.ljust(width) if column < 3 else cell.rjust(width)
+        for column, (cell, width) in enumerate(zip(cells, widths, strict=True))
     ]
     return "  ".join(parts).rstrip()
 
@@ -83,7 +80,7 @@ def _markdown_block(block: TableBlock) -> str:
 
 
 def _escaped(text: str) -> str:
-    """Keep Markdown from reading marks, bars and tags into plain text."""
+    """Escape characters that have a meaning in Markdown."""
     for mark in "\\|*_`<>[]":
         text = text.replace(mark, f"\\{mark}")
     return text

@@ -8,7 +8,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from kshot_viz.errors import KShotValueError
-from kshot_viz.viz.comparison.history import _history_frame, plot_history
+from kshot_viz.viz.comparison.loss_curves import _history_frame, plot_history
 from kshot_viz.viz.style.canvas import figure_of
 
 FINE = pd.DataFrame({"step": [0, 1, 2], "loss": [2.3, 1.0, 0.2], "accuracy": [0.1, 0.5, 1.0]})

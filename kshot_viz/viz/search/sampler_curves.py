@@ -1,14 +1,13 @@
-"""Does the controller beat luck? Searches side by side, and what is left on fresh tasks."""
+"""Compare samplers: best reward at equal budget, and accuracy on fresh tasks."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from kshot_viz.errors import KShotValueError
-from kshot_viz.viz.style.canvas import entitle, ink, legend_outside, new_axes, tidy
-from kshot_viz.viz.style.colours import MethodStyle, sampler_styles
+from kshot_viz.viz.style.canvas import entitle, legend_outside, new_axes, text_colour, tidy
+from kshot_viz.viz.style.colours import sampler_styles
+from kshot_viz.viz.style.intervals import interval
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,7 +45,7 @@ def plot_best_so_far(
             linewidth=1.8,
             label=style.label,
         )
-    ax.set_ylim(*_settled(frame))
+    ax.set_ylim(*_reward_range(frame))
     ax.set_xlabel("full evaluations spent")
     ax.set_ylabel("best reward so far")
     tidy(ax, grid="y")
@@ -76,12 +75,22 @@ def plot_shrinkage(rescored: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     ax = new_axes(ax, (6.4, 4.4))
     frame = rescored if "sampler" in rescored else rescored.assign(sampler="searched")
     for name, style in sampler_styles(frame["sampler"]).items():
-        _points(ax, frame[frame["sampler"] == name], style)
+        part = frame[frame["sampler"] == name].assign(value=lambda rows: rows["accuracy"])
+        look = {"linestyle": "none", "markersize": 5, "elinewidth": 1, "capsize": 2}
+        interval(ax, part["reward"], part["value"], part, style, "y", **look)
     low = min(frame["low"].min(), frame["reward"].min())
     high = max(frame["high"].max(), frame["reward"].max())
     room = 0.04 * max(high - low, 0.01)
     ends = [low - room, high + room]
-    ax.plot(ends, ends, color=ink(ax), alpha=0.4, linewidth=1, linestyle=":", label="no shrinkage")
+    ax.plot(
+        ends,
+        ends,
+        color=text_colour(ax),
+        alpha=0.4,
+        linewidth=1,
+        linestyle=":",
+        label="no shrinkage",
+    )
     ax.set_xlim(*ends)
     ax.set_ylim(*ends)
     ax.set_xlabel("reward in the search")
@@ -98,25 +107,9 @@ def plot_shrinkage(rescored: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     return ax
 
 
-def _settled(frame: pd.DataFrame) -> tuple[float, float]:
+def _reward_range(frame: pd.DataFrame) -> tuple[float, float]:
     """Return the range of rewards after a tenth of the budget: the first few are far below."""
     later = frame[frame["spent"] >= 0.1 * frame["spent"].max()]
     low, high = float(later["low"].min()), float(frame["high"].max())
     room = 0.06 * max(high - low, 0.01)
     return low - room, high + room
-
-
-def _points(ax: Axes, part: pd.DataFrame, style: MethodStyle) -> None:
-    middle = part["accuracy"].to_numpy()
-    reach = np.stack([middle - part["low"].to_numpy(), part["high"].to_numpy() - middle])
-    ax.errorbar(
-        part["reward"],
-        middle,
-        yerr=reach,
-        fmt=style.marker,
-        color=style.colour,
-        markersize=5,
-        elinewidth=1,
-        capsize=2,
-        label=style.label,
-    )

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from kshot_viz.errors import KShotValueError
 from kshot_viz.text import counted
-from kshot_viz.viz.comparison.tasks import records
-from kshot_viz.viz.style.canvas import entitle, ink, new_axes, tidy
-from kshot_viz.viz.style.colours import METHOD_STYLES
-from kshot_viz.viz.style.intervals import beside
+from kshot_viz.viz.comparison.selection import records
+from kshot_viz.viz.style.canvas import entitle, new_axes, rows_axis, text_colour
+from kshot_viz.viz.style.colours import method_styles
+from kshot_viz.viz.style.intervals import beside, interval
+from kshot_viz.viz.style.texts import interval_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,9 +27,9 @@ def plot_rescoring(frame: pd.DataFrame, *, note: str = "", ax: Axes | None = Non
     Parameters
     ----------
     frame : DataFrame
-        As :meth:`kshot_viz.study.rescoring.Rescoring.compare` gives it.
+        As :meth:`kshot_viz.study.rescoring.Rescoring.compare` returns it.
     note : str
-        What must be known beside it.
+        Added to the note of the figure.
     ax : Axes, optional
         Where to draw; a new figure by default.
 
@@ -42,57 +42,42 @@ def plot_rescoring(frame: pd.DataFrame, *, note: str = "", ax: Axes | None = Non
         raise KShotValueError("There is no score to draw.")
     ax = new_axes(ax, (6.4, 1.5 + 0.55 * len(frame)))
     shown = _rescoring_frame(frame)
-    colours = [_FIRST] + [METHOD_STYLES["grouped"].colour] * (len(shown) - 1)
+    grouped = method_styles(["grouped"])["grouped"]
+    styles = [replace(grouped, colour=_FIRST), *[grouped] * (len(shown) - 1)]
+    look = {"marker": "o", "linestyle": "none", "markersize": 8, "elinewidth": 2}
     for row, part in enumerate(records(shown)):
-        reach = [[part["below"]], [part["above"]]]
-        ax.errorbar(
-            part["accuracy"],
-            row,
-            xerr=reach,
-            fmt="o",
-            color=colours[row],
-            markersize=8,
-            linewidth=2,
-        )
+        interval(ax, part["value"], row, shown.iloc[[row]], styles[row], "x", **look)
         ax.annotate(
-            f"{part['accuracy']:.1f} %",
-            (part["accuracy"], row),
+            f"{part['value']:.1f} %",
+            (part["value"], row),
             (0, 8),
             textcoords="offset points",
             ha="center",
             fontsize=9,
-            color=ink(ax),
+            color=text_colour(ax),
         )
         beside(ax, row, part["beside"])
     if len(shown) > 1:
         beside(ax, -0.5, "difference, points")
-    ax.set_yticks(range(len(shown)), shown["name"].tolist(), parse_math=False)
-    ax.set_ylim(len(shown) - 0.5, -0.75)
-    tidy(ax, grid="x")
+    rows_axis(ax, shown["name"].tolist(), above=0.75, below=0.5, labelsize=10)
     ax.margins(x=0.12)
-    ax.spines["left"].set_visible(False)
-    ax.tick_params(axis="y", length=0, labelsize=10)
     ax.set_xlabel("accuracy, %", fontsize=10)
     entitle(ax, "k-shot accuracy of the grouping", _note(frame, note))
     return ax
 
 
 def _rescoring_frame(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return ``name, accuracy, below, above, beside`` in percent; no interval is none long."""
+    """Return ``name, value, low, high, beside`` in percent."""
     shown = frame[["name"]].copy()
-    shown["accuracy"] = 100 * frame["accuracy"]
-    shown["below"] = (100 * (frame["accuracy"] - frame["low"])).fillna(0.0)
-    shown["above"] = (100 * (frame["high"] - frame["accuracy"])).fillna(0.0)
+    shown[["value", "low", "high"]] = 100 * frame[["accuracy", "low", "high"]]
     shown["beside"] = ["", *map(_difference, records(frame)[1:])]
     return shown
 
 
 def _difference(row: Mapping[str, Any]) -> str:
-    text = f"{100 * row['difference']:+.1f}".replace("-", "\N{MINUS SIGN}")
-    if np.isnan(row["difference_low"]):
-        return text
-    low, high = (f"{100 * row[f'difference_{end}']:+.1f}" for end in ("low", "high"))
-    return f"{text} [{low}, {high}]".replace("-", "\N{MINUS SIGN}")
+    columns = ("difference", "difference_low", "difference_high")
+    value, low, high = (100 * row[name] for name in columns)
+    return interval_text(value, low, high, "+.1f").replace("-", "\N{MINUS SIGN}")
 
 
 def _note(frame: pd.DataFrame, note: str) -> str:

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from kshot_viz.errors import KShotValueError
-from kshot_viz.viz.comparison.rescoring import _rescoring_frame, plot_rescoring
+from kshot_viz.viz.comparison.grouping_scores import _rescoring_frame, plot_rescoring
 
 
 def scores(*, n: int = 5) -> pd.DataFrame:
@@ -29,29 +29,31 @@ def scores(*, n: int = 5) -> pd.DataFrame:
 
 def test_accuracy_and_difference_are_in_percent_with_their_intervals() -> None:
     frame = _rescoring_frame(scores())
-    np.testing.assert_allclose(frame["accuracy"], [70, 65])
-    np.testing.assert_allclose(frame["below"], [10, 10])
-    np.testing.assert_allclose(frame["above"], [10, 5])
+    np.testing.assert_allclose(frame["value"], [70, 65])
+    np.testing.assert_allclose(frame["low"], [60, 55])
+    np.testing.assert_allclose(frame["high"], [80, 70])
     minus = "\N{MINUS SIGN}"
     assert frame["beside"].tolist() == ["", f"{minus}5.0 [{minus}8.0, +1.0]"]
 
 
 def test_a_single_episode_has_no_interval_and_says_so() -> None:
     frame = _rescoring_frame(scores(n=1))
-    assert frame["below"].tolist() == [0, 0]
     assert "[" not in frame["beside"][1]
     ax = plot_rescoring(scores(n=1))
+    for bar in ax.containers:
+        (segment,) = bar[2][0].get_segments()
+        assert np.ptp(segment[:, 0]) == 0
     assert any("one episode has no interval" in t.get_text() for t in ax.texts)
 
 
-def test_the_note_tells_n_divergence_and_what_else_must_be_known() -> None:
+def test_the_note_has_n_divergence_and_the_given_note() -> None:
     ax = plot_rescoring(scores(), note="settings as given")
-    said = " ".join(text.get_text().replace("\n", " ") for text in ax.texts)
-    assert "5 episodes, the same for all" in said
-    assert "1 diverged and count as chance" in said
-    assert "settings as given" in said
+    note = " ".join(text.get_text().replace("\n", " ") for text in ax.texts)
+    assert "5 episodes, the same for all" in note
+    assert "1 diverged and count as chance" in note
+    assert "settings as given" in note
 
 
-def test_nothing_scored_is_said() -> None:
+def test_an_empty_frame_is_refused() -> None:
     with pytest.raises(KShotValueError, match="no score"):
         plot_rescoring(scores().iloc[:0])

@@ -5,20 +5,30 @@ import pytest
 
 from kshot_viz.errors import KShotValueError
 from kshot_viz.study.comparison import Comparison
-from kshot_viz.viz.comparison.tasks import (
+from kshot_viz.study.task import Task
+from kshot_viz.viz.comparison.selection import (
     ComparisonLike,
+    by_task,
     of_shot,
     of_way,
+    only_task,
     ordered_methods,
     records,
     task_name,
-    values,
 )
 
-FRAME = pd.DataFrame({"way": [5, 5, 10], "shot": [5, 1, 1], "method": ["mine", "grouped", "plain"]})
+FRAME = pd.DataFrame(
+    {
+        "data": "digits",
+        "backbone": "net",
+        "way": [5, 5, 10],
+        "shot": [5, 1, 1],
+        "method": ["mine", "grouped", "plain"],
+    }
+)
 
 
-def test_a_comparison_has_what_is_asked_of_it() -> None:
+def test_a_comparison_has_the_part_that_is_shown() -> None:
     missing = [name for name in vars(ComparisonLike) if name in {"summary", "curve"}]
     assert all(hasattr(Comparison, name) for name in missing)
     assert {"settings", "manifest"} <= set(Comparison.__dataclass_fields__)
@@ -42,9 +52,20 @@ def test_tasks_that_are_not_there_are_refused() -> None:
         of_way(FRAME[:0], None)
 
 
-def test_words_for_tasks_and_counts() -> None:
-    assert task_name(10, 1) == "10 classes, 1 shot"
-    assert values([6, 6], "episode") == "6 episodes"
-    assert values([5, 6], "episode") == "5 to 6 episodes"
+def test_rows_are_grouped_by_task_in_ascending_order() -> None:
+    found = [(task.way, task.shot, *rows["method"]) for task, rows in by_task(FRAME)]
+    assert found == [(5, 1, "grouped"), (5, 5, "mine"), (10, 1, "plain")]
+    assert list(by_task(FRAME[:0])) == []
+
+
+def test_the_only_task_of_a_frame() -> None:
+    task = only_task(FRAME[2:])
+    assert task == Task("digits", "net", 10, 1)
+    assert task_name(task) == "10 classes, 1 shot"
+    with pytest.raises(KShotValueError, match="these rows are of 3"):
+        only_task(FRAME)
+
+
+def test_methods_and_rows_of_a_frame() -> None:
     assert ordered_methods(FRAME) == ["plain", "grouped", "mine"]
-    assert records(FRAME)[0] == {"way": 5, "shot": 5, "method": "mine"}
+    assert records(FRAME[["way", "method"]])[0] == {"way": 5, "method": "mine"}

@@ -6,7 +6,7 @@ import pytest
 from kshot_viz.errors import KShotValueError
 from kshot_viz.finetune.gradient_trace import GradientTrace
 from kshot_viz.grouping.grouping import Grouping
-from kshot_viz.viz.neurons.gradients import _gradient_frame, plot_gradients
+from kshot_viz.viz.neurons.gradient_norms import _gradient_frame, plot_gradients
 from kshot_viz.viz.neurons.layer_groups import layer_groups
 
 GROUPS = layer_groups(Grouping({"x": [0, 0, 1]}), "x", 3)

@@ -33,7 +33,7 @@ def test_the_smallest_shot_is_drawn_by_default(make: Callable) -> None:
         plot_step_size(make(), shot=3)
 
 
-def test_chosen_settings_tell_their_own_accuracy_and_that_of_the_line(make: Callable) -> None:
+def test_chosen_settings_have_their_own_accuracy_and_that_of_the_line(make: Callable) -> None:
     comparison = make(methods=("head_only", "plain"))
     chosen = _chosen_frame(comparison, step_size_frame(comparison, None, None))
     assert chosen["method"].tolist() == ["head_only", "plain"]
@@ -63,7 +63,7 @@ def test_hollow_markers_are_runs_that_diverged(make: Callable) -> None:
     )
 
 
-def test_without_divergence_nothing_is_said_of_it(make: Callable) -> None:
+def test_without_divergence_the_note_has_none(make: Callable) -> None:
     ax = plot_step_size(make(methods=("grouped", "shuffled")))
     assert "some runs diverged" not in [text.get_text() for text in ax.get_legend().get_texts()]
     assert "diverged" not in ax.texts[-1].get_text()

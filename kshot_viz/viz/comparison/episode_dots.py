@@ -1,4 +1,4 @@
-"""Every episode as a dot: how much of a mean is agreement, and how much a few lucky tasks."""
+"""Values of the single test episodes, as dots around their mean."""
 
 from __future__ import annotations
 
@@ -8,15 +8,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from kshot_viz.errors import unknown_name
-from kshot_viz.stats import bootstrap_mean
+from kshot_viz.study.task import TASK
 from kshot_viz.text import counted
-from kshot_viz.viz.comparison.measures import MEASURES, number_text
-from kshot_viz.viz.comparison.selection import chosen_methods, task_rows
-from kshot_viz.viz.comparison.tasks import ordered_methods, task_name, values
-from kshot_viz.viz.style.canvas import entitle, ink, new_axes, tidy
-from kshot_viz.viz.style.colours import method_label, method_styles
-from kshot_viz.viz.style.intervals import beside, interval, methods_axis
+from kshot_viz.viz.comparison.measure_plots import number_text
+from kshot_viz.viz.comparison.measures import (
+    MEASURES,
+    measure_estimates,
+    measured_methods,
+)
+from kshot_viz.viz.comparison.selection import only_task, ordered_methods, task_name, task_rows
+from kshot_viz.viz.style.canvas import entitle, new_axes, rows_axis, text_colour, zero_line
+from kshot_viz.viz.style.colours import method_styles
+from kshot_viz.viz.style.intervals import beside, interval
+from kshot_viz.viz.style.texts import count_range
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,12 +58,7 @@ def episodes_frame(
         which are all zero, are left out unless nothing else is there. Episodes are in the order of
         the comparison.
     """
-    if measure not in MEASURES:
-        raise unknown_name("measure", measure, MEASURES)
-    known = ordered_methods(comparison.settings)
-    chosen = chosen_methods(known, methods)
-    if paired and reference not in known:
-        raise unknown_name("reference", reference, known)
+    chosen = measured_methods(comparison, measure, reference if paired else None, methods)
     rows = task_rows(comparison, way, shot)
     rows = rows.assign(value=MEASURES[measure].of(measure, rows))
     if paired:
@@ -68,7 +67,7 @@ def episodes_frame(
         others = [name for name in chosen if name != reference]
         chosen = others or chosen
     parts = [rows[rows["method"] == name] for name in chosen]
-    columns = ["way", "shot", "method", "episode", "value", "status"]
+    columns = [*TASK, "method", "episode", "value", "status"]
     import pandas as pd
 
     return pd.concat(parts, ignore_index=True)[columns]
@@ -103,38 +102,33 @@ def plot_episodes(
         way=way,
         shot=shot,
     )
+    versus = reference if paired else None
     styles = method_styles(ordered_methods(comparison.settings))
     here = list(dict.fromkeys(frame["method"]))
+    means = measure_estimates(task_rows(comparison, way, shot), measure, versus, here)
     ax = new_axes(ax, (7.6, 1.7 + 0.62 * len(here)))
     span = float(np.nan_to_num(frame["value"].max() - frame["value"].min()))
+    edge = text_colour(ax)
+    look = {"markersize": 8, "markeredgecolor": edge, "ecolor": edge, "elinewidth": 1.8}
     for row, name in enumerate(here):
-        part = frame[frame["method"] == name]
-        known = part["value"].dropna().to_numpy()
+        known = frame.loc[frame["method"] == name, "value"].dropna().to_numpy()
         heights = row + 0.12 + stacked(known, span)
         ax.scatter(known, heights, s=22, color=styles[name].colour, alpha=0.55, linewidths=0)
         if len(known):
-            mean = _mean(known)
-            look = {
-                "markersize": 8,
-                "markeredgecolor": ink(ax),
-                "ecolor": ink(ax),
-                "elinewidth": 1.8,
-            }
+            mean = means.iloc[[row]].assign(p_holm=np.nan)
             interval(ax, mean["value"], [row - 0.22], mean, styles[name], "x", **look)
             beside(ax, row - 0.22, number_text(mean.iloc[0], paired))
             beside(ax, row + 0.14, _counts(known, paired))
     if paired:
-        ax.axvline(0, color=ink(ax), linewidth=0.9, alpha=0.7, zorder=0)
-    methods_axis(ax, [styles[name].label for name in here])
-    tidy(ax, grid="x")
-    ax.set_xlabel(_axis_name(measure, reference if paired else None), fontsize=10)
-    size = frame[["way", "shot"]].iloc[0]
-    entitle(ax, f"Episode by episode, {task_name(*size)}", _note(frame))
+        zero_line(ax, "x")
+    rows_axis(ax, [styles[name].label for name in here])
+    ax.set_xlabel(MEASURES[measure].axis_name(versus), fontsize=10)
+    entitle(ax, f"Episode by episode, {task_name(only_task(frame))}", _note(frame))
     return ax
 
 
 def stacked(known: NDArray[np.float64], span: float) -> NDArray[np.float64]:
-    """Return how far each dot is moved so that dots of almost the same value stand apart.
+    """Return vertical offsets that separate dots of almost the same value.
 
     Parameters
     ----------
@@ -150,20 +144,12 @@ def stacked(known: NDArray[np.float64], span: float) -> NDArray[np.float64]:
     cells = np.round(known / (span / 100 if span > 0 else 1.0)).astype(int)
     seen: dict[int, int] = {}
     moved = np.zeros(len(known))
-    for place in np.argsort(known, kind="stable"):
-        turn = seen.get(cells[place], 0)
-        seen[cells[place]] = turn + 1
-        moved[place] = _STEP * ((turn + 1) // 2) * (1 if turn % 2 else -1)
+    for dot in np.argsort(known, kind="stable"):
+        turn = seen.get(cells[dot], 0)
+        seen[cells[dot]] = turn + 1
+        moved[dot] = _STEP * ((turn + 1) // 2) * (1 if turn % 2 else -1)
     furthest = np.abs(moved).max(initial=0.0)
     return moved * min(1.0, _HALF / furthest) if furthest else moved
-
-
-def _mean(known: NDArray[np.float64]) -> pd.DataFrame:
-    import pandas as pd
-
-    mean = bootstrap_mean(known)
-    row = {"value": mean.mean, "low": mean.low, "high": mean.high, "p_holm": float("nan")}
-    return pd.DataFrame([row])
 
 
 def _counts(known: NDArray[np.float64], paired: bool) -> str:
@@ -173,15 +159,10 @@ def _counts(known: NDArray[np.float64], paired: bool) -> str:
     return f"{better} up, {worse} down, {len(known) - better - worse} equal"
 
 
-def _axis_name(measure: str, reference: str | None) -> str:
-    known = MEASURES[measure]
-    if reference is None:
-        return f"{known.label}, {known.unit}"
-    return f"{known.label}: difference to {method_label(reference)}, {known.difference_unit}"
-
-
 def _note(frame: pd.DataFrame) -> str:
     counts = frame.groupby("method")["value"].count()
-    text = f"{values(counts, 'test episode')} as dots; above them the mean with its 95 % interval"
+    text = (
+        f"{count_range(counts, 'test episode')} as dots; above them the mean with its 95 % interval"
+    )
     lost = int((frame["status"] != "ok").sum())
     return f"{text}; {counted(lost, 'run')} diverged" if lost else text

@@ -1,4 +1,4 @@
-"""Loss and accuracy on the support while it was tuned on."""
+"""Loss and accuracy on the support, step by step of a fine-tuning."""
 
 from __future__ import annotations
 
@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kshot_viz.errors import KShotValueError
-from kshot_viz.viz.style.canvas import entitle, ink, legend_outside, new_axes, tidy
+from kshot_viz.viz.style.canvas import (
+    entitle,
+    legend_outside,
+    new_axes,
+    percent_axis,
+    text_colour,
+    tidy,
+)
 from kshot_viz.viz.style.colours import method_styles
 
 if TYPE_CHECKING:
@@ -44,19 +51,19 @@ def plot_history(
 
     Notes
     -----
-    Everything here was seen while tuning: a support accuracy of 100 % says nothing about new
-    images. A cross marks the last finite loss of a run that diverged.
+    The support is what was trained on: an accuracy of 100 % says nothing about new images. A cross
+    marks the last finite loss of a run that diverged.
     """
     frame = _history_frame(result)
     ax = new_axes(ax, (7.4, 4.0))
-    right = ax.twinx()
+    right = percent_axis(ax, "support accuracy, %")
     styles = method_styles(frame["run"])
     for run, style in styles.items():
         part = frame[frame["run"] == run]
         ax.plot(part["step"], part["loss"], color=style.colour, label=style.label, linewidth=1.8)
         right.step(part["step"], part["accuracy"], color=style.colour, alpha=0.45, where="post")
         _mark_end(ax, part, style.colour)
-    _dress(ax, right, frame)
+    _scale(ax, frame)
     if len(styles) > 1:
         legend_outside(ax)
         ax.get_legend().set_bbox_to_anchor((1.12, 1.0))  # type: ignore[union-attr]
@@ -110,18 +117,14 @@ def _mark_end(ax: Axes, part: pd.DataFrame, colour: str) -> None:
             textcoords="offset points",
             va="center",
             fontsize=8.5,
-            color=ink(ax),
+            color=text_colour(ax),
         )
 
 
-def _dress(ax: Axes, right: Axes, frame: pd.DataFrame) -> None:
+def _scale(ax: Axes, frame: pd.DataFrame) -> None:
     from matplotlib.ticker import MaxNLocator
 
     tidy(ax, grid="y")
-    tidy(right)
-    right.spines["right"].set_visible(True)
-    right.set_ylim(0, 102)
-    right.set_ylabel("support accuracy, %", fontsize=10)
     ax.set_xlabel("step", fontsize=10)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.set_ylabel("support loss", fontsize=10)
@@ -133,7 +136,7 @@ def _dress(ax: Axes, right: Axes, frame: pd.DataFrame) -> None:
 
 
 def _spans_decades(losses: pd.Series[float]) -> bool:
-    """Tell losses that a linear axis would press onto its floor."""
+    """Return whether most losses would lie at the bottom of a linear axis."""
     finite = losses.dropna()
     return bool(len(finite) and finite.min() > 0 and finite.max() > 100 * finite.median())
 

@@ -1,4 +1,4 @@
-"""One way of looking at a comparison: its numbers, its picture, and both as files."""
+"""A view of a comparison: its frame, its figure, and both as files."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from kshot_viz.errors import KShotValueError, unknown_name
-from kshot_viz.viz.comparison.accuracy import plot_accuracy
+from kshot_viz.text import counted
 from kshot_viz.viz.comparison.changed_predictions import changed_frame, plot_changed
 from kshot_viz.viz.comparison.confusion import confusion_frame, plot_confusion
-from kshot_viz.viz.comparison.episodes import episodes_frame, plot_episodes
-from kshot_viz.viz.comparison.measures import MEASURES, measure_frame, plot_measure
-from kshot_viz.viz.comparison.selection import chosen_methods, select
+from kshot_viz.viz.comparison.episode_dots import episodes_frame, plot_episodes
+from kshot_viz.viz.comparison.measure_plots import plot_accuracy, plot_measure
+from kshot_viz.viz.comparison.measures import MEASURES, measure_frame
+from kshot_viz.viz.comparison.selection import chosen_methods, of_shot, of_way, ordered_methods
 from kshot_viz.viz.comparison.step_size import plot_step_size, step_size_frame
-from kshot_viz.viz.comparison.tasks import of_shot, of_way, ordered_methods
 from kshot_viz.viz.report.report import report_page
 from kshot_viz.viz.style.canvas import figure_of
 from kshot_viz.viz.style.png import to_png, to_svg
@@ -26,16 +26,14 @@ if TYPE_CHECKING:
     from kshot_viz.data.dataset import ImageDataset
     from kshot_viz.study.comparison import Comparison
 
-# What each view is called, and which choices it depends on.
+_DRAWN = frozenset({"measure", "paired", "reference", "methods"})
+# The label of each view, and the choices it depends on.
 VIEWS: dict[str, tuple[str, frozenset[str]]] = {
-    "shots": ("Against shots", frozenset({"measure", "paired", "reference", "methods"})),
+    "shots": ("Against shots", _DRAWN),
     "step_size": ("Against step size", frozenset({"shot", "methods"})),
-    "episodes": (
-        "Episode by episode",
-        frozenset({"shot", "measure", "paired", "reference", "methods"}),
-    ),
+    "episodes": ("Episode by episode", _DRAWN | {"shot"}),
     "confusion": ("Confusion", frozenset({"shot", "method"})),
-    "changed": ("Changed answers", frozenset({"shot", "reference", "method"})),
+    "changed": ("Changed predictions", frozenset({"shot", "reference", "method"})),
 }
 MIME = {
     "png": "image/png",
@@ -47,28 +45,28 @@ MIME = {
 
 @dataclass(frozen=True)
 class ComparisonView:
-    """What is looked at, and how.
+    """What is shown of a comparison.
 
     Attributes
     ----------
     comparison : Comparison
     data : ImageDataset or None
-        Its images, where it does not know them itself.
+        Its images, where the comparison has none itself.
     view : str
         One of ``VIEWS``.
     way, shot : int or None
-        The task; the smallest where none is named.
+        The task; the smallest by default.
     measure : str
         One of :data:`kshot_viz.viz.comparison.measures.MEASURES`.
     paired : bool
         Differences to ``reference`` on the same episodes, instead of values.
     reference : str
-        The method to be paired with, and "before" of the answers that changed; "plain" where it
-        took part.
+        The method to pair with, and "before" of the predictions that changed; "plain" by default,
+        where it took part.
     methods : tuple of str
         Those that are drawn; all by default.
     method : str
-        The one whose confusion is drawn, and "after" of the answers that changed.
+        The one whose confusion is drawn, and "after" of the predictions that changed.
     """
 
     comparison: Comparison
@@ -122,7 +120,7 @@ class ComparisonView:
         return replace(self, **changes)
 
     def frame(self) -> pd.DataFrame:
-        """Return the numbers that :meth:`figure` shows."""
+        """Return the frame that :meth:`figure` draws."""
         return _FRAMES[self.view](self)
 
     def figure(self) -> Figure:
@@ -131,12 +129,12 @@ class ComparisonView:
 
     @property
     def task(self) -> dict[str, Any]:
-        """Which episodes are looked at."""
+        """Arguments that select the episodes."""
         return {"way": self.way, "shot": self.shot}
 
     @property
     def drawn(self) -> dict[str, Any]:
-        """What is drawn of them."""
+        """Arguments that select what is drawn of them."""
         return {
             "measure": self.measure,
             "paired": self.paired,
@@ -145,13 +143,13 @@ class ComparisonView:
         }
 
     def content(self, kind: str) -> bytes:
-        """Return what is shown as a file.
+        """Return the view as a file.
 
         Parameters
         ----------
         kind : {"png", "svg", "csv", "html"}
             The picture, the numbers behind it, or one page with findings, tables, this picture and
-            the usual ones, settings and the way back to any row.
+            the usual ones, settings and how to replay any row.
 
         Raises
         ------
@@ -172,7 +170,7 @@ class ComparisonView:
         return "_".join(["comparison", self.view, *one_shot]) + f".{kind}"
 
     def _table(self) -> pd.DataFrame:
-        """Return :meth:`frame` with what its values are, for readers who do not see the view."""
+        """Return :meth:`frame` with columns that name its values."""
         frame = self.frame()
         if "measure" not in VIEWS[self.view][1]:
             return frame
@@ -186,28 +184,28 @@ class ComparisonView:
         if not len(self.comparison.curve()):
             return made
         for shot in self.shots:
-            caption = f"Accuracy against step size, {shot} shot{'s' if shot > 1 else ''}"
+            caption = f"Accuracy against step size, {counted(shot, 'shot')}"
             drawn = plot_step_size(self.comparison, shot=shot, way=self.way)
             made[caption] = figure_of(drawn)
         return made
 
     @property
     def title(self) -> str:
-        """What was compared on what."""
+        """The data set, the network and the number of methods."""
         about = self.comparison.manifest
         return f"{about['data']['name']}, {about['backbone']['name']}: {len(self.known)} methods"
 
 
 _FRAMES: dict[str, Callable[[ComparisonView], pd.DataFrame]] = {
     "shots": lambda v: measure_frame(v.comparison, way=v.way, **v.drawn),
-    "step_size": lambda v: step_size_frame(select(v.comparison, v.methods), v.way, v.shot),
+    "step_size": lambda v: step_size_frame(v.comparison, v.way, v.shot, v.methods),
     "episodes": lambda v: episodes_frame(v.comparison, **v.task, **v.drawn),
     "confusion": lambda v: confusion_frame(v.comparison, v.method, **v.task),
     "changed": lambda v: changed_frame(v.comparison, v.reference, v.method, **v.task),
 }
 _FIGURES: dict[str, Callable[[ComparisonView], Any]] = {
     "shots": lambda v: plot_measure(v.comparison, way=v.way, **v.drawn),
-    "step_size": lambda v: plot_step_size(select(v.comparison, v.methods), **v.task),
+    "step_size": lambda v: plot_step_size(v.comparison, methods=v.methods, **v.task),
     "episodes": lambda v: plot_episodes(v.comparison, **v.task, **v.drawn),
     "confusion": lambda v: plot_confusion(v.comparison, v.method, **v.task),
     "changed": lambda v: plot_changed(v.comparison, v.reference, v.method, data=v.data, **v.task),

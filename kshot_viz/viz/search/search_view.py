@@ -1,4 +1,4 @@
-"""One way of looking at a search: its picture, and the numbers behind it."""
+"""A view of a search: its figure and its frame."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from kshot_viz.errors import unknown_name
 from kshot_viz.text import counted
 from kshot_viz.viz.search.policy import plot_entropy, plot_policy
-from kshot_viz.viz.search.rewards import plot_search
+from kshot_viz.viz.search.reward_curves import plot_search
 from kshot_viz.viz.search.search_choices import chosen_frame, plot_chosen
 from kshot_viz.viz.style.canvas import figure_of
 
@@ -29,7 +29,7 @@ _TRIALS = ["rollout", "reward", "best", "spent", "cost", "tasks", "status"]
 
 @dataclass(frozen=True)
 class SearchPicture:
-    """A search, and which of its sides is looked at.
+    """One view of a search.
 
     Attributes
     ----------
@@ -37,7 +37,7 @@ class SearchPicture:
     view : str
         ``"policy"``, ``"entropy"``, ``"chosen"`` or ``"trials"``.
     choice : str
-        Which choice of a layer the policy is shown for; the first one that is searched by default.
+        The choice of a layer whose policy is shown; the first one that is searched by default.
     random : optional
         Random search of the same space, drawn beside the curve; see
         :func:`kshot_viz.viz.plot_search`.
@@ -59,25 +59,25 @@ class SearchPicture:
     def curve(self) -> Figure:
         """Return the reward of every rollout, its moving average and the best so far."""
         if not self.found.rollouts:
-            return blank("No rollout yet.")
+            return message_figure("No rollout yet.")
         return figure_of(plot_search(self.found, random=self.random))
 
     def figure(self) -> Figure | None:
-        """Return the picture of the side that is looked at; None where that is a table."""
+        """Return the figure of the view; None where that is a table."""
         if self.view == "trials":
             return None
         if self.view == "chosen":
             if not self.found.top(1):
-                return blank("No rollout has run all its tasks yet.")
+                return message_figure("No rollout has run all its tasks yet.")
             return figure_of(plot_chosen(self.found))
         if self.found.policy.empty:
-            return blank("No policy: only the controller has one, after its first batch.")
+            return message_figure("No policy: only the controller has one, after its first batch.")
         if self.view == "entropy":
             return figure_of(plot_entropy(self.found))
         return figure_of(plot_policy(self.found, self.choice))
 
     def frame(self) -> pd.DataFrame:
-        """Return the numbers of the side that is looked at."""
+        """Return the frame of the view."""
         if self.view == "chosen":
             best = self.found.best_rollout
             return chosen_frame(self.found, best.parameters).drop(columns="colour")
@@ -85,7 +85,7 @@ class SearchPicture:
 
 
 def choices(found: SearchResult) -> list[str]:
-    """Return what is chosen of a layer, as far as there is a choice."""
+    """Return the choices of a layer that have more than one value."""
     names = {
         name.rpartition("/")[2]: None
         for name, values in found.space.values.items()
@@ -101,8 +101,8 @@ def trials_frame(found: SearchResult) -> pd.DataFrame:
     return history[[*_TRIALS, *searched]].iloc[::-1].reset_index(drop=True)
 
 
-def said(found: SearchResult) -> str:
-    """Return how far a search is, in one sentence."""
+def progress_text(found: SearchResult) -> str:
+    """Return the progress of a search in one sentence."""
     if not found.rollouts:
         return "No rollout yet."
     history, budget = found.history, float(found.manifest["budget"])
@@ -115,8 +115,8 @@ def said(found: SearchResult) -> str:
     return text + (f"; entropy {entropy.iloc[-1]:.2f}" if len(entropy) else "") + "."
 
 
-def blank(text: str) -> Figure:
-    """Return a figure that only says why there is nothing to see."""
+def message_figure(text: str) -> Figure:
+    """Return a figure that has only a message."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7.4, 1.2))

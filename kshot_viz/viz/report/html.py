@@ -1,4 +1,4 @@
-"""One self-contained HTML page: nothing is fetched, nothing runs."""
+"""Parts of a self-contained HTML page without scripts: sections, tables, pictures."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def page(title: str, body: Iterable[str]) -> str:
 
 
 def section(title: str, *parts: str) -> str:
-    """Return parts under a heading; nothing where there are none."""
+    """Return parts under a heading, or an empty string if there are none."""
     filled = [part for part in parts if part]
     return (
         "\n".join([f"<section><h2>{escape(title)}</h2>", *filled, "</section>"]) if filled else ""
@@ -96,12 +96,12 @@ def table(
     clear: Sequence[bool] = (),
     numbers_from: int = 1,
 ) -> str:
-    """Return a table whose first column names the rows; numbers stand on the right."""
+    """Return a table whose first column names the rows; numbers are aligned right."""
     columns = "".join(
         f'<th scope="col"{_aligned(i, numbers_from)}>{escape(h)}</th>' for i, h in enumerate(head)
     )
     lines = [
-        _line(row, bool(clear) and clear[place], numbers_from) for place, row in enumerate(rows)
+        _line(row, bool(clear) and clear[index], numbers_from) for index, row in enumerate(rows)
     ]
     return "\n".join(
         [
@@ -154,5 +154,5 @@ def _line(row: Sequence[str], clear: bool, numbers_from: int) -> str:
     return f'{start}<th scope="row">{first}</th>{cells}</tr>'
 
 
-def _aligned(place: int, numbers_from: int) -> str:
-    return ' class="number"' if place >= numbers_from else ""
+def _aligned(column: int, numbers_from: int) -> str:
+    return ' class="number"' if column >= numbers_from else ""

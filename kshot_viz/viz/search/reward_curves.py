@@ -1,12 +1,15 @@
-"""A search's reward, rollout by rollout."""
+"""Reward of a search, rollout by rollout, beside random searches."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from kshot_viz.viz.search.best_so_far import best_frame, history_of, random_histories
-from kshot_viz.viz.style.canvas import entitle, ink, legend_outside, new_axes, tidy
+import numpy as np
+
+from kshot_viz.errors import KShotValueError
+from kshot_viz.study.samplers import SamplerComparison, best_at
+from kshot_viz.viz.style.canvas import entitle, legend_outside, new_axes, text_colour, tidy
 from kshot_viz.viz.style.colours import OKABE_ITO
 
 if TYPE_CHECKING:
@@ -14,7 +17,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from kshot_viz.search.result import SearchResult
-    from kshot_viz.study.samplers import SamplerComparison
+
+RANDOM = "random"
 
 
 def plot_search(
@@ -49,7 +53,9 @@ def plot_search(
     ax = new_axes(ax, (7.4, 4.0))
     floor = _floor(frame)
     inside = frame[frame["reward"] >= floor]
-    ax.scatter(inside["spent"], inside["reward"], s=10, color=ink(ax), alpha=0.25, label="rollout")
+    ax.scatter(
+        inside["spent"], inside["reward"], s=10, color=text_colour(ax), alpha=0.25, label="rollout"
+    )
     ax.plot(frame["spent"], frame["mean"], color=OKABE_ITO[0], linewidth=1.8, label="mean of 20")
     ax.plot(
         frame["spent"],
@@ -60,7 +66,7 @@ def plot_search(
         drawstyle="steps-post",
     )
     if random is not None:
-        _draw_luck(ax, best_frame(random_histories(random)))
+        _draw_random(ax, best_frame(random_histories(random)))
     _draw_below(ax, frame[frame["reward"] < floor], floor)
     ax.set_xlabel("full evaluations spent")
     ax.set_ylabel("reward (mean accuracy)")
@@ -72,8 +78,56 @@ def plot_search(
     return ax
 
 
+def history_of(found: Any) -> pd.DataFrame:
+    """Return the history of a search, or the given frame."""
+    import pandas as pd
+
+    frame: pd.DataFrame = found if isinstance(found, pd.DataFrame) else found.history
+    if not len(frame):
+        raise KShotValueError("The search has no finished rollout yet.")
+    return frame
+
+
+def random_histories(random: Any) -> list[pd.DataFrame]:
+    """Return the histories of one random search, of several, or of those in a comparison."""
+    if isinstance(random, SamplerComparison):
+        found = [one for (name, _), one in random.results.items() if name == RANDOM]
+    else:
+        found = list(random) if isinstance(random, Sequence) else [random]
+    if not found:
+        raise KShotValueError("`random` holds no random search to draw.")
+    return [history_of(one) for one in found]
+
+
+def best_frame(histories: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Return the best so far at every budget at which one of the searches found a reward.
+
+    Returns
+    -------
+    DataFrame
+        ``spent, low, median, high, n``, from where all have begun to where the first one ends.
+    """
+    import pandas as pd
+
+    spent = [one["spent"].to_numpy() for one in histories]
+    grid = np.unique(np.concatenate(spent))
+    begin, end = max(one[0] for one in spent), min(one[-1] for one in spent)
+    # One search may end before another has its first reward; that reward is drawn all the same.
+    grid = grid[(grid >= begin) & (grid <= max(begin, end))]
+    best = np.stack([best_at(one, grid) for one in histories])
+    return pd.DataFrame(
+        {
+            "spent": grid,
+            "low": best.min(axis=0),
+            "median": np.median(best, axis=0),
+            "high": best.max(axis=0),
+            "n": len(histories),
+        }
+    )
+
+
 def _floor(frame: pd.DataFrame) -> float:
-    """Return where the picture ends below: a few failures would flatten all that differs above."""
+    """Return the lower end of the axis: a few failures would flatten all differences above it."""
     upper = frame["reward"].quantile([0.1, 0.9])
     least = upper.iloc[0] - 2 * (upper.iloc[1] - upper.iloc[0])
     kept = frame["reward"][frame["reward"] >= least].min()
@@ -81,7 +135,7 @@ def _floor(frame: pd.DataFrame) -> float:
 
 
 def _draw_below(ax: Axes, frame: pd.DataFrame, floor: float) -> None:
-    """Mark rollouts that lie below the picture at its lower edge."""
+    """Mark rollouts below the end of the axis at its lower edge."""
     if not len(frame):
         return
     height = max(ax.get_ylim()[1] - floor, 1e-3)
@@ -91,15 +145,15 @@ def _draw_below(ax: Axes, frame: pd.DataFrame, floor: float) -> None:
         [floor - 0.06 * height] * len(frame),
         s=14,
         marker="v",
-        color=ink(ax),
+        color=text_colour(ax),
         alpha=0.5,
         label=f"{len(frame)} down to {frame['reward'].min():.2f}",
     )
 
 
-def _draw_luck(ax: Axes, frame: pd.DataFrame) -> None:
-    """Draw what chance alone finds."""
-    n, colour = int(frame["n"].iloc[0]), ink(ax)
+def _draw_random(ax: Axes, frame: pd.DataFrame) -> None:
+    """Draw the best so far of random search."""
+    n, colour = int(frame["n"].iloc[0]), text_colour(ax)
     if n > 1:
         ax.fill_between(
             frame["spent"],

@@ -11,7 +11,7 @@ import pytest
 from kshot_viz.errors import KShotError
 from kshot_viz.study.samplers import SamplerComparison
 from kshot_viz.viz import plot_search
-from kshot_viz.viz.search.best_so_far import best_frame, random_histories
+from kshot_viz.viz.search.reward_curves import best_frame, random_histories
 
 HISTORY = pd.DataFrame(
     {
@@ -32,12 +32,12 @@ def test_the_lines_are_the_columns():
     np.testing.assert_array_equal(ax.collections[0].get_offsets()[:, 1], HISTORY["reward"])
 
 
-def luck(spent, best) -> pd.DataFrame:
+def best_curve(spent, best) -> pd.DataFrame:
     return pd.DataFrame({"spent": spent, "best": best})
 
 
 def test_several_random_searches_are_a_band_at_equal_budget():
-    several = [luck([1.0, 2.0, 3.0], [0.1, 0.5, 0.5]), luck([1.0, 2.5], [0.3, 0.4])]
+    several = [best_curve([1.0, 2.0, 3.0], [0.1, 0.5, 0.5]), best_curve([1.0, 2.5], [0.3, 0.4])]
     frame = best_frame(several)
     assert frame["spent"].tolist() == [1.0, 2.0, 2.5]
     assert frame["low"].tolist() == [0.1, 0.3, 0.4]
@@ -53,9 +53,9 @@ def test_several_random_searches_are_a_band_at_equal_budget():
 
 def test_the_random_searches_of_a_comparison_are_the_band():
     named = {
-        ("random", 0): luck([1.0], [0.1]),
-        ("tpe", 0): luck([1.0], [0.9]),
-        ("random", 1): luck([1.0], [0.3]),
+        ("random", 0): best_curve([1.0], [0.1]),
+        ("tpe", 0): best_curve([1.0], [0.9]),
+        ("random", 1): best_curve([1.0], [0.3]),
     }
     found = {key: SimpleNamespace(history=one) for key, one in named.items()}
     histories = random_histories(SamplerComparison(found))

@@ -1,0 +1,182 @@
+"""Measures and accuracy of methods, drawn against shots or as rows, with intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from kshot_viz.viz.comparison.measures import MEASURES, accuracy_frame, measure_frame
+from kshot_viz.viz.comparison.selection import (
+    ComparisonLike,
+    only_task,
+    ordered_methods,
+    records,
+    task_name,
+)
+from kshot_viz.viz.style.canvas import entitle, legend_outside, new_axes, rows_axis, tidy, zero_line
+from kshot_viz.viz.style.colours import MethodStyle, method_styles
+from kshot_viz.viz.style.intervals import beside, chance, dodged, interval, shots_axis
+from kshot_viz.viz.style.texts import count_range, interval_text, p_text
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+    from kshot_viz.study.comparison import Comparison
+
+
+def plot_measure(
+    comparison: Comparison,
+    measure: str = "accuracy",
+    *,
+    paired: bool = False,
+    reference: str = "plain",
+    methods: Sequence[str] | None = None,
+    way: int | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw a measure against the number of shots, with 95 % intervals.
+
+    Where there is only one number of shots, methods stand below one another instead, with their
+    numbers beside them.
+
+    Parameters
+    ----------
+    comparison, measure, paired, reference, methods, way
+        As in :func:`kshot_viz.viz.comparison.measures.measure_frame`.
+    ax : Axes, optional
+        Where to draw; a new figure by default.
+    """
+    frame = measure_frame(
+        comparison, measure, paired=paired, reference=reference, methods=methods, way=way
+    )
+    # The reference differs from itself by nothing: it is the line that the others are read from.
+    frame = frame[frame["method"] != reference] if paired and len(frame) > 1 else frame
+    frame = frame.assign(beside=[number_text(row, paired) for row in records(frame)])
+    return _draw(
+        frame,
+        method_styles(ordered_methods(comparison.settings)),
+        measure,
+        reference=reference if paired else None,
+        heading="mean [95 % interval]" + (", adjusted p" if paired else ""),
+        note=_note(frame, paired),
+        ax=new_axes(ax, _size(frame, 7.6)),
+    )
+
+
+def plot_accuracy(
+    comparison: ComparisonLike, *, way: int | None = None, ax: Axes | None = None
+) -> Axes:
+    """Draw accuracy against the number of shots, with 95 % intervals.
+
+    Where there is only one number of shots, methods stand below one another instead, with the
+    difference to plain fine-tuning beside them.
+
+    Parameters
+    ----------
+    comparison : Comparison
+        Anything with its ``summary()``.
+    way : int, optional
+        Number of classes; needed where the comparison has several.
+    ax : Axes, optional
+        Where to draw; a new figure by default.
+
+    Returns
+    -------
+    Axes
+
+    Raises
+    ------
+    KShotValueError
+        If there is nothing to draw, or ``way`` is missing or unknown.
+    """
+    frame = accuracy_frame(comparison, way)
+    note = f"{count_range(frame['n'], 'test episode')}; bars are 95 % intervals"
+    pairs = "; all methods saw the same episodes, so judge them by paired differences"
+    return _draw(
+        frame,
+        method_styles(frame["method"]),
+        "accuracy",
+        heading="difference to plain, points",
+        note=note if _single(frame) else note + pairs,
+        ax=new_axes(ax, _size(frame, 7.4)),
+        below=0.5,
+        labelsize=10,
+    )
+
+
+def _draw(
+    frame: pd.DataFrame,
+    styles: Mapping[str, MethodStyle],
+    measure: str,
+    *,
+    reference: str | None = None,
+    heading: str,
+    note: str,
+    ax: Axes,
+    **rows: float,
+) -> Axes:
+    """Draw ``value`` with its interval: lines against shots, or one row per method and ``beside``.
+
+    ``heading`` stands above the texts beside the rows; ``rows`` goes to :func:`rows_axis`.
+    """
+    single, known = _single(frame), MEASURES[measure]
+    if single:
+        _draw_rows(ax, frame, styles, heading)
+        rows_axis(ax, [styles[name].label for name in frame["method"]], **rows)
+        ax.set_xlabel(known.axis_name(reference), fontsize=10)
+    else:
+        _draw_lines(ax, frame, styles)
+        tidy(ax, grid="y")
+        ax.set_ylabel(known.axis_name(reference), fontsize=10)
+    along = "x" if single else "y"
+    if reference is not None:
+        zero_line(ax, along)
+    elif measure == "accuracy":
+        chance(ax, int(frame["way"].iloc[0]), along)
+    against = f" against shots, {frame['way'].iloc[0]} classes"
+    title = f", {task_name(only_task(frame))}" if single else against
+    entitle(ax, known.label.capitalize() + title, note)
+    return ax
+
+
+def _draw_lines(ax: Axes, frame: pd.DataFrame, styles: Mapping[str, MethodStyle]) -> None:
+    here = [name for name in styles if name in set(frame["method"])]
+    for rank, name in enumerate(here):
+        part = frame[frame["method"] == name]
+        x = part["shot"] * dodged(rank, len(here))
+        interval(ax, x, part["value"], part, styles[name], "y")
+    shots_axis(ax, sorted({int(shot) for shot in frame["shot"]}))
+    legend_outside(ax)
+
+
+def _draw_rows(
+    ax: Axes, frame: pd.DataFrame, styles: Mapping[str, MethodStyle], heading: str
+) -> None:
+    for row, (name, text) in enumerate(zip(frame["method"], frame["beside"], strict=True)):
+        part = frame.iloc[[row]]
+        interval(ax, part["value"], [row], part, styles[name], "x")
+        beside(ax, row, text)
+    beside(ax, -0.85, heading)
+
+
+def _single(frame: pd.DataFrame) -> bool:
+    return len(set(frame["shot"])) == 1
+
+
+def _size(frame: pd.DataFrame, width: float) -> tuple[float, float]:
+    return width, (1.5 + 0.36 * len(frame) if _single(frame) else 4.2)
+
+
+def number_text(row: Any, paired: bool) -> str:
+    """Return ``"71.4 [70.1, 72.6]"``, with a sign and the adjusted p where it is a difference."""
+    text = interval_text(row["value"], row["low"], row["high"], "+.1f" if paired else ".1f")
+    p = p_text(row["p_holm"])
+    return f"{text}, {p}" if p else text
+
+
+def _note(frame: pd.DataFrame, paired: bool) -> str:
+    kind = "paired differences" if paired else "means"
+    text = f"{kind} over {count_range(frame['n'], 'test episode')}; bars are 95 % intervals"
+    lost = int(frame["missing"].max())
+    return f"{text}; up to {lost} diverged and have no value" if lost else text
