@@ -100,7 +100,7 @@ class SamplerComparison:
 
 def compare_samplers(
     backbone: Backbone,
-    objective: Reward,
+    reward: Reward,
     *,
     samplers: Sequence[str] = SAMPLERS,
     seeds: Sequence[int] = (0, 1, 2),
@@ -112,7 +112,7 @@ def compare_samplers(
     Parameters
     ----------
     backbone : Backbone
-    objective : Reward
+    reward : Reward
     samplers : sequence of str
     seeds : sequence of int
     out : path, optional
@@ -127,7 +127,7 @@ def compare_samplers(
         for sampler in samplers:
             storage = "memory" if out is None else Path(out) / f"{sampler}-{seed}.journal"
             search = GroupSearch(
-                backbone, objective, sampler=sampler, seed=seed, storage=storage, **options
+                backbone, reward, sampler=sampler, seed=seed, storage=storage, **options
             )
             results[sampler, seed] = search.run()
     return SamplerComparison(results)

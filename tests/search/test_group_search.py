@@ -119,7 +119,7 @@ def test_it_is_driven_from_another_thread_and_followed_from_elsewhere(tmp_path, 
         small_search(journal).run()
     view = kv.GroupSearch.attach(journal)
     assert view.state == "paused"
-    view.request_resume()
+    view.resume()
     assert search.wait(60)
     assert search.state == view.state == "finished"
     same(view.history, whole)
@@ -173,7 +173,7 @@ def test_known_methods_are_points_of_the_space():
     backbone = small_backbone()
     space = kv.GroupSpace.of(backbone, n_groups=(0.5, 1.0))
     made = {kind: space.candidate(space.point(kind, backbone, n_groups=0.5)) for kind in POINTS}
-    assert {kind: one.method for kind, one in made.items()} == POINTS
+    assert {kind: one.to_dict()["method"] for kind, one in made.items()} == POINTS
     assert made["plain"].config == kv.FinetuneConfig()
     assert kv.GroupSpace.from_dict(space.to_dict()) == space
 

@@ -1,4 +1,4 @@
-"""The reward protocols: where the tasks come from, and how many target labels they took."""
+"""The reward protocols: tasks from a source, augmented copies, held-out or validation images."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def pseudo_episode_reward(
     n : int
         Number of tasks.
     same_classes : bool
-        Say that the source shows the target's classes in another domain.
+        Whether the source shows the target's classes in another domain; recorded only.
     seed : int
 
     Raises
@@ -83,14 +83,14 @@ def augmented_support_reward(
     source: ImageDataset | None = None,
     seed: int = 0,
 ) -> Reward:
-    """Reward accuracy on strongly varied copies of the k images. Uses no further target label.
+    """Reward accuracy on augmented copies of the k images. Uses no further target label.
 
     Parameters
     ----------
     support : ImageDataset
         The k images of each class.
     query : int
-        Varied copies of a class in each task.
+        Augmented copies of a class in each task.
     n : int
         Number of tasks; the support is the same, the copies differ.
     augmentation : Augmentation, optional
@@ -102,14 +102,14 @@ def augmented_support_reward(
 
     Notes
     -----
-    Copies of an image are told apart by memorising the image. So this reward says little about step
+    Copies of an image are recognised by memorising the image. So this reward says little about step
     sizes: searching them with it found far too large ones on photographs, and lost 14 points
     (``docs/results/search.md``). Fix step sizes in the space, or prefer tasks of other labelled
     images (:func:`pseudo_episode_reward`).
     """
     shot = _shots(support)
-    vary = augmentation or Augmentation()
-    side = vary.side or square_side(support)
+    augment = augmentation or Augmentation()
+    side = augment.side or square_side(support)
     order = np.argsort(support.targets, kind="stable")
     images = [squares(support.take(order), side)]
     targets = [support.targets[order]]
@@ -120,15 +120,15 @@ def augmented_support_reward(
         classes += [f"distractor {i}" for i in range(len(distractors))]
     shown, known = np.concatenate(images), np.concatenate(targets)
     way = len(classes)
-    copies, told = [shown], [known]
+    copies, labels = [shown], [known]
     for task in range(n):
         chosen = np.concatenate(
             [np.resize(np.flatnonzero(known == label), query) for label in range(way)]
         )
-        copies.append(vary(shown[chosen], seed, task))
-        told.append(known[chosen])
+        copies.append(augment(shown[chosen], seed, task))
+        labels.append(known[chosen])
     data = dataset_from_arrays(
-        np.concatenate(copies), np.concatenate(told), classes, name=f"{support.name}, varied"
+        np.concatenate(copies), np.concatenate(labels), classes, name=f"{support.name}, varied"
     )
     common = _common(data, way, shot, query, seed)
     start, each = len(shown), way * query
@@ -147,7 +147,7 @@ def augmented_support_reward(
         episodes,
         source=None if source is None else forming(source, data, FORMING),
         note="Scored on varied copies of the k images: memorising them is rewarded.",
-        settings={"augmentation": vary.to_dict(), "seed": seed},
+        settings={"augmentation": augment.to_dict(), "seed": seed},
     )
 
 
@@ -192,7 +192,7 @@ def cross_validation_reward(
 def validation_reward(
     data: ImageDataset, episodes: Sequence[Episode], *, source: ImageDataset | None = None
 ) -> Reward:
-    """Reward accuracy on validation episodes of the target, and say how many labels that took.
+    """Reward accuracy on validation episodes of the target; their number of labels is recorded.
 
     Parameters
     ----------

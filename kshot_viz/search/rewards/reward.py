@@ -1,4 +1,4 @@
-"""What a search is rewarded by: small tasks that hold no query image of the target."""
+"""The reward of a search: mean accuracy on small tasks without a query image of the target."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Reward:
     target_labels : int
         Labels of the target domain that were used beyond the k of each class.
     note : str
-        Says in words what was used.
+        One sentence about the labels that were used.
     """
 
     name: str
@@ -44,8 +44,8 @@ class Reward:
     def __post_init__(self) -> None:
         if not self.episodes:
             raise KShotValueError("A reward needs at least one episode.")
-        asked = {self.data.digests[i] for one in self.episodes for i in one.query}
-        if self.source is not None and asked & set(self.source.digests):
+        queries = {self.data.digests[i] for one in self.episodes for i in one.query}
+        if self.source is not None and queries & set(self.source.digests):
             raise KShotValueError("Images that form groups may not be queries of the reward.")
 
     @property
@@ -56,7 +56,7 @@ class Reward:
         return record_digest(record)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what is printed and stored of the protocol; plain JSON values."""
+        """Return a summary of the protocol, printed and stored; plain JSON values."""
         first = self.episodes[0]
         return {
             "name": self.name,
@@ -85,14 +85,14 @@ def renumbered(
 ) -> tuple[ImageDataset, tuple[Episode, ...]]:
     """Return the images of some episodes as a set of their own, and the episodes on it."""
     used = sorted({i for one in episodes for i in (*one.support, *one.query)})
-    place = {image: at for at, image in enumerate(used)}
+    position = {image: at for at, image in enumerate(used)}
     kept = data.take(np.asarray(used))
     made = tuple(
         Episode(
             **{
                 **vars(one),
-                "support": tuple(place[i] for i in one.support),
-                "query": tuple(place[i] for i in one.query),
+                "support": tuple(position[i] for i in one.support),
+                "query": tuple(position[i] for i in one.query),
                 "fingerprint": kept.fingerprint,
             }
         )
@@ -101,13 +101,13 @@ def renumbered(
     return kept, made
 
 
-def forming(source: ImageDataset, apart: ImageDataset, n: int) -> ImageDataset | None:
-    """Return at most ``n`` distinct images of a source that are not in ``apart``, evenly spread."""
-    known = set(apart.digests)
+def forming(source: ImageDataset, excluded: ImageDataset, n: int) -> ImageDataset | None:
+    """Return at most ``n`` distinct source images that are not in ``excluded``, evenly spread."""
+    known = set(excluded.digests)
     first: dict[str, int] = {}
-    for place, digest in enumerate(source.digests):
+    for index, digest in enumerate(source.digests):
         if digest not in known:
-            first.setdefault(digest, place)
+            first.setdefault(digest, index)
     free = np.fromiter(first.values(), dtype=np.int64)
     if not free.size:
         return None

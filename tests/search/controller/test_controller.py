@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from kshot_viz.search.controller.network import Controller, Step
+from kshot_viz.search.controller.network import Controller, ControllerStep
 from kshot_viz.search.controller.reinforce import Reinforce, ReinforceConfig
 
 LAYERS, VALUES = 8, 6
@@ -14,7 +14,7 @@ LAYERS, VALUES = 8, 6
 
 def steps(described=False):
     known = (0.5, -1.0) if described else ()
-    return [Step(f"layer {i}", {f"a{i}": 3, f"b{i}": 4}, known) for i in range(3)]
+    return [ControllerStep(f"layer {i}", {f"a{i}": 3, f"b{i}": 4}, known) for i in range(3)]
 
 
 def test_gradients_of_log_probabilities_equal_finite_differences():
@@ -62,7 +62,7 @@ def planted(seed, rollouts):
         return 1 - (np.abs(x - hidden) / (VALUES - 1)).mean(axis=1)
 
     learner = Reinforce(
-        [Step(f"{i}", {f"x{i}": VALUES}) for i in range(LAYERS)], ReinforceConfig(), seed
+        [ControllerStep(f"{i}", {f"x{i}": VALUES}) for i in range(LAYERS)], ReinforceConfig(), seed
     )
     draws = torch.Generator().manual_seed(seed)
     found, seen = [], []

@@ -71,8 +71,8 @@ def test_nobody_can_be_asked_where_nobody_works(tmp_path):
     journal = tmp_path / "a.journal"
     small_search(journal, budget=4).run()
     before = journal.read_bytes()
-    with pytest.raises(KShotValueError, match="Nobody is working at this search"):
-        kv.GroupSearch.attach(journal).request_pause()
+    with pytest.raises(KShotValueError, match="No process runs this search"):
+        kv.GroupSearch.attach(journal).pause()
     assert journal.read_bytes() == before
 
 
@@ -199,7 +199,7 @@ def test_an_old_request_does_not_undo_a_later_pause(tmp_path):
     search = small_search(journal)
 
     def ask_then_pause():
-        kv.GroupSearch.attach(journal).request_resume()
+        kv.GroupSearch.attach(journal).resume()
 
     after_batch(search, ask_then_pause, 1)
     seen = after_batch(search, search.pause, 2)
