@@ -31,15 +31,15 @@ def test_gradients_of_log_probabilities_equal_finite_differences():
     analytic = torch.autograd.grad(total(), parameters, materialize_grads=True)
     for parameter, gradient in zip(parameters, analytic, strict=True):
         flat = parameter.data.view(-1)
-        for place in range(0, flat.numel(), max(1, flat.numel() // 5)):
-            before = flat[place].item()
-            flat[place] = before + 1e-5
+        for i in range(0, flat.numel(), max(1, flat.numel() // 5)):
+            before = flat[i].item()
+            flat[i] = before + 1e-5
             up = total().item()
-            flat[place] = before - 1e-5
+            flat[i] = before - 1e-5
             down = total().item()
-            flat[place] = before
+            flat[i] = before
             slope = (up - down) / 2e-5
-            assert abs(slope - gradient.view(-1)[place].item()) <= 1e-4 * max(1.0, abs(slope))
+            assert abs(slope - gradient.view(-1)[i].item()) <= 1e-4 * max(1.0, abs(slope))
 
 
 def test_rollouts_follow_the_probabilities():
