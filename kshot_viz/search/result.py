@@ -17,6 +17,7 @@ from kshot_viz.search.rewards.reward import Reward
 from kshot_viz.search.rollouts import Rollout, history_frame, policy_frame
 from kshot_viz.search.spaces.base import Space
 from kshot_viz.stats import bootstrap_mean
+from kshot_viz.text import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -177,7 +178,7 @@ class SearchResult:
             return "SearchResult without rollouts"
         best = self.best_rollout
         return (
-            f"SearchResult of {len(self.rollouts)} rollouts by {self.manifest['sampler']!r}: best "
-            f"reward {best.reward:.3f} (rollout {best.number}), "
+            f"SearchResult of {counted(len(self.rollouts), 'rollout')} by "
+            f"{self.manifest['sampler']!r}: best reward {best.reward:.3f} (rollout {best.number}), "
             f"{self.history['spent'].iloc[-1]:.0f} of {self.manifest['budget']:g} evaluations spent"
         )

@@ -17,12 +17,12 @@ def test_the_winner_is_scored_again_on_fresh_tasks():
     assert (scored["shrinkage"] == scored["reward"] - scored["accuracy"]).all()
 
 
-def test_images_that_form_groups_are_left_out_where_they_are_asked_for():
+def test_images_that_form_groups_are_left_out_where_they_are_queries():
     result = small_search("memory").run()
     again = toy_data(4, 8)
     episodes = kv.sample_episodes(again, way=3, shot=1, query=4, n=3, val_share=0)
-    asked = {again.digests[image] for one in episodes for image in one.query}
-    assert asked & set(result.reward.source.digests)
+    queries = {again.digests[image] for one in episodes for image in one.query}
+    assert queries & set(result.reward.source.digests)
     assert list(result.rescore(episodes, again)["n"]) == [3]
 
 

@@ -13,8 +13,7 @@ from kshot_viz.data.episodes.sampling import sample_episodes
 from kshot_viz.errors import KShotValueError
 from kshot_viz.search.rewards.augment import Augmentation, square_side, squares
 from kshot_viz.search.rewards.reward import Reward, forming, renumbered
-
-FORMING = 200
+from kshot_viz.text import counted
 
 
 def pseudo_episode_reward(
@@ -51,8 +50,9 @@ def pseudo_episode_reward(
     if short:
         name, count = next(iter(short.items()))
         raise KShotValueError(
-            f"class {name!r} of {source.name!r} has {count} images; a task of {shot} shots needs "
-            f"at least {shot + 1}. Leave the class out, or use fewer shots."
+            f"class {name!r} of {source.name!r} has {counted(count, 'image')}; a task of "
+            f"{counted(shot, 'shot')} needs at least {shot + 1}. Leave the class out, or use fewer "
+            "shots."
         )
     drawn = sample_episodes(
         source, way=way, shot=shot, query=query, n=n, val_share=0.0, seed=seed, min_query=1
@@ -67,7 +67,7 @@ def pseudo_episode_reward(
         "pseudo_episodes",
         data,
         episodes,
-        source=forming(source, data, FORMING),
+        source=forming(source, data),
         note=note,
         settings={"same_classes": same_classes, "seed": seed},
     )
@@ -145,7 +145,7 @@ def augmented_support_reward(
         "augmented_support",
         data,
         episodes,
-        source=None if source is None else forming(source, data, FORMING),
+        source=forming(source, data),
         note="Scored on varied copies of the k images: memorising them is rewarded.",
         settings={"augmentation": augment.to_dict(), "seed": seed},
     )
@@ -183,7 +183,7 @@ def cross_validation_reward(
         "cross_validation",
         support,
         episodes,
-        source=None if source is None else forming(source, support, FORMING),
+        source=forming(source, support),
         note=f"Each task trains on {shot - 1} of the {shot} images of a class.",
         settings={"seed": seed},
     )
@@ -217,7 +217,7 @@ def validation_reward(
         "validation",
         kept,
         own,
-        source=None if source is None else forming(source, kept, FORMING),
+        source=forming(source, kept),
         target_labels=len(kept),
         note=f"{len(kept)} labelled images of the validation pool of {data.name!r}.",
     )

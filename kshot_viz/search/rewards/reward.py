@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,9 @@ from kshot_viz.data.dataset import ImageDataset
 from kshot_viz.data.episodes.episode import Episode
 from kshot_viz.errors import KShotValueError
 from kshot_viz.records import record_digest
+
+# Source images that form groups, at most.
+FORMING = 200
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,24 +88,26 @@ def renumbered(
 ) -> tuple[ImageDataset, tuple[Episode, ...]]:
     """Return the images of some episodes as a set of their own, and the episodes on it."""
     used = sorted({i for one in episodes for i in (*one.support, *one.query)})
-    position = {image: at for at, image in enumerate(used)}
+    position = {image: index for index, image in enumerate(used)}
     kept = data.take(np.asarray(used))
     made = tuple(
-        Episode(
-            **{
-                **vars(one),
-                "support": tuple(position[i] for i in one.support),
-                "query": tuple(position[i] for i in one.query),
-                "fingerprint": kept.fingerprint,
-            }
+        replace(
+            one,
+            support=tuple(position[i] for i in one.support),
+            query=tuple(position[i] for i in one.query),
+            fingerprint=kept.fingerprint,
         )
         for one in episodes
     )
     return kept, made
 
 
-def forming(source: ImageDataset, excluded: ImageDataset, n: int) -> ImageDataset | None:
+def forming(
+    source: ImageDataset | None, excluded: ImageDataset, n: int = FORMING
+) -> ImageDataset | None:
     """Return at most ``n`` distinct source images that are not in ``excluded``, evenly spread."""
+    if source is None:
+        return None
     known = set(excluded.digests)
     first: dict[str, int] = {}
     for index, digest in enumerate(source.digests):

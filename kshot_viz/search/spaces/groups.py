@@ -168,14 +168,14 @@ class GroupSpace(Space):
             Share of the width of ``"grouped"``.
         """
         block = {name.rpartition(".")[0] for name in backbone.block_parameters()}
-        moves = {
-            "head_only": lambda layer: False,
-            "last_block": lambda layer: layer in block,
-            "plain": lambda layer: True,
-            "grouped": lambda layer: True,
+        trained: dict[str, Collection[str]] = {
+            "head_only": (),
+            "last_block": block,
+            "plain": self.layers,
+            "grouped": self.layers,
         }
-        if kind not in moves:
-            raise unknown_name("kind", kind, moves)
+        if kind not in trained:
+            raise unknown_name("kind", kind, trained)
         share = n_groups if kind == "grouped" else 1.0
         point = {name: values[0] for name, values in self.values.items()}
         for name, values in self.settings.items():
@@ -183,7 +183,7 @@ class GroupSpace(Space):
             if (given := getattr(self.config, name)) in values:
                 point[f"{SETTINGS}/{name}"] = given
         for layer in self.layers:
-            point[f"{layer}/step_size"] = 1.0 if moves[kind](layer) else 0.0
+            point[f"{layer}/step_size"] = 1.0 if layer in trained[kind] else 0.0
             point[f"{layer}/n_groups"] = share
         return self.complete(point)
 

@@ -12,7 +12,7 @@ from kshot_viz.errors import KShotError
 def test_the_search_sees_no_query_of_the_target():
     digits = kv.load_dataset("digits")
     episodes = kv.sample_episodes(digits, way=10, shot=2, query=5, n=1, val_share=0.4)
-    asked = {digits.digests[i] for one in episodes for i in one.query}
+    queries = {digits.digests[i] for one in episodes for i in one.query}
     support = episodes[0].split(digits)[0]
     glyphs = kv.load_dataset("glyphs")
     rewards = [
@@ -23,7 +23,7 @@ def test_the_search_sees_no_query_of_the_target():
     ]
     for reward in rewards:
         source = () if reward.source is None else reward.source.digests
-        assert not asked & {*reward.data.digests, *source}
+        assert not queries & {*reward.data.digests, *source}
     assert [reward.target_labels > 0 for reward in rewards] == [False, False, False, True]
     with pytest.raises(KShotError, match="validation episodes"):
         kv.validation_reward(digits, episodes)
