@@ -71,7 +71,13 @@ class ControllableSearch(ABC):
 
     @abstractmethod
     def pause(self) -> None:
-        """Pause after the batch that runs now."""
+        """Pause after the batch that runs now.
+
+        Raises
+        ------
+        KShotValueError
+            As :meth:`resume` and :meth:`stop`: if the search is not local and no process runs it.
+        """
 
     @abstractmethod
     def resume(self) -> None:
