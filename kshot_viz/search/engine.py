@@ -49,7 +49,7 @@ class Engine:
         self.spent = 0.0
         for batch in batches(list(self._stored.values()), settings.batch_size):
             if len(batch) == settings.batch_size:
-                self._count(batch)
+                self._count(batch, [settings.space.candidate(one.parameters) for one in batch])
                 self._proposals.restore(batch)
 
     @property
@@ -86,7 +86,7 @@ class Engine:
             if one.number not in self._stored:
                 self._ledger.add(one, self._distributions)
                 self._stored[one.number] = one
-        self._count(rollouts)
+        self._count(rollouts, candidates)
         return self._summary(rollouts, update)
 
     def _affordable(self, candidates: Sequence[Candidate]) -> int:
@@ -117,14 +117,18 @@ class Engine:
             scores.append(found)
         return scores
 
-    def _count(self, rollouts: Sequence[Rollout]) -> None:
+    def _count(self, rollouts: Sequence[Rollout], candidates: Sequence[Candidate]) -> None:
         """Add finished rollouts to the known scores and the spent budget."""
         self._batch += 1
         self.spent += sum(one.record["cost"] for one in rollouts)
-        fresh = [one for one in rollouts if one.record["status"] != "cached"]
+        # Not by the stored keys: another version may derive the key of a candidate differently.
+        fresh = {
+            candidate.key: _stored_score(one)
+            for one, candidate in zip(rollouts, candidates, strict=False)
+            if one.record["status"] != "cached"
+        }
         self._repeats = 0 if fresh else self._repeats + 1
-        for one in fresh:
-            self._known.setdefault(one.record["candidate"], _stored_score(one))
+        self._known = fresh | self._known
 
     def _summary(self, rollouts: Sequence[Rollout], update: Update | None) -> dict[str, Any]:
         rewards = [one.reward for one in rollouts]

@@ -8,6 +8,7 @@ from small_search import after_batch, small_backbone, small_reward, small_search
 
 import kshot_viz as kv
 from kshot_viz.errors import KShotValueError
+from kshot_viz.records import record_digest
 from kshot_viz.search.controller.reinforce import ReinforceConfig
 
 
@@ -42,6 +43,16 @@ def test_a_larger_budget_goes_on_from_a_smaller_one(tmp_path):
     small_search(tmp_path / "a.journal", budget=6).run()
     longer = small_search(tmp_path / "a.journal", budget=12).run()
     assert_frame_equal(longer.history, small_search("memory").run().history)
+
+
+def test_stored_candidates_with_keys_of_another_version_are_not_scored_again(tmp_path, whole):
+    with pytest.MonkeyPatch.context() as patch:
+        older = property(lambda self: record_digest([self.to_dict(), "older"]))
+        patch.setattr(kv.Candidate, "key", older)
+        small_search(tmp_path / "a.journal", budget=6).run()
+    history = small_search(tmp_path / "a.journal").run().history
+    assert not history["candidate"].equals(whole["candidate"])
+    assert history.drop(columns="candidate").equals(whole.drop(columns="candidate"))
 
 
 def test_the_larger_budget_is_what_is_stored(tmp_path):

@@ -51,7 +51,7 @@ def test_frozen_layers_are_not_grouped(space):
     assert layer not in one.grouping
     assert one.config.layer_lr == {layer: 0.0}
     nothing = space.candidate(point(space, **{f"{name}/step_size": 0.0 for name in space.layers}))
-    assert nothing.to_dict()["method"] == "head_only"
+    assert nothing.method.name == "head_only"
 
 
 def test_a_space_is_read_back(space):

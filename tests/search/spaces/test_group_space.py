@@ -13,6 +13,6 @@ def test_known_methods_are_points_of_the_space():
     backbone = small_backbone()
     space = kv.GroupSpace.of(backbone, n_groups=(0.5, 1.0))
     made = {kind: space.candidate(space.point(kind, backbone, n_groups=0.5)) for kind in POINTS}
-    assert {kind: one.to_dict()["method"] for kind, one in made.items()} == POINTS
+    assert {kind: one.method.name for kind, one in made.items()} == POINTS
     assert made["plain"].config == kv.FinetuneConfig()
     assert kv.GroupSpace.from_dict(space.to_dict()) == space
