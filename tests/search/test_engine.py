@@ -45,12 +45,19 @@ def test_a_larger_budget_goes_on_from_a_smaller_one(tmp_path):
     assert_frame_equal(longer.history, small_search("memory").run().history)
 
 
-def test_stored_candidates_with_keys_of_another_version_are_not_scored_again(tmp_path, whole):
+def test_stored_candidates_with_keys_of_another_version_are_not_scored_again(tmp_path):
+    def search(budget, storage):
+        options = {"space": tiny_space(), "sampler": "random", "learning": ReinforceConfig(2)}
+        made = kv.GroupSearch(
+            small_backbone(), small_reward(), budget=budget, storage=storage, **options
+        )
+        return made.run().history
+
     with pytest.MonkeyPatch.context() as patch:
         older = property(lambda self: record_digest([self.to_dict(), "older"]))
         patch.setattr(kv.Candidate, "key", older)
-        small_search(tmp_path / "a.journal", budget=6).run()
-    history = small_search(tmp_path / "a.journal").run().history
+        search(2, tmp_path / "a.journal")
+    history, whole = search(40, tmp_path / "a.journal"), search(40, "memory")
     assert not history["candidate"].equals(whole["candidate"])
     assert history.drop(columns="candidate").equals(whole.drop(columns="candidate"))
 
