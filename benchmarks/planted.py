@@ -24,7 +24,7 @@ import torch
 from joblib import Parallel, delayed
 from matplotlib.figure import Figure
 
-from kshot_viz.search.controller.network import Step
+from kshot_viz.search.controller.network import ControllerStep
 from kshot_viz.search.controller.reinforce import Reinforce, ReinforceConfig
 from kshot_viz.stats import bootstrap_mean
 from kshot_viz.threads import one_thread
@@ -77,7 +77,7 @@ REWARDS = {"separable": separable, "interacting": interacting}
 def learned(kind: str, lr: float, reward: Planted, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Return true and noisy rewards of one run of a controller, shape (rollouts,) each."""
     config = ReinforceConfig(lr=lr, recurrent_lr=lr * RECURRENT_SHARE[kind])
-    steps = [Step(f"layer {i}", {f"x{i}": VALUES}) for i in range(LAYERS)]
+    steps = [ControllerStep(f"layer {i}", {f"x{i}": VALUES}) for i in range(LAYERS)]
     learner = Reinforce(steps, config, seed)
     draws, noise = torch.Generator().manual_seed(seed), np.random.default_rng([1, seed])
     true, noisy = [], []

@@ -121,7 +121,9 @@ def _step_sizes(tuned: kv.Backbone, chosen: Sequence[kv.Candidate]) -> dict[str,
     def rate(one: kv.Candidate, name: str) -> float:
         if name in head:
             return one.config.head_lr
-        if one.method.name == "head_only" or any(name.startswith(f"{k}.") for k in one.config.layer_lr):
+        if one.method.name == "head_only" or any(
+            name.startswith(f"{k}.") for k in one.config.layer_lr
+        ):
             return 0.0
         return one.config.lr
 

@@ -14,7 +14,7 @@ from kshot_viz.data.load_dataset import load_dataset
 from kshot_viz.files import write_json
 from kshot_viz.search.group_search import GroupSearch
 from kshot_viz.search.rewards.protocols import pseudo_episode_reward
-from kshot_viz.search.search_groups import following
+from kshot_viz.search.search_groups import progress_bar
 
 if TYPE_CHECKING:
     from kshot_viz.search.result import SearchResult
@@ -67,7 +67,7 @@ def run_search(request: SearchRequest, out: Path, *, workers: int | None) -> Non
         device=device,
         seed=request.seed,
     )
-    with following(search):
+    with progress_bar(search):
         found = search.run()
     _write(found, out)
     typer.echo(f"{found}\n{int(found.history['steps'].sum())} gradient steps in all.")

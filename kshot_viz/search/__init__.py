@@ -1,1 +1,1 @@
-"""Searching for the grouping: space, recurrent controller, rewards, and the search itself."""
+"""The search for a grouping: spaces, controller, rewards, storage and the search itself."""

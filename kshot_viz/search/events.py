@@ -1,4 +1,4 @@
-"""What a running search tells, to any number of listeners in any thread."""
+"""Thread-safe event log of a search."""
 
 from __future__ import annotations
 
@@ -7,17 +7,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-KINDS = ("started", "batch", "paused", "resumed", "stopped", "finished", "failed")
-
 
 @dataclass(frozen=True)
 class Event:
-    """Something that happened.
+    """One event of a search.
 
     Attributes
     ----------
     kind : str
-        One of ``KINDS``.
+        ``"started"``, ``"batch"``, ``"paused"``, ``"resumed"``, ``"stopped"``, ``"finished"`` or
+        ``"failed"``.
     details : mapping
         For ``"batch"``: its number, budget spent, best and mean reward, entropy; for ``"stopped"``
         and ``"finished"`` the reason; where an error ended the search, its text.
@@ -28,32 +27,32 @@ class Event:
 
 
 class Events:
-    """A list of events that only grows; every listener reads on from where it was."""
+    """An append-only list of events; every reader keeps the number of events it has read."""
 
     def __init__(self) -> None:
         self._events: list[Event] = []
-        self._news = threading.Condition()
+        self._added = threading.Condition()
 
     def __len__(self) -> int:
-        with self._news:
+        with self._added:
             return len(self._events)
 
     def add(self, kind: str, **details: Any) -> None:
-        """Tell an event."""
-        with self._news:
+        """Append an event, and wake all readers."""
+        with self._added:
             self._events.append(Event(kind, details))
-            self._news.notify_all()
+            self._added.notify_all()
 
-    def since(self, place: int = 0, *, timeout: float | None = 0.0) -> list[Event]:
-        """Return all events from ``place`` on.
+    def since(self, start: int = 0, *, timeout: float | None = 0.0) -> list[Event]:
+        """Return all events from number ``start`` on.
 
         Parameters
         ----------
-        place : int
+        start : int
             Number of events read before.
         timeout : float or None
             Seconds to wait for the next one where there is none; None for as long as it takes.
         """
-        with self._news:
-            self._news.wait_for(lambda: len(self._events) > place, timeout)
-            return self._events[place:]
+        with self._added:
+            self._added.wait_for(lambda: len(self._events) > start, timeout)
+            return self._events[start:]

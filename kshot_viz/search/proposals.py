@@ -1,4 +1,4 @@
-"""Where candidates come from: the controller, or any other Optuna sampler, batch by batch."""
+"""Batches of proposed points from the controller or any other Optuna sampler."""
 
 from __future__ import annotations
 
@@ -10,10 +10,14 @@ import optuna
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.trial import TrialState, create_trial
 
+from kshot_viz.activations import capture_activations
 from kshot_viz.errors import KShotValueError, unknown_name
+from kshot_viz.search.controller.layer_features import layer_features
 from kshot_viz.search.controller.reinforce import ReinforceConfig
 from kshot_viz.search.controller.sampler import ReinforceSampler
-from kshot_viz.search.storage.ledger import Rollout
+from kshot_viz.search.rewards.reward import Reward
+from kshot_viz.search.rollouts import Rollout
+from kshot_viz.search.settings import SearchSettings
 from kshot_viz.search.storage.storages import quiet
 from kshot_viz.seeds import child_seed
 
@@ -21,6 +25,7 @@ if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
     from optuna.trial import Trial
 
+    from kshot_viz.models.backbone import Backbone
     from kshot_viz.search.controller.reinforce import Update
 
 SAMPLERS = ("reinforce", "random", "tpe")
@@ -29,7 +34,7 @@ SAMPLERS = ("reinforce", "random", "tpe")
 def learning_of(
     sampler: str | BaseSampler, learning: ReinforceConfig | None = None
 ) -> ReinforceConfig:
-    """Return how the controller learns: as told, as the sampler does, or as by default.
+    """Return ``learning``, the sampler's own configuration, or the default.
 
     Raises
     ------
@@ -49,11 +54,28 @@ def learning_of(
     return learning or own or ReinforceConfig()
 
 
-class Proposals:
-    """A sampler beside a study in memory that holds the finished rollouts and nothing else.
+def make_controller(
+    settings: SearchSettings, network: Backbone, reward: Reward
+) -> ReinforceSampler | None:
+    """Return the controller with features of the network's layers; None for other samplers."""
+    if settings.sampler != "reinforce":
+        return None
+    images = reward.source or reward.data
+    shown = images.take(range(min(64, len(images))))
+    features = layer_features(network, capture_activations(network, shown))
+    return ReinforceSampler(
+        seed=settings.seed,
+        config=settings.learning,
+        search_space=settings.space.distributions(),
+        steps=settings.space.steps(features),
+    )
 
-    Asking there costs no write to a disk, and a search that goes on fills it again from its ledger.
-    Random search and TPE get a new seed by name in each batch, so that what they propose depends on
+
+class Proposals:
+    """A sampler with a study in memory that holds the finished rollouts and nothing else.
+
+    Proposing writes nothing to a disk, and a search that goes on fills the study again from its
+    ledger. Random search and TPE get a new seed by name in each batch, so their proposals depend on
     the seed, the batch and the rollouts before it alone.
 
     Parameters
@@ -79,12 +101,12 @@ class Proposals:
         with quiet():
             self._study = optuna.create_study(direction="maximize", sampler=first)
         self._reinforce = first if isinstance(first, ReinforceSampler) else None
-        self._asked: list[Trial] = []
-        # Some samplers (a grid, say) know when they have proposed everything.
+        self._trials: list[Trial] = []
+        # Some samplers (a grid, say) report that they have proposed everything.
         self.exhausted = False
 
     def restore(self, rollouts: Sequence[Rollout]) -> None:
-        """Take over finished rollouts, in order."""
+        """Add finished rollouts, in order."""
         for one in rollouts:
             self._study.add_trial(
                 create_trial(
@@ -98,27 +120,27 @@ class Proposals:
     def ask(
         self, batch: int, size: int, first: Sequence[Mapping[str, Any]] = ()
     ) -> list[dict[str, Any]]:
-        """Return the parameters of a batch; ``first`` takes the place of its first proposals."""
+        """Return the parameters of a batch; ``first`` replaces its first proposals."""
         if self._name and self._reinforce is None:
             self._study.sampler = self._make(batch, None)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            self._asked = []
-            for place in range(size):
-                if place < len(first):
-                    given = {name: first[place][name] for name in self._distributions}
+            self._trials = []
+            for index in range(size):
+                if index < len(first):
+                    given = {name: first[index][name] for name in self._distributions}
                     self._study.enqueue_trial(given)
-                self._asked.append(self._study.ask(self._distributions))
-        return [dict(trial.params) for trial in self._asked]
+                self._trials.append(self._study.ask(self._distributions))
+        return [dict(trial.params) for trial in self._trials]
 
     def tell(self, rewards: Sequence[float]) -> Update | None:
-        """Reward the batch, or the first of it; what the controller learned comes back."""
+        """Report the rewards of the batch, or of its first ones; return the controller's update."""
         known = len(self._reinforce.updates(self._study)) if self._reinforce else 0
-        for trial, reward in zip(self._asked, rewards, strict=False):
+        for trial, reward in zip(self._trials, rewards, strict=False):
             try:
                 self._study.tell(trial, reward)
             except RuntimeError as error:
-                # The trial is told all the same; only there is no loop of Optuna's to stop.
+                # The reward is stored all the same; only there is no loop of Optuna's to stop.
                 if "Study.stop" not in str(error):
                     raise
                 self.exhausted = True

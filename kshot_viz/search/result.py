@@ -1,4 +1,4 @@
-"""What a search found, and how much of it to believe."""
+"""The result of a search: its rollouts, its best candidate, and scores on fresh tasks."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from kshot_viz.evaluate.evaluate import evaluate
 from kshot_viz.finetune.candidate import Candidate
 from kshot_viz.grouping.grouping import Grouping
 from kshot_viz.grouping.rule import GroupingRule
-from kshot_viz.search.history import history_frame, policy_frame
 from kshot_viz.search.rewards.reward import Reward
+from kshot_viz.search.rollouts import Rollout, history_frame, policy_frame
 from kshot_viz.search.spaces.base import Space
-from kshot_viz.search.storage.ledger import Rollout
 from kshot_viz.stats import bootstrap_mean
+from kshot_viz.text import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,7 +35,7 @@ class SearchResult:
     rollouts : tuple of Rollout
     space : GroupSpace or AssignmentSpace
     manifest : mapping
-        What was searched, how, and by which reward; plain JSON values.
+        The settings of the search, its network and its reward; plain JSON values.
     """
 
     rollouts: tuple[Rollout, ...]
@@ -46,7 +46,7 @@ class SearchResult:
 
     @property
     def history(self) -> pd.DataFrame:
-        """One row a rollout; see :func:`kshot_viz.search.history.history_frame`."""
+        """One row a rollout; see :func:`kshot_viz.search.rollouts.history_frame`."""
         return history_frame(self.rollouts, self.manifest)
 
     @property
@@ -153,8 +153,7 @@ class SearchResult:
         )
         table = rows["accuracy"].to_numpy().reshape(len(episodes), len(chosen))
         found = []
-        for place, one in enumerate(chosen):
-            fresh = table[:, place]
+        for fresh, one in zip(table.T, chosen, strict=True):
             known = bootstrap_mean(fresh)
             row = [one.number, one.reward, known.mean, known.low, known.high, known.n]
             found.append([*row, one.reward - known.mean])
@@ -180,7 +179,7 @@ class SearchResult:
             return "SearchResult without rollouts"
         best = self.best_rollout
         return (
-            f"SearchResult of {len(self.rollouts)} rollouts by {self.manifest['sampler']!r}: best "
-            f"reward {best.reward:.3f} (rollout {best.number}), "
+            f"SearchResult of {counted(len(self.rollouts), 'rollout')} by "
+            f"{self.manifest['sampler']!r}: best reward {best.reward:.3f} (rollout {best.number}), "
             f"{self.history['spent'].iloc[-1]:.0f} of {self.manifest['budget']:g} evaluations spent"
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 from kshot_viz.data.dataset import ImageDataset
 from kshot_viz.data.episodes.episode import Episode
 from kshot_viz.errors import KShotValueError
-from kshot_viz.search.group_search import GroupSearch
+from kshot_viz.search.controller.reinforce import ReinforceConfig
 from kshot_viz.search.proposals import SAMPLERS
 from kshot_viz.search.result import SearchResult
 from kshot_viz.search.rewards.reward import Reward
+from kshot_viz.search.search_groups import search_groups
+from kshot_viz.search.spaces.base import Space
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -100,24 +102,31 @@ class SamplerComparison:
 
 def compare_samplers(
     backbone: Backbone,
-    objective: Reward,
+    reward: Reward,
     *,
     samplers: Sequence[str] = SAMPLERS,
     seeds: Sequence[int] = (0, 1, 2),
     out: str | Path | None = None,
-    **options: Any,
+    space: Space | None = None,
+    budget: float = 200,
+    prune: str | None = None,
+    first: Sequence[Mapping[str, Any]] = (),
+    learning: ReinforceConfig | None = None,
+    executor: str = "serial",
+    workers: int | None = None,
+    device: str | None = None,
 ) -> SamplerComparison:
     """Search with each sampler and seed, at equal budget.
 
     Parameters
     ----------
     backbone : Backbone
-    objective : Reward
+    reward : Reward
     samplers : sequence of str
     seeds : sequence of int
     out : path, optional
         Folder of journals, one a search; the same call goes on from them. In memory by default.
-    **options
+    space, budget, prune, first, learning, executor, workers, device
         As in :class:`kshot_viz.GroupSearch`.
     """
     if not samplers or not seeds:
@@ -126,10 +135,21 @@ def compare_samplers(
     for seed in seeds:
         for sampler in samplers:
             storage = "memory" if out is None else Path(out) / f"{sampler}-{seed}.journal"
-            search = GroupSearch(
-                backbone, objective, sampler=sampler, seed=seed, storage=storage, **options
+            results[sampler, seed] = search_groups(
+                backbone,
+                reward,
+                space=space,
+                sampler=sampler,
+                budget=budget,
+                storage=storage,
+                prune=prune,
+                first=first,
+                learning=learning,
+                executor=executor,
+                workers=workers,
+                device=device,
+                seed=seed,
             )
-            results[sampler, seed] = search.run()
     return SamplerComparison(results)
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 from networks import toy_backbone, toy_data
@@ -33,6 +35,40 @@ def small_search(storage, **changes) -> kv.GroupSearch:
     )
     options = {"budget": 12, "learning": ReinforceConfig(batch_size=4), "seed": 5, **changes}
     return kv.GroupSearch(backbone, small_reward(), space=space, storage=storage, **options)
+
+
+def tiny_space() -> kv.GroupSpace:
+    """Return a space of few points, all of them with groups from weights or none."""
+    config = kv.FinetuneConfig(lr=0.01, steps=2)
+    only = {"max_within": (None,), "min_between": (None,), "groups_from": ("weights",)}
+    return kv.GroupSpace.of(
+        small_backbone(), n_groups=(0.5, 1.0), step_size=(1.0,), config=config, **only
+    )
+
+
+def after_batch(search: kv.GroupSearch, act: Callable[[], object], number: int = 1) -> list[str]:
+    """Act once, right after so many batches; return the list of kinds of events as it grows."""
+    add, seen = search.events.add, []
+
+    def add_and_act(kind, **details):
+        add(kind, **details)
+        seen.append(kind)
+        if kind == "batch" and seen.count("batch") == number:
+            act()
+
+    search.events.add = add_and_act
+    return seen
+
+
+def wait_for(search: kv.GroupSearch, kind: str) -> bool:
+    """Wait a minute for an event, and return whether it came."""
+    seen, end = 0, time.monotonic() + 60
+    while time.monotonic() < end:
+        for event in search.events.since(seen, timeout=1):
+            seen += 1
+            if event.kind == kind:
+                return True
+    return False
 
 
 def die_at(when: str, count: int) -> None:

@@ -1,4 +1,4 @@
-"""Optuna's distributions as numbered choices."""
+"""Optuna's distributions cut into numbered parts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PARTS = 8
 
 
 class Discretised:
-    """A distribution cut into numbered parts of equal width (in the logarithm, where it asks).
+    """A distribution cut into numbered parts of equal width (of the logarithm, if it has one).
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ class Discretised:
         return min(self.size - 1, max(0, found))
 
     def value(self, part: int, within: float) -> Any:
-        """Return the value at ``within``, in [0, 1), of the way through a part."""
+        """Return the value at the share ``within``, in [0, 1), of a part's width."""
         if self._choices:
             return self._of.choices[part]
         if self._starts:

@@ -1,4 +1,4 @@
-"""What the controller is told about a layer."""
+"""Features of a layer: the controller's input."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from kshot_viz.activations import Activations, LayerActivations
 if TYPE_CHECKING:
     from kshot_viz.models.backbone import Backbone
 
-DESCRIPTION = (
+FEATURES = (
     "convolution",
     "kernel",
     "stride",
@@ -26,8 +26,8 @@ DESCRIPTION = (
 )
 
 
-def describe_layers(backbone: Backbone, activations: Activations) -> dict[str, tuple[float, ...]]:
-    """Return a few numbers near 0 to 1 about each layer, named by ``DESCRIPTION``.
+def layer_features(backbone: Backbone, activations: Activations) -> dict[str, tuple[float, ...]]:
+    """Return numbers of about 0 to 1 for each layer, named by ``FEATURES``.
 
     Parameters
     ----------
@@ -37,8 +37,8 @@ def describe_layers(backbone: Backbone, activations: Activations) -> dict[str, t
     """
     last = max(1, len(backbone.layers) - 1)
     return {
-        name: (*_shape(backbone, name), place / last, *_activity(activations.layer(name)))
-        for place, name in enumerate(backbone.layers)
+        name: (*_shape(backbone, name), index / last, *_activity(activations.layer(name)))
+        for index, name in enumerate(backbone.layers)
     }
 
 

@@ -13,8 +13,8 @@ EMBEDDING = 16
 
 
 @dataclass(frozen=True)
-class Step:
-    """What is decided in one step of the controller.
+class ControllerStep:
+    """One step of the controller: the choices of a layer.
 
     Attributes
     ----------
@@ -23,7 +23,7 @@ class Step:
     choices : mapping of str to int
         Parameter -> number of values it may take.
     description : tuple of float
-        What is known of the layer; all steps of a controller have as many numbers.
+        Input features of the layer; all steps of a controller have as many.
     """
 
     name: str
@@ -32,22 +32,22 @@ class Step:
 
 
 class Controller(nn.Module):
-    """An LSTM over the steps (Zoph & Le, ICLR 2017) with two shorter ways to every choice.
+    """An LSTM over the steps (Zoph & Le, ICLR 2017) with a bias and a skip connection per choice.
 
-    A step sees the layer's description and what was chosen in the step before. Beside what the
-    recurrent state adds to it, a choice has a bias of its own, which learns what is good in a layer
-    whatever the others do, as fast as a table would; and what was chosen just before reaches it
-    directly, so that what goes well together is learned without a detour through the state. All
-    three start at zero, so the first policy is uniform.
+    The input of a step is the layer's description and the values chosen in the step before. The
+    logits of a choice are the sum of three terms that start at zero, so the first policy is
+    uniform: a projection of the recurrent state; a bias, which learns the values that are good in a
+    layer whatever the others do, as fast as a table would; and a projection of the values chosen
+    just before, so that pairs of values are learned without the recurrent state.
 
     Parameters
     ----------
-    steps : sequence of Step
+    steps : sequence of ControllerStep
     generator : torch.Generator
         Draws the recurrent weights.
     """
 
-    def __init__(self, steps: Sequence[Step], generator: torch.Generator) -> None:
+    def __init__(self, steps: Sequence[ControllerStep], generator: torch.Generator) -> None:
         super().__init__()
         self.steps = tuple(steps)
         described = len(self.steps[0].description)
@@ -83,7 +83,7 @@ class Controller(nn.Module):
         Parameters
         ----------
         uniforms : Tensor, shape (rollouts, choices)
-            Uniform numbers in [0, 1), one a choice: the rollout is decided by them.
+            Uniform numbers in [0, 1), one a choice; they determine the rollout.
 
         Returns
         -------
@@ -103,18 +103,18 @@ class Controller(nn.Module):
         Parameters
         ----------
         chosen : Tensor of int64, shape (rollouts, choices)
-            What was chosen; later choices are conditioned on it.
+            The chosen values; later choices are conditioned on them.
         """
         return [torch.log_softmax(logits, dim=1) for _, logits in self._walk(chosen)]
 
     def _walk(self, chosen: Tensor) -> Iterator[tuple[int, Tensor]]:
-        """Yield (column, logits) of every choice; ``chosen`` may be filled in on the way."""
+        """Yield (column, logits) of every choice; ``chosen`` may be filled in meanwhile."""
         rollouts, column = len(chosen), 0
         state, own = None, self.starts.new_zeros(rollouts, EMBEDDING)
-        for place, step in enumerate(self.steps):
-            # What was chosen in the step before, and then also what is in this one.
+        for index, step in enumerate(self.steps):
+            # Embeddings of the values chosen in the step before, later also of those in this one.
             seen, own = own, self.starts.new_zeros(rollouts, EMBEDDING)
-            given = seen + self.starts[place]
+            given = seen + self.starts[index]
             if step.description:
                 known = torch.tensor(step.description).expand(rollouts, -1)
                 given = torch.cat([given, known], dim=1)

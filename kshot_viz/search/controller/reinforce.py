@@ -1,4 +1,4 @@
-"""REINFORCE (Williams, 1992): choices that were rewarded become more likely."""
+"""REINFORCE (Williams, 1992): the policy gradient that trains the controller."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from kshot_viz.errors import KShotValueError
-from kshot_viz.search.controller.network import Controller, Step
+from kshot_viz.search.controller.network import Controller, ControllerStep
 from kshot_viz.seeds import torch_rng
 
 
@@ -66,14 +66,14 @@ class ReinforceConfig:
 
 @dataclass(frozen=True)
 class Update:
-    """What one batch taught the controller.
+    """One update of the controller from a batch of rollouts.
 
     Attributes
     ----------
     advantages : tuple of float
         Of each rollout, in units of the usual spread of rewards.
     probabilities : tuple of mapping
-        Of each rollout: parameter -> how likely the choice was.
+        Of each rollout: parameter -> probability of the chosen value.
     policy : mapping of str to tuple of float
         Parameter -> probability of each value before the update, mean over the rollouts.
     entropy : float
@@ -102,13 +102,13 @@ class Reinforce:
 
     Parameters
     ----------
-    steps : sequence of Step
+    steps : sequence of ControllerStep
     config : ReinforceConfig
     seed : int
         Draws the controller's first weights.
     """
 
-    def __init__(self, steps: Sequence[Step], config: ReinforceConfig, seed: int) -> None:
+    def __init__(self, steps: Sequence[ControllerStep], config: ReinforceConfig, seed: int) -> None:
         self.config = config
         self.controller = Controller(steps, torch_rng(seed, "weights"))
         biases, rest = self.controller.split_parameters()
@@ -132,7 +132,7 @@ class Reinforce:
         advantages = self._advantages(rewards, level)
         logs = self.controller.log_probabilities(chosen)
         taken = torch.stack(
-            [log.gather(1, chosen[:, place, None])[:, 0] for place, log in enumerate(logs)], dim=1
+            [log.gather(1, chosen[:, i, None])[:, 0] for i, log in enumerate(logs)], dim=1
         )
         entropies = [-(log.exp() * log).sum(dim=1).mean() for log in logs]
         gain = (advantages.to(taken) * taken.sum(dim=1)).mean()

@@ -1,4 +1,4 @@
-"""The recurrent controller as an Optuna sampler, for anybody's study."""
+"""The recurrent controller as an Optuna sampler, for any Optuna study."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from optuna.trial import TrialState
 
 from kshot_viz.errors import KShotValueError
 from kshot_viz.search.controller.discretise import Discretised
-from kshot_viz.search.controller.network import Step
+from kshot_viz.search.controller.network import ControllerStep
 from kshot_viz.search.controller.reinforce import Reinforce, ReinforceConfig, Update
 from kshot_viz.seeds import child_seed, numpy_rng
 from kshot_viz.threads import one_thread
@@ -24,20 +24,20 @@ if TYPE_CHECKING:
     from optuna.study import Study
     from optuna.trial import FrozenTrial
 
-# A trial that never ends (its process died) holds up its batch until so many more are there.
+# A trial that never ends (its process died) delays its batch until so many batches more exist.
 PATIENCE = 4
 
-Space = Mapping[str, "BaseDistribution"]
+Distributions = Mapping[str, "BaseDistribution"]
 
 
 class ReinforceSampler(BaseSampler):
-    """A recurrent controller that learns by REINFORCE which choices are rewarded.
+    """A recurrent controller that is trained by REINFORCE.
 
     The study's finished trials, in order of their number and ``batch_size`` at a time, are its
-    rollouts; nothing else is remembered, so what it proposes is a function of seed, trial number
-    and the trials of finished batches, and a study that is loaded again goes on as if it had never
-    stopped. Trials that failed are left out of their batch; of pruned ones the last intermediate
-    value counts.
+    rollouts; nothing else is remembered, so a proposal is a function of seed, trial number and the
+    trials of finished batches, and a study that is loaded again goes on as if it had never stopped.
+    Trials that failed are left out of their batch; the reward of a pruned one is its last
+    intermediate value.
 
     Parameters
     ----------
@@ -45,10 +45,10 @@ class ReinforceSampler(BaseSampler):
         Drawn at random by default.
     config : ReinforceConfig, optional
     search_space : mapping of str to distribution, optional
-        The parameters, known beforehand. By default those that all finished trials share, as in
+        The parameters, if known beforehand. By default those that all finished trials share, as in
         Optuna's own samplers; others are drawn at random, each for itself.
-    steps : sequence of Step, optional
-        Which parameters are chosen in one step of the controller, in order, and what is known of
+    steps : sequence of ControllerStep, optional
+        The parameters that are chosen in each step of the controller, in order, and the features of
         each step; one step a parameter by default. Needs ``search_space``.
 
     Notes
@@ -61,8 +61,8 @@ class ReinforceSampler(BaseSampler):
         *,
         seed: int | None = None,
         config: ReinforceConfig | None = None,
-        search_space: Space | None = None,
-        steps: Sequence[Step] | None = None,
+        search_space: Distributions | None = None,
+        steps: Sequence[ControllerStep] | None = None,
     ) -> None:
         self._seed = int(np.random.SeedSequence().generate_state(1)[0]) if seed is None else seed
         self.config = config or ReinforceConfig()
@@ -83,7 +83,7 @@ class ReinforceSampler(BaseSampler):
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        """Let the controller choose."""
+        """Return the controller's choices."""
         self._raise_error_if_multi_objective(study)
         if not search_space:
             return {}
@@ -100,11 +100,11 @@ class ReinforceSampler(BaseSampler):
         """Draw a parameter that not all trials have at random."""
         self._raise_error_if_multi_objective(study)
         seed = child_seed(self._seed, "independent", trial.number, param_name) % 2**32
-        alone = RandomSampler(seed=seed)
-        return alone.sample_independent(study, trial, param_name, param_distribution)
+        sampler = RandomSampler(seed=seed)
+        return sampler.sample_independent(study, trial, param_name, param_distribution)
 
     def updates(self, study: Study) -> list[Update]:
-        """Return what the controller learned from each batch so far."""
+        """Return the controller's update of each batch so far."""
         space = self._space(study)
         with self._lock, one_thread():
             return list(self._learner(study, space).updates) if space else []
@@ -115,26 +115,32 @@ class ReinforceSampler(BaseSampler):
         common = self._common.calculate(study)
         return {name: one for name, one in common.items() if not one.single()}
 
-    def _learner(self, study: Study, space: Space) -> _Learner:
+    def _learner(self, study: Study, space: Distributions) -> _Learner:
         """Return the controller of this space, after all batches that are finished."""
         key = (study.study_name, *sorted(map(repr, space.items())))
         if key not in self._learners:
             # A space that changed is learned anew from all trials.
             self._learners = {key: _Learner(space, self._steps, self.config, self._seed)}
         learner = self._learners[key]
-        learner.absorb(study)
+        learner.learn(study)
         return learner
 
 
 class _Learner:
-    """A controller, and how far it has read the study."""
+    """A controller in training, and the number of trials it has read."""
 
     def __init__(
-        self, space: Space, steps: Sequence[Step] | None, config: ReinforceConfig, seed: int
+        self,
+        space: Distributions,
+        steps: Sequence[ControllerStep] | None,
+        config: ReinforceConfig,
+        seed: int,
     ) -> None:
         self._parts = {name: Discretised(one) for name, one in space.items()}
         self._space, self._seed = space, seed
-        steps = steps or [Step(name, {name: part.size}) for name, part in self._parts.items()]
+        steps = steps or [
+            ControllerStep(name, {name: part.size}) for name, part in self._parts.items()
+        ]
         self._reinforce = Reinforce(steps, config, child_seed(seed, "controller"))
         self._names = self._reinforce.controller.names
         self.updates: list[Update] = []
@@ -151,27 +157,27 @@ class _Learner:
             for name, part, at in zip(self._names, chosen, within, strict=True)
         }
 
-    def absorb(self, study: Study) -> None:
-        """Learn from batches whose last trial has finished since."""
+    def learn(self, study: Study) -> None:
+        """Learn from the batches that have finished since."""
         size = self._reinforce.config.batch_size
         trials = study.get_trials(deepcopy=False)
         sign = 1.0 if study.direction.name == "MAXIMIZE" else -1.0
         while len(batch := trials[self._read : self._read + size]) == size:
-            waited = len(trials) >= self._read + PATIENCE * size
-            if not (waited or all(trial.state.is_finished() for trial in batch)):
+            overdue = len(trials) >= self._read + PATIENCE * size
+            if not (overdue or all(trial.state.is_finished() for trial in batch)):
                 return
             self._read += size
-            told = [(trial, value) for trial in batch if (value := self._reward(trial)) is not None]
-            if told:
-                chosen = [self._chosen(trial) for trial, _ in told]
-                rewards = torch.tensor([sign * value for _, value in told], dtype=torch.float64)
+            valued = [(one, value) for one in batch if (value := self._reward(one)) is not None]
+            if valued:
+                chosen = [self._chosen(trial) for trial, _ in valued]
+                rewards = torch.tensor([sign * value for _, value in valued], dtype=torch.float64)
                 self.updates.append(self._reinforce.update(torch.tensor(chosen), rewards))
 
     def _chosen(self, trial: FrozenTrial) -> list[int]:
         return [self._parts[name].part(trial.params[name]) for name in self._names]
 
     def _reward(self, trial: FrozenTrial) -> float | None:
-        """Return what a trial is worth, or None where it says nothing."""
+        """Return the value of a trial; None if it failed, or is of another space."""
         if any(trial.distributions.get(name) != one for name, one in self._space.items()):
             return None
         value = trial.value if trial.state == TrialState.COMPLETE else None

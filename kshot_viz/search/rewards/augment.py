@@ -1,4 +1,4 @@
-"""Strong variations of images: crop, turn, colour and a hole."""
+"""Strong image augmentation: crop, rotation, colour and a blanked rectangle."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from kshot_viz.data.dataset import ImageDataset
 from kshot_viz.errors import KShotValueError
 from kshot_viz.seeds import child_seed
 
-# A picture is never scaled up beyond its own short side, nor beyond what networks look at.
+# Copies are never larger than an image's short side, nor than the usual input of networks.
 LARGEST_SIDE = 224
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How strongly copies differ from their image.
+    """Strength of each augmentation.
 
     Attributes
     ----------
@@ -55,21 +55,21 @@ class Augmentation:
         return asdict(self)
 
     def __call__(self, images: np.ndarray, seed: int, name: object) -> np.ndarray:
-        """Vary each image by itself.
+        """Augment each image by itself.
 
         Parameters
         ----------
         images : ndarray of uint8, shape (N, H, W, C)
         seed : int
         name : object
-            Names the draw below ``seed``.
+            Name of the draw below ``seed``.
         """
-        vary = self._transform(images.shape[1], images.shape[3])
+        augment = self._transform(images.shape[1], images.shape[3])
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(child_seed(seed, "augment", name))
             pixels = torch.from_numpy(images).permute(0, 3, 1, 2)
-            varied = torch.stack([vary(one) for one in pixels])
-        return varied.permute(0, 2, 3, 1).contiguous().numpy()
+            copies = torch.stack([augment(one) for one in pixels])
+        return copies.permute(0, 2, 3, 1).contiguous().numpy()
 
     def _transform(self, side: int, channels: int) -> Any:
         from torchvision.transforms import v2
@@ -88,13 +88,13 @@ class Augmentation:
 
 
 def square_side(images: ImageDataset) -> int:
-    """Return the side that suits all images: the median of their short sides."""
+    """Return the median of the images' short sides, at most ``LARGEST_SIDE``."""
     sides = [min(np.shape(images.images[i])[:2]) for i in range(len(images))]
     return int(min(LARGEST_SIDE, np.median(sides)))
 
 
 def squares(images: ImageDataset, side: int) -> np.ndarray:
-    """Return the middle square of every image at one size, uint8 (N, side, side, C)."""
+    """Return the central square of every image at one size, uint8 (N, side, side, C)."""
     return np.stack([_square(np.asarray(images.images[i]), side) for i in range(len(images))])
 
 

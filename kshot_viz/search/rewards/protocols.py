@@ -1,4 +1,4 @@
-"""The reward protocols: where the tasks come from, and how many target labels they took."""
+"""The reward protocols: tasks from a source, augmented copies, held-out or validation images."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ from kshot_viz.data.episodes.sampling import sample_episodes
 from kshot_viz.errors import KShotValueError
 from kshot_viz.search.rewards.augment import Augmentation, square_side, squares
 from kshot_viz.search.rewards.reward import Reward, forming, renumbered
-
-FORMING = 200
+from kshot_viz.text import counted
 
 
 def pseudo_episode_reward(
@@ -38,7 +37,7 @@ def pseudo_episode_reward(
     n : int
         Number of tasks.
     same_classes : bool
-        Say that the source shows the target's classes in another domain.
+        Whether the source shows the target's classes in another domain; recorded only.
     seed : int
 
     Raises
@@ -51,8 +50,9 @@ def pseudo_episode_reward(
     if short:
         name, count = next(iter(short.items()))
         raise KShotValueError(
-            f"class {name!r} of {source.name!r} has {count} images; a task of {shot} shots needs "
-            f"at least {shot + 1}. Leave the class out, or use fewer shots."
+            f"class {name!r} of {source.name!r} has {counted(count, 'image')}; a task of "
+            f"{counted(shot, 'shot')} needs at least {shot + 1}. Leave the class out, or use fewer "
+            "shots."
         )
     drawn = sample_episodes(
         source, way=way, shot=shot, query=query, n=n, val_share=0.0, seed=seed, min_query=1
@@ -67,7 +67,7 @@ def pseudo_episode_reward(
         "pseudo_episodes",
         data,
         episodes,
-        source=forming(source, data, FORMING),
+        source=forming(source, data),
         note=note,
         settings={"same_classes": same_classes, "seed": seed},
     )
@@ -83,14 +83,14 @@ def augmented_support_reward(
     source: ImageDataset | None = None,
     seed: int = 0,
 ) -> Reward:
-    """Reward accuracy on strongly varied copies of the k images. Uses no further target label.
+    """Reward accuracy on augmented copies of the k images. Uses no further target label.
 
     Parameters
     ----------
     support : ImageDataset
         The k images of each class.
     query : int
-        Varied copies of a class in each task.
+        Augmented copies of a class in each task.
     n : int
         Number of tasks; the support is the same, the copies differ.
     augmentation : Augmentation, optional
@@ -102,14 +102,14 @@ def augmented_support_reward(
 
     Notes
     -----
-    Copies of an image are told apart by memorising the image. So this reward says little about step
+    Copies of an image are recognised by memorising the image. So this reward says little about step
     sizes: searching them with it found far too large ones on photographs, and lost 14 points
     (``docs/results/search.md``). Fix step sizes in the space, or prefer tasks of other labelled
     images (:func:`pseudo_episode_reward`).
     """
     shot = _shots(support)
-    vary = augmentation or Augmentation()
-    side = vary.side or square_side(support)
+    augment = augmentation or Augmentation()
+    side = augment.side or square_side(support)
     order = np.argsort(support.targets, kind="stable")
     images = [squares(support.take(order), side)]
     targets = [support.targets[order]]
@@ -120,15 +120,15 @@ def augmented_support_reward(
         classes += [f"distractor {i}" for i in range(len(distractors))]
     shown, known = np.concatenate(images), np.concatenate(targets)
     way = len(classes)
-    copies, told = [shown], [known]
+    copies, labels = [shown], [known]
     for task in range(n):
         chosen = np.concatenate(
             [np.resize(np.flatnonzero(known == label), query) for label in range(way)]
         )
-        copies.append(vary(shown[chosen], seed, task))
-        told.append(known[chosen])
+        copies.append(augment(shown[chosen], seed, task))
+        labels.append(known[chosen])
     data = dataset_from_arrays(
-        np.concatenate(copies), np.concatenate(told), classes, name=f"{support.name}, varied"
+        np.concatenate(copies), np.concatenate(labels), classes, name=f"{support.name}, varied"
     )
     common = _common(data, way, shot, query, seed)
     start, each = len(shown), way * query
@@ -145,9 +145,9 @@ def augmented_support_reward(
         "augmented_support",
         data,
         episodes,
-        source=None if source is None else forming(source, data, FORMING),
+        source=forming(source, data),
         note="Scored on varied copies of the k images: memorising them is rewarded.",
-        settings={"augmentation": vary.to_dict(), "seed": seed},
+        settings={"augmentation": augment.to_dict(), "seed": seed},
     )
 
 
@@ -183,7 +183,7 @@ def cross_validation_reward(
         "cross_validation",
         support,
         episodes,
-        source=None if source is None else forming(source, support, FORMING),
+        source=forming(source, support),
         note=f"Each task trains on {shot - 1} of the {shot} images of a class.",
         settings={"seed": seed},
     )
@@ -192,7 +192,7 @@ def cross_validation_reward(
 def validation_reward(
     data: ImageDataset, episodes: Sequence[Episode], *, source: ImageDataset | None = None
 ) -> Reward:
-    """Reward accuracy on validation episodes of the target, and say how many labels that took.
+    """Reward accuracy on validation episodes of the target; their number of labels is recorded.
 
     Parameters
     ----------
@@ -217,7 +217,7 @@ def validation_reward(
         "validation",
         kept,
         own,
-        source=None if source is None else forming(source, kept, FORMING),
+        source=forming(source, kept),
         target_labels=len(kept),
         note=f"{len(kept)} labelled images of the validation pool of {data.name!r}.",
     )

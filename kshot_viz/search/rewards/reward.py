@@ -1,9 +1,9 @@
-"""What a search is rewarded by: small tasks that hold no query image of the target."""
+"""The reward of a search: mean accuracy on small tasks without a query image of the target."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,9 @@ from kshot_viz.data.dataset import ImageDataset
 from kshot_viz.data.episodes.episode import Episode
 from kshot_viz.errors import KShotValueError
 from kshot_viz.records import record_digest
+
+# Source images that form groups, at most.
+FORMING = 200
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +33,7 @@ class Reward:
     target_labels : int
         Labels of the target domain that were used beyond the k of each class.
     note : str
-        Says in words what was used.
+        One sentence about the labels that were used.
     """
 
     name: str
@@ -44,8 +47,8 @@ class Reward:
     def __post_init__(self) -> None:
         if not self.episodes:
             raise KShotValueError("A reward needs at least one episode.")
-        asked = {self.data.digests[i] for one in self.episodes for i in one.query}
-        if self.source is not None and asked & set(self.source.digests):
+        queries = {self.data.digests[i] for one in self.episodes for i in one.query}
+        if self.source is not None and queries & set(self.source.digests):
             raise KShotValueError("Images that form groups may not be queries of the reward.")
 
     @property
@@ -56,7 +59,7 @@ class Reward:
         return record_digest(record)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what is printed and stored of the protocol; plain JSON values."""
+        """Return a summary of the protocol, printed and stored; plain JSON values."""
         first = self.episodes[0]
         return {
             "name": self.name,
@@ -85,29 +88,31 @@ def renumbered(
 ) -> tuple[ImageDataset, tuple[Episode, ...]]:
     """Return the images of some episodes as a set of their own, and the episodes on it."""
     used = sorted({i for one in episodes for i in (*one.support, *one.query)})
-    place = {image: at for at, image in enumerate(used)}
+    position = {image: index for index, image in enumerate(used)}
     kept = data.take(np.asarray(used))
     made = tuple(
-        Episode(
-            **{
-                **vars(one),
-                "support": tuple(place[i] for i in one.support),
-                "query": tuple(place[i] for i in one.query),
-                "fingerprint": kept.fingerprint,
-            }
+        replace(
+            one,
+            support=tuple(position[i] for i in one.support),
+            query=tuple(position[i] for i in one.query),
+            fingerprint=kept.fingerprint,
         )
         for one in episodes
     )
     return kept, made
 
 
-def forming(source: ImageDataset, apart: ImageDataset, n: int) -> ImageDataset | None:
-    """Return at most ``n`` distinct images of a source that are not in ``apart``, evenly spread."""
-    known = set(apart.digests)
+def forming(
+    source: ImageDataset | None, excluded: ImageDataset, n: int = FORMING
+) -> ImageDataset | None:
+    """Return at most ``n`` distinct source images that are not in ``excluded``, evenly spread."""
+    if source is None:
+        return None
+    known = set(excluded.digests)
     first: dict[str, int] = {}
-    for place, digest in enumerate(source.digests):
+    for index, digest in enumerate(source.digests):
         if digest not in known:
-            first.setdefault(digest, place)
+            first.setdefault(digest, index)
     free = np.fromiter(first.values(), dtype=np.int64)
     if not free.size:
         return None

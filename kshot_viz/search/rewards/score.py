@@ -1,9 +1,9 @@
-"""Rewards of candidates, and what they cost."""
+"""Scores of candidates: reward and cost, with successive halving."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,7 +26,7 @@ RUNGS = (0.25, 0.5)
 
 @dataclass(frozen=True)
 class Score:
-    """What is known of a candidate.
+    """Reward and cost of a candidate.
 
     Attributes
     ----------
@@ -46,15 +46,6 @@ class Score:
     cost: float
     steps: int
     status: str
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain JSON values."""
-        return dict(vars(self))
-
-    @classmethod
-    def from_dict(cls, record: Mapping[str, Any]) -> Score:
-        """Rebuild a score from a record that may hold more."""
-        return cls(**{item.name: record[item.name] for item in fields(cls)})
 
 
 class Scorer:
@@ -87,13 +78,13 @@ class Scorer:
             raise unknown_name("prune", prune, PRUNING)
         self._backbone, self._reward, self._prune = backbone, reward, prune
         self._seed, self._options = seed, dict(options)
-        self._clusterings = GroupingRule.clustering_cache(backbone, reward.source, seed)
+        self._cluster_cache = GroupingRule.clustering_cache(backbone, reward.source, seed)
 
     def __call__(self, candidates: Sequence[Candidate]) -> list[Score]:
         """Score a batch of distinct candidates."""
         if not candidates:
             return []
-        bound = bind(self._backbone, candidates, None, self._seed, self._clusterings)
+        bound = bind(self._backbone, candidates, None, self._seed, self._cluster_cache)
         tasks = len(self._reward.episodes)
         table = np.full((len(bound), tasks), np.nan)
         alive = np.arange(len(bound))
@@ -106,7 +97,7 @@ class Scorer:
         ]
 
     def check(self, budget: float, batch_size: int) -> None:
-        """Refuse a budget for nothing, or for less than a batch where only whole batches run."""
+        """Raise a KShotValueError unless the budget suffices: with pruning, for a whole batch."""
         least = self.cost(batch_size) if self.prunes else 0.0
         if not budget > 0:
             raise KShotValueError(f"`budget` must be > 0 full evaluations; not {budget!r}.")
@@ -118,11 +109,11 @@ class Scorer:
 
     @property
     def prunes(self) -> bool:
-        """Whether candidates of a batch end each other."""
+        """Whether weak candidates of a batch end early."""
         return self._prune is not None
 
     def cost(self, candidates: int) -> float:
-        """Return what a batch of so many candidates costs, in full evaluations."""
+        """Return the cost of a batch of so many candidates, in full evaluations."""
         alive, runs = candidates, 0
         for first, last in self._stages():
             runs += alive * (last - first)
@@ -145,7 +136,7 @@ class Scorer:
             self._backbone,
             self._reward.data,
             episodes,
-            [bound[place] for place in alive],
+            [bound[index] for index in alive],
             seed=self._seed,
             **self._options,
         )
@@ -156,7 +147,7 @@ class Scorer:
         whole = np.isfinite(table).all(axis=1)
         reward = table[row, ran].mean()
         if not ran.all():
-            # Those that ran everything tell how hard the rest was.
+            # The accuracies of those that ran all tasks show how hard the rest was.
             reward += table[whole].mean() - table[np.ix_(whole, ran)].mean()
         done = int(ran.sum())
         return Score(

@@ -1,27 +1,19 @@
-"""The space in which the assignments themselves are learned: split a branch, or keep it whole."""
+"""The space of group assignments: which branches of each layer's dendrogram are split."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Self
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from kshot_viz.errors import KShotValueError, unknown_name
-from kshot_viz.finetune.candidate import Candidate
 from kshot_viz.grouping.clustering.branches import Branches
 from kshot_viz.grouping.clustering.cluster_cache import ClusteredLayer
 from kshot_viz.grouping.clustering.methods import NESTED
 from kshot_viz.grouping.grouping import Grouping
 from kshot_viz.methods.config import FinetuneConfig
 from kshot_viz.records import plain
-from kshot_viz.search.spaces.base import (
-    MULTIPLES,
-    Space,
-    check_settings,
-    searched_settings,
-    setting_values,
-    settings_of,
-)
+from kshot_viz.search.spaces.base import MULTIPLES, Space, searched_settings
 
 if TYPE_CHECKING:
     from kshot_viz.activations import Activations
@@ -32,9 +24,9 @@ KEEP, SPLIT = "keep", "split"
 
 @dataclass(frozen=True)
 class AssignmentSpace(Space):
-    """The choices of a walk down each layer's dendrogram: split a branch, or keep it as one group.
+    """For each branch from the root down: split it, or keep it as one group.
 
-    Points that differ only below a branch that is kept are one candidate.
+    Points that differ only below a branch that is kept have equal candidates.
 
     Attributes
     ----------
@@ -51,15 +43,13 @@ class AssignmentSpace(Space):
         How activations were pooled; for the record.
     """
 
+    kind: ClassVar[str] = "assignments"
     layers: Mapping[str, Branches]
     step_size: tuple[float, ...] = MULTIPLES
     settings: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     config: FinetuneConfig = field(default_factory=FinetuneConfig)
     frozen: tuple[str, ...] = ()
     pool: str = "grid"
-
-    def __post_init__(self) -> None:
-        check_settings(self.settings)
 
     @classmethod
     def of(
@@ -119,79 +109,35 @@ class AssignmentSpace(Space):
         config = config or FinetuneConfig()
         return cls(made, tuple(step_size), searched, config, others, activations.pool)
 
-    @property
-    def values(self) -> dict[str, tuple[Any, ...]]:
-        """Parameter -> values: for each layer its step size and its branches, settings last."""
+    def _layer_values(self) -> dict[str, tuple[Any, ...]]:
         found: dict[str, tuple[Any, ...]] = {}
         for layer, branches in self.layers.items():
             found[f"{layer}/step_size"] = self.step_size
             found |= {f"{layer}/{name}": (KEEP, SPLIT) for name in _names(branches)}
-        return found | setting_values(self.settings)
+        return found
 
-    def candidate(self, parameters: Mapping[str, Any], *, name: str = "searched") -> Candidate:
-        """Return what a point of the space stands for.
-
-        Parameters
-        ----------
-        parameters : mapping
-            Parameter -> value.
-        name : str
-            The candidate's name in tables.
-        """
-        whole = self.complete(parameters)
-        steps = {layer: whole[f"{layer}/step_size"] for layer in self.layers}
-        multiples = {layer: step for layer, step in steps.items() if step != 1}
-        config = self.config.but(
-            **settings_of(whole), layer_lr={**multiples, **dict.fromkeys(self.frozen, 0.0)}
-        )
-        if not any(steps.values()):
-            return Candidate(None, config.but(layer_lr={}), method="head_only", name=name)
-        moving = [layer for layer, step in steps.items() if step]
-        return Candidate(self._grouping(whole, moving), config, name=name)
-
-    def _grouping(self, whole: Mapping[str, Any], layers: Sequence[str]) -> Grouping:
+    def _grouping(self, point: Mapping[str, Any], trained: Sequence[str]) -> Grouping:
         rows, dead = {}, {}
-        for layer in layers:
+        for layer in trained:
             branches = self.layers[layer]
-            split = [whole[f"{layer}/{name}"] == SPLIT for name in _names(branches)]
+            split = [point[f"{layer}/{name}"] == SPLIT for name in _names(branches)]
             rows[layer] = branches.labels(split)
             dead[layer] = None if branches.dead is None else int(rows[layer].max())
         return Grouping(rows, dead=dead)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain JSON values."""
-        return plain(
-            {
-                "kind": "assignments",
-                "layers": {name: dict(vars(one)) for name, one in self.layers.items()},
-                "step_size": self.step_size,
-                "settings": dict(self.settings),
-                "config": self.config.to_dict(),
-                "frozen": self.frozen,
-                "pool": self.pool,
-            }
-        )
+        """Return plain JSON values; ``kind`` names the class of the space."""
+        layers = {name: plain(vars(one)) for name, one in self.layers.items()}
+        return super().to_dict() | {"layers": layers}
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> Self:
-        """Rebuild a space."""
-        layers = {
-            name: Branches(
-                tuple(one["parts"]),
-                one["dead"],
-                tuple((tuple(left), tuple(right)) for left, right in one["splits"]),
-            )
-            for name, one in record["layers"].items()
-        }
-        return cls(
-            layers,
-            tuple(record["step_size"]),
-            {name: tuple(values) for name, values in record["settings"].items()},
-            FinetuneConfig.from_dict(record["config"]),
-            tuple(record["frozen"]),
-            record["pool"],
-        )
+        """Rebuild a space from :meth:`to_dict`."""
+        space = super().from_dict(record)
+        records: Mapping[str, Any] = space.layers
+        layers = {name: Branches(**branches) for name, branches in records.items()}
+        return replace(space, layers=layers)
 
 
 def _names(branches: Branches) -> list[str]:
-    return [f"branch {place}" for place in range(len(branches.splits))]
+    return [f"branch {number}" for number in range(len(branches.splits))]

@@ -1,25 +1,28 @@
-"""What every search space is: named choices, gathered in one step a layer."""
+"""Base class of search spaces: named categorical choices, one controller step a layer."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from kshot_viz.errors import KShotValueError, unknown_name
 from kshot_viz.finetune.candidate import Candidate
+from kshot_viz.grouping.files import plain
 from kshot_viz.methods.config import FinetuneConfig
-from kshot_viz.search.controller.network import Step
+from kshot_viz.search.controller.network import ControllerStep
 
 if TYPE_CHECKING:
     from optuna.distributions import CategoricalDistribution
 
+    from kshot_viz.grouping.grouping import Grouping
+    from kshot_viz.grouping.rule import GroupingRule
+
 # The step for settings of the whole run, after all layers.
 SETTINGS = "settings"
-# Of these a search chooses where nothing else is said: the step size of a new head decides more
-# than any grouping.
+# Searched by default: the step size of a new head matters more than any grouping.
 STEP_SIZES = {"lr": (0.003, 0.01, 0.03, 0.1), "head_lr": (0.003, 0.01, 0.03, 0.1)}
 # Multiples of the step size of a layer; 0 freezes it.
 MULTIPLES = (0.0, 0.1, 0.3, 1.0, 3.0)
@@ -28,32 +31,47 @@ MULTIPLES = (0.0, 0.1, 0.3, 1.0, 3.0)
 class Space(ABC):
     """Points are mappings of ``"layer/choice"`` (or ``"settings/field"``) to a value.
 
+    Subclasses are frozen dataclasses.
+
     Attributes
     ----------
+    kind : str
+        Name of the class of spaces in stored records.
     layers : mapping of str to object
-        What there is to choose in each layer.
+        The choices of each layer; each layer has a choice ``"step_size"``.
+    settings : mapping of str to tuple
+        Fields of :class:`FinetuneConfig` that are searched too, with their values.
     config : FinetuneConfig
         Everything that is not searched.
+    frozen : tuple of str
+        Layers outside the space that are frozen.
     pool : str
         How activations are pooled that form groups.
     """
 
+    kind: ClassVar[str]
     layers: Mapping[str, Any]
+    settings: Mapping[str, tuple[Any, ...]]
     config: FinetuneConfig
+    frozen: tuple[str, ...] = ()
     pool: str
 
+    def __post_init__(self) -> None:
+        known = [item.name for item in fields(FinetuneConfig)]
+        for name, values in self.settings.items():
+            if name not in known:
+                raise unknown_name("setting", name, known)
+            check_values(name, values)
+
     @property
-    @abstractmethod
     def values(self) -> dict[str, tuple[Any, ...]]:
         """Parameter -> values, layer by layer, settings last."""
+        settings = {f"{SETTINGS}/{name}": values for name, values in self.settings.items()}
+        return self._layer_values() | settings
 
     @abstractmethod
-    def candidate(self, parameters: Mapping[str, Any], *, name: str = "searched") -> Candidate:
-        """Return what a point of the space stands for."""
-
-    @abstractmethod
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain JSON values; ``kind`` says which space it is."""
+    def _layer_values(self) -> dict[str, tuple[Any, ...]]:
+        """Return parameter -> values of all layers."""
 
     @property
     def size(self) -> int:
@@ -70,13 +88,15 @@ class Space(ABC):
             if len(values) > 1
         }
 
-    def steps(self, descriptions: Mapping[str, tuple[float, ...]] | None = None) -> list[Step]:
+    def steps(
+        self, descriptions: Mapping[str, tuple[float, ...]] | None = None
+    ) -> list[ControllerStep]:
         """Return the controller's steps: every layer with a choice, then the settings.
 
         Parameters
         ----------
         descriptions : mapping of str to tuple of float, optional
-            What is known of each layer.
+            Input features of each layer.
         """
         known = descriptions or {}
         nothing = (0.0,) * max((len(one) for one in known.values()), default=0)
@@ -84,7 +104,9 @@ class Space(ABC):
         for name, values in self.values.items():
             if len(values) > 1:
                 choices.setdefault(name.rpartition("/")[0], {})[name] = len(values)
-        return [Step(step, own, known.get(step, nothing)) for step, own in choices.items()]
+        return [
+            ControllerStep(step, own, known.get(step, nothing)) for step, own in choices.items()
+        ]
 
     def complete(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """Add the parameters with one value only, and check all others."""
@@ -96,6 +118,53 @@ class Space(ABC):
             whole[name] = value
         return whole
 
+    def candidate(self, parameters: Mapping[str, Any], *, name: str = "searched") -> Candidate:
+        """Return the candidate of a point of the space; equivalent points have equal candidates.
+
+        Parameters
+        ----------
+        parameters : mapping
+            Parameter -> value.
+        name : str
+            The candidate's name in tables.
+        """
+        whole = self.complete(parameters)
+        multiples = {layer: whole[f"{layer}/step_size"] for layer in self.layers}
+        settings = {item: whole[f"{SETTINGS}/{item}"] for item in self.settings}
+        if not any(multiples.values()):
+            config = self.config.but(**settings, layer_lr={})
+            return Candidate(None, config, method="head_only", name=name)
+        changed = {layer: multiple for layer, multiple in multiples.items() if multiple != 1}
+        layer_lr = changed | dict.fromkeys(self.frozen, 0.0)
+        trained = [layer for layer, multiple in multiples.items() if multiple]
+        config = self.config.but(**settings, layer_lr=layer_lr)
+        return Candidate(self._grouping(whole, trained), config, name=name)
+
+    @abstractmethod
+    def _grouping(
+        self, point: Mapping[str, Any], trained: Sequence[str]
+    ) -> Grouping | GroupingRule | None:
+        """Return the grouping of a point; None where no gradient is shared.
+
+        Parameters
+        ----------
+        point : mapping
+            Every parameter -> value.
+        trained : sequence of str
+            The layers that are not frozen, at least one.
+        """
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values; ``kind`` names the class of the space."""
+        record = {item.name: getattr(self, item.name) for item in fields(self)}  # type: ignore[arg-type]
+        return plain({"kind": self.kind, **record, "config": self.config.to_dict()})
+
+    @classmethod
+    def from_dict(cls, record: Mapping[str, Any]) -> Self:
+        """Rebuild a space from :meth:`to_dict`."""
+        known = {item.name: _tuples(record[item.name]) for item in fields(cls)}  # type: ignore[arg-type]
+        return cls(**{**known, "config": FinetuneConfig.from_dict(record["config"])})
+
 
 def searched_settings(
     settings: Mapping[str, Any] | None, config: FinetuneConfig | None
@@ -106,30 +175,14 @@ def searched_settings(
     return {name: tuple(values) for name, values in settings.items()}
 
 
-def check_settings(settings: Mapping[str, Any]) -> None:
-    """Raise unless every setting is a field of :class:`FinetuneConfig` with distinct values."""
-    known = [item.name for item in fields(FinetuneConfig)]
-    for name, values in settings.items():
-        if name not in known:
-            raise unknown_name("setting", name, known)
-        check_values(name, values)
-
-
 def check_values(name: str, values: Any) -> None:
     """Raise a KShotValueError unless values are distinct, and at least one."""
     if not isinstance(values, tuple) or not values or len(set(values)) != len(values):
         raise KShotValueError(f"{name!r} must be a tuple of distinct values; not {values!r}.")
 
 
-def setting_values(settings: Mapping[str, tuple[Any, ...]]) -> dict[str, tuple[Any, ...]]:
-    """Return the settings as parameters."""
-    return {f"{SETTINGS}/{name}": values for name, values in settings.items()}
-
-
-def settings_of(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields of the configuration that a point sets."""
-    return {
-        name.removeprefix(f"{SETTINGS}/"): value
-        for name, value in parameters.items()
-        if name.startswith(f"{SETTINGS}/")
-    }
+def _tuples(value: Any) -> Any:
+    """Return JSON values with tuples for lists."""
+    if isinstance(value, Mapping):
+        return {key: _tuples(item) for key, item in value.items()}
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value

@@ -1,25 +1,20 @@
-"""What the search chooses from: one step a layer, a few choices in each."""
+"""The space of grouping rules: number of groups, bounds, source and step size of each layer."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from kshot_viz.errors import KShotValueError, unknown_name
-from kshot_viz.finetune.candidate import Candidate
 from kshot_viz.grouping.rule import GroupingRule
 from kshot_viz.methods.config import FinetuneConfig
-from kshot_viz.records import plain
 from kshot_viz.search.spaces.base import (
     MULTIPLES,
     SETTINGS,
     Space,
-    check_settings,
     check_values,
     searched_settings,
-    setting_values,
-    settings_of,
 )
 
 if TYPE_CHECKING:
@@ -42,7 +37,8 @@ class GroupSpace(Space):
 
     A point of the space is a mapping of ``"layer/choice"`` to a value. Head only, last block, plain
     fine-tuning, groups of a fixed share and surgical fine-tuning (Lee et al., ICLR 2023) are points
-    of it; see :meth:`point`.
+    of it; see :meth:`point`. Layers that are frozen or whose neurons are all singletons share no
+    gradient, so points that differ there only have equal candidates.
 
     Attributes
     ----------
@@ -59,6 +55,7 @@ class GroupSpace(Space):
         How neurons are clustered, as in :class:`GroupingRule`.
     """
 
+    kind: ClassVar[str] = "groups"
     layers: Mapping[str, Mapping[str, tuple[Any, ...]]]
     settings: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     config: FinetuneConfig = field(default_factory=FinetuneConfig)
@@ -74,7 +71,7 @@ class GroupSpace(Space):
                 if name not in CHOICES:
                     raise unknown_name("choice", name, CHOICES)
                 check_values(f"{layer}/{name}", values)
-        check_settings(self.settings)
+        super().__post_init__()
 
     @classmethod
     def of(
@@ -139,52 +136,26 @@ class GroupSpace(Space):
         }
         return replace(self, layers=cut)
 
-    @property
-    def values(self) -> dict[str, tuple[Any, ...]]:
-        """Parameter -> values, layer by layer, settings last."""
+    def _layer_values(self) -> dict[str, tuple[Any, ...]]:
         return {
             f"{layer}/{name}": values
             for layer, choices in self.layers.items()
             for name, values in choices.items()
-        } | setting_values(self.settings)
-
-    def candidate(self, parameters: Mapping[str, Any], *, name: str = "searched") -> Candidate:
-        """Return what a point of the space stands for.
-
-        Layers that are frozen or whose neurons are all on their own share no gradient, so points
-        that differ there only are one candidate.
-
-        Parameters
-        ----------
-        parameters : mapping
-            Parameter -> value.
-        name : str
-            The candidate's name in tables.
-        """
-        whole = self.complete(parameters)
-        layers = {layer: {key: whole[f"{layer}/{key}"] for key in CHOICES} for layer in self.layers}
-        config = self.config.but(
-            **settings_of(whole),
-            layer_lr={
-                layer: own["step_size"] for layer, own in layers.items() if own["step_size"] != 1
-            },
-        )
-        if not any(own["step_size"] for own in layers.values()):
-            return Candidate(None, config.but(layer_lr={}), method="head_only", name=name)
-        tied = {
-            layer: own for layer, own in layers.items() if own["step_size"] and own["n_groups"] < 1
         }
+
+    def _grouping(self, point: Mapping[str, Any], trained: Sequence[str]) -> GroupingRule | None:
+        tied = [layer for layer in trained if point[f"{layer}/n_groups"] < 1]
+        chosen = {name: {layer: point[f"{layer}/{name}"] for layer in tied} for name in CHOICES}
         if not tied:
-            return Candidate(None, config, method="plain", name=name)
-        rule = GroupingRule(
-            groups_from={layer: own["groups_from"] for layer, own in tied.items()},
-            n_groups={layer: own["n_groups"] or 1 for layer, own in tied.items()},
-            max_within=_bounds(tied, "max_within"),
-            min_between=_bounds(tied, "min_between"),
+            return None
+        return GroupingRule(
+            groups_from=chosen["groups_from"],
+            n_groups={layer: share or 1 for layer, share in chosen["n_groups"].items()},
+            max_within=_bounds(chosen["max_within"]),
+            min_between=_bounds(chosen["min_between"]),
             method=self.method,
             pool=self.pool,
         )
-        return Candidate(rule, config, name=name)
 
     def point(self, kind: str, backbone: Backbone, *, n_groups: float = 0.1) -> dict[str, Any]:
         """Return a known method as a point of the space.
@@ -197,50 +168,26 @@ class GroupSpace(Space):
             Share of the width of ``"grouped"``.
         """
         block = {name.rpartition(".")[0] for name in backbone.block_parameters()}
-        moves = {
-            "head_only": lambda layer: False,
-            "last_block": lambda layer: layer in block,
-            "plain": lambda layer: True,
-            "grouped": lambda layer: True,
+        trained: dict[str, Collection[str]] = {
+            "head_only": (),
+            "last_block": block,
+            "plain": self.layers,
+            "grouped": self.layers,
         }
-        if kind not in moves:
-            raise unknown_name("kind", kind, moves)
+        if kind not in trained:
+            raise unknown_name("kind", kind, trained)
         share = n_groups if kind == "grouped" else 1.0
         point = {name: values[0] for name, values in self.values.items()}
         for name, values in self.settings.items():
-            # Where there is a choice, what the configuration says.
+            # The configuration's own value, where it is among those searched.
             if (given := getattr(self.config, name)) in values:
                 point[f"{SETTINGS}/{name}"] = given
         for layer in self.layers:
-            point[f"{layer}/step_size"] = 1.0 if moves[kind](layer) else 0.0
+            point[f"{layer}/step_size"] = 1.0 if layer in trained[kind] else 0.0
             point[f"{layer}/n_groups"] = share
         return self.complete(point)
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain JSON values."""
-        return plain(
-            {
-                "kind": "groups",
-                "layers": {layer: dict(choices) for layer, choices in self.layers.items()},
-                "settings": dict(self.settings),
-                "config": self.config.to_dict(),
-                "method": self.method,
-                "pool": self.pool,
-            }
-        )
 
-    @classmethod
-    def from_dict(cls, record: Mapping[str, Any]) -> Self:
-        """Rebuild a space."""
-        layers = {
-            layer: {name: tuple(values) for name, values in choices.items()}
-            for layer, choices in record["layers"].items()
-        }
-        settings = {name: tuple(values) for name, values in record["settings"].items()}
-        config = FinetuneConfig.from_dict(record["config"])
-        return cls(layers, settings, config, record["method"], record["pool"])
-
-
-def _bounds(tied: Mapping[str, Mapping[str, Any]], name: str) -> dict[str, float] | None:
-    given = {layer: own[name] for layer, own in tied.items() if own[name] is not None}
-    return given or None
+def _bounds(chosen: Mapping[str, float | None]) -> dict[str, float] | None:
+    """Return the bounds of the layers that have one; None where no layer has."""
+    return {layer: bound for layer, bound in chosen.items() if bound is not None} or None

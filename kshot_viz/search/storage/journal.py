@@ -1,8 +1,8 @@
-"""Optuna's journal file, opened so that a killed search goes on from it.
+"""Optuna's journal file with locks that end with the process, and repair of a torn last line.
 
-A process that is killed while it writes can leave a last line cut in the middle. It is mended here,
-under a lock of the operating system that is held as long as the search runs. Writes have such a
-lock as well; both end with the process, however that ends.
+A process that is killed while it writes can leave a last line cut in the middle. It is cut off
+here, under a lock of the operating system that is held as long as the search runs. Each write takes
+another such lock.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 
 from kshot_viz.errors import KShotFileError
 
-# Whoever only looks whether a search is running holds its lock for a moment.
+# `in_use` of another process holds the owner's lock for a moment.
 LOOK_SECONDS = 0.5
 
 
 class WriteLock(JournalFileOpenLock):
-    """The right to append to a journal, for the time of one write.
+    """Lock of a journal for the time of one write.
 
-    Optuna's own lock is a link that comes and goes: where JupyterLab lists the folder just then, it
-    stops with a message that the folder is gone. And it outlives a process that is killed. Who
-    opens the journal with Optuna's lock does not wait for this one: that is for reading only.
+    Optuna's own lock is a link that is created and deleted: if JupyterLab lists the folder at that
+    moment, it reports that the folder is gone. It also outlives a process that is killed. A program
+    that opens the journal with Optuna's lock does not wait for this one, so it may only read.
     """
 
     def __init__(self, path: Path) -> None:
@@ -45,7 +45,7 @@ class WriteLock(JournalFileOpenLock):
         return True
 
     def release(self) -> None:
-        """Let others write."""
+        """Release the lock."""
         if self._file is not None:
             self._file.close()
             self._file = None
@@ -58,7 +58,7 @@ def journal_backend(path: Path) -> JournalFileBackend:
 
 
 class Owner:
-    """The right to write a journal; one process at a time has it."""
+    """Lock of a journal for as long as a search runs; one process at a time holds it."""
 
     def __init__(self, path: Path) -> None:
         self._file = _lock(owner_of(path))
@@ -74,14 +74,14 @@ class Owner:
         cut_torn_line(path)
 
     def release(self) -> None:
-        """Let another process write."""
+        """Release the lock."""
         if self._file is not None:
             self._file.close()
             self._file = None
 
 
 def in_use(path: Path) -> bool:
-    """Say whether a search is writing to this journal."""
+    """Return whether a running search owns this journal."""
     file = _lock(owner_of(path)) if path.exists() else None
     if file is not None:
         file.close()
@@ -92,7 +92,7 @@ def in_use(path: Path) -> bool:
 def cut_torn_line(path: Path) -> None:
     """Cut an incomplete last line off, after saving a copy of the file beside it.
 
-    A line that somebody wrote on right behind an incomplete one goes with it.
+    A line that was appended to an incomplete one is cut off with it.
     """
     content = path.read_bytes() if path.exists() else b""
     whole = content.rfind(b"\n") + 1
@@ -117,12 +117,12 @@ def _is_json(line: bytes) -> bool:
 
 
 def owner_of(path: Path) -> Path:
-    """Return the file whose lock says that a search is at work."""
+    """Return the file whose lock the running search holds."""
     return Path(f"{path}.owner")
 
 
 def _lock(path: Path) -> IO[bytes] | None:
-    """Take the operating system's lock on a file, or return None where somebody has it."""
+    """Take the operating system's lock on a file, or return None where another has it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     file = path.open("ab")
     try:

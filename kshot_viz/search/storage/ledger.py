@@ -1,15 +1,15 @@
-"""A search's trials in Optuna storage: the only truth about it."""
+"""The stored record of a search: manifest, state, requests and rollouts in an Optuna study."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from optuna.trial import TrialState, create_trial
 
 from kshot_viz.errors import KShotFileError, KShotValueError
+from kshot_viz.search.rollouts import Rollout
 from kshot_viz.search.storage.journal import Owner, in_use
 from kshot_viz.search.storage.storages import file_of, is_journal, open_study, quiet
 
@@ -24,25 +24,6 @@ EARLIER = "earlier_versions"
 SCHEMA = 1
 
 
-@dataclass(frozen=True)
-class Rollout:
-    """One finished trial.
-
-    Attributes
-    ----------
-    number : int
-    parameters : mapping
-    reward : float
-    record : mapping
-        Everything else that is kept of it; plain JSON values.
-    """
-
-    number: int
-    parameters: Mapping[str, Any]
-    reward: float
-    record: Mapping[str, Any]
-
-
 class Ledger:
     """The study of one search.
 
@@ -54,7 +35,7 @@ class Ledger:
     own : bool
         Whether rollouts will be written: then no other search may use the same journal.
     key : str, optional
-        Tells the searches of a database apart; a journal holds one.
+        Identifies a search in a database; a journal holds one.
     """
 
     def __init__(
@@ -84,10 +65,16 @@ class Ledger:
         if self._owner is not None:
             self._owner.release()
 
-    # -- what the search is ------------------------------------------------------------------
+    # -- manifest ----------------------------------------------------------------------------
 
     def claim(self, manifest: Mapping[str, Any]) -> None:
-        """Say what search this is, or check that it is the one stored."""
+        """Store the manifest, or check that it is the one stored.
+
+        Raises
+        ------
+        KShotValueError
+            If the study holds another search.
+        """
         stored = self.manifest
         if not stored:
             self._study.set_user_attr(MANIFEST, dict(manifest))
@@ -106,19 +93,19 @@ class Ledger:
             self._study.set_user_attr(MANIFEST, renewed)
 
     def holds(self, manifest: Mapping[str, Any]) -> bool:
-        """Say whether it is this search that is stored."""
+        """Return whether this search is the one stored."""
         return bool(self.manifest) and not _changed(self.manifest, manifest)
 
     @property
     def manifest(self) -> dict[str, Any]:
-        """What the search was asked for; empty for a new one."""
+        """The stored manifest; empty for a new search."""
         return dict(self._study.user_attrs.get(MANIFEST, {}))
 
-    # -- its state ---------------------------------------------------------------------------
+    # -- state and requests ------------------------------------------------------------------
 
     @property
     def state(self) -> str:
-        """How far the search said it is."""
+        """The state the search stored last."""
         return str(self._study.user_attrs.get(STATE, "new"))
 
     @state.setter
@@ -128,7 +115,7 @@ class Ledger:
 
     @property
     def request(self) -> str:
-        """What another process asked for: ``""``, ``"pause"``, ``"resume"`` or ``"stop"``."""
+        """The request of another process: ``""``, ``"pause"``, ``"resume"`` or ``"stop"``."""
         return str(self._study.user_attrs.get(REQUEST, ""))
 
     @request.setter
@@ -138,15 +125,15 @@ class Ledger:
 
     @property
     def running(self) -> bool:
-        """Whether a process is at it, as far as that can be told."""
+        """Whether a process runs the search; for storage without locks, by the stored state."""
         if self.path is not None:
             return in_use(self.path)
         return self.state in ("running", "paused")
 
     def take_request(self) -> str:
-        """Return what was asked for, and forget it."""
-        asked, self.request = self.request, ""
-        return asked
+        """Return the request, and clear it."""
+        taken, self.request = self.request, ""
+        return taken
 
     # -- rollouts ----------------------------------------------------------------------------
 
@@ -157,7 +144,7 @@ class Ledger:
         return [found[number] for number in sorted(found)]
 
     def add(self, rollout: Rollout, distributions: Mapping[str, BaseDistribution]) -> None:
-        """Keep a rollout: a single record, so that it is there as a whole or not at all."""
+        """Store a rollout, in a single record: atomically."""
         names = [name for name in distributions if name in rollout.parameters]
         with quiet():
             self._study.add_trial(
@@ -171,14 +158,14 @@ class Ledger:
             )
 
     def fail_unfinished(self) -> None:
-        """Mark trials as failed that nobody will finish."""
+        """Mark the trials as failed that an ended process left unfinished."""
         states = (TrialState.RUNNING, TrialState.WAITING)
         for trial in self._study.get_trials(deepcopy=False, states=states):
             self._study.tell(trial.number, state=TrialState.FAIL)
 
 
 def _changed(stored: Mapping[str, Any], manifest: Mapping[str, Any]) -> list[str]:
-    """Return what makes two searches different ones."""
+    """Return the entries that make two searches different ones."""
     names = {*stored, *manifest} - {"versions", EARLIER, "budget"}
     return sorted(name for name in names if stored.get(name) != manifest.get(name))
 
@@ -189,11 +176,3 @@ def _rollout(trial: FrozenTrial) -> Rollout | None:
     if number is None or trial.value is None:
         return None
     return Rollout(int(number), dict(trial.params), float(trial.value), record)
-
-
-def batches(rollouts: Sequence[Rollout], size: int) -> list[list[Rollout]]:
-    """Cut rollouts into batches; the last one may be incomplete."""
-    found: dict[int, list[Rollout]] = {}
-    for one in rollouts:
-        found.setdefault(one.number // size, []).append(one)
-    return [found[number] for number in sorted(found)]

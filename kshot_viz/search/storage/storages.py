@@ -1,4 +1,4 @@
-"""Where the studies of searches are kept: memory, a journal, a database, Optuna's own object."""
+"""Open the Optuna study of a search: in memory, a journal, a database, or a storage object."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Storage = str | Path | BaseStorage
 
 
 def is_journal(storage: Storage) -> bool:
-    """Tell whether this is the path of a journal."""
+    """Return whether this is the path of a journal."""
     if isinstance(storage, str):
         return storage != MEMORY and "://" not in storage
     return isinstance(storage, Path)
@@ -45,9 +45,9 @@ def open_study(storage: Storage, key: str | None, *, create: bool) -> optuna.Stu
     ----------
     storage : str, Path or BaseStorage
     key : str or None
-        Tells the searches of a database apart; a journal, or memory, holds one.
+        Identifies a search in a database; a journal, or memory, holds one.
     create : bool
-        Make it where there is none.
+        Create it if there is none.
 
     Raises
     ------
@@ -73,7 +73,7 @@ def open_study(storage: Storage, key: str | None, *, create: bool) -> optuna.Stu
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep Optuna from announcing every trial."""
+    """Suppress Optuna's log message for every trial."""
     before = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(logging.WARNING)
     try:

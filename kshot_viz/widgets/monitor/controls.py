@@ -12,7 +12,7 @@ from kshot_viz.viz.style.colours import sampler_styles
 from kshot_viz.widgets.base.parts import button
 
 if TYPE_CHECKING:
-    from kshot_viz.search.follow import Followed
+    from kshot_viz.search.lifecycle import ControllableSearch
     from kshot_viz.search.result import SearchResult
 
 _TIPS = {
@@ -52,9 +52,9 @@ class SearchControls:
         self.badge = ipywidgets.HTML()
         self.badge.add_class("kv-state")
 
-    def tell(self, followed: Followed, found: SearchResult) -> str:
+    def tell(self, followed: ControllableSearch, found: SearchResult) -> str:
         """Show the state of a search, and return it."""
-        state, asked = followed.state, followed.asked
+        state, asked = followed.state, followed.requested
         word = _ASKED.get(asked) or _WORDS.get(state, state)
         self.badge.value = (
             f'<span class="kv-badge kv-badge-{html.escape(state)}" role="status">'

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from kshot_viz.search.follow import Followed
+    from kshot_viz.search.lifecycle import ControllableSearch
 
 NEWS_SECONDS = 1.0
 
@@ -20,7 +20,7 @@ class Watcher(Protocol):
 
 
 def begin_listening(
-    watcher: Callable[[], Watcher | None], followed: Followed, closed: threading.Event
+    watcher: Callable[[], Watcher | None], followed: ControllableSearch, closed: threading.Event
 ) -> threading.Thread:
     """Listen in a thread that ends with its watcher, or with a search that is over.
 
@@ -28,7 +28,7 @@ def begin_listening(
     ----------
     watcher : weak reference
         The thread alone must not keep a dashboard in memory that nobody has any more.
-    followed : Followed
+    followed : ControllableSearch
     closed : Event
         Ends the listening.
     """
@@ -40,14 +40,16 @@ def begin_listening(
 
 
 def listen(
-    watcher: Callable[[], Watcher | None], followed: Followed, closed: threading.Event
+    watcher: Callable[[], Watcher | None], followed: ControllableSearch, closed: threading.Event
 ) -> None:
     """Hand on what is new; an error is handed on too, and then tried again."""
+    seen: object = None
     while not closed.is_set():
         news = over = False
         trouble: Exception | None = None
         try:
-            news, over = followed.news(NEWS_SECONDS), followed.over
+            before, seen = seen, followed.wait_for_change(seen, NEWS_SECONDS)
+            news, over = seen != before, followed.over
         except Exception as error:
             trouble = error
         one = watcher()

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets
 from traitlets import Float, Int, Unicode, validate
 
-from kshot_viz.search.follow import follow
 from kshot_viz.search.group_search import GroupSearch
+from kshot_viz.search.search_view import open_search
 from kshot_viz.viz.report.frame_table import frame_html
 from kshot_viz.viz.search.policy import CHOICE_LABELS
 from kshot_viz.viz.search.search_view import VIEWS, SearchPicture, choices, progress_text
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from kshot_viz.search.result import SearchResult
-    from kshot_viz.search.view import SearchView
+    from kshot_viz.search.search_view import SearchView
     from kshot_viz.widgets.explorer.group_explorer import GroupExplorer
 
 # Drawing two pictures takes a good part of this, and the search wants the machine too.
@@ -75,9 +75,9 @@ class SearchMonitor(Dashboard):
         self, group_search: GroupSearch | SearchView | str | Path, *, random: Any = None
     ) -> None:
         self._closed = threading.Event()
-        self._followed = follow(group_search)
+        self._followed = open_search(group_search)
         self._random = random
-        self._found: SearchResult = self._followed.result()
+        self._found: SearchResult = self._followed.result
         super().__init__(choice=SearchPicture(self._found).choice)
         self.controls = SearchControls(self._do)
         self._make_parts()
@@ -118,7 +118,7 @@ class SearchMonitor(Dashboard):
     @property
     def result(self) -> SearchResult:
         """What was found so far."""
-        found: SearchResult = self._followed.result()
+        found: SearchResult = self._followed.result
         return found
 
     def frame(self) -> pd.DataFrame:
@@ -148,7 +148,6 @@ class SearchMonitor(Dashboard):
         # One that was refused is closed too, when it is forgotten: it follows nothing.
         if self._followed is not None:
             self._closed.set()
-            self._followed.hush()
         super().close()
 
     def wait(self, timeout: float | None = None) -> bool:
@@ -175,7 +174,7 @@ class SearchMonitor(Dashboard):
 
     def _ask(self, action: str) -> None:
         try:
-            self._followed.do(action)
+            self._followed.request(action)
         finally:
             self._redraw.ask()
 
@@ -210,7 +209,7 @@ class SearchMonitor(Dashboard):
         state = self.controls.tell(self._followed, self._found)
         if self._followed.error is not None:
             self._trouble.error(self._followed.error)
-        self._found = found = self._followed.result()
+        self._found = found = self._followed.result
         shown = self._pictured(found)
         self._curve.show(shown.curve())
         self._draw_side(shown)

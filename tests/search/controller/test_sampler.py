@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import optuna
 import pytest
-from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.testing.pytest_samplers import (
     BasicSamplerTestCase,
     RelativeSamplerTestCase,
     SingleOnlySamplerTestCase,
 )
 
-from kshot_viz.search.controller.discretise import Discretised
 from kshot_viz.search.controller.reinforce import ReinforceConfig
 from kshot_viz.search.controller.sampler import ReinforceSampler
 
@@ -63,26 +61,3 @@ def test_failed_trials_teach_nothing_and_pruned_ones_their_last_value():
     late = [trial.params["x"] for trial in study.trials[-30:]]
     assert sum(late) > 20
     assert len(sampler.updates(study)) == 20
-
-
-@pytest.mark.parametrize(
-    "distribution",
-    [
-        CategoricalDistribution((None, 0.5, "a")),
-        IntDistribution(0, 3),
-        IntDistribution(0, 100, step=5),
-        IntDistribution(1, 3, log=True),
-        IntDistribution(1, 16, log=True),
-        IntDistribution(1, 1000, log=True),
-        FloatDistribution(-1, 2),
-        FloatDistribution(1e-4, 1, log=True),
-        FloatDistribution(0, 1, step=0.1),
-    ],
-)
-def test_a_value_lies_in_the_part_it_was_drawn_from(distribution):
-    cut = Discretised(distribution)
-    for part in range(cut.size):
-        for within in (0.01, 0.5, 0.99):
-            value = cut.value(part, within)
-            assert distribution._contains(distribution.to_internal_repr(value))
-            assert cut.part(value) == part

@@ -10,7 +10,8 @@ from small_comparison import hand_made
 
 import kshot_viz as kv
 from kshot_viz.errors import KShotKeyError, KShotValueError
-from kshot_viz.search.follow import OtherSearch, OwnSearch
+from kshot_viz.search.group_search import GroupSearch
+from kshot_viz.search.search_view import SearchView
 from kshot_viz.widgets.dashboard.task import Task
 from kshot_viz.widgets.dashboard.whole_dashboard import WholeDashboard
 from kshot_viz.widgets.explorer.group_explorer import GroupExplorer
@@ -55,16 +56,16 @@ def test_one_dashboard_is_shown_at_a_time(task):
 
 def test_a_search_that_runs_for_another_page_is_followed(task):
     first = task.monitor()
-    assert isinstance(first._followed, OwnSearch)
-    first._followed._search.pause()
+    assert isinstance(first._followed, GroupSearch)
+    first._followed.pause()
     first.start()
-    first._followed._search.events.since(1, timeout=PATIENCE)
+    first._followed.events.since(1, timeout=PATIENCE)
     second = task.monitor()
-    assert isinstance(second._followed, OtherSearch)
+    assert isinstance(second._followed, SearchView)
     second.stop()
-    assert first._followed._search.wait(PATIENCE)
+    assert first._followed.wait(PATIENCE)
     third = task.monitor()
-    assert isinstance(third._followed, OwnSearch)
+    assert isinstance(third._followed, GroupSearch)
     for one in (first, second, third):
         one.close()
 

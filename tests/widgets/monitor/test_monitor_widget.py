@@ -15,8 +15,8 @@ from small_search import small_search
 
 from kshot_viz.errors import KShotError, KShotFileError, KShotKeyError, KShotValueError
 from kshot_viz.search.controller.reinforce import ReinforceConfig
-from kshot_viz.search.follow import OtherSearch, OwnSearch, follow
 from kshot_viz.search.group_search import GroupSearch
+from kshot_viz.search.search_view import SearchView
 from kshot_viz.search.storage.ledger import Ledger
 from kshot_viz.viz import plot_chosen, plot_entropy, plot_policy, plot_search, to_png
 from kshot_viz.viz.search.search_view import SearchPicture, choices, progress_text, trials_frame
@@ -72,7 +72,7 @@ def test_start_to_finish(monitor):
 
 
 def test_pause_resume_and_stop(monitor):
-    search, meeting = monitor._followed._search, Meeting(monitor)
+    search, meeting = monitor._followed, Meeting(monitor)
     search.pause()
     monitor.start()
     meeting.until(lambda one: one.state == "paused")
@@ -96,7 +96,7 @@ def test_what_was_found_is_what_the_search_found_without_a_monitor(monitor, tmp_
 
 
 def test_an_error_in_the_thread_is_shown(monitor):
-    search, meeting = monitor._followed._search, Meeting(monitor)
+    search, meeting = monitor._followed, Meeting(monitor)
 
     def broken(*_):
         raise RuntimeError("the network is gone <b>")
@@ -113,15 +113,15 @@ def test_an_error_in_the_thread_is_shown(monitor):
 
 
 def test_a_second_start_is_answered_with_a_sentence(monitor):
-    monitor._followed._search.pause()
+    monitor._followed.pause()
     monitor.start()
     monitor._do("start")
     assert "so it cannot start" in monitor._trouble.value
-    monitor._followed._search.events.since(1, timeout=PATIENCE)
+    monitor._followed.events.since(1, timeout=PATIENCE)
     monitor._draw()
     assert enabled(monitor) == ["resume", "stop"]
     monitor.stop()
-    assert monitor._followed._search.wait(PATIENCE)
+    assert monitor._followed.wait(PATIENCE)
 
 
 @pytest.mark.parametrize("action", ["pause", "resume", "stop"])
@@ -135,29 +135,14 @@ def test_what_cannot_be_done_now_is_said_and_leaves_the_buttons_as_they_are(moni
 
 
 def test_a_start_that_fails_again_can_be_tried_again(monitor):
-    search = monitor._followed._search
-    small_search(monitor._followed._search.storage, seed=6, budget=4).run()
+    search = monitor._followed
+    small_search(monitor._followed.storage, seed=6, budget=4).run()
     for _ in range(2):
         monitor.start()
         assert search.wait(PATIENCE)
         monitor._draw()
         assert (monitor.state, enabled(monitor)) == ("failed", ["start"])
         assert "another search" in monitor._trouble.value
-
-
-def test_a_request_that_came_and_went_between_two_looks_is_forgotten(journal):
-    ledger = Ledger(journal, own=True)
-    ledger.claim(small_search(journal).manifest)
-    ledger.state = "running"
-    other = OtherSearch(GroupSearch.attach(journal))
-    other.do("pause")
-    assert (other.asked, other.actions) == ("pause", ())
-    assert ledger.take_request() == "pause"
-    assert (other.asked, other.actions) == ("", ("pause", "stop"))
-    with pytest.raises(KShotValueError, match="is running, so it cannot resume"):
-        other.do("resume")
-    assert other.actions == ("pause", "stop")
-    ledger.close()
 
 
 def test_two_monitors_follow_the_same_search(journal):
@@ -342,7 +327,7 @@ def in_groups(journal) -> GroupSearch:
     space = like.space.only(n_groups=(0.5,), step_size=(1.0,))
     batch = ReinforceConfig(batch_size=4)
     options = {"budget": 4, "learning": batch, "storage": journal}
-    return GroupSearch(like.backbone, like.objective, space=space, **options)
+    return GroupSearch(like.backbone, like.reward, space=space, **options)
 
 
 def test_the_best_grouping_opens_in_an_explorer(journal):
@@ -375,14 +360,14 @@ def test_following_goes_on_after_an_error_of_the_storage(journal, monkeypatch):
     search.pause()
     search.start()
     search.events.since(1, timeout=PATIENCE)
-    works, broken = OtherSearch.news, threading.Event()
+    works, broken = SearchView.wait_for_change, threading.Event()
 
-    def news(self, timeout):
+    def wait_for_change(self, seen, timeout):
         if broken.is_set():
             raise OSError("database is locked")
-        return works(self, timeout)
+        return works(self, seen, timeout)
 
-    monkeypatch.setattr(OtherSearch, "news", news)
+    monkeypatch.setattr(SearchView, "wait_for_change", wait_for_change)
     monitor = SearchMonitor(journal)
     trouble = Meeting(monitor._trouble)
     broken.set()
@@ -399,14 +384,14 @@ def test_a_drawing_that_failed_is_made_again(monitor, monkeypatch):
     monkeypatch.setattr(monitor_listener, "NEWS_SECONDS", 0.02)
     trouble, broken = Meeting(monitor._trouble), threading.Event()
     broken.set()
-    works = monitor._followed.result
+    works = GroupSearch.result.fget
 
-    def result():
+    def result(self):
         if broken.is_set():
             raise OSError("disk gone")
-        return works()
+        return works(self)
 
-    monkeypatch.setattr(monitor._followed, "result", result)
+    monkeypatch.setattr(GroupSearch, "result", property(result))
     monitor._redraw.ask()
     trouble.until(lambda one: "disk gone" in one.value)
     broken.clear()
@@ -429,9 +414,9 @@ def test_listening_ends_with_the_last_who_watches():
         def __init__(self):
             self.asked = threading.Event()
 
-        def news(self, timeout):
+        def wait_for_change(self, seen, timeout):
             self.asked.set()
-            return False
+            return seen
 
     class Watching:
         def heard(self, *, news, trouble):
@@ -499,16 +484,7 @@ def test_several_random_searches_stand_beside_the_curve_as_a_band(journal):
 
 def test_the_state_of_a_search_is_escaped(monitor):
     class Odd:
-        state, asked, actions, error = "<b>odd</b>", "", (), None
+        state, requested, actions, error = "<b>odd</b>", "", (), None
 
     monitor.controls.tell(Odd(), monitor.result)
     assert "<b>" not in monitor.controls.badge.value
-
-
-def test_own_and_other_searches_are_told_apart(journal):
-    search = small_search(journal)
-    assert isinstance(follow(search), OwnSearch)
-    search.run()
-    assert isinstance(follow(journal), OtherSearch)
-    with pytest.raises(KShotError):
-        follow(journal.with_name("no.journal"))

@@ -1,18 +1,46 @@
-"""A search's rollouts as tables."""
+"""Rollouts of a search, and their tables."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from kshot_viz.search.spaces.base import Space
-from kshot_viz.search.storage.ledger import Rollout
 
 if TYPE_CHECKING:
     import pandas as pd
 
+# Rollouts in a moving average of rewards.
 MOVING = 20
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """One finished trial.
+
+    Attributes
+    ----------
+    number : int
+    parameters : mapping
+    reward : float
+    record : mapping
+        Everything else that is stored of it; plain JSON values.
+    """
+
+    number: int
+    parameters: Mapping[str, Any]
+    reward: float
+    record: Mapping[str, Any]
+
+
+def batches(rollouts: Sequence[Rollout], size: int) -> list[list[Rollout]]:
+    """Cut rollouts into batches; the last one may be incomplete."""
+    found: dict[int, list[Rollout]] = {}
+    for one in rollouts:
+        found.setdefault(one.number // size, []).append(one)
+    return [found[number] for number in sorted(found)]
 
 
 def history_frame(rollouts: Sequence[Rollout], manifest: Mapping[str, Any]) -> pd.DataFrame:
@@ -24,14 +52,14 @@ def history_frame(rollouts: Sequence[Rollout], manifest: Mapping[str, Any]) -> p
         ``rollout, batch, reward, best`` (so far, of those that ran all tasks), ``mean`` (moving
         average of the last 20), ``spent`` (budget so far), ``cost, steps, tasks, status, candidate,
         log_probability`` (of all that was chosen), ``advantage, entropy, gradient_norm`` and every
-        parameter. What a sampler does not know is NaN.
+        parameter. Columns without a value for a sampler are NaN.
     """
     import pandas as pd
 
     names = ["reward", "cost", "steps", "tasks", "status", "candidate"]
     learned = ["log_probability", "advantage", "entropy", "gradient_norm"]
     size = int(manifest["batch_size"])
-    taught = {
+    updates = {
         one.number // size: one.record["update"] for one in rollouts if "update" in one.record
     }
     rows = [
@@ -39,7 +67,7 @@ def history_frame(rollouts: Sequence[Rollout], manifest: Mapping[str, Any]) -> p
             "rollout": one.number,
             "batch": one.number // size,
             **{name: ({**one.record, "reward": one.reward}).get(name) for name in names},
-            **_learned(taught.get(one.number // size), one.number % size),
+            **_learned(updates.get(one.number // size), one.number % size),
             **one.parameters,
         }
         for one in rollouts
@@ -55,7 +83,7 @@ def history_frame(rollouts: Sequence[Rollout], manifest: Mapping[str, Any]) -> p
 
 
 def policy_frame(rollouts: Sequence[Rollout], space: Space) -> pd.DataFrame:
-    """Return how likely each value of each parameter was, batch by batch.
+    """Return the probability of each value of each parameter, batch by batch.
 
     Returns
     -------
@@ -76,13 +104,13 @@ def policy_frame(rollouts: Sequence[Rollout], space: Space) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["batch", "parameter", "value", "probability"])
 
 
-def _learned(update: Mapping[str, Any] | None, place: int) -> dict[str, float]:
-    """Return what the controller made of one rollout of a batch."""
+def _learned(update: Mapping[str, Any] | None, index: int) -> dict[str, float]:
+    """Return the controller's columns of one rollout of a batch."""
     if update is None:
         return {}
     return {
-        "log_probability": sum(map(math.log, update["probabilities"][place].values())),
-        "advantage": update["advantages"][place],
+        "log_probability": sum(map(math.log, update["probabilities"][index].values())),
+        "advantage": update["advantages"][index],
         "entropy": update["entropy"],
         "gradient_norm": update["gradient_norm"],
     }

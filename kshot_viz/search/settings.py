@@ -1,0 +1,96 @@
+"""The settings of a search, and their record in storage: the manifest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kshot_viz import __version__
+from kshot_viz.errors import unknown_name
+from kshot_viz.records import record_digest
+from kshot_viz.search.controller.reinforce import ReinforceConfig
+from kshot_viz.search.rewards.reward import Reward
+from kshot_viz.search.spaces.assignments import AssignmentSpace
+from kshot_viz.search.spaces.base import Space
+from kshot_viz.search.spaces.groups import GroupSpace
+from kshot_viz.search.storage.ledger import SCHEMA
+
+if TYPE_CHECKING:
+    from optuna.samplers import BaseSampler
+
+    from kshot_viz.models.backbone import Backbone
+
+SPACES: dict[str, type[Space]] = {one.kind: one for one in (GroupSpace, AssignmentSpace)}
+
+
+@dataclass(frozen=True)
+class SearchSettings:
+    """All settings that determine the history of a search, except network and reward.
+
+    Attributes
+    ----------
+    space, sampler, budget, prune, first, learning, seed
+        As in :class:`kshot_viz.GroupSearch`, completed and checked.
+    """
+
+    space: Space
+    sampler: str | BaseSampler
+    budget: float
+    prune: str | None
+    first: Sequence[Mapping[str, Any]]
+    learning: ReinforceConfig
+    seed: int
+
+    @property
+    def batch_size(self) -> int:
+        """Rollouts in a batch."""
+        return self.learning.batch_size
+
+    def manifest(self, backbone: Backbone, reward: Reward) -> dict[str, Any]:
+        """Return plain JSON values; searches with equal manifests are the same search.
+
+        A sampler object is recorded by its text.
+        """
+        import optuna
+        import torch
+
+        sampler = str(self.sampler)
+        return {
+            "schema": SCHEMA,
+            "sampler": sampler,
+            "seed": self.seed,
+            "batch_size": self.batch_size,
+            "learning": dict(vars(self.learning)) if sampler == "reinforce" else None,
+            "prune": self.prune,
+            "first": list(self.first),
+            "space": self.space.to_dict(),
+            "reward": reward.to_dict(),
+            "network": [backbone.name, backbone.fingerprint],
+            "budget": self.budget,
+            "versions": {
+                "kshot_viz": __version__,
+                "torch": torch.__version__,
+                "optuna": optuna.__version__,
+            },
+        }
+
+
+def space_from_dict(record: Mapping[str, Any]) -> Space:
+    """Rebuild a space of any kind from its ``to_dict()``."""
+    kind = record["kind"]
+    if kind not in SPACES:
+        raise unknown_name("kind", kind, SPACES)
+    return SPACES[kind].from_dict(record)
+
+
+def own_journal(manifest: Mapping[str, Any]) -> Path:
+    """Return the default journal of a search; it does not depend on the budget."""
+    return Path("runs") / f"search-{search_key(manifest)}.journal"
+
+
+def search_key(manifest: Mapping[str, Any]) -> str:
+    """Return a short digest of the manifest without budget and versions."""
+    known = {name: one for name, one in manifest.items() if name not in ("budget", "versions")}
+    return record_digest(known, 12)
