@@ -8,8 +8,8 @@ from typing import Any
 import anywidget
 from traitlets import Unicode
 
-from kshot_viz.widgets.base.page import static
-from kshot_viz.widgets.base.threads import Background, Failed
+from kshot_viz.widgets.base.background import Background, Failed
+from kshot_viz.widgets.base.parts import static
 
 # Name, kind (MIME) and content of a file.
 File = tuple[str, str, bytes]

@@ -1,4 +1,4 @@
-"""The parts all dashboards are put together from: a picture, a status line, one look, one frame."""
+"""Parts that all dashboards share: style sheet, picture, status line, boxes and buttons."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ import html
 import io
 import threading
 from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import anywidget
 import ipywidgets
 from traitlets import Bool, Unicode, observe
 
@@ -16,7 +19,6 @@ from kshot_viz.errors import KShotError
 from kshot_viz.viz.style.canvas import figure_of
 from kshot_viz.viz.style.dark_mode import reink
 from kshot_viz.viz.style.png import to_png
-from kshot_viz.widgets.base.page import Page
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,6 +26,31 @@ if TYPE_CHECKING:
 
 # Pictures left in notebooks and exported pages for readers without a kernel: small and readable.
 _LEFT_BEHIND_DPI = 72
+STATIC = Path(__file__).parents[1] / "static"
+
+
+@cache
+def static(name: str) -> str:
+    """Return the text of a file that comes with the package."""
+    return (STATIC / name).read_text("utf-8")
+
+
+class Page(anywidget.AnyWidget):
+    """The style sheet of all dashboards; draws nothing.
+
+    Attributes
+    ----------
+    dark : bool
+        Whether the page is dark; the browser sets it, light until then.
+    """
+
+    _esm = static("page.js") + static("theme.js")
+    _css = static("dashboard.css")
+    dark = Bool(False).tag(sync=True)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layout.display = "none"
 
 
 class Picture(ipywidgets.Image):

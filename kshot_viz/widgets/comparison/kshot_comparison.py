@@ -16,10 +16,10 @@ from kshot_viz.viz.comparison.view import MIME, VIEWS, ComparisonView
 from kshot_viz.viz.report.findings import headlines
 from kshot_viz.viz.report.frame_table import frame_html
 from kshot_viz.viz.style.png import write_file
+from kshot_viz.widgets.base.background import Redraw
 from kshot_viz.widgets.base.download import Download, File
 from kshot_viz.widgets.base.parts import Dashboard, Picture, Status, column, heading, row
-from kshot_viz.widgets.base.threads import Redraw
-from kshot_viz.widgets.comparison.controls import ComparisonControls
+from kshot_viz.widgets.comparison.comparison_controls import ComparisonControls
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -10,8 +10,8 @@ from traitlets import Unicode, validate
 from kshot_viz.errors import KShotValueError, unknown_name
 from kshot_viz.study.comparison import Comparison
 from kshot_viz.text import counted
+from kshot_viz.widgets.base.background import Background, Ticker
 from kshot_viz.widgets.base.parts import Dashboard, Status, button, column, heading, row
-from kshot_viz.widgets.base.threads import Background, Ticker
 from kshot_viz.widgets.comparison.kshot_comparison import KShotComparison
 from kshot_viz.widgets.dashboard.task import Task
 

@@ -15,11 +15,11 @@ from kshot_viz.search.group_search import GroupSearch
 from kshot_viz.viz.report.frame_table import frame_html
 from kshot_viz.viz.search.policy import CHOICE_LABELS
 from kshot_viz.viz.search.view import VIEWS, SearchPicture, choices, said
+from kshot_viz.widgets.base.background import Background, Redraw
 from kshot_viz.widgets.base.parts import Dashboard, Picture, Status, button, column, heading, row
-from kshot_viz.widgets.base.threads import Background, Redraw
-from kshot_viz.widgets.explorer.found_groups import apart, explorer_of
-from kshot_viz.widgets.monitor.controls import SearchControls, spent, title
+from kshot_viz.widgets.explorer.found_groups import explorer_of, with_own_network
 from kshot_viz.widgets.monitor.listener import begin_listening
+from kshot_viz.widgets.monitor.search_controls import SearchControls, spent, title
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -138,7 +138,7 @@ class SearchMonitor(Dashboard):
             If there is no finished rollout, the search was attached by its storage, or its best
             point groups nothing.
         """
-        return explorer_of(apart(self.result))
+        return explorer_of(with_own_network(self.result))
 
     def __repr__(self) -> str:
         return f"SearchMonitor, {self.state}: {self._found!r}"
@@ -189,7 +189,7 @@ class SearchMonitor(Dashboard):
     def _open(self) -> None:
         self._trouble.idle()
         try:
-            found = apart(self.result)
+            found = with_own_network(self.result)
         except Exception as error:
             self._trouble.error(error)
         else:

@@ -15,7 +15,7 @@ function render({ model, el }) {
     button.disabled = true;
     model.send({ kind: "ask" });
   };
-  const answer = (message, buffers) => {
+  const receive = (message, buffers) => {
     if (!asked) return; // another view of the same button was pressed
     asked = false;
     button.disabled = false;
@@ -34,10 +34,10 @@ function render({ model, el }) {
   el.append(button);
   button.addEventListener("click", ask);
   model.on("change:description change:tooltip", label);
-  model.on("msg:custom", answer);
+  model.on("msg:custom", receive);
   return () => {
     model.off("change:description change:tooltip", label);
-    model.off("msg:custom", answer);
+    model.off("msg:custom", receive);
   };
 }
 

@@ -10,13 +10,13 @@ function isDark() {
 }
 
 function render({ model }) {
-  const tell = () => {
+  const report = () => {
     if (model.get("dark") === isDark()) return;
     model.set("dark", isDark());
     model.save_changes();
   };
-  tell();
-  const observer = onTheme(tell);
+  report();
+  const observer = onTheme(report);
   return () => observer.disconnect();
 }
 

@@ -12,8 +12,17 @@ from PIL import Image
 
 from kshot_viz.errors import KShotValueError
 from kshot_viz.viz.style.png import to_png
-from kshot_viz.widgets.base.page import STATIC, Page, static
-from kshot_viz.widgets.base.parts import Dashboard, Picture, Status, button, column, heading
+from kshot_viz.widgets.base.parts import (
+    STATIC,
+    Dashboard,
+    Page,
+    Picture,
+    Status,
+    button,
+    column,
+    heading,
+    static,
+)
 
 
 class Shown(Dashboard):

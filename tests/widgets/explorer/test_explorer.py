@@ -24,8 +24,8 @@ from kshot_viz.study.rescoring import rescoring
 from kshot_viz.viz.neurons.layer_groups import layer_groups
 from kshot_viz.viz.neurons.similarity import by_group, correlations, draw_similarity
 from kshot_viz.viz.style.png import to_png
-from kshot_viz.widgets.explorer import panel as explorer_panel
-from kshot_viz.widgets.explorer.edits import targets
+from kshot_viz.widgets.explorer import selection_panel as explorer_panel
+from kshot_viz.widgets.explorer.explorer_controls import targets
 from kshot_viz.widgets.explorer.group_explorer import GroupExplorer
 
 Explore = Callable[..., GroupExplorer]
@@ -125,14 +125,14 @@ def test_umap_is_computed_in_the_background_and_kept(source: ImageDataset):
     acts = kv.capture_activations(backbone, source)
     explorer = GroupExplorer(backbone, acts, Grouping.one_group(backbone), source)
     assert explorer.map.axes[0].startswith("component 1")
-    explorer.controls.placing.value = "umap"
+    explorer.controls.embedding.value = "umap"
     assert explorer.wait(PATIENCE)
     assert explorer.map.axes == ["UMAP 1", "UMAP 2"]
-    placed = explorer.map.placed
-    explorer.controls.placing.value = "pca"
+    embedding = explorer.map.embedding
+    explorer.controls.embedding.value = "pca"
     assert explorer.map.axes[0].startswith("component 1")
-    explorer.controls.placing.value = "umap"
-    assert explorer.map.placed is placed
+    explorer.controls.embedding.value = "umap"
+    assert explorer.map.embedding is embedding
 
 
 def test_another_layer_brings_its_own_map_and_slider(explore: Explore, grouping: Grouping):

@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from kshot_viz.widgets.base.threads import EVERY, Background, Redraw, Ticker
+from kshot_viz.widgets.base.background import EVERY, Background, Redraw, Ticker
 
 PATIENCE = 30
 
@@ -103,7 +103,7 @@ def test_a_program_may_end_in_the_middle_of_a_drawing():
     code = """
 from matplotlib.figure import Figure
 from kshot_viz.viz.style.png import to_png
-from kshot_viz.widgets.base.threads import Redraw
+from kshot_viz.widgets.base.background import Redraw
 
 def draw():
     begun.set()
