@@ -166,7 +166,7 @@ def test_the_command_line_says_what_is_wrong(world, name):
     assert all(word in ended.complaint for word in expected), ended.complaint
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="the device that is asked for is there")
+@pytest.mark.skipif(torch.cuda.is_available(), reason="the requested device is there")
 def test_a_device_that_is_not_there(world):
     ended = kshot(*world.command("--device", "cuda"))
     assert (ended.code, ended.out) == (2, "")

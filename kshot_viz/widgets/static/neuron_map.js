@@ -82,15 +82,15 @@ class MapView {
     this.over.addEventListener("wheel", (event) => this.wheel(event), { passive: false });
     this.details.addEventListener("toggle", () => this.tabulate());
     const data = ["points", "labels", "palette", "names", "dead", "layer", "axes", "statistics", "height"];
-    this.heard = [
+    this.listeners = [
       ...data.map((name) => [`change:${name}`, () => this.soon()]),
       ["change:selection", () => this.takeSelection()],
     ];
-    for (const [event, act] of this.heard) this.model.on(event, act);
+    for (const [event, act] of this.listeners) this.model.on(event, act);
   }
 
   close() {
-    for (const [event, act] of this.heard) this.model.off(event, act);
+    for (const [event, act] of this.listeners) this.model.off(event, act);
     this.observer.disconnect();
     this.themes.disconnect();
     cancelAnimationFrame(this.frame);

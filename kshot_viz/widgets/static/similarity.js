@@ -27,8 +27,8 @@ class MatrixView {
     on("focus", () => this.draw());
     on("blur", () => this.draw());
     const data = ["values", "neurons", "labels", "palette", "names", "dead", "known", "caption", "ramp", "selection"];
-    this.heard = data.map((name) => [`change:${name}`, () => this.soon()]);
-    for (const [event, act] of this.heard) model.on(event, act);
+    this.listeners = data.map((name) => [`change:${name}`, () => this.soon()]);
+    for (const [event, act] of this.listeners) model.on(event, act);
     this.take();
     this.observer = new ResizeObserver(() => this.resize());
     this.observer.observe(this.stage);
@@ -48,7 +48,7 @@ class MatrixView {
   }
 
   close() {
-    for (const [event, act] of this.heard) this.model.off(event, act);
+    for (const [event, act] of this.listeners) this.model.off(event, act);
     this.observer.disconnect();
     this.themes.disconnect();
     cancelAnimationFrame(this.waiting);

@@ -227,14 +227,14 @@ def test_without_episodes_there_is_no_score_and_a_sentence_why(explore: Explore)
     assert "Give `episodes=` or `table=`" in explorer.scores.status.value
 
 
-def test_episodes_of_unknown_images_are_told_in_the_widget(
+def test_episodes_of_unknown_images_are_reported_in_the_widget(
     explore: Explore, episodes: list[Episode]
 ):
     explorer = explore(episodes)
     assert "episodes were drawn from" in explorer.scores.status.value
 
 
-def test_groups_from_query_images_are_told_beside_the_score(
+def test_groups_from_query_images_are_noted_beside_the_score(
     explore: Explore, backbone: Backbone, data: ImageDataset, episodes: list[Episode]
 ):
     acts = kv.capture_activations(backbone, data)
@@ -244,7 +244,9 @@ def test_groups_from_query_images_are_told_beside_the_score(
 
 
 @pytest.mark.parametrize("what", ["group", "merge", "split", "name"])
-def test_an_empty_selection_is_told_in_the_widget(explore: Explore, grouping: Grouping, what: str):
+def test_an_empty_selection_is_reported_in_the_widget(
+    explore: Explore, grouping: Grouping, what: str
+):
     explorer = explore()
     explorer.edit(what)
     assert "Nothing is selected" in explorer.status.value

@@ -78,7 +78,7 @@ def test_another_layer_takes_its_own_neurons_and_no_selection(
     shown.select([7])
 
 
-def test_dead_neurons_and_names_are_told(acts: Activations):
+def test_dead_neurons_and_names_are_sent(acts: Activations):
     grouping = named(
         Grouping({"conv": [0, 0, 0, 1, 1, 2]}, dead={"conv": 2}), "conv", 1, "<i>e</i>"
     )
@@ -86,7 +86,7 @@ def test_dead_neurons_and_names_are_told(acts: Activations):
     assert (shown.dead, shown.known, shown.names) == (2, True, {"1": "<i>e</i>"})
 
 
-def test_without_a_grouping_no_group_is_told(acts: Activations):
+def test_without_a_grouping_no_group_is_sent(acts: Activations):
     shown = NeuronMap(acts, "conv")
     assert not shown.known
     assert shown.frame()["group"].tolist() == [0] * 6

@@ -112,7 +112,7 @@ def test_an_error_in_the_thread_is_shown(monitor):
     assert enabled(monitor) == ["start"]
 
 
-def test_a_second_start_is_answered_with_a_sentence(monitor):
+def test_a_second_start_is_refused_with_a_sentence(monitor):
     monitor._followed._search.pause()
     monitor.start()
     monitor._do("start")
@@ -434,7 +434,7 @@ def test_listening_ends_with_the_last_who_watches():
             return False
 
     class Watching:
-        def heard(self, *, news, trouble):
+        def notify(self, *, news, trouble):
             return True
 
     watcher, followed = Watching(), Quiet()
@@ -501,11 +501,11 @@ def test_the_state_of_a_search_is_escaped(monitor):
     class Odd:
         state, asked, actions, error = "<b>odd</b>", "", (), None
 
-    monitor.controls.tell(Odd(), monitor.result)
+    monitor.controls.show(Odd(), monitor.result)
     assert "<b>" not in monitor.controls.badge.value
 
 
-def test_own_and_other_searches_are_told_apart(journal):
+def test_own_and_other_searches_are_distinguished(journal):
     search = small_search(journal)
     assert isinstance(follow(search), OwnSearch)
     search.run()
