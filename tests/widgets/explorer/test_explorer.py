@@ -244,9 +244,7 @@ def test_groups_from_query_images_are_noted_beside_the_score(
 
 
 @pytest.mark.parametrize("what", ["group", "merge", "split", "name"])
-def test_an_empty_selection_is_reported_in_the_widget(
-    explore: Explore, grouping: Grouping, what: str
-):
+def test_an_empty_selection_is_reported(explore: Explore, grouping: Grouping, what: str):
     explorer = explore()
     explorer.edit(what)
     assert "Nothing is selected" in explorer.status.value
