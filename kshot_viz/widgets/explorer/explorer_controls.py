@@ -41,7 +41,7 @@ class ExplorerControls(ipywidgets.HBox):
             tooltips=["Principal components, at once", "Neighbours stay together; takes seconds"],
             style={"button_width": "auto"},
         )
-        self.embedding.add_class("kv-placing")
+        self.embedding.add_class("kv-embedding")
         self.embedding_status = Status()
         self.method = ipywidgets.Dropdown(
             options=[*TREES, *(name for name in METHODS if name not in TREES)],

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from kshot_viz.activations.strength import image_answers
 from kshot_viz.errors import KShotValueError
 from kshot_viz.finetune.gradient_trace import GradientTrace, gradient_trace
-from kshot_viz.methods.config import FinetuneConfig
 from kshot_viz.viz.neurons.filters import plot_filters
 from kshot_viz.viz.neurons.gradients import plot_gradients
 from kshot_viz.viz.neurons.responses import plot_class_answers, plot_exciting

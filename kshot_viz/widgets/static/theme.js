@@ -1,4 +1,4 @@
-// Tells Python whether the page is dark, so that its pictures can be drawn for it.
+// Reports to Python whether the page is dark, so that its pictures can be drawn for it.
 
 /** Whether the page's letters are light. */
 function isDark() {
