@@ -160,7 +160,7 @@ def many(browser: Browser, server: Server, rounds: int) -> dict[str, list[float]
         with shown(browser, server, MANY, "many", run=False) as found:
             page = found.page
             page.evaluate("() => window.jupyterapp.commands.execute('notebook:run-cell')")
-            found.ask("len(many.places)")
+            found.ask("len(many.points)")
             first.append(float(page.evaluate(RUN_SECOND)))
             if turn:
                 continue

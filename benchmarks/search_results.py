@@ -21,13 +21,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
-from kshot_viz.study.contenders import CONTENDERS
 from matplotlib.axes import Axes
 from search_parts import page
 from search_parts.tasks import TASKS, Task
 
 import kshot_viz as kv
 from kshot_viz.grouping.rule import GroupingRule
+from kshot_viz.methods.registry import FIRST
 from kshot_viz.search.result import SearchResult
 from kshot_viz.search.rollouts import Rollout
 from kshot_viz.stats import bootstrap_mean, paired_test
@@ -177,7 +177,7 @@ def chosen_accuracies(comparison: kv.Comparison) -> pd.DataFrame:
 
 def table(tuned: pd.DataFrame, found: pd.DataFrame, pick: str) -> list[dict[str, Any]]:
     """Return one row a rival and a kind of winner, with paired differences to every rival."""
-    rivals = [name for name in CONTENDERS if name in tuned]
+    rivals = [name for name in FIRST if name in tuned]
     columns: dict[str, pd.Series] = {name: tuned[name] for name in rivals}
     for sampler in ("reinforce", "random", "tpe"):
         own = [name for name in found if name.rpartition(" ")[0] == sampler]
@@ -235,7 +235,7 @@ def robustness(task: Task, pick: kv.Candidate) -> list[dict[str, Any]]:
         task.backbone,
         task.target,
         task.episodes,
-        methods=[*CONTENDERS, replace(pick, name="searched", config=_at_defaults(pick))],
+        methods=[*FIRST, replace(pick, name="searched", config=_at_defaults(pick))],
         groups_from="source",
         source=task.forming,
         n_groups=0.1,
@@ -259,7 +259,7 @@ def run(task: Task) -> None:
     picked = refined(task, found)
     pick = picked.candidate.name
     best = {one.name: one for one in [*winners(task, found), picked.candidate]}
-    tuned = chosen_accuracies(compared(task, [*CONTENDERS, *best.values()]))
+    tuned = chosen_accuracies(compared(task, [*FIRST, *best.values()]))
     fresh = as_found(task, list(best.values()), "found.jsonl")
     shrunk = shrinkage(task, found, fresh)
     plainly = {(s, seed): one for (s, prune, seed), one in found.items() if prune is None}

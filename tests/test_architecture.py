@@ -9,13 +9,18 @@ from pathlib import Path
 
 import pytest
 
-import kshot_viz as kv
-
 PACKAGE = Path(__file__).parents[1] / "kshot_viz"
+# Where each public name is defined.
+HOMES = {
+    alias.name: str(node.module)
+    for node in ast.parse((PACKAGE / "__init__.pyi").read_text("utf-8")).body
+    if isinstance(node, ast.ImportFrom)
+    for alias in node.names
+}
 LINE_AS_DRAWN = """
-errors, files, records, seeds, stats, text, threads -> data -> models -> activations -> grouping
--> methods -> finetune -> evaluate -> search -> study -> analysis -> viz -> widgets -> cli
--> testing
+errors, files, lazy, records, seeds, stats, text, threads -> data -> models -> activations
+-> grouping -> methods -> finetune -> evaluate -> search -> study -> analysis -> viz -> widgets
+-> cli -> testing
 """
 LINE = re.findall(r"\w+", LINE_AS_DRAWN)
 DRAWING = {"matplotlib", "seaborn", "umap", "ipywidgets"}
@@ -60,7 +65,7 @@ def imported_room(name: str) -> str:
     parts = name.split(".")
     if len(parts) == 1:
         return "the public page"
-    return kv._HOMES.get(parts[1], parts[1]).split(".")[0]
+    return HOMES.get(parts[1], parts[1]).split(".")[0]
 
 
 def room_of(module: str) -> str:
@@ -249,7 +254,7 @@ def runtime_imports(module: str, path: Path, known: set[str]) -> set[str]:
     for _, name in imports(tree, module, path.name == "__init__.py"):
         parts = name.split(".")
         if len(parts) == 2:
-            parts = ["kshot_viz", *kv._HOMES.get(parts[1], parts[1]).split(".")]
+            parts = ["kshot_viz", *HOMES.get(parts[1], parts[1]).split(".")]
         prefixes = [".".join(parts[:n]) for n in range(len(parts), 1, -1)]
         found |= set([one for one in prefixes if one in known][:1])
     return found

@@ -393,7 +393,7 @@ SETTINGS: dict[str, Case] = {
     "a candidate of both": (
         lambda w: kv.Candidate(kv.Grouping.one_group(w.net), method="plain"),
         VALUE,
-        ("method='plain' and a grouping",),
+        ("method='plain' shares no gradients",),
     ),
     "one class": (
         lambda w: w.tune((w.data.images[:3], ["a", "a", "a"])),

@@ -1,4 +1,4 @@
-"""The command line: ``kshot-viz demo``, ``compare``, ``replay``, ``pretrain``."""
+"""The command line: ``kshot-viz demo``, ``compare``, ``search``, ``dashboard`` and others."""
 
 from kshot_viz.cli.app import main
 

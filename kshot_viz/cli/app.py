@@ -1,4 +1,4 @@
-"""The commands. Each reads its arguments, calls the library, and prints what came out."""
+"""The commands: each reads its arguments, calls the library, and prints the result."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ app = typer.Typer(
 )
 
 
-def _version(*, asked: bool) -> None:
-    if asked:
+def _version(*, wanted: bool) -> None:
+    if wanted:
         from kshot_viz import __version__
 
         typer.echo(f"kshot-viz {__version__}")
@@ -38,7 +38,7 @@ def _options(
         typer.Option(
             "--version",
             is_eager=True,
-            callback=lambda asked: _version(asked=asked),
+            callback=lambda wanted: _version(wanted=wanted),
             help="Print the version.",
         ),
     ] = False,
@@ -124,7 +124,7 @@ def compare(
     request = CompareRequest(
         folder=str(folder.absolute()),
         backbone=backbone,
-        weights=None if weights.lower() == "none" else weights,
+        weights=opt.weights_from_text(weights),
         preprocess=preprocess,
         size=size,
         shots=tuple(dict.fromkeys(shots)),
@@ -177,7 +177,7 @@ def search(
     request = SearchRequest(
         source=source,
         backbone=backbone,
-        weights=None if weights.lower() == "none" else weights,
+        weights=opt.weights_from_text(weights),
         preprocess=preprocess,
         size=size,
         shot=shot,
@@ -199,7 +199,7 @@ def lab(
     notebooks: Annotated[Path, typer.Option(help="Folder of the notebooks.")] = Path("notebooks"),
 ) -> None:
     """Open JupyterLab on the first notebook."""
-    from kshot_viz.cli.lab import run_lab
+    from kshot_viz.cli.servers import run_lab
 
     raise typer.Exit(run_lab(notebooks))
 
@@ -223,13 +223,13 @@ def dashboard(
     seed: opt.Seed = 0,
 ) -> None:
     """Serve the dashboards of your own images as a page, to this machine only."""
-    from kshot_viz.cli.dashboard import run_dashboard
     from kshot_viz.cli.requests import TaskRequest
+    from kshot_viz.cli.servers import run_dashboard
 
     request = TaskRequest(
         folder=str(folder.absolute()),
         backbone=backbone,
-        weights=None if weights.lower() == "none" else opt.absolute_file(weights),
+        weights=opt.absolute_file(opt.weights_from_text(weights)),
         preprocess=opt.absolute_file(preprocess),
         size=size,
         shots=tuple(dict.fromkeys(shots)),
@@ -250,7 +250,7 @@ def replay(
     row: Annotated[int, typer.Option(min=0, help="Number of the row in results.parquet.")],
 ) -> None:
     """Run one row of a results table again and say whether it is identical."""
-    from kshot_viz.cli.replay import run_replay
+    from kshot_viz.cli.compare import run_replay
 
     again = run_replay(folder, row)
     typer.echo(again)

@@ -1,4 +1,4 @@
-"""``kshot-viz compare``: the user's own images."""
+"""``kshot-viz compare`` and ``replay``: compare methods on the user's images, run a row again."""
 
 from __future__ import annotations
 
@@ -9,19 +9,22 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from kshot_viz.cli.figures import comparison_figures, grouping_figures
 from kshot_viz.cli.options import resolve_device
 from kshot_viz.cli.requests import TaskRequest
-from kshot_viz.cli.results import refuse_another, write_results
+from kshot_viz.cli.results import REQUEST, load_request, refuse_another, write_results
 from kshot_viz.data.folder import load_folder
-from kshot_viz.errors import KShotValueError
+from kshot_viz.data.load_dataset import load_dataset
+from kshot_viz.errors import KShotFileError, KShotValueError
 from kshot_viz.methods.config import FinetuneConfig
+from kshot_viz.models.loading.load_backbone import load_backbone
 from kshot_viz.study.compare import compare_methods
+from kshot_viz.study.comparison import Comparison
 from kshot_viz.study.grid import TuningGrid
 
 if TYPE_CHECKING:
     from kshot_viz.data.dataset import ImageDataset
     from kshot_viz.models.backbone import Backbone
+    from kshot_viz.study.replay import Replay
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,9 +93,7 @@ def run_compare(request: CompareRequest, out: Path, *, workers: int | None, comm
     write_results(
         comparison,
         out,
-        draw=lambda: (
-            comparison_figures(comparison) | grouping_figures(comparison, backbone, data, source)
-        ),
+        inputs=(backbone, data, source),
         title=f"{data.name}: {', '.join(map(str, request.shots))} shot, {request.backbone}",
         command=command,
         request=request.to_dict(),
@@ -100,14 +101,14 @@ def run_compare(request: CompareRequest, out: Path, *, workers: int | None, comm
 
 
 def load_network(request: CompareRequest) -> Backbone:
-    """Load the network, and say which it is."""
+    """Load the network and print it."""
     backbone = request.network()
     typer.echo(f"{backbone}")
     return backbone
 
 
 def load_images(request: CompareRequest) -> ImageDataset:
-    """Load the images to be recognised, and name those that were skipped."""
+    """Load the images to be recognised; print them, and those that were skipped."""
     data = request.images()
     typer.echo(f"{data}")
     if "skipped" in data.notes:
@@ -120,3 +121,24 @@ def load_source(request: CompareRequest) -> ImageDataset | None:
     if request.source is not None and request.tune == "source":
         return load_folder(request.source, skip_bad=request.skip_bad)
     return request.source_images()
+
+
+def run_replay(folder: Path, row: int) -> Replay:
+    """Run row ``row`` of the comparison in ``folder`` again."""
+    comparison = Comparison.load(folder)
+    tuning = comparison.frame["pool"].get(row) == "val"
+    backbone, data = _replay_inputs(folder, tuning)
+    return comparison.replay(row, backbone=backbone, data=data)
+
+
+def _replay_inputs(folder: Path, tuning: bool) -> tuple[Backbone, ImageDataset | None]:
+    """Load the network and the images of a row; those of a tuning row may be the source."""
+    record = load_request(folder)
+    if record.get("kind") == "demo":
+        return load_backbone("glyphnet"), load_dataset("digits")
+    try:
+        request = CompareRequest.from_dict(record)
+    except (KeyError, TypeError) as error:
+        raise KShotFileError(f"{folder / REQUEST} holds no request: {error!r}.") from error
+    from_source = tuning and request.tune == "source"
+    return load_network(request), load_source(request) if from_source else load_images(request)

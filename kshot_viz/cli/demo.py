@@ -1,4 +1,4 @@
-"""The guided example: letters were learned, digits are to be recognised from 1 or 5 of each."""
+"""``kshot-viz demo``: a network trained on letters recognises digits from 1 or 5 of each."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from kshot_viz.cli.figures import comparison_figures, grouping_figures
 from kshot_viz.cli.results import write_results
 from kshot_viz.data.episodes import sample_episodes
 from kshot_viz.data.load_dataset import load_dataset
@@ -48,9 +47,7 @@ def run_demo(out: Path, *, workers: int | None, full: bool, seed: int, command: 
     write_results(
         comparison,
         out,
-        draw=lambda: (
-            comparison_figures(comparison) | grouping_figures(comparison, backbone, data, source)
-        ),
+        inputs=(backbone, data, source),
         title=TITLE,
         command=command,
         request={"kind": "demo"},

@@ -1,4 +1,4 @@
-"""The figures of a report, by caption."""
+"""Figures of a report, by caption."""
 
 from __future__ import annotations
 

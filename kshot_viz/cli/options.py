@@ -1,4 +1,4 @@
-"""Options that several commands have, and those that need more than their type to be read."""
+"""Options that several commands share, and the conversion of their texts."""
 
 from __future__ import annotations
 
@@ -44,10 +44,15 @@ def groups_from_text(text: str) -> float | int:
         ) from error
 
 
+def weights_from_text(text: str) -> str | None:
+    """Return the weights, or None for ``"none"``: random ones."""
+    return None if text.lower() == "none" else text
+
+
 def absolute_file(text: str | None) -> str | None:
     """Return the whole path where this is a file; a name, of weights or a recipe, as it is.
 
-    For commands that hand their request on to a process in another folder.
+    For commands whose request is read by a process in another folder.
     """
     path = Path(text or "").expanduser()
     return str(path.absolute()) if path.suffix and path.is_file() else text

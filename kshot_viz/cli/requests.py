@@ -1,4 +1,4 @@
-"""What several commands are asked for: a network, and tasks made of a folder of images."""
+"""Requests that several commands share: a network, and episodes drawn from a folder of images."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class NetworkRequest:
     size: int | None
 
     def network(self) -> Backbone:
-        """Load it."""
+        """Load the network."""
         return load_backbone(
             self.backbone, weights=self.weights, preprocess=self.preprocess, size=self.size
         )
@@ -56,7 +56,7 @@ class TaskRequest(NetworkRequest):
         return load_unlabelled(self.source, skip_bad=self.skip_bad)
 
     def tasks(self, data: ImageDataset, **options: Any) -> list[Episode]:
-        """Draw the episodes of every k; all classes unless fewer were asked for.
+        """Draw the episodes of every k; all classes unless fewer were requested.
 
         A small folder leaves few queries, which the intervals show.
         """

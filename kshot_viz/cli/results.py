@@ -1,21 +1,22 @@
-"""What a run leaves behind: rows, figures, one page, and how to load its inputs again."""
+"""Files of a finished comparison: rows, figures, report, and the request to load its inputs."""
 
 from __future__ import annotations
 
 import json
 import re
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
+from kshot_viz.cli.figures import comparison_figures, grouping_figures
 from kshot_viz.errors import KShotFileError
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
+    from kshot_viz.data.dataset import ImageDataset
+    from kshot_viz.models.backbone import Backbone
     from kshot_viz.study.comparison import Comparison
 
 REQUEST = "request.json"
@@ -25,17 +26,20 @@ def write_results(
     comparison: Comparison,
     out: Path,
     *,
-    draw: Callable[[], Mapping[str, Figure]],
+    inputs: tuple[Backbone, ImageDataset, ImageDataset | None],
     title: str,
     command: str,
     request: Mapping[str, Any],
 ) -> None:
-    """Write the rows first, then every figure as PNG and the report; print the table."""
+    """Write the rows first, then every figure as PNG and the report; print the table.
+
+    ``inputs`` are the network, the images to be recognised, and the source of the groups.
+    """
     from kshot_viz.viz import save_figure, summary_text, write_report
 
     comparison.save(out)
     save_request(out, {**request, "command": command})
-    figures = draw()
+    figures = comparison_figures(comparison) | grouping_figures(comparison, *inputs)
     for name, figure in figures.items():
         save_figure(figure, out / f"{_file_name(name)}.png")
     report = write_report(
@@ -47,19 +51,19 @@ def write_results(
 
 
 def save_request(out: Path, request: Mapping[str, Any]) -> None:
-    """Keep what is needed to load the same data and network again."""
+    """Write what is needed to load the same data and network again."""
     (out / REQUEST).write_text(json.dumps(dict(request), indent=1), encoding="utf-8")
 
 
 def refuse_another(out: Path, request: Mapping[str, Any]) -> None:
     """Raise a KShotFileError where a folder holds the results of another request.
 
-    They would be replaced, while its figures and what was noted of its rows stay.
+    They would be replaced, while its figures and the notes on its rows stay.
     """
     if not (out / REQUEST).exists():
         return
-    held, asked = load_request(out), json.loads(json.dumps(dict(request)))
-    differing = sorted(name for name in asked if asked[name] != held.get(name))
+    held, wanted = load_request(out), json.loads(json.dumps(dict(request)))
+    differing = sorted(name for name in wanted if wanted[name] != held.get(name))
     if differing:
         raise KShotFileError(
             f"{out} holds another comparison; they differ in {', '.join(differing)}. Choose "
@@ -68,7 +72,7 @@ def refuse_another(out: Path, request: Mapping[str, Any]) -> None:
 
 
 def load_request(out: Path) -> dict[str, Any]:
-    """Read it back; a KShotFileError names the file."""
+    """Read the request back; a KShotFileError names the file."""
     try:
         return dict(json.loads((out / REQUEST).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError) as error:

@@ -1,4 +1,4 @@
-"""``kshot-viz search``: which neurons should share a gradient, and which should not move."""
+"""``kshot-viz search``: search for the neurons that share a gradient or stay fixed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from kshot_viz.search.result import SearchResult
 
 
-# Classes of a task where nothing else is said: letters have hundreds of them.
+# Classes of a task by default: letters have hundreds of them.
 _WAY = 10
 
 

@@ -128,6 +128,9 @@ class Method:
         hook of its own never is.
     style : MethodStyle or None
         How it is drawn; None takes the next free colour.
+    null_of, null_note : str
+        The name of the method whose null it is (the same without what that one is about), and what
+        it means where both differ from plain in the same direction.
     head : HeadInit
         Where the new head starts.
     """
@@ -139,6 +142,8 @@ class Method:
     shares: ClassVar[bool] = False
     fast: ClassVar[bool] = True
     style: ClassVar[MethodStyle | None] = None
+    null_of: ClassVar[str] = ""
+    null_note: ClassVar[str] = ""
 
     head: HeadInit = field(default_factory=HeadInit, kw_only=True)
 

@@ -43,6 +43,11 @@ class Shuffled(Grouped):
 
     name = "shuffled"
     label = "shuffled groups"
+    null_of = "grouped"
+    null_note = (
+        "Groups with shuffled members differ from plain in the same direction, so this need not "
+        "come from which neurons share a group."
+    )
     style = MethodStyle(label, "#E69F00", "v", "--")
 
     def grouping_rule(self, grouping: Grouping | GroupingRule) -> Grouping | GroupingRule:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from kshot_viz.models.backbone import Backbone
     from kshot_viz.search.controller.reinforce import Update
 
-SAMPLERS = ("reinforce", "random", "tpe")
+SAMPLERS: tuple[str, ...] = ("reinforce", "random", "tpe")
 
 
 def learning_of(

@@ -11,15 +11,15 @@ from command_line import make_pictures, make_weights
 from lab_server import free_port, own_folders, running
 from playwright.sync_api import expect
 
-from kshot_viz.cli.dashboard import prepare, voila_command, voila_environment
 from kshot_viz.cli.requests import TaskRequest
+from kshot_viz.cli.servers import prepare, voila_command, voila_environment
 
 ADDRESS = re.compile(r"(http:" + r"//127\.0\.0\.1:\d+)/\S*\?token=(\w+)")
 
 
 @pytest.fixture
 def served(tmp_path):
-    """The address of the page, and the token that the server told."""
+    """The address of the page, and the token that the server printed."""
     pictures, weights = make_pictures(tmp_path / "zoo"), make_weights(tmp_path / "net.safetensors")
     request = TaskRequest(
         folder=str(pictures),

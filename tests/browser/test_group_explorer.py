@@ -62,8 +62,8 @@ def test_a_lasso_makes_a_group_the_score_appears_and_undo_restores(explorer: Lab
     page = explorer.page
     page.locator(".kv-scores img.kv-picture").wait_for()
     circle(page, explorer.show(OVER))
-    told = page.locator(".kv-map-count", has_text="selected").inner_text()
-    assert explorer.becomes("explorer.map.selected.size", int(told.split()[0]))
+    count = page.locator(".kv-map-count", has_text="selected").inner_text()
+    assert explorer.becomes("explorer.map.selected.size", int(count.split()[0]))
     chosen = explorer.ask("explorer.map.selected.tolist()")
     assert 2 <= len(chosen) < 32
     page.locator(".kv-group").click()

@@ -48,7 +48,7 @@ wide
 COUNT = ".kv-map-count"
 
 POINTS = "() => document.querySelector('.kv-map-points').toDataURL()"
-# Two frames later all that was asked for is drawn.
+# Two frames later every requested drawing is made.
 SETTLED = """() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"""
 
 
@@ -159,9 +159,9 @@ def test_the_matrix_is_reached_by_keyboard_and_groups_are_whole(notebook: Callab
     page.keyboard.press("ArrowRight")
     order = found.ask("wide.frame().index[:2].tolist()")
     correlation = found.ask("float(wide.frame().iloc[0, 1])")
-    told = live.inner_text()
-    assert told.startswith(f"neurons {order[0]} and {order[1]}; correlation ")
-    assert abs(float(told.split("; ")[1].split()[1]) - correlation) < 0.01
+    text = live.inner_text()
+    assert text.startswith(f"neurons {order[0]} and {order[1]}; correlation ")
+    assert abs(float(text.split("; ")[1].split()[1]) - correlation) < 0.01
     note = page.locator(".kv-matrix-note")
     page.keyboard.press("Enter")
     note.get_by_text("1 selected").wait_for()

@@ -22,7 +22,7 @@ monitor = SearchMonitor(search)
 monitor
 """
 CURVE = ".kv-dashboard .kv-picture"
-ANSWERS = """async () => {
+REPLY_TIME = """async () => {
   const kernel = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel;
   const begin = performance.now();
   await kernel.requestExecute({code: '1+1', store_history: false}).done;
@@ -62,13 +62,13 @@ def press(page, name: str) -> None:
     page.locator(f".kv-{name}").click()
 
 
-def test_start_pause_resume_stop_while_the_kernel_answers(watched):
+def test_start_pause_resume_stop_while_the_kernel_replies(watched):
     page = watched.page
     expect(state(page)).to_have_text("not started")
     press(page, "start")
     moves(page)
     expect(state(page)).to_have_text("running")
-    assert median(page.evaluate(ANSWERS) for _ in range(5)) < 500
+    assert median(page.evaluate(REPLY_TIME) for _ in range(5)) < 500
     moves(page)
 
     press(page, "pause")

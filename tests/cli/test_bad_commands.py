@@ -118,9 +118,9 @@ COMMANDS: dict[str, Command] = {
     ),
     "replay of a newer file": (
         lambda w: [
-            "replay", rewritten(w.finished() / "comparison.json", schema=2).parent, "--row", 0
+            "replay", rewritten(w.finished() / "comparison.json", schema=3).parent, "--row", 0
         ],
-        ("comparison.json has schema 2", "newer"),
+        ("comparison.json has schema 3", "newer"),
     ),
     "replay of a cut-off request": (
         lambda w: ["replay", cut(w.finished() / "request.json").parent, "--row", 0],
@@ -166,7 +166,7 @@ def test_the_command_line_says_what_is_wrong(world, name):
     assert all(word in ended.complaint for word in expected), ended.complaint
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="the device that is asked for is there")
+@pytest.mark.skipif(torch.cuda.is_available(), reason="the requested device is there")
 def test_a_device_that_is_not_there(world):
     ended = kshot(*world.command("--device", "cuda"))
     assert (ended.code, ended.out) == (2, "")

@@ -320,5 +320,5 @@ def test_ctrl_c_in_a_terminal_then_the_same_command(pictures, weights, tmp_path)
     assert rows(tmp_path / "out").equals(rows(tmp_path / "whole"))
 
 
-def test_the_version_is_told():
+def test_the_version_is_printed():
     assert kshot("--version").out.strip() == f"kshot-viz {kshot_viz.__version__}"

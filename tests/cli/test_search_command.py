@@ -37,13 +37,13 @@ def test_other_settings_in_the_same_folder_are_refused(tmp_path):
     assert "another search" in ended.complaint
 
 
-def test_unreadable_images_of_a_small_folder_are_skipped_when_asked(tmp_path):
+def test_unreadable_images_of_a_small_folder_are_skipped_on_request(tmp_path):
     pictures = make_pictures(tmp_path / "zoo")
     cut(sorted(pictures.rglob("*.png"))[0])
-    asked = ["search", pictures, *SMALL[3:], "--out", tmp_path / "run"]
-    refused = kshot(*asked)
+    command = ["search", pictures, *SMALL[3:], "--out", tmp_path / "run"]
+    refused = kshot(*command)
     assert refused.code == 2
     assert "--skip-bad" in refused.complaint
-    done = kshot(*asked, "--skip-bad")
+    done = kshot(*command, "--skip-bad")
     assert done.code == 0, done.err
     assert "10 of 10 evaluations spent" in done.out

@@ -109,7 +109,7 @@ def make_ready(folder: Path) -> Path:
     words = small_run(folder / "zoo", folder / "net.safetensors", folder / "finished", *UNTUNED)
     # Nothing here looks at the figures, and drawing them takes longer than all the rest.
     drawn = dict.fromkeys(("comparison_figures", "grouping_figures"), lambda *inputs: {})
-    with patch.multiple("kshot_viz.cli.compare", **drawn):
+    with patch.multiple("kshot_viz.cli.results", **drawn):
         assert kshot(*words, "--episodes", 1).code == 0
     return folder
 

@@ -26,23 +26,6 @@ def test_every_plot_is_public() -> None:
     assert set(viz.__all__) <= set(dir(viz))
 
 
-@pytest.mark.parametrize("name", viz.__all__)
-def test_every_name_comes_from_the_module_it_is_listed_under(name: str) -> None:
-    found = getattr(viz, name)
-    assert (found.__module__, found.__name__) == (f"kshot_viz.viz.{viz._MODULES[name]}", name)
-
-
-def test_type_checkers_see_the_same_names() -> None:
-    tree = ast.parse(Path(viz.__file__).read_text("utf-8"))
-    (block,) = (
-        one
-        for one in tree.body
-        if isinstance(one, ast.If) and not one.orelse and ast.unparse(one.test) == "TYPE_CHECKING"
-    )
-    seen = {alias.asname for one in block.body for alias in getattr(one, "names", [])}
-    assert seen == set(viz.__all__)
-
-
 def test_a_misspelt_name_is_refused_with_the_nearest_one() -> None:
     with pytest.raises(AttributeError, match="Did you mean 'plot_accuracy'"):
         viz.plot_acuracy  # noqa: B018

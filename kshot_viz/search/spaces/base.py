@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from kshot_viz.errors import KShotValueError, unknown_name
 from kshot_viz.finetune.candidate import Candidate
-from kshot_viz.grouping.files import plain
 from kshot_viz.methods.config import FinetuneConfig
+from kshot_viz.records import plain
 from kshot_viz.search.controller.network import ControllerStep
 
 if TYPE_CHECKING:

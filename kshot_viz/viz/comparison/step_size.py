@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from kshot_viz.errors import KShotValueError
+from kshot_viz.methods.registry import method_class
 from kshot_viz.study.task import TASK
 from kshot_viz.viz.comparison.selection import (
     ComparisonLike,
@@ -218,9 +219,12 @@ def _legend(ax: Axes, frame: pd.DataFrame, chosen: pd.DataFrame) -> list[Any]:
 
 
 def _axis_name(frame: pd.DataFrame) -> str:
-    return (
-        "step size (head only: of the head)" if "head_only" in set(frame["method"]) else "step size"
-    )
+    of_head = [
+        one.label
+        for one in map(method_class, dict.fromkeys(frame["method"]))
+        if one is not None and one.tuned[0] == "head_lr"
+    ]
+    return f"step size ({', '.join(of_head)}: of the head)" if of_head else "step size"
 
 
 def _note(frame: pd.DataFrame) -> str:

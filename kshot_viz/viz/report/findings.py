@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kshot_viz.methods.registry import method_class
 from kshot_viz.viz.comparison.selection import task_name
 from kshot_viz.viz.report.table import LEVEL, REFERENCE, is_clear, task_records
 from kshot_viz.viz.style.colours import method_label
@@ -83,11 +84,9 @@ def _others(rivals: list[dict[str, Any]], clear: list[dict[str, Any]]) -> str:
 def _null_too(clear: list[dict[str, Any]]) -> str:
     """Return a warning where groups with random members do the same as the real ones."""
     signs = {row["method"]: np.sign(row["difference"]) for row in clear}
-    if "grouped" in signs and signs.get("shuffled") == signs["grouped"]:
-        return (
-            " Groups with shuffled members differ from plain in the same direction, so this "
-            "need not come from which neurons share a group."
-        )
+    for method in filter(None, map(method_class, signs)):
+        if signs.get(method.null_of) == signs[method.name]:
+            return f" {method.null_note}"
     return ""
 
 

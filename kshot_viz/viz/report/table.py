@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from kshot_viz.methods.registry import method_class
 from kshot_viz.study.task import Task
 from kshot_viz.text import counted
 from kshot_viz.viz.comparison.selection import by_task, ordered_methods, records, task_name
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 REFERENCE = "plain"
-# The method whose step size is its head's.
-HEAD_ONLY = "head_only"
 LEVEL = 0.05
 CLEAR_NOTE = (
     "* clear of zero: the 95 % interval of the difference excludes zero and the adjusted p is "
@@ -105,8 +104,14 @@ def _block(task: Task, rows: list[dict[str, Any]], diverged: bool) -> TableBlock
 
 
 def _step_sizes(row: Mapping[str, Any]) -> str:
-    body = "-" if row["method"] == HEAD_ONLY else f"{row['step_size']:g}"
+    body = "-" if _head_alone(row["method"]) else f"{row['step_size']:g}"
     return f"{body}/{row['head_lr']:g}"
+
+
+def _head_alone(name: str) -> bool:
+    """Return whether a method has no step size but the head's."""
+    method = method_class(name)
+    return method is not None and "lr" not in method.tuned
 
 
 def _marked(row: Mapping[str, Any]) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kshot_viz.errors import KShotValueError
+from kshot_viz.methods.base import MethodStyle
+from kshot_viz.methods.registry import list_methods, method_class
 
 # Okabe & Ito's set for colour-blind readers, without black, which is for text and frames.
 OKABE_ITO = ("#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7")
@@ -17,24 +18,6 @@ LONE_COLOUR = "#4C6A92"
 _GOLDEN_ANGLE = 137.508
 
 
-@dataclass(frozen=True)
-class MethodStyle:
-    """Label and look of a method; ``dashes`` is a matplotlib line style."""
-
-    label: str
-    colour: str
-    marker: str
-    dashes: str | tuple[int, tuple[float, ...]]
-
-
-METHOD_STYLES: dict[str, MethodStyle] = {
-    "head_only": MethodStyle("head only", "#6E6E6E", "s", ":"),
-    "last_block": MethodStyle("last block", "#CC79A7", "D", "-."),
-    "plain": MethodStyle("plain", "#0072B2", "o", "-"),
-    "grouped": MethodStyle("groups", "#D55E00", "^", "-"),
-    "shuffled": MethodStyle("shuffled groups", "#E69F00", "v", "--"),
-    "weight_groups": MethodStyle("weight groups", "#009E73", "P", (0, (6, 1.5, 1.5, 1.5))),
-}
 SAMPLER_STYLES: dict[str, MethodStyle] = {
     "reinforce": MethodStyle("controller", "#0072B2", "o", "-"),
     "random": MethodStyle("random search", "#6E6E6E", "s", ":"),
@@ -67,8 +50,10 @@ def group_colours(n: int) -> tuple[str, ...]:
 
 
 def method_styles(names: Iterable[str]) -> dict[str, MethodStyle]:
-    """Return the style of each method: known ones first, in their fixed order, then the others."""
-    return _styles(names, METHOD_STYLES)
+    """Return the style of each method: those with one of their own first, then the others."""
+    known = {name: method_class(name) for name in list_methods()}
+    styled = {name: one.style for name, one in known.items() if one and one.style}
+    return _styles(names, styled)
 
 
 def sampler_styles(names: Iterable[str]) -> dict[str, MethodStyle]:
@@ -78,7 +63,8 @@ def sampler_styles(names: Iterable[str]) -> dict[str, MethodStyle]:
 
 def method_label(name: str) -> str:
     """Return the label of a method; names given by the user stay as they are."""
-    return METHOD_STYLES[name].label if name in METHOD_STYLES else name
+    found = method_class(name)
+    return name if found is None else found.label
 
 
 def text_on(colour: str) -> str:
@@ -109,7 +95,7 @@ def _styles(names: Iterable[str], known: dict[str, MethodStyle]) -> dict[str, Me
 
 def _further(name: str, index: int) -> MethodStyle:
     return MethodStyle(
-        name,
+        method_label(name),
         _FURTHER_COLOURS[index % len(_FURTHER_COLOURS)],
         _FURTHER_MARKERS[index % len(_FURTHER_MARKERS)],
         _FURTHER_DASHES[index % len(_FURTHER_DASHES)],

@@ -1,4 +1,4 @@
-"""A button that saves a file where the browser runs, which need not be where the kernel does."""
+"""Download button: saves a file where the browser runs, which may be another machine."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 import anywidget
 from traitlets import Unicode
 
-from kshot_viz.widgets.base.page import static
-from kshot_viz.widgets.base.threads import Background, Failed
+from kshot_viz.widgets.base.background import Background, Failed
+from kshot_viz.widgets.base.parts import static
 
 # Name, kind (MIME) and content of a file.
 File = tuple[str, str, bytes]
@@ -38,13 +38,13 @@ class Download(anywidget.AnyWidget):
         super().__init__(description=description, tooltip=tooltip)
         self._make, self._failed = make, failed
         self._background = Background(self._no_file)
-        self.on_msg(self._asked)
+        self.on_msg(self._receive)
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Wait until no file is being made; tell whether that is so."""
+        """Wait until no file is being made; return whether that is so."""
         return self._background.wait(timeout)
 
-    def _asked(self, _: Any, content: dict[str, Any], buffers: list[bytes]) -> None:
+    def _receive(self, _: Any, content: dict[str, Any], buffers: list[bytes]) -> None:
         if content.get("kind") == "ask":
             self._background.start(self._make, self._hand_over)
 

@@ -1,4 +1,4 @@
-"""The parts all dashboards are put together from: a picture, a status line, one look, one frame."""
+"""Parts that all dashboards share: style sheet, picture, status line, boxes and buttons."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ import html
 import io
 import threading
 from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import anywidget
 import ipywidgets
 from traitlets import Bool, Unicode, observe
 
@@ -16,7 +19,6 @@ from kshot_viz.errors import KShotError
 from kshot_viz.viz.style.canvas import figure_of
 from kshot_viz.viz.style.dark_mode import recolour
 from kshot_viz.viz.style.png import to_png
-from kshot_viz.widgets.base.page import Page
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,6 +26,31 @@ if TYPE_CHECKING:
 
 # Pictures left in notebooks and exported pages for readers without a kernel: small and readable.
 _LEFT_BEHIND_DPI = 72
+STATIC = Path(__file__).parents[1] / "static"
+
+
+@cache
+def static(name: str) -> str:
+    """Return the text of a file that comes with the package."""
+    return (STATIC / name).read_text("utf-8")
+
+
+class Page(anywidget.AnyWidget):
+    """The style sheet of all dashboards; draws nothing.
+
+    Attributes
+    ----------
+    dark : bool
+        Whether the page is dark; the browser sets it, light until then.
+    """
+
+    _esm = static("page.js") + static("theme.js")
+    _css = static("dashboard.css")
+    dark = Bool(False).tag(sync=True)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layout.display = "none"
 
 
 class Picture(ipywidgets.Image):
@@ -48,7 +75,7 @@ class Picture(ipywidgets.Image):
         self.add_class("kv-picture")
 
     def show(self, drawn: Figure | Axes, dpi: float = 100) -> None:
-        """Show a figure (from any thread), and keep it: another theme may come."""
+        """Show a figure (from any thread), and keep it, since the theme may change."""
         with self._encoding:
             self._drawn, self._dpi = figure_of(drawn), dpi
             self._encode(self._drawn)
@@ -65,7 +92,7 @@ class Picture(ipywidgets.Image):
 
 
 class Status(ipywidgets.HTML):
-    """One line that says what goes on; texts are escaped."""
+    """One line of status text; texts are escaped."""
 
     kind = Unicode("idle", help="idle, busy, done or error")
 
@@ -75,23 +102,23 @@ class Status(ipywidgets.HTML):
         self.idle(text)
 
     def idle(self, text: str = "") -> None:
-        """Say something that needs no heed, or nothing."""
-        self._say("idle", text)
+        """Show a text that needs no attention, or nothing."""
+        self._show("idle", text)
 
     def busy(self, text: str) -> None:
-        """Say what is being computed."""
-        self._say("busy", text)
+        """Show what is being computed."""
+        self._show("busy", text)
 
     def done(self, text: str) -> None:
-        """Say what came out."""
-        self._say("done", text)
+        """Show a result."""
+        self._show("done", text)
 
     def error(self, error: Exception | str) -> None:
-        """Say what went wrong: the sentence of an error of ours, with its kind for any other."""
+        """Show an error: the message of one of this package, with the class for any other."""
         known = isinstance(error, (KShotError, str))
-        self._say("error", str(error) if known else f"{type(error).__name__}: {error}")
+        self._show("error", str(error) if known else f"{type(error).__name__}: {error}")
 
-    def _say(self, kind: str, text: str) -> None:
+    def _show(self, kind: str, text: str) -> None:
         self.kind = kind
         role = "alert" if kind == "error" else "status"
         self.value = f'<span class="kv-{kind}" role="{role}">{html.escape(text)}</span>'
@@ -136,7 +163,7 @@ def _pictures(widget: Any) -> Iterator[Picture]:
 def with_picture(bundle: Any, shown: Any) -> Any:
     """Add a widget's figure to what it displays, for pages without a running kernel.
 
-    A view that has no figure is displayed all the same: the widget says why.
+    A view that has no figure is displayed all the same: the widget shows why.
     """
     data, *rest = bundle if isinstance(bundle, tuple) else (bundle,)
     try:

@@ -1,4 +1,4 @@
-"""A comparison one can turn: other shots, other methods, episode by episode, image by image."""
+"""Dashboard of a comparison: by shots and methods, by episode, and by image."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from kshot_viz.viz.comparison.comparison_view import MIME, VIEWS, ComparisonView
 from kshot_viz.viz.report.findings import headlines
 from kshot_viz.viz.report.frame_table import frame_html
 from kshot_viz.viz.style.png import write_file
+from kshot_viz.widgets.base.background import Redraw
 from kshot_viz.widgets.base.download import Download, File
 from kshot_viz.widgets.base.parts import Dashboard, Picture, Status, column, heading, row
-from kshot_viz.widgets.base.threads import Redraw
-from kshot_viz.widgets.comparison.controls import ComparisonControls
+from kshot_viz.widgets.comparison.comparison_controls import ComparisonControls
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,7 +37,7 @@ _FILES = {
 
 
 class KShotComparison(Dashboard):
-    """Methods on the same episodes, looked at from all sides.
+    """Methods on the same episodes, in five views.
 
     Parameters
     ----------
@@ -99,7 +99,7 @@ class KShotComparison(Dashboard):
 
     @property
     def shown(self) -> ComparisonView:
-        """What is looked at, and how."""
+        """The view with its choices."""
         return self._shown
 
     def frame(self) -> pd.DataFrame:
@@ -125,7 +125,7 @@ class KShotComparison(Dashboard):
         return write_file(target, self._shown.content(kind))
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Wait until the last change is drawn; tell whether it is."""
+        """Wait until the last change is drawn; return whether it is."""
         return self._redraw.wait(timeout)
 
     def __repr__(self) -> str:
@@ -137,7 +137,7 @@ class KShotComparison(Dashboard):
 
     @validate(*CHOICES)
     def _known_only(self, proposal: Any) -> Any:
-        """Refuse what the comparison does not have, before anything changes."""
+        """Refuse a value that the comparison does not have, before anything changes."""
         self._changed(proposal["trait"].name, proposal["value"])
         return proposal["value"]
 
@@ -150,7 +150,7 @@ class KShotComparison(Dashboard):
 
     def _chosen(self, change: Any) -> None:
         self._shown = self._changed(change["name"], change["new"])
-        # First what can be chosen, then what is: a control refuses what it does not offer.
+        # The options first: a control refuses a value that it does not offer.
         self.controls.offer(self._shown)
         self.shot = int(self._shown.task["shot"])
         self._redraw.ask()
@@ -161,10 +161,10 @@ class KShotComparison(Dashboard):
             table = frame_html(shown.frame(), f"{VIEWS[shown.view][0]}: the numbers")
             self._picture.show(shown.figure())
             drawn = True
-            self._status.done(_said(shown))
+            self._status.done(_findings(shown))
         except KShotError as error:
             self._status.error(error)
-        # An old picture would be taken for the answer to the new question.
+        # The old picture is not of the new choice.
         self._picture.layout.display = "" if drawn else "none"
         self._table.value = table
 
@@ -215,8 +215,8 @@ class KShotComparison(Dashboard):
         return self._shown.file_name(kind), MIME[kind], self._shown.content(kind)
 
 
-def _said(shown: ComparisonView) -> str:
-    """Return what the comparison found, at the shots that are looked at."""
+def _findings(shown: ComparisonView) -> str:
+    """Return the findings of the comparison, at the shots that are shown."""
     summary = shown.comparison.summary()
     rows = summary[summary["way"] == shown.way]
     if "shot" in VIEWS[shown.view][1]:

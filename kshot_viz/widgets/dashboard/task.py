@@ -1,4 +1,4 @@
-"""What a whole dashboard is about, and how its parts are made."""
+"""The task of a whole dashboard: network, images and episodes, and the parts made from them."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ BUDGET = 60
 
 
 @dataclass(frozen=True, eq=False)
-class Task:
-    """What the dashboards are about.
+class DashboardTask:
+    """Network, images and episodes of the dashboards.
 
     Attributes
     ----------
@@ -37,7 +37,7 @@ class Task:
     data : ImageDataset
         Images to be recognised.
     episodes : sequence of Episode
-        Test episodes; the first one's support forms the groups that are looked at, where there is
+        Test episodes; the first one's support forms the groups that are shown, where there is
         no ``source``, and rewards the search.
     source : ImageDataset or None
         Images that form the groups.
@@ -62,8 +62,8 @@ class Task:
 
     @property
     def kept(self) -> Path:
-        """Folder of this task's comparison; whatever else is asked for has another one."""
-        asked = {
+        """Folder of this task's comparison; another request has another one."""
+        request = {
             "data": self.data.fingerprint,
             "network": [self.backbone.name, self.backbone.fingerprint],
             "episodes": [one.to_dict() for one in self.episodes],
@@ -71,8 +71,8 @@ class Task:
             "n_groups": self.n_groups,
             "seed": self.seed,
         }
-        digest = record_digest(asked, 64)
-        return self.folder / f"comparison-{digest[:12]}"
+        digest = record_digest(request, 12)
+        return self.folder / f"comparison-{digest}"
 
     def explorer(self, table: Comparison | None = None) -> GroupExplorer:
         """Return the dashboard of groups, which are scored at a comparison's chosen setting."""
@@ -128,7 +128,7 @@ class Task:
 
     @property
     def progress(self) -> str:
-        """How much of the comparison is finished and kept, in a few words."""
+        """How much of the comparison is finished and kept, in words."""
         try:
             done = (self.kept / "rows.jsonl").read_bytes().count(b"\n")
         except OSError:

@@ -1,4 +1,4 @@
-"""The three dashboards of one task under one roof."""
+"""The three dashboards of one task as one widget."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from traitlets import Unicode, validate
 from kshot_viz.errors import KShotValueError, unknown_name
 from kshot_viz.study.comparison import Comparison
 from kshot_viz.text import counted
+from kshot_viz.widgets.base.background import Background, Ticker
 from kshot_viz.widgets.base.parts import Dashboard, Status, button, column, heading, row
-from kshot_viz.widgets.base.threads import Background, Ticker
 from kshot_viz.widgets.comparison.kshot_comparison import KShotComparison
-from kshot_viz.widgets.dashboard.task import Task
+from kshot_viz.widgets.dashboard.task import DashboardTask
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,7 +27,7 @@ class WholeDashboard(Dashboard):
 
     Parameters
     ----------
-    task : Task
+    task : DashboardTask
 
     Attributes
     ----------
@@ -38,7 +38,7 @@ class WholeDashboard(Dashboard):
     children: Any
     view = Unicode("groups")
 
-    def __init__(self, task: Task) -> None:
+    def __init__(self, task: DashboardTask) -> None:
         super().__init__()
         self.task = task
         known = task.known()
@@ -46,7 +46,7 @@ class WholeDashboard(Dashboard):
         self.comparison: KShotComparison | None = None
         self._status = Status()
         self._background = Background(self._failed)
-        self._ticker = Ticker(self._tell)
+        self._ticker = Ticker(self._show_progress)
         self._button = button(
             "Compare the methods", "Tune and test every method in the background", self.compare
         )
@@ -55,7 +55,7 @@ class WholeDashboard(Dashboard):
             f"{counted(len(task.episodes), 'episode')}. That takes minutes."
         )
         self._bar = row(self._button)
-        self._place = column(self._status, self._bar)
+        self._comparison_box = column(self._status, self._bar)
         self._choice = ipywidgets.ToggleButtons(
             options=[(label, name) for name, label in VIEWS.items()],
             style={"button_width": "auto"},
@@ -76,11 +76,11 @@ class WholeDashboard(Dashboard):
         self._background.start(self.task.compare, self._compared)
 
     def frame(self) -> pd.DataFrame:
-        """Return the numbers of the dashboard that is looked at."""
+        """Return the numbers of the dashboard that is shown."""
         return self._front().frame()
 
     def figure(self) -> Figure:
-        """Return the figure of the dashboard that is looked at."""
+        """Return the figure of the dashboard that is shown."""
         return self._front().figure()
 
     @validate("view")
@@ -90,7 +90,7 @@ class WholeDashboard(Dashboard):
         return str(proposal["value"])
 
     def _views(self) -> dict[str, Any]:
-        return {"groups": self.explorer, "search": self.monitor, "comparison": self._place}
+        return {"groups": self.explorer, "search": self.monitor, "comparison": self._comparison_box}
 
     def _front(self) -> Any:
         if self.view == "comparison" and self.comparison is None:
@@ -101,8 +101,8 @@ class WholeDashboard(Dashboard):
         for name, one in self._views().items():
             one.layout.display = "" if name == self.view else "none"
 
-    def _tell(self) -> None:
-        """Say how far the comparison is."""
+    def _show_progress(self) -> None:
+        """Show the progress of the comparison."""
         self._status.busy(
             f"Comparing: {self.task.progress}. If it is interrupted, it goes on from there."
         )
@@ -116,7 +116,7 @@ class WholeDashboard(Dashboard):
         before, self.comparison = self.comparison, KShotComparison(found, data=self.task.data)
         self._button.description, self._button.disabled = "Compare again", False
         self._status.done(f"Kept in {self.task.kept}.")
-        self._place.children = [self._status, self._bar, self.comparison]
+        self._comparison_box.children = [self._status, self._bar, self.comparison]
         if before is not None:
             before.close()
 

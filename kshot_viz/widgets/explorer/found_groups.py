@@ -1,4 +1,4 @@
-"""The groups that a search found, open to be explored."""
+"""Group explorer of the best grouping that a search found."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from kshot_viz.search.result import SearchResult
 from kshot_viz.widgets.explorer.group_explorer import GroupExplorer
 
 
-def apart(found: SearchResult) -> SearchResult:
-    """Return the result with a network of its own, for a thread to run.
+def with_own_network(found: SearchResult) -> SearchResult:
+    """Return the result with a copy of its network, for a thread to run.
 
-    Hooks that somebody sets on the other one meanwhile, to capture activations say, must not see
-    our images. A copy has the hooks of its moment, so it is made where those are set too.
+    Hooks that are set on the original meanwhile, to capture activations for example, must not see
+    these images. A copy keeps the hooks of its time, so it is made in the thread that sets them.
     """
     if found.backbone is None or found.reward is None:
         return found
@@ -24,7 +24,7 @@ def apart(found: SearchResult) -> SearchResult:
 def explorer_of(found: SearchResult) -> GroupExplorer:
     """Return the best grouping of a search in a :class:`GroupExplorer`.
 
-    Its network is run: see :func:`apart`.
+    A thread must be given a copy of the network: see :func:`with_own_network`.
     """
     backbone, reward = found.backbone, found.reward
     if backbone is None or reward is None:

@@ -1,4 +1,4 @@
-"""Look into a layer, change its groups by hand, and see what that does to k-shot accuracy."""
+"""Dashboard to explore a layer, edit its groups by hand, and score the edit on k-shot episodes."""
 
 from __future__ import annotations
 
@@ -11,21 +11,18 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets
 from traitlets import Instance, Unicode, validate
 
-from kshot_viz.errors import KShotError, unknown_name
-from kshot_viz.grouping.editing.workbench import EDITS, Workbench
+from kshot_viz.grouping.editing.workbench import Workbench
 from kshot_viz.grouping.grouping import Grouping
 from kshot_viz.methods.config import FinetuneConfig
 from kshot_viz.viz.neurons.group_sizes import plot_group_sizes
 from kshot_viz.viz.neurons.overview import explorer_figure
+from kshot_viz.widgets.base.background import Redraw
 from kshot_viz.widgets.base.parts import Dashboard, Picture, Status, column, row
-from kshot_viz.widgets.base.threads import Redraw
-from kshot_viz.widgets.explorer.controls import Controls
-from kshot_viz.widgets.explorer.cuts import Cuts
-from kshot_viz.widgets.explorer.edits import EditBar
-from kshot_viz.widgets.explorer.layer_view import LayerView
-from kshot_viz.widgets.explorer.panel import SelectionPanel, shown_images
-from kshot_viz.widgets.explorer.score import ScorePanel
-from kshot_viz.widgets.explorer.scoring import scoring
+from kshot_viz.widgets.explorer.explorer_controls import EditBar, ExplorerControls
+from kshot_viz.widgets.explorer.layer_edits import Cuts, edit_selection
+from kshot_viz.widgets.explorer.layer_view import LayerView, first_layer
+from kshot_viz.widgets.explorer.scoring import ScorePanel, scoring_setup
+from kshot_viz.widgets.explorer.selection_panel import SelectionPanel
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,12 +34,12 @@ if TYPE_CHECKING:
     from kshot_viz.models.backbone import Backbone
     from kshot_viz.study.comparison import Comparison
 
-# A slider that rested for so many seconds has settled, and its groups are scored.
+# Seconds without movement after which the groups of the slider are scored.
 _SETTLED = 0.6
 
 
 class GroupExplorer(Dashboard):
-    """The neurons of a layer, their groups, and what an edit of the groups is worth.
+    """The neurons of a layer, their groups, and the accuracy of an edited grouping.
 
     Lasso neurons in the map and make them a group, or drag the slider from one group to singletons;
     similarity, sizes, the selection's filters and images follow, and the k-shot episodes are run
@@ -52,18 +49,18 @@ class GroupExplorer(Dashboard):
     ----------
     backbone : Backbone
     activations : Activations
-        What maps, cuts and similarities are made from.
+        Maps, cuts and similarities are computed from these.
     grouping : Grouping
     images : image batch or ImageDataset
-        Images to look at: the most exciting ones, the mean activation per class.
+        Images to state at: the most exciting ones, the mean activation per class.
     episodes : sequence of Episode, optional
-        What an edited grouping is scored on; those of ``table`` by default, else nothing is scored.
+        An edited grouping is scored on them; those of ``table`` by default, else nothing is scored.
     data : ImageDataset, optional
-        What the episodes were drawn from, where neither ``images`` nor ``table`` is it.
+        The images of the episodes, where neither ``images`` nor ``table`` holds them.
     table : Comparison, optional
         Its chosen setting of the grouped method is used for scoring; :meth:`use` brings one later.
     config : FinetuneConfig, optional
-        The setting for scoring, where no table tells it.
+        The setting for scoring, where no table has one.
     layer : str, optional
         The layer to begin with; the first one of the grouping by default.
     n_episodes : int
@@ -106,14 +103,14 @@ class GroupExplorer(Dashboard):
         seed: int = 0,
     ) -> None:
         grouping.check(backbone)
-        first = _first_layer(activations, grouping, layer)
+        first = first_layer(activations, grouping, layer)
         self._backbone, self._activations = backbone, activations
         self._bench, self._lock = Workbench(activations, grouping, seed=seed), threading.RLock()
         self.status = Status()
         # Copies, because threads run them: hooks that somebody sets on the network meanwhile, to
-        # capture activations say, must not see our images.
-        self._scoring = partial(
-            scoring,
+        # capture activations for example, must not see the images of this dashboard.
+        self._setup = partial(
+            scoring_setup,
             copy.deepcopy(backbone),
             activations,
             images,
@@ -123,33 +120,19 @@ class GroupExplorer(Dashboard):
             executor=executor,
             seed=seed,
         )
-        score = self._scoring(table=table, config=config)
-        self.controls = Controls(list(activations), first)
+        setup = self._setup(table=table, config=config)
+        self.controls = ExplorerControls(list(activations), first)
         self._view = LayerView(
             activations, first, grouping, self.controls, seed, self.status.error, self._lock
         )
         self.map, self.similarity = self._view.map, self._view.matrix
         self.edits = EditBar(self.edit)
         self.sizes = Picture("Group sizes")
-        shown, labels = shown_images(images)
-        self.panel = SelectionPanel(
-            copy.deepcopy(backbone),
-            shown,
-            labels,
-            score.support,
-            score.config,
-            lambda: self._view.look,
-        )
-        self.scores = ScorePanel(score, grouping, lambda: self._bench.grouping)
+        self.panel = SelectionPanel(copy.deepcopy(backbone), images, setup, self._view)
+        self.scores = ScorePanel(setup, grouping, lambda: self._bench.grouping)
         self._pictures = Redraw(self._draw, self.status.error)
-        self._cuts = Cuts(
-            self._bench,
-            self.controls,
-            lambda: self._view.look.layer,
-            lambda: self._changed(edited=False),
-            self.status,
-            self._lock,
-        )
+        changed = partial(self._changed, edited=False)
+        self._cuts = Cuts(self._bench, self._view, changed, self.status, self._lock)
         super().__init__(self._children(), grouping=grouping, layer=first)
         self.add_class("kv-explorer")
         self._connect()
@@ -166,12 +149,11 @@ class GroupExplorer(Dashboard):
     def _connect(self) -> None:
         self.observe(lambda change: self._show_layer(change["new"]), "layer")
         ipywidgets.link((self.controls.layer, "value"), (self, "layer"))
-        self.controls.placing.observe(lambda _: self._view.place(), "value")
         self.map.observe(lambda _: self._redraw(), "selection")
-        # What is scored can be gone back to, wherever the slider goes next.
+        # A scored grouping is a step of the history, so undo returns to it.
         self.scores.go.on_click(lambda _: self._cuts.rest())
 
-    # ---- what a person does ----------------------------------------------------------------------
+    # ---- actions --------------------------------------------------------------------------------
 
     def edit(self, what: str, value: Any = None) -> None:
         """Edit the groups of the layer that is shown, as the buttons do.
@@ -185,27 +167,18 @@ class GroupExplorer(Dashboard):
         Raises
         ------
         KShotKeyError
-            For an edit that there is not.
+            If ``what`` is not a known edit.
 
         Notes
         -----
-        What is not possible with this selection is said in the status line.
+        The status line shows why an edit is not possible with this selection.
         """
-        if what not in EDITS:
-            raise unknown_name("what", what, EDITS)
         with self._lock:
-            look, before = self._view.look, self._bench.grouping
-            try:
-                self._bench.edit(what, look.layer, look.neurons, value)
-            except KShotError as error:
-                self.status.error(error)
-                return
-            if self._bench.grouping is before:
-                self.status.idle("That changes nothing: the groups are as before.")
+            if not edit_selection(self._bench, what, self._view.state, value, self.status):
                 return
             touched = self._bench.history.touched
             if what in ("undo", "redo") and touched:
-                # Or nobody would see what it did.
+                # Otherwise its effect would not be visible.
                 self.layer = touched
             self._changed(edited=True)
 
@@ -222,23 +195,23 @@ class GroupExplorer(Dashboard):
         self.scores.go.click()
 
     def use(self, table: Comparison) -> None:
-        """Score with the setting that a comparison chose; where that fails, its panel says why.
+        """Score with the setting that a comparison chose; where that fails, its panel shows why.
 
         Parameters
         ----------
         table : Comparison
             Its episodes are scored on where none were given to the explorer.
         """
-        found = self._scoring(table=table, config=None)
-        if found.rescoring is None:
-            self.scores.status.error(found.why_not)
+        setup = self._setup(table=table, config=None)
+        if setup.rescoring is None:
+            self.scores.status.error(setup.why_not)
             return
-        self.scores.use(found)
-        self.panel.use(found.support, found.config)
+        self.scores.use(setup)
+        self.panel.use(setup)
         self.scores.score()
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Wait until everything is computed and drawn; tell whether it is."""
+        """Wait until everything is computed and drawn; return whether it is."""
         computed = (self._cuts.background, self._view.background, self.scores.background)
         drawn = (self._pictures, self.panel.redraw)
         done = [one.wait(timeout) for one in (*computed, *drawn)]
@@ -252,22 +225,22 @@ class GroupExplorer(Dashboard):
 
     def figure(self) -> Figure:
         """Return map, similarity, sizes and the last score as one figure."""
-        look = self._view.look
+        state = self._view.state
         return explorer_figure(
-            self._view.placed(),
+            self._view.embedding(),
             self.similarity.frame(),
-            look.layer,
-            look.groups,
-            look.grouping,
-            selected=look.neurons,
+            state.layer,
+            state.groups,
+            state.grouping,
+            selected=state.neurons,
             score=self.scores.frame() if self.scores.known else None,
             note=self.scores.note,
         )
 
     def __repr__(self) -> str:
-        return f"GroupExplorer of {self.layer}: {self._view.look.groups.summary}"
+        return f"GroupExplorer of {self.layer}: {self._view.state.groups.summary}"
 
-    # ---- what follows ----------------------------------------------------------------------------
+    # ---- updates ---------------------------------------------------------------------------------
 
     @validate("layer")
     def _known_layer(self, proposal: Any) -> str:
@@ -279,7 +252,7 @@ class GroupExplorer(Dashboard):
     def _taken_over(self, proposal: Any) -> Grouping:
         """Make an edit of a grouping that somebody sets.
 
-        An observer would not hear of one that differs in its names alone: those are equal.
+        An observer is not called for one that differs in its names alone: those are equal.
         """
         grouping: Grouping = proposal["value"]
         with self._lock:
@@ -298,7 +271,7 @@ class GroupExplorer(Dashboard):
         self._follow()
 
     def _follow(self) -> None:
-        self._view.place()
+        self._view.embed()
         self._cuts.prepare()
         self._redraw()
 
@@ -318,15 +291,8 @@ class GroupExplorer(Dashboard):
         self.panel.redraw.ask()
 
     def _draw(self) -> None:
-        look = self._view.look
-        self.edits.show(look.groups, self._bench.history)
-        self.sizes.layout.display = "" if look.groups.known else "none"
-        if look.groups.known:
-            self.sizes.show(plot_group_sizes(look.grouping.only([look.layer])), 78)
-
-
-def _first_layer(activations: Activations, grouping: Grouping, layer: str | None) -> str:
-    if layer is not None:
-        activations.layer(layer)
-        return layer
-    return next((name for name in grouping if name in activations), next(iter(activations)))
+        state = self._view.state
+        self.edits.show(state.groups, self._bench.history)
+        self.sizes.layout.display = "" if state.groups.known else "none"
+        if state.groups.known:
+            self.sizes.show(plot_group_sizes(state.grouping.only([state.layer])), 78)

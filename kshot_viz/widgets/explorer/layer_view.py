@@ -1,32 +1,74 @@
-"""The layer an explorer shows: its map, its similarity matrix, and where the neurons stand."""
+"""The layer shown by an explorer: groups, selection, neuron map and similarity matrix."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import ipywidgets
 
 from kshot_viz.grouping.grouping import Grouping
-from kshot_viz.viz.neurons.embedding import METHODS as PLACINGS
+from kshot_viz.viz.neurons.embedding import METHODS as EMBEDDINGS
 from kshot_viz.viz.neurons.embedding import Embedding, neuron_embedding
+from kshot_viz.viz.neurons.layer_groups import LayerGroups, layer_groups
 from kshot_viz.viz.neurons.similarity import correlations
-from kshot_viz.widgets.base.threads import Background
-from kshot_viz.widgets.explorer.controls import Controls
-from kshot_viz.widgets.explorer.look import look_at
-from kshot_viz.widgets.explorer.neuron_map import NeuronMap, known_of
+from kshot_viz.widgets.base.background import Background
+from kshot_viz.widgets.explorer.explorer_controls import ExplorerControls
+from kshot_viz.widgets.explorer.neuron_map import NeuronMap, activation_statistics
 from kshot_viz.widgets.explorer.similarity_matrix import SimilarityMatrix
 
 if TYPE_CHECKING:
     from kshot_viz.activations import Activations
 
-_AT_ONCE = PLACINGS[0]
+_AT_ONCE = EMBEDDINGS[0]
+
+
+@dataclass(frozen=True, eq=False)
+class LayerState:
+    """What an explorer shows, as one immutable value: no thread sees half of a change.
+
+    Attributes
+    ----------
+    layer : str
+    grouping : Grouping
+        All of it.
+    groups : LayerGroups
+        Those of the layer.
+    neurons : tuple of int
+        The selected ones, ascending.
+    """
+
+    layer: str
+    grouping: Grouping
+    groups: LayerGroups
+    neurons: tuple[int, ...] = ()
+
+
+def layer_state(
+    activations: Activations, layer: str, grouping: Grouping, neurons: tuple[int, ...] = ()
+) -> LayerState:
+    """Return the state of a layer with its groups; a grouping may lack the layer."""
+    known = grouping if layer in grouping else None
+    groups = layer_groups(known, layer, activations.layer(layer).width)
+    return LayerState(layer, grouping, groups, neurons)
+
+
+def selection_text(state: LayerState) -> str:
+    """Return which neurons and groups are selected, in words."""
+    numbers = ", ".join(map(str, state.neurons[:12])) + (", ..." if len(state.neurons) > 12 else "")
+    text = f"Neuron{'s' if len(state.neurons) > 1 else ''} {numbers}"
+    if not state.groups.known:
+        return text
+    groups = sorted({int(state.groups.labels[neuron]) for neuron in state.neurons})
+    names = ", ".join(state.groups.name(group) for group in groups[:8])
+    more = ", ..." if len(groups) > 8 else ""
+    return f"{text} of group{'s' if len(groups) > 1 else ''} {names}{more}"
 
 
 class LayerView:
-    """Map and matrix of one layer with one selection; another kind of map comes when it is ready.
+    """Map and matrix of one layer with one selection; another kind of map appears when computed.
 
     Parameters
     ----------
@@ -34,19 +76,19 @@ class LayerView:
     layer : str
         The layer to begin with.
     grouping : Grouping
-    controls : Controls
+    controls : ExplorerControls
         They choose the kind of map.
     seed : int
         Seed of UMAP.
     failed : callable
         Takes an exception of the background.
     lock : RLock
-        Held while another layer or other groups come: threads bring them too.
+        Held while layer or groups change, since threads change them too.
 
     Attributes
     ----------
-    look : Look
-        What is shown; it is swapped whole.
+    state : LayerState
+        What is shown; replaced as a whole.
     """
 
     def __init__(
@@ -54,79 +96,88 @@ class LayerView:
         activations: Activations,
         layer: str,
         grouping: Grouping,
-        controls: Controls,
+        controls: ExplorerControls,
         seed: int,
         failed: Callable[[Exception], None],
         lock: threading.RLock,  # type: ignore[valid-type]
     ) -> None:
-        self._activations, self._controls, self._seed = activations, controls, seed
+        self._activations, self.controls, self._seed = activations, controls, seed
         self._failed, self._lock = failed, lock
-        self.look = look_at(activations, layer, grouping)
+        self.state = layer_state(activations, layer, grouping)
         known = grouping if layer in grouping else None
         self.map = NeuronMap(activations, layer, known)
         self.matrix = SimilarityMatrix(activations, layer, known)
         ipywidgets.link((self.map, "selection"), (self.matrix, "selection"))
-        self._places = {(layer, _AT_ONCE): self.map.placed}
+        self._embeddings = {(layer, _AT_ONCE): self.map.embedding}
         self.background = Background(self._no_map)
         self.map.observe(lambda _: self._select(), "selection")
+        controls.embedding.observe(lambda _: self.embed(), "value")
 
     def show(self, layer: str, grouping: Grouping) -> None:
         """Show another layer."""
         matrix = correlations(self._activations, layer)
-        look = look_at(self._activations, layer, grouping)
-        places = self._placed(layer)
-        statistics = known_of(self._activations.layer(layer))
+        state = layer_state(self._activations, layer, grouping)
+        embedding = self._shown_embedding(layer)
+        statistics = activation_statistics(self._activations.layer(layer))
         with self._lock:
-            self.map.show(layer, places, look.groups, statistics)
-            self.matrix.show(layer, matrix, look.groups)
-            self.look = look
+            self.map.show(layer, embedding, state.groups, statistics)
+            self.matrix.show(layer, matrix, state.groups)
+            self.state = state
 
     def regroup(self, grouping: Grouping) -> None:
         """Show another grouping of the same layer."""
         with self._lock:
-            before = self.look
-            self.look = look_at(self._activations, before.layer, grouping, before.neurons)
-            self.map.regroup(self.look.groups)
-            self.matrix.regroup(self.look.groups)
+            before = self.state
+            self.state = layer_state(self._activations, before.layer, grouping, before.neurons)
+            self.map.regroup(self.state.groups)
+            self.matrix.regroup(self.state.groups)
 
-    def place(self) -> None:
-        """Move the points to the chosen map; principal components stand until it is there."""
-        layer, method = self.look.layer, self._controls.placing.value
-        if method == _AT_ONCE or (layer, method) in self._places:
+    def embed(self) -> None:
+        """Move the points to the chosen map; principal components are shown until then."""
+        layer, method = self.state.layer, self.controls.embedding.value
+        if method == _AT_ONCE or (layer, method) in self._embeddings:
             self._move(layer, method)
             return
-        self._controls.place_state.busy("computing UMAP; the first takes about 10 s")
+        self.controls.embedding_status.busy("computing UMAP; the first takes about 10 s")
         self.background.start(
-            lambda: self._lay_out(layer, method), lambda _: self._move(layer, method)
+            lambda: self._computed(layer, method), lambda _: self._move(layer, method)
         )
 
-    def placed(self) -> Embedding:
+    def embedding(self) -> Embedding:
         """Return the chosen map, or principal components until it is computed."""
-        return self._placed(self.look.layer)
+        return self._shown_embedding(self.state.layer)
 
     def _select(self) -> None:
         with self._lock:
-            self.look = replace(self.look, neurons=tuple(self.map.selected.tolist()))
+            self.state = replace(self.state, neurons=tuple(self.map.selected.tolist()))
 
-    def _placed(self, layer: str) -> Embedding:
-        known = self._places.get((layer, self._controls.placing.value))
-        return known or self._lay_out(layer, _AT_ONCE)
+    def _shown_embedding(self, layer: str) -> Embedding:
+        known = self._embeddings.get((layer, self.controls.embedding.value))
+        return known or self._computed(layer, _AT_ONCE)
 
     def _move(self, layer: str, method: str) -> None:
         """Move the points, unless something else was chosen meanwhile."""
         with self._lock:
-            if (self.look.layer, self._controls.placing.value) == (layer, method):
-                self.map.move(self._placed(layer))
-                self._controls.place_state.idle()
+            if (self.state.layer, self.controls.embedding.value) == (layer, method):
+                self.map.move(self._shown_embedding(layer))
+                self.controls.embedding_status.idle()
 
     def _no_map(self, error: Exception) -> None:
-        """Say what went wrong, and go back to the map that is there at once."""
-        self._controls.place_state.idle()
-        self._controls.placing.value = _AT_ONCE
+        """Show the error, and go back to the map that needs no waiting."""
+        self.controls.embedding_status.idle()
+        self.controls.embedding.value = _AT_ONCE
         self._failed(error)
 
-    def _lay_out(self, layer: str, method: str) -> Embedding:
-        if (layer, method) not in self._places:
+    def _computed(self, layer: str, method: str) -> Embedding:
+        if (layer, method) not in self._embeddings:
             found = neuron_embedding(self._activations, layer, method=method, seed=self._seed)
-            self._places[layer, method] = found
-        return self._places[layer, method]
+            self._embeddings[layer, method] = found
+        return self._embeddings[layer, method]
+
+
+def first_layer(activations: Activations, grouping: Grouping, layer: str | None) -> str:
+    """Return the layer to begin with: ``layer``, else the first one that has groups."""
+    if layer is not None:
+        activations.layer(layer)
+        return layer
+    return next((name for name in grouping if name in activations), next(iter(activations)))

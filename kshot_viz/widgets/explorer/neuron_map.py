@@ -1,23 +1,20 @@
-"""The map of a layer's neurons that one can touch."""
+"""Interactive map of a layer's neurons."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-import anywidget
 import numpy as np
-from numpy.typing import NDArray
-from traitlets import Bool, Dict, Int, List, TraitError, Unicode, validate
+from traitlets import Int, List, TraitError, Unicode, validate
 
 from kshot_viz.grouping.labels import indices
 from kshot_viz.viz.neurons.embedding import Embedding, neuron_embedding
 from kshot_viz.viz.neurons.layer_groups import LayerGroups, layer_groups
 from kshot_viz.viz.neurons.neuron_map import draw_neuron_map
 from kshot_viz.viz.style.canvas import figure_of
-from kshot_viz.widgets.base.buffers import as_bytes, as_integers, both_ways, group_bytes, sent
-from kshot_viz.widgets.base.page import static
-from kshot_viz.widgets.base.parts import with_picture
+from kshot_viz.widgets.base.canvas import NeuronCanvas, as_bytes, as_integers, sent
+from kshot_viz.widgets.base.parts import static
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,7 +26,7 @@ if TYPE_CHECKING:
 _SCRIPTS = ("page.js", "geometry.js", "drawing.js", "neuron_map.js")
 
 
-class NeuronMap(anywidget.AnyWidget):
+class NeuronMap(NeuronCanvas):
     """The neurons of one layer as points: hover, pan and zoom, lasso, rectangle, keyboard.
 
     Parameters
@@ -42,7 +39,7 @@ class NeuronMap(anywidget.AnyWidget):
     seed : int
         Seed of UMAP.
     statistics : mapping of str to array_like, optional
-        More numbers to show of each neuron, shape (neurons,); its mean and spread are known.
+        More numbers of each neuron than its mean and spread, shape (neurons,).
     height : int
         Pixels.
 
@@ -58,17 +55,12 @@ class NeuronMap(anywidget.AnyWidget):
     """
 
     _esm = "\n".join(map(static, _SCRIPTS))
-    _css = static("canvas.css")
 
-    places, labels, palette, statistics = sent(), sent(), sent(), sent()
-    names = Dict().tag(sync=True)
-    dead = Int(-1).tag(sync=True)
-    known = Bool(False).tag(sync=True)
+    points, statistics = sent(), sent()
     layer = Unicode("").tag(sync=True)
     axes = List(Unicode(), ["", ""]).tag(sync=True)
     statistic_names = List(Unicode()).tag(sync=True)
     height = Int(420).tag(sync=True)
-    selection = both_ways(help="Selected neurons, 32-bit integers, ascending.")
 
     def __init__(
         self,
@@ -84,52 +76,38 @@ class NeuronMap(anywidget.AnyWidget):
         super().__init__(height=height)
         whole = activations.layer(layer)
         groups = layer_groups(grouping, layer, whole.width)
-        places = neuron_embedding(activations, layer, method=method, seed=seed)
-        self.show(layer, places, groups, known_of(whole) | dict(statistics or {}))
+        embedding = neuron_embedding(activations, layer, method=method, seed=seed)
+        self.show(layer, embedding, groups, activation_statistics(whole) | dict(statistics or {}))
 
     # ---- what is shown -------------------------------------------------------------------------
 
     def show(
-        self, layer: str, places: Embedding, groups: LayerGroups, statistics: Mapping[str, Any]
+        self, layer: str, embedding: Embedding, groups: LayerGroups, statistics: Mapping[str, Any]
     ) -> None:
         """Show another layer; the selection is empty then."""
         self._statistics = {name: np.asarray(values) for name, values in statistics.items()}
-        self._places, self._groups = places, groups
+        self._groups = groups
         with self.hold_sync():
             self.selection = b""
             self.layer = layer
             self.statistic_names = list(self._statistics)
             self.statistics = b"".join(as_bytes(v, "f4") for v in self._statistics.values())
-            self.move(places)
+            self.move(embedding)
             self.regroup(groups)
 
     @property
-    def placed(self) -> Embedding:
-        """Where the neurons stand."""
-        return self._places
+    def embedding(self) -> Embedding:
+        """The coordinates of the neurons."""
+        return self._embedding
 
-    def move(self, places: Embedding) -> None:
-        """Put the same neurons elsewhere."""
-        self._places = places
+    def move(self, embedding: Embedding) -> None:
+        """Give the same neurons other coordinates."""
+        self._embedding = embedding
         with self.hold_sync():
-            self.places = as_bytes(places.points, "f4")
-            self.axes = list(places.axes)
-
-    def regroup(self, groups: LayerGroups) -> None:
-        """Give the same neurons other groups."""
-        self._groups = groups
-        with self.hold_sync():
-            self.labels, self.palette = group_bytes(groups)
-            self.names = {str(group): name for group, name in groups.names.items()}
-            self.dead = -1 if groups.dead is None else int(groups.dead)
-            self.known = groups.known
+            self.points = as_bytes(embedding.points, "f4")
+            self.axes = list(embedding.axes)
 
     # ---- the selection -------------------------------------------------------------------------
-
-    @property
-    def selected(self) -> NDArray[np.int64]:
-        """The selected neurons, ascending."""
-        return as_integers(self.selection)
 
     def select(self, neurons: Iterable[int]) -> None:
         """Select neurons; an empty list selects none.
@@ -167,8 +145,8 @@ class NeuronMap(anywidget.AnyWidget):
         rows = {
             "neuron": np.arange(self._width),
             "group": self._groups.labels,
-            "x": self._places.points[:, 0],
-            "y": self._places.points[:, 1],
+            "x": self._embedding.points[:, 0],
+            "y": self._embedding.points[:, 1],
             "selected": np.isin(np.arange(self._width), self.selected),
         }
         return pd.DataFrame(rows | self._statistics)
@@ -176,17 +154,14 @@ class NeuronMap(anywidget.AnyWidget):
     def figure(self) -> Figure:
         """Return the map as a matplotlib figure."""
         drawn = draw_neuron_map(
-            self._places, self.layer, self._groups, selected=self.selected.tolist()
+            self._embedding, self.layer, self._groups, selected=self.selected.tolist()
         )
         return figure_of(drawn)
 
     def __repr__(self) -> str:
         return f"NeuronMap of {self.layer}: {self._width:,} neurons, {self._groups.summary}"
 
-    def _repr_mimebundle_(self, **options: Any) -> Any:
-        return with_picture(super()._repr_mimebundle_(**options), self)
 
-
-def known_of(layer: LayerActivations) -> dict[str, Any]:
-    """Return what is known of every neuron from its activations."""
+def activation_statistics(layer: LayerActivations) -> dict[str, Any]:
+    """Return the mean and the spread of every neuron's activations."""
     return {"mean activation": layer.mean, "spread": layer.std}

@@ -1,13 +1,11 @@
-"""The correlations between a layer's neurons that one can touch."""
+"""Interactive matrix of the correlations between a layer's neurons."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import anywidget
 import numpy as np
-from numpy.typing import NDArray
-from traitlets import Bool, Dict, Int, List, Unicode
+from traitlets import List, Unicode
 
 from kshot_viz.viz.neurons.layer_groups import LayerGroups, layer_groups
 from kshot_viz.viz.neurons.similarity import (
@@ -18,9 +16,8 @@ from kshot_viz.viz.neurons.similarity import (
     draw_similarity,
 )
 from kshot_viz.viz.style.canvas import figure_of
-from kshot_viz.widgets.base.buffers import as_bytes, as_integers, both_ways, group_bytes, sent
-from kshot_viz.widgets.base.page import static
-from kshot_viz.widgets.base.parts import with_picture
+from kshot_viz.widgets.base.canvas import NeuronCanvas, as_bytes, sent
+from kshot_viz.widgets.base.parts import static
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,7 +31,7 @@ _SCRIPTS = ("page.js", "similarity.js")
 _HALF = 127
 
 
-class SimilarityMatrix(anywidget.AnyWidget):
+class SimilarityMatrix(NeuronCanvas):
     """The correlation matrix of a layer, ordered and framed by group; drag along it to select.
 
     The matrix travels once, as bytes; another grouping is drawn from what is there already.
@@ -47,18 +44,13 @@ class SimilarityMatrix(anywidget.AnyWidget):
 
     Notes
     -----
-    Of a layer with more than 2,000 neurons, evenly spaced ones are drawn, and the note says so.
+    Of a layer with more than 2,000 neurons, evenly spaced ones are drawn, as the note states.
     """
 
     _esm = "\n".join(map(static, _SCRIPTS))
-    _css = static("canvas.css")
 
-    values, neurons, labels, palette, ramp = sent(), sent(), sent(), sent(), sent()
-    names = Dict().tag(sync=True)
-    dead = Int(-1).tag(sync=True)
-    known = Bool(False).tag(sync=True)
+    values, neurons, ramp = sent(), sent(), sent()
     caption = List(Unicode(), ["", ""]).tag(sync=True)
-    selection = both_ways(help="Selected neurons, 32-bit integers, ascending.")
 
     def __init__(
         self, activations: Activations, layer: str, grouping: Grouping | None = None
@@ -77,18 +69,9 @@ class SimilarityMatrix(anywidget.AnyWidget):
 
     def regroup(self, groups: LayerGroups) -> None:
         """Give the same neurons other groups."""
-        self._groups = groups
         with self.hold_sync():
-            self.labels, self.palette = group_bytes(groups)
-            self.names = {str(group): name for group, name in groups.names.items()}
-            self.dead = -1 if groups.dead is None else int(groups.dead)
-            self.known = groups.known
+            super().regroup(groups)
             self.caption = list(caption(self._layer, groups, len(self._matrix)))
-
-    @property
-    def selected(self) -> NDArray[np.int64]:
-        """The selected neurons, ascending."""
-        return as_integers(self.selection)
 
     def frame(self) -> pd.DataFrame:
         """Return the matrix as drawn, ordered by group; index and columns are neurons."""
@@ -103,9 +86,6 @@ class SimilarityMatrix(anywidget.AnyWidget):
 
     def __repr__(self) -> str:
         return f"SimilarityMatrix of {self._layer}: {self._groups.summary}"
-
-    def _repr_mimebundle_(self, **options: Any) -> Any:
-        return with_picture(super()._repr_mimebundle_(**options), self)
 
 
 def _ramp() -> bytes:

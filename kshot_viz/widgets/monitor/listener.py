@@ -1,4 +1,4 @@
-"""Who waits for news of a search, as long as somebody watches it."""
+"""Thread that waits for changes of a search, as long as a dashboard shows it."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ NEWS_SECONDS = 1.0
 
 
 class Watcher(Protocol):
-    """Who wants the news."""
+    """A dashboard that is notified of changes."""
 
-    def heard(self, *, news: bool, trouble: Exception | None) -> bool:
-        """Take what was heard; tell whether everything so far is shown."""
+    def notify(self, *, news: bool, trouble: Exception | None) -> bool:
+        """Redraw where there is news, or show the error; return whether all so far is shown."""
 
 
 def begin_listening(
@@ -27,10 +27,10 @@ def begin_listening(
     Parameters
     ----------
     watcher : weak reference
-        The thread alone must not keep a dashboard in memory that nobody has any more.
+        The thread alone must not keep a dashboard in memory.
     followed : ControllableSearch
     closed : Event
-        Ends the listening.
+        Ends the thread.
     """
     thread = threading.Thread(
         target=listen, args=(watcher, followed, closed), name="search monitor", daemon=True
@@ -42,7 +42,7 @@ def begin_listening(
 def listen(
     watcher: Callable[[], Watcher | None], followed: ControllableSearch, closed: threading.Event
 ) -> None:
-    """Hand on what is new; an error is handed on too, and then tried again."""
+    """Notify the watcher of changes and errors; after an error, try again."""
     seen: object = None
     while not closed.is_set():
         news = over = False
@@ -55,8 +55,8 @@ def listen(
         one = watcher()
         if one is None:
             return
-        shown = one.heard(news=news, trouble=trouble)
-        # Not while waiting: the watcher may be forgotten meanwhile.
+        shown = one.notify(news=news, trouble=trouble)
+        # No reference while waiting: the watcher may be deleted meanwhile.
         del one
         if over and shown:
             return

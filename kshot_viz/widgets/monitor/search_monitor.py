@@ -1,4 +1,4 @@
-"""A search one can watch, pause and stop, wherever it runs."""
+"""Dashboard to watch, pause and stop a search, in this process or another."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from kshot_viz.search.search_view import open_search
 from kshot_viz.viz.report.frame_table import frame_html
 from kshot_viz.viz.search.policy import CHOICE_LABELS
 from kshot_viz.viz.search.search_view import VIEWS, SearchPicture, choices, progress_text
+from kshot_viz.widgets.base.background import Background, Redraw
 from kshot_viz.widgets.base.parts import Dashboard, Picture, Status, button, column, heading, row
-from kshot_viz.widgets.base.threads import Background, Redraw
-from kshot_viz.widgets.explorer.found_groups import apart, explorer_of
-from kshot_viz.widgets.monitor.controls import SearchControls, spent, title
+from kshot_viz.widgets.explorer.found_groups import explorer_of, with_own_network
 from kshot_viz.widgets.monitor.listener import begin_listening
+from kshot_viz.widgets.monitor.search_controls import SearchControls, spent, title
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from kshot_viz.search.search_view import SearchView
     from kshot_viz.widgets.explorer.group_explorer import GroupExplorer
 
-# Drawing two pictures takes a good part of this, and the search wants the machine too.
+# Seconds between drawings: two pictures take much of that, and the search needs the machine too.
 EVERY = 1.0
 _TRIALS_SHOWN = 60
 
@@ -48,7 +48,7 @@ class SearchMonitor(Dashboard):
     Attributes
     ----------
     view : str
-        ``"policy"``, ``"entropy"``, ``"chosen"`` or ``"trials"``: what stands beside the curve.
+        ``"policy"``, ``"entropy"``, ``"chosen"`` or ``"trials"``: what is drawn beside the curve.
     choice : str
         Which choice of a layer the policy is shown for.
     state : str
@@ -89,7 +89,7 @@ class SearchMonitor(Dashboard):
         self._draw()
         self._listener = begin_listening(weakref.ref(self), self._followed, self._closed)
 
-    # -- driving it --------------------------------------------------------------------------
+    # -- actions -----------------------------------------------------------------------------
 
     def start(self) -> None:
         """Start the search in the background, or let it go on.
@@ -99,19 +99,19 @@ class SearchMonitor(Dashboard):
         KShotError
             As the methods below, where the search is in no state for it.
         """
-        self._ask("start")
+        self._request("start")
 
     def pause(self) -> None:
         """Pause after the batch that runs now."""
-        self._ask("pause")
+        self._request("pause")
 
     def resume(self) -> None:
         """Go on after a pause."""
-        self._ask("resume")
+        self._request("resume")
 
     def stop(self) -> None:
         """End after the batch that runs now."""
-        self._ask("stop")
+        self._request("stop")
 
     # -- what it shows -----------------------------------------------------------------------
 
@@ -138,24 +138,24 @@ class SearchMonitor(Dashboard):
             If there is no finished rollout, the search was attached by its storage, or its best
             point groups nothing.
         """
-        return explorer_of(apart(self.result))
+        return explorer_of(with_own_network(self.result))
 
     def __repr__(self) -> str:
         return f"SearchMonitor, {self.state}: {self._found!r}"
 
     def close(self) -> None:
         """Follow the search no longer; the search itself is left alone."""
-        # One that was refused is closed too, when it is forgotten: it follows nothing.
+        # One whose construction failed is closed too, when deleted: it follows nothing.
         if self._followed is not None:
             self._closed.set()
         super().close()
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Wait until the last news is drawn; tell whether it is."""
+        """Wait until the last news is drawn; return whether it is."""
         return self._redraw.wait(timeout)
 
-    def heard(self, *, news: bool, trouble: Exception | None) -> bool:
-        """Take what the listener heard; tell whether everything so far is drawn."""
+    def notify(self, *, news: bool, trouble: Exception | None) -> bool:
+        """Redraw where there is news, or show the error; return whether all so far is drawn."""
         if trouble is not None:
             self._failed(trouble)
         elif news or self._lost:
@@ -172,7 +172,7 @@ class SearchMonitor(Dashboard):
     def _pictured(self, found: SearchResult) -> SearchPicture:
         return SearchPicture(found, self.view, self.choice, self._random)
 
-    def _ask(self, action: str) -> None:
+    def _request(self, action: str) -> None:
         try:
             self._followed.request(action)
         finally:
@@ -181,14 +181,14 @@ class SearchMonitor(Dashboard):
     def _do(self, action: str) -> None:
         self._trouble.idle()
         try:
-            self._ask(action)
+            self._request(action)
         except Exception as error:
             self._trouble.error(error)
 
     def _open(self) -> None:
         self._trouble.idle()
         try:
-            found = apart(self.result)
+            found = with_own_network(self.result)
         except Exception as error:
             self._trouble.error(error)
         else:
@@ -200,21 +200,21 @@ class SearchMonitor(Dashboard):
             one.close()
 
     def _failed(self, error: Exception) -> None:
-        """Say what hinders the drawing; it is tried again at the next news, or without them."""
+        """Show why drawing failed; it is tried again at the next notification."""
         self._lost = True
         self._trouble.error(error)
 
     def _draw(self) -> None:
         # The state first: a batch that ends meanwhile is news once more.
-        state = self.controls.tell(self._followed, self._found)
+        state = self.controls.show(self._followed, self._found)
         if self._followed.error is not None:
             self._trouble.error(self._followed.error)
         self._found = found = self._followed.result
         shown = self._pictured(found)
         self._curve.show(shown.curve())
         self._draw_side(shown)
-        self._told.done(progress_text(found))
-        self.controls.tell(self._followed, found)
+        self._progress.done(progress_text(found))
+        self.controls.show(self._followed, found)
         self.set_trait("rollouts", len(found.rollouts))
         self.set_trait("spent", spent(found))
         self.set_trait("state", state)
@@ -242,7 +242,7 @@ class SearchMonitor(Dashboard):
         self._side = Picture("The side of the search that is chosen")
         self._table = ipywidgets.HTML()
         self._table.add_class("kv-table")
-        self._told, self._trouble = Status(), Status()
+        self._progress, self._trouble = Status(), Status()
         self._trouble.add_class("kv-trouble")
         self._opened = column()
         self._button = button(
@@ -273,7 +273,7 @@ class SearchMonitor(Dashboard):
             row(heading(title(self._found.manifest)), self.controls.badge, name="kv-head"),
             about,
             row(*self.controls.buttons.values(), self.controls.bar),
-            self._told,
+            self._progress,
             self._trouble,
             row(
                 column(self._curve),

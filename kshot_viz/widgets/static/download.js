@@ -3,7 +3,7 @@ function render({ model, el }) {
   const button = document.createElement("button");
   button.type = "button";
   button.className = "lm-Widget jupyter-widgets jupyter-button widget-button kv-button kv-download";
-  let asked = false;
+  let requested = false;
 
   const label = () => {
     button.textContent = model.get("description");
@@ -11,13 +11,13 @@ function render({ model, el }) {
     button.setAttribute("aria-label", model.get("tooltip"));
   };
   const ask = () => {
-    asked = true;
+    requested = true;
     button.disabled = true;
     model.send({ kind: "ask" });
   };
-  const answer = (message, buffers) => {
-    if (!asked) return; // another view of the same button was pressed
-    asked = false;
+  const receive = (message, buffers) => {
+    if (!requested) return; // another view of the same button was pressed
+    requested = false;
     button.disabled = false;
     if (message.kind !== "file") return;
     const link = document.createElement("a");
@@ -34,10 +34,10 @@ function render({ model, el }) {
   el.append(button);
   button.addEventListener("click", ask);
   model.on("change:description change:tooltip", label);
-  model.on("msg:custom", answer);
+  model.on("msg:custom", receive);
   return () => {
     model.off("change:description change:tooltip", label);
-    model.off("msg:custom", answer);
+    model.off("msg:custom", receive);
   };
 }
 

@@ -40,7 +40,7 @@ function drawFew(pen, scene, colours) {
       pen.fillStyle = css(palette.subarray(3 * group, 3 * group + 3), faint ? 0.4 : 1);
       pen.fill(path);
       if (faint || labels.length > 4000) continue;
-      pen.strokeStyle = css(colours.ink, wanted ? 0.95 : 0.55);
+      pen.strokeStyle = css(colours.text, wanted ? 0.95 : 0.55);
       pen.lineWidth = wanted ? 1.4 : 0.7;
       pen.stroke(path);
     }
@@ -55,13 +55,13 @@ function drawMany(pen, canvas, scene, colours, ratio) {
   const [full, faint] = [packed(palette, colours.page, 1), packed(palette, colours.page, 0.25)];
   const side = Math.max(2, Math.round(2 * ratio));
   for (const wanted of anyChosen ? [0, 1] : [0]) {
-    const ink = anyChosen && !wanted ? faint : full;
+    const shade = anyChosen && !wanted ? faint : full;
     for (let i = 0; i < labels.length; i += 1) {
       if (chosen[i] !== wanted) continue;
       const x = (pixels[2 * i] * ratio - side / 2 + 0.5) | 0;
       const y = (pixels[2 * i + 1] * ratio - side / 2 + 0.5) | 0;
       if (x < 0 || y < 0 || x + side > width || y + side > height) continue;
-      const colour = ink[labels[i]];
+      const colour = shade[labels[i]];
       for (let row = y; row < y + side; row += 1) {
         const from = row * width + x;
         for (let at = from; at < from + side; at += 1) bytes[at] = colour;
@@ -100,7 +100,7 @@ function drawNames(pen, scene, colours) {
     pen.strokeStyle = css(colours.page, 0.9);
     pen.lineWidth = 3.5;
     pen.strokeText(text, x, y);
-    pen.fillStyle = css(colours.ink);
+    pen.fillStyle = css(colours.text);
     pen.fillText(text, x, y);
   }
 }
@@ -115,10 +115,10 @@ function drawOver(canvas, scene, line, at, colours, ratio) {
     pen.beginPath();
     line.forEach(([x, y], i) => (i ? pen.lineTo(x, y) : pen.moveTo(x, y)));
     pen.closePath();
-    pen.fillStyle = css(colours.ink, 0.08);
+    pen.fillStyle = css(colours.text, 0.08);
     pen.fill();
     pen.setLineDash([5, 4]);
-    pen.strokeStyle = css(colours.ink, 0.9);
+    pen.strokeStyle = css(colours.text, 0.9);
     pen.lineWidth = 1.4;
     pen.stroke();
     pen.setLineDash([]);
@@ -126,7 +126,7 @@ function drawOver(canvas, scene, line, at, colours, ratio) {
   if (at >= 0 && at < scene.labels.length) {
     pen.beginPath();
     pen.arc(scene.pixels[2 * at], scene.pixels[2 * at + 1], radius(scene.labels.length) + 5, 0, 2 * Math.PI);
-    pen.strokeStyle = css(colours.ink, 0.95);
+    pen.strokeStyle = css(colours.text, 0.95);
     pen.lineWidth = 2;
     pen.stroke();
   }

@@ -12,15 +12,15 @@ class Camera {
     Object.assign(this, { width, height });
   }
 
-  fit(places, margin = 26) {
+  fit(points, margin = 26) {
     let [left, right, low, high] = [Infinity, -Infinity, Infinity, -Infinity];
-    for (let i = 0; i < places.length; i += 2) {
-      left = Math.min(left, places[i]);
-      right = Math.max(right, places[i]);
-      low = Math.min(low, places[i + 1]);
-      high = Math.max(high, places[i + 1]);
+    for (let i = 0; i < points.length; i += 2) {
+      left = Math.min(left, points[i]);
+      right = Math.max(right, points[i]);
+      low = Math.min(low, points[i + 1]);
+      high = Math.max(high, points[i + 1]);
     }
-    if (!places.length) [left, right, low, high] = [0, 0, 0, 0];
+    if (!points.length) [left, right, low, high] = [0, 0, 0, 0];
     this.x = (left + right) / 2;
     this.y = (low + high) / 2;
     // A layer whose neurons all coincide along an axis has no width there.
@@ -41,12 +41,12 @@ class Camera {
     this.y += dy / this.ky;
   }
 
-  /** Pixels of every place: x, y, x, y, ... */
-  project(places, into) {
+  /** Pixels of every point: x, y, x, y, ... */
+  project(points, into) {
     const [ax, ay] = [this.width / 2 - this.x * this.kx, this.height / 2 + this.y * this.ky];
-    for (let i = 0; i < places.length; i += 2) {
-      into[i] = ax + places[i] * this.kx;
-      into[i + 1] = ay - places[i + 1] * this.ky;
+    for (let i = 0; i < points.length; i += 2) {
+      into[i] = ax + points[i] * this.kx;
+      into[i + 1] = ay - points[i + 1] * this.ky;
     }
   }
 }
@@ -97,19 +97,19 @@ function inside(pixels, line) {
 }
 
 /** Of every group the member nearest to its mean, largest groups first. */
-function middles(places, labels, groups, atMost) {
+function middles(points, labels, groups, atMost) {
   const [sumX, sumY, size] = [0, 1, 2].map(() => new Float64Array(groups));
   for (let i = 0; i < labels.length; i += 1) {
-    sumX[labels[i]] += places[2 * i];
-    sumY[labels[i]] += places[2 * i + 1];
+    sumX[labels[i]] += points[2 * i];
+    sumY[labels[i]] += points[2 * i + 1];
     size[labels[i]] += 1;
   }
   const member = new Int32Array(groups).fill(-1);
   const away = new Float64Array(groups).fill(Infinity);
   for (let i = 0; i < labels.length; i += 1) {
     const group = labels[i];
-    const dx = places[2 * i] - sumX[group] / size[group];
-    const dy = places[2 * i + 1] - sumY[group] / size[group];
+    const dx = points[2 * i] - sumX[group] / size[group];
+    const dy = points[2 * i + 1] - sumY[group] / size[group];
     if (dx * dx + dy * dy < away[group]) {
       away[group] = dx * dx + dy * dy;
       member[group] = i;

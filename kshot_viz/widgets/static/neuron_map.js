@@ -81,23 +81,23 @@ class MapView {
     });
     this.over.addEventListener("wheel", (event) => this.wheel(event), { passive: false });
     this.details.addEventListener("toggle", () => this.tabulate());
-    const data = ["places", "labels", "palette", "names", "dead", "layer", "axes", "statistics", "height"];
-    this.heard = [
+    const data = ["points", "labels", "palette", "names", "dead", "layer", "axes", "statistics", "height"];
+    this.listeners = [
       ...data.map((name) => [`change:${name}`, () => this.soon()]),
       ["change:selection", () => this.takeSelection()],
     ];
-    for (const [event, act] of this.heard) this.model.on(event, act);
+    for (const [event, act] of this.listeners) this.model.on(event, act);
   }
 
   close() {
-    for (const [event, act] of this.heard) this.model.off(event, act);
+    for (const [event, act] of this.listeners) this.model.off(event, act);
     this.observer.disconnect();
     this.themes.disconnect();
     cancelAnimationFrame(this.frame);
     cancelAnimationFrame(this.waiting);
   }
 
-  // ---- what Python says ----------------------------------------------------------------------
+  // ---- what Python sends --------------------------------------------------------------------
 
   /** Several traits change together; they are read once. */
   soon() {
@@ -110,25 +110,25 @@ class MapView {
   }
 
   take() {
-    const before = this.places;
+    const before = this.positions;
     const get = (name) => this.model.get(name);
-    this.places = numbers(get("places"), Float32Array);
+    this.positions = numbers(get("points"), Float32Array);
     this.labels = numbers(get("labels"), Int32Array);
     this.palette = numbers(get("palette"), Uint8Array);
     this.statistics = numbers(get("statistics"), Float32Array);
     if (this.chosen?.length !== this.labels.length) this.takeSelection();
-    this.middles = middles(this.places, this.labels, this.palette.length / 3, NAMED);
-    this.pixels = new Float32Array(this.places.length);
+    this.middles = middles(this.positions, this.labels, this.palette.length / 3, NAMED);
+    this.pixels = new Float32Array(this.positions.length);
     this.stage.style.height = `${get("height")}px`;
     const [x, y] = get("axes");
     this.axes.textContent = `→ ${x}   ↑ ${y}`;
     this.root.setAttribute("aria-label", `Map of the neurons of ${get("layer")}`);
     this.over.setAttribute("aria-label", `Neurons of ${get("layer")} as points. ${HELP}`);
-    const same = before?.length === this.places.length && before.every((v, i) => v === this.places[i]);
+    const same = before?.length === this.positions.length && before.every((v, i) => v === this.positions[i]);
     if (!same) {
       this.cursor = -1;
       this.hover(-1);
-      this.camera.fit(this.places);
+      this.camera.fit(this.positions);
     }
   }
 
@@ -151,7 +151,7 @@ class MapView {
     for (const canvas of [this.points, this.over]) this.ratio = sized(canvas, width, height);
     const first = this.camera.width === 1;
     this.camera.resize(width, height);
-    if (first) this.camera.fit(this.places);
+    if (first) this.camera.fit(this.positions);
     this.redraw();
   }
 
@@ -164,7 +164,7 @@ class MapView {
     if (!this.ratio) return;
     const begin = performance.now();
     this.colours = theme(this.stage, this.root);
-    this.camera.project(this.places, this.pixels);
+    this.camera.project(this.positions, this.pixels);
     drawPoints(this.points, this.scene(), this.colours, this.ratio);
     this.drawOver();
     this.drawn += 1;
@@ -276,7 +276,7 @@ class MapView {
   }
 
   fit() {
-    this.camera.fit(this.places);
+    this.camera.fit(this.positions);
     this.redraw();
   }
 

@@ -31,10 +31,10 @@ function rgb(colour) {
 }
 
 /** The page's colours, as the theme has them now. */
-function theme(stage, ink) {
+function theme(stage, textElement) {
   return {
     page: rgb(getComputedStyle(stage).backgroundColor),
-    ink: rgb(getComputedStyle(ink).color),
+    text: rgb(getComputedStyle(textElement).color),
   };
 }
 

@@ -27,8 +27,8 @@ class MatrixView {
     on("focus", () => this.draw());
     on("blur", () => this.draw());
     const data = ["values", "neurons", "labels", "palette", "names", "dead", "known", "caption", "ramp", "selection"];
-    this.heard = data.map((name) => [`change:${name}`, () => this.soon()]);
-    for (const [event, act] of this.heard) model.on(event, act);
+    this.listeners = data.map((name) => [`change:${name}`, () => this.soon()]);
+    for (const [event, act] of this.listeners) model.on(event, act);
     this.take();
     this.observer = new ResizeObserver(() => this.resize());
     this.observer.observe(this.stage);
@@ -48,13 +48,13 @@ class MatrixView {
   }
 
   close() {
-    for (const [event, act] of this.heard) this.model.off(event, act);
+    for (const [event, act] of this.listeners) this.model.off(event, act);
     this.observer.disconnect();
     this.themes.disconnect();
     cancelAnimationFrame(this.waiting);
   }
 
-  // ---- what Python says ----------------------------------------------------------------------
+  // ---- what Python sends --------------------------------------------------------------------
 
   soon() {
     cancelAnimationFrame(this.waiting);
@@ -72,8 +72,8 @@ class MatrixView {
     this.palette = numbers(get("palette"), Uint8Array);
     this.ramp = numbers(get("ramp"), Uint8Array);
     this.chosen = new Set(numbers(get("selection"), Int32Array));
-    const places = [...this.neurons.keys()];
-    this.order = places.sort((a, b) => this.group(a) - this.group(b) || a - b);
+    const rows = [...this.neurons.keys()];
+    this.order = rows.sort((a, b) => this.group(a) - this.group(b) || a - b);
     const [title, note] = get("caption");
     this.title.textContent = title;
     this.note.textContent = note + (this.chosen.size ? `; ${written(this.chosen.size)} selected, marked below` : "");
@@ -82,9 +82,9 @@ class MatrixView {
     this.paint();
   }
 
-  /** The group of the neuron at a place of the matrix as it was sent. */
-  group(place) {
-    return this.labels[this.neurons[place]] ?? 0;
+  /** The group of the neuron of a row of the matrix as it was sent. */
+  group(row) {
+    return this.labels[this.neurons[row]] ?? 0;
   }
 
   correlation(row, column) {
@@ -97,13 +97,13 @@ class MatrixView {
     const n = order.length;
     const colours = new Uint8ClampedArray(256 * 4).fill(255);
     for (let i = 0; i < 255; i += 1) for (let c = 0; c < 3; c += 1) colours[4 * i + c] = this.ramp[3 * i + c];
-    const ink = new Uint32Array(colours.buffer);
+    const words = new Uint32Array(colours.buffer);
     this.offscreen.width = this.offscreen.height = Math.max(1, n);
     const picture = new ImageData(Math.max(1, n), Math.max(1, n));
     const cells = new Uint32Array(picture.data.buffer);
     for (let row = 0; row < n; row += 1) {
       const from = order[row] * n;
-      for (let column = 0; column < n; column += 1) cells[row * n + column] = ink[values[from + order[column]]];
+      for (let column = 0; column < n; column += 1) cells[row * n + column] = words[values[from + order[column]]];
     }
     this.offscreen.getContext("2d").putImageData(picture, 0, 0);
   }
@@ -155,7 +155,7 @@ class MatrixView {
       pen.lineWidth = size > 3 ? 1.2 : 0.5;
       pen.strokeRect(LEFT + near, TOP + near, size, size);
       if (size < 11) continue;
-      pen.fillStyle = css(colours.ink);
+      pen.fillStyle = css(colours.text);
       pen.fillText(this.short(groupName(this.model, group)), LEFT - STRIP - 9, TOP + near + size / 2);
     }
   }
@@ -167,9 +167,9 @@ class MatrixView {
   drawSelection(pen, colours) {
     const cell = this.side / this.order.length;
     const band = this.from === undefined ? null : [this.from, this.to].sort((a, b) => a - b);
-    pen.fillStyle = css(colours.ink);
-    this.order.forEach((place, at) => {
-      if (!this.chosen.has(this.neurons[place])) return;
+    pen.fillStyle = css(colours.text);
+    this.order.forEach((row, at) => {
+      if (!this.chosen.has(this.neurons[row])) return;
       const width = Math.max(1.6, Math.min(cell - 1, 5));
       pen.fillRect(LEFT + (at + 0.5) * cell - width / 2, TOP + this.side + 4, width, 9);
     });
@@ -193,7 +193,7 @@ class MatrixView {
       pen.fillStyle = css(this.ramp.subarray(6 * i, 6 * i + 3));
       pen.fillRect(x, y + height - ((i + 1) * height) / steps, 11, height / steps + 0.6);
     }
-    pen.fillStyle = css(colours.ink);
+    pen.fillStyle = css(colours.text);
     pen.textAlign = "left";
     pen.textBaseline = "middle";
     for (const value of [-1, -0.5, 0, 0.5, 1]) {
@@ -230,14 +230,14 @@ class MatrixView {
     if (this.from !== undefined) {
       this.to = at.row;
       this.draw();
-    } else if (at.inside) this.tell(at);
+    } else if (at.inside) this.showTip(at);
     else this.hide();
   }
 
   end(event) {
     if (this.from === undefined) return;
     const [low, high] = [this.from, this.at(event).row].sort((a, b) => a - b);
-    this.select(this.order.slice(low, high + 1).map((place) => this.neurons[place]), event.shiftKey);
+    this.select(this.order.slice(low, high + 1).map((row) => this.neurons[row]), event.shiftKey);
     this.stop();
   }
 
@@ -309,7 +309,7 @@ class MatrixView {
     return [...lines, first === second ? `${both} ${first}` : `groups ${first} and ${second}`];
   }
 
-  tell({ row, column, x, y }) {
+  showTip({ row, column, x, y }) {
     this.tip.replaceChildren();
     for (const line of this.about(row, column)) make("div", "", this.tip).textContent = line;
     const wide = this.stage.clientWidth;

@@ -1,4 +1,4 @@
-// Tells Python whether the page is dark, so that its pictures can be drawn for it.
+// Reports to Python whether the page is dark, so that its pictures can be drawn for it.
 
 /** Whether the page's letters are light. */
 function isDark() {
@@ -10,13 +10,13 @@ function isDark() {
 }
 
 function render({ model }) {
-  const tell = () => {
+  const report = () => {
     if (model.get("dark") === isDark()) return;
     model.set("dark", isDark());
     model.save_changes();
   };
-  tell();
-  const observer = onTheme(tell);
+  report();
+  const observer = onTheme(report);
   return () => observer.disconnect();
 }
 

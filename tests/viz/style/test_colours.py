@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kshot_viz.errors import KShotValueError
+from kshot_viz.methods.grouped import Grouped
 from kshot_viz.methods.registry import FIRST
 from kshot_viz.viz.style.colours import (
     DEAD_COLOUR,
-    METHOD_STYLES,
     OKABE_ITO,
     group_colours,
     luminance,
@@ -51,12 +51,8 @@ def test_a_negative_number_of_groups_is_refused() -> None:
         group_colours(-1)
 
 
-def test_every_method_of_the_library_has_a_style() -> None:
-    assert set(FIRST) <= set(METHOD_STYLES)
-
-
 def test_styles_differ_in_colour_and_marker() -> None:
-    styles = method_styles([*METHOD_STYLES, "mine", "yours", "theirs"]).values()
+    styles = method_styles([*FIRST, "mine", "yours", "theirs"]).values()
     for part in ("label", "colour", "marker"):
         assert len({getattr(style, part) for style in styles}) == len(styles)
 
@@ -64,12 +60,16 @@ def test_styles_differ_in_colour_and_marker() -> None:
 def test_methods_keep_their_order_and_look_whatever_else_is_there() -> None:
     styles = method_styles(["mine", "grouped", "plain", "mine"])
     assert list(styles) == ["plain", "grouped", "mine"]
-    assert styles["grouped"] == METHOD_STYLES["grouped"]
+    assert styles["grouped"] == Grouped.style
     assert styles["mine"].label == method_label("mine") == "mine"
 
 
+def test_a_method_without_a_style_has_its_label() -> None:
+    assert method_styles(["bitfit"])["bitfit"].label == "biases and norms"
+
+
 def test_the_label_of_a_method_has_its_style() -> None:
-    assert method_styles(["groups", "plain"])["groups"] == METHOD_STYLES["grouped"]
+    assert method_styles(["groups", "plain"])["groups"] == Grouped.style
 
 
 def test_any_number_of_unknown_methods_has_a_style() -> None:

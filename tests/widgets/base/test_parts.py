@@ -12,8 +12,17 @@ from PIL import Image
 
 from kshot_viz.errors import KShotValueError
 from kshot_viz.viz.style.png import to_png
-from kshot_viz.widgets.base.page import STATIC, Page, static
-from kshot_viz.widgets.base.parts import Dashboard, Picture, Status, button, column, heading
+from kshot_viz.widgets.base.parts import (
+    STATIC,
+    Dashboard,
+    Page,
+    Picture,
+    Status,
+    button,
+    column,
+    heading,
+    static,
+)
 
 
 class Shown(Dashboard):
@@ -58,7 +67,7 @@ def test_a_status_escapes_what_it_says():
     assert status.kind == "done"
 
 
-def test_an_error_of_ours_is_a_sentence_and_any_other_tells_its_kind():
+def test_an_error_of_the_package_is_a_sentence_and_any_other_shows_its_kind():
     status = Status()
     status.error(KShotValueError("`n` must be 1."))
     assert "`n` must be 1." in status.value

@@ -183,7 +183,7 @@ def test_a_comparison_that_tuned_nothing_says_so_at_the_curve():
 
 
 @pytest.mark.parametrize(
-    "answers",
+    "predictions",
     [
         {name: each[:1] for name, each in ANSWERS.items()},
         {**ANSWERS, "grouped": ((), ANSWERS["grouped"][1], ())},
@@ -191,21 +191,21 @@ def test_a_comparison_that_tuned_nothing_says_so_at_the_curve():
     ],
     ids=["one episode", "failed rows", "one method"],
 )
-def test_poor_tables_are_shown_as_far_as_they_go(answers):
-    widget = KShotComparison(hand_made(answers=answers))
+def test_poor_tables_are_shown_as_far_as_they_go(predictions):
+    widget = KShotComparison(hand_made(answers=predictions))
     for view in VIEWS:
         widget.view = view
         drawn(widget)
         assert widget._status.kind in ("done", "error")
-        assert (widget._status.kind == "error") == (view == "changed" and len(answers) == 1)
+        assert (widget._status.kind == "error") == (view == "changed" and len(predictions) == 1)
 
 
 def test_names_of_classes_and_methods_are_escaped():
     data = hand_data()
     odd = "<script>alert(1)</script>"
     named = dataset_from_arrays(data.images, data.targets, [odd, "b", "c"], name=odd)
-    answers = {"plain": ANSWERS["plain"], odd: ANSWERS["grouped"]}
-    widget = KShotComparison(hand_made(data=named, answers=answers))
+    predictions = {"plain": ANSWERS["plain"], odd: ANSWERS["grouped"]}
+    widget = KShotComparison(hand_made(data=named, answers=predictions))
     for view in VIEWS:
         widget.view = view
         drawn(widget)
@@ -256,11 +256,11 @@ def test_files_hold_what_is_shown(widget, tmp_path):
         widget.export(tmp_path / "a.bmp")
 
 
-def test_a_download_sends_the_file_to_the_browser_that_asked(widget):
+def test_a_download_sends_the_file_to_the_browser_that_requested_it(widget):
     sent = []
     button = next(one for one in every(widget) if isinstance(one, Download))
     button.send = lambda content, buffers=(): sent.append((content, list(buffers)))
-    button._asked(button, {"kind": "ask"}, [])
+    button._receive(button, {"kind": "ask"}, [])
     assert button.wait(PATIENCE)
     [(content, [png])] = sent
     assert content == {"kind": "file", "name": "comparison_shots.png", "mime": "image/png"}
@@ -275,7 +275,7 @@ def test_a_file_that_cannot_be_made_is_no_silence():
     button = next(one for one in every(widget) if isinstance(one, Download))
     button.send = lambda content, buffers=(): sent.append(content)
     widget._status.idle()
-    button._asked(button, {"kind": "ask"}, [])
+    button._receive(button, {"kind": "ask"}, [])
     assert button.wait(PATIENCE)
     assert sent == [{"kind": "failed"}]
     assert "give its data set" in widget._status.value

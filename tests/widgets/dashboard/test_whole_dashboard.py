@@ -12,7 +12,7 @@ import kshot_viz as kv
 from kshot_viz.errors import KShotKeyError, KShotValueError
 from kshot_viz.search.group_search import GroupSearch
 from kshot_viz.search.search_view import SearchView
-from kshot_viz.widgets.dashboard.task import Task
+from kshot_viz.widgets.dashboard.task import DashboardTask
 from kshot_viz.widgets.dashboard.whole_dashboard import WholeDashboard
 from kshot_viz.widgets.explorer.group_explorer import GroupExplorer
 
@@ -25,7 +25,7 @@ def task(tmp_path):
     weights = make_weights(tmp_path / "net.safetensors")
     backbone = kv.load_backbone("glyphnet", weights=weights, preprocess="glyphs", size=16)
     episodes = kv.sample_episodes(data, way=3, shot=1, query=5, n=2, seed=0)
-    return Task(backbone, data, episodes, None, 0.2, tmp_path / "out", 0)
+    return DashboardTask(backbone, data, episodes, None, 0.2, tmp_path / "out", 0)
 
 
 def closed(bench: WholeDashboard) -> None:
@@ -46,9 +46,9 @@ def test_one_dashboard_is_shown_at_a_time(task):
     assert len(bench.frame()) == 0
     bench.view = "comparison"
     assert visible(bench) == ["comparison"]
-    for asked in (bench.frame, bench.figure):
+    for method in (bench.frame, bench.figure):
         with pytest.raises(KShotValueError, match="not compared yet"):
-            asked()
+            method()
     with pytest.raises(KShotKeyError, match="`view` must be one of 'groups'"):
         bench.view = "magic"
     closed(bench)
@@ -87,13 +87,13 @@ def test_a_comparison_of_another_task_is_not_shown(task):
 
 
 def test_a_comparison_that_ends_reaches_the_explorer_and_can_be_made_again(task, monkeypatch):
-    used, told = [], []
+    used, shown_texts = [], []
     first, second = hand_made(), hand_made()
-    answers = iter([first, second])
-    monkeypatch.setattr(Task, "compare", lambda self: next(answers))
+    results = iter([first, second])
+    monkeypatch.setattr(DashboardTask, "compare", lambda self: next(results))
     monkeypatch.setattr(GroupExplorer, "use", lambda _, table: used.append(table), raising=False)
     bench = WholeDashboard(task)
-    bench._status.observe(lambda change: told.append(change["new"]), "value")
+    bench._status.observe(lambda change: shown_texts.append(change["new"]), "value")
     for _ in range(2):
         assert not bench._button.disabled
         bench._button.click()
@@ -101,8 +101,8 @@ def test_a_comparison_that_ends_reaches_the_explorer_and_can_be_made_again(task,
     assert used == [first, second]
     assert bench.comparison.shown.comparison is second
     assert bench._button.description == "Compare again"
-    assert bench._place.children == (bench._status, bench._bar, bench.comparison)
-    assert "0 parts finished and kept" in told[0]
+    assert bench._comparison_box.children == (bench._status, bench._bar, bench.comparison)
+    assert "0 parts finished and kept" in shown_texts[0]
     closed(bench)
 
 
@@ -127,7 +127,7 @@ def test_a_comparison_is_made_in_the_background_and_found_again(task):
     bench._button.click()
     assert bench._background.wait(PATIENCE)
     bench.view = "comparison"
-    assert bench._place.children[-1] is bench.comparison
+    assert bench._comparison_box.children[-1] is bench.comparison
     assert len(bench.frame()) == 6
     again = WholeDashboard(task)
     assert again.comparison.frame().equals(bench.comparison.frame())
@@ -139,7 +139,7 @@ def test_an_error_of_the_comparison_is_shown_and_it_can_be_tried_again(task, mon
     def broken(self):
         raise kv.KShotError("no <b>room</b> on the disk")
 
-    monkeypatch.setattr(Task, "compare", broken)
+    monkeypatch.setattr(DashboardTask, "compare", broken)
     bench = WholeDashboard(task)
     bench._button.click()
     assert bench._background.wait(PATIENCE)

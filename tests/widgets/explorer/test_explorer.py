@@ -24,8 +24,8 @@ from kshot_viz.study.rescoring import rescoring
 from kshot_viz.viz.neurons.layer_groups import layer_groups
 from kshot_viz.viz.neurons.similarity import by_group, correlations, draw_similarity
 from kshot_viz.viz.style.png import to_png
-from kshot_viz.widgets.explorer import panel as explorer_panel
-from kshot_viz.widgets.explorer.edits import targets
+from kshot_viz.widgets.explorer import selection_panel as explorer_panel
+from kshot_viz.widgets.explorer.explorer_controls import targets
 from kshot_viz.widgets.explorer.group_explorer import GroupExplorer
 
 Explore = Callable[..., GroupExplorer]
@@ -125,14 +125,14 @@ def test_umap_is_computed_in_the_background_and_kept(source: ImageDataset):
     acts = kv.capture_activations(backbone, source)
     explorer = GroupExplorer(backbone, acts, Grouping.one_group(backbone), source)
     assert explorer.map.axes[0].startswith("component 1")
-    explorer.controls.placing.value = "umap"
+    explorer.controls.embedding.value = "umap"
     assert explorer.wait(PATIENCE)
     assert explorer.map.axes == ["UMAP 1", "UMAP 2"]
-    placed = explorer.map.placed
-    explorer.controls.placing.value = "pca"
+    embedding = explorer.map.embedding
+    explorer.controls.embedding.value = "pca"
     assert explorer.map.axes[0].startswith("component 1")
-    explorer.controls.placing.value = "umap"
-    assert explorer.map.placed is placed
+    explorer.controls.embedding.value = "umap"
+    assert explorer.map.embedding is embedding
 
 
 def test_another_layer_brings_its_own_map_and_slider(explore: Explore, grouping: Grouping):
@@ -198,7 +198,7 @@ def test_a_comparison_brings_its_setting_later(explore: Explore, data: ImageData
     explorer.use(without)
     assert "`table` has no setting of" in explorer.scores.status.value
     assert explorer.scores.go.disabled
-    candidate = kv.Candidate(None, kv.FinetuneConfig()).to_dict() | {"name": "grouped"}
+    candidate = kv.Candidate(None, kv.FinetuneConfig(), name="grouped")
     explorer.use(replace(without, candidates={"grouped": candidate}))
     assert explorer.wait(PATIENCE)
     assert explorer.scores.frame()["n"].tolist() == [3]
@@ -227,14 +227,14 @@ def test_without_episodes_there_is_no_score_and_a_sentence_why(explore: Explore)
     assert "Give `episodes=` or `table=`" in explorer.scores.status.value
 
 
-def test_episodes_of_unknown_images_are_told_in_the_widget(
+def test_episodes_of_unknown_images_are_reported_in_the_widget(
     explore: Explore, episodes: list[Episode]
 ):
     explorer = explore(episodes)
     assert "episodes were drawn from" in explorer.scores.status.value
 
 
-def test_groups_from_query_images_are_told_beside_the_score(
+def test_groups_from_query_images_are_noted_beside_the_score(
     explore: Explore, backbone: Backbone, data: ImageDataset, episodes: list[Episode]
 ):
     acts = kv.capture_activations(backbone, data)
@@ -244,7 +244,7 @@ def test_groups_from_query_images_are_told_beside_the_score(
 
 
 @pytest.mark.parametrize("what", ["group", "merge", "split", "name"])
-def test_an_empty_selection_is_told_in_the_widget(explore: Explore, grouping: Grouping, what: str):
+def test_an_empty_selection_is_reported(explore: Explore, grouping: Grouping, what: str):
     explorer = explore()
     explorer.edit(what)
     assert "Nothing is selected" in explorer.status.value

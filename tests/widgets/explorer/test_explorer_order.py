@@ -13,8 +13,8 @@ from kshot_viz.data.episodes.episode import Episode
 from kshot_viz.grouping.grouping import Grouping
 from kshot_viz.study.rescoring import Rescoring
 from kshot_viz.widgets.explorer import layer_view as explorer_layer
-from kshot_viz.widgets.explorer.cuts import REST
 from kshot_viz.widgets.explorer.group_explorer import GroupExplorer
+from kshot_viz.widgets.explorer.layer_edits import REST
 
 Explore = Callable[..., GroupExplorer]
 PATIENCE = 60
@@ -220,9 +220,9 @@ def test_a_map_that_cannot_be_made_says_so_and_the_old_one_stays(
         raise ImportError("no map maker")
 
     monkeypatch.setattr(explorer_layer, "neuron_embedding", missing)
-    explorer.controls.placing.value = "umap"
+    explorer.controls.embedding.value = "umap"
     assert explorer.wait(PATIENCE)
     assert "no map maker" in explorer.status.value
-    assert explorer.controls.place_state.kind == "idle"
-    assert explorer.controls.placing.value == "pca"
+    assert explorer.controls.embedding_status.kind == "idle"
+    assert explorer.controls.embedding.value == "pca"
     assert explorer.map.axes[0].startswith("component 1")

@@ -15,7 +15,7 @@ from kshot_viz.viz.neurons.embedding import neuron_embedding
 from kshot_viz.viz.neurons.layer_groups import layer_groups, palette
 from kshot_viz.viz.neurons.neuron_map import plot_neuron_map
 from kshot_viz.viz.style.png import to_png
-from kshot_viz.widgets.base.page import STATIC, static
+from kshot_viz.widgets.base.parts import STATIC, static
 from kshot_viz.widgets.explorer.neuron_map import NeuronMap
 
 
@@ -24,11 +24,11 @@ def shown(acts: Activations, grouping: Grouping) -> NeuronMap:
     return NeuronMap(acts, "conv", grouping)
 
 
-def test_places_labels_and_colours_travel_as_bytes(
+def test_points_labels_and_colours_travel_as_bytes(
     shown: NeuronMap, acts: Activations, grouping: Grouping
 ):
-    places = np.frombuffer(shown.places, "<f4").reshape(-1, 2)
-    np.testing.assert_allclose(places, neuron_embedding(acts, "conv").points, rtol=1e-5, atol=1e-6)
+    points = np.frombuffer(shown.points, "<f4").reshape(-1, 2)
+    np.testing.assert_allclose(points, neuron_embedding(acts, "conv").points, rtol=1e-5, atol=1e-6)
     assert np.frombuffer(shown.labels, "<i4").tolist() == grouping["conv"].tolist()
     colours = np.frombuffer(shown.palette, "u1").reshape(-1, 3) / 255
     assert colours.tolist() == [list(to_rgb(c)) for c in palette(grouping, "conv")]
@@ -78,7 +78,7 @@ def test_another_layer_takes_its_own_neurons_and_no_selection(
     shown.select([7])
 
 
-def test_dead_neurons_and_names_are_told(acts: Activations):
+def test_dead_neurons_and_names_are_sent(acts: Activations):
     grouping = named(
         Grouping({"conv": [0, 0, 0, 1, 1, 2]}, dead={"conv": 2}), "conv", 1, "<i>e</i>"
     )
@@ -86,7 +86,7 @@ def test_dead_neurons_and_names_are_told(acts: Activations):
     assert (shown.dead, shown.known, shown.names) == (2, True, {"1": "<i>e</i>"})
 
 
-def test_without_a_grouping_no_group_is_told(acts: Activations):
+def test_without_a_grouping_no_group_is_sent(acts: Activations):
     shown = NeuronMap(acts, "conv")
     assert not shown.known
     assert shown.frame()["group"].tolist() == [0] * 6
@@ -102,7 +102,7 @@ def test_one_neuron_has_a_map(acts: Activations):
 
     one = LayerActivations(np.ones((1, 3)), np.ones(1), np.zeros(1), 3)
     shown = NeuronMap(Activations({"a": one}, "grid", 3), "a", Grouping({"a": [0]}))
-    assert np.frombuffer(shown.places, "<f4").tolist() == [0, 0]
+    assert np.frombuffer(shown.points, "<f4").tolist() == [0, 0]
 
 
 def test_it_leaves_a_picture_for_pages_without_a_kernel(shown: NeuronMap):

@@ -112,8 +112,8 @@ def test_an_error_in_the_thread_is_shown(monitor):
     assert enabled(monitor) == ["start"]
 
 
-def test_a_second_start_is_answered_with_a_sentence(monitor):
-    monitor._followed.pause()
+def test_a_second_start_is_refused_with_a_sentence(monitor):
+    monitor._followed._search.pause()
     monitor.start()
     monitor._do("start")
     assert "so it cannot start" in monitor._trouble.value
@@ -419,7 +419,7 @@ def test_listening_ends_with_the_last_who_watches():
             return seen
 
     class Watching:
-        def heard(self, *, news, trouble):
+        def notify(self, *, news, trouble):
             return True
 
     watcher, followed = Watching(), Quiet()
@@ -486,5 +486,5 @@ def test_the_state_of_a_search_is_escaped(monitor):
     class Odd:
         state, requested, actions, error = "<b>odd</b>", "", (), None
 
-    monitor.controls.tell(Odd(), monitor.result)
+    monitor.controls.show(Odd(), monitor.result)
     assert "<b>" not in monitor.controls.badge.value

@@ -1,8 +1,7 @@
-"""What is known of the selected neurons: filters, exciting images, classes, gradients."""
+"""Views of the selected neurons: filters, most exciting images, classes, gradients."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets
@@ -12,13 +11,13 @@ from numpy.typing import NDArray
 from kshot_viz.activations.strength import image_responses
 from kshot_viz.errors import KShotValueError
 from kshot_viz.finetune.gradient_trace import GradientTrace, gradient_trace
-from kshot_viz.methods.config import FinetuneConfig
 from kshot_viz.viz.neurons.filters import plot_filters
 from kshot_viz.viz.neurons.gradient_norms import plot_gradients
 from kshot_viz.viz.neurons.responses import plot_class_activations, plot_top_images
+from kshot_viz.widgets.base.background import Redraw
 from kshot_viz.widgets.base.parts import Picture, Status, heading, row
-from kshot_viz.widgets.base.threads import Redraw
-from kshot_viz.widgets.explorer.look import Look, summary
+from kshot_viz.widgets.explorer.layer_view import LayerState, LayerView, selection_text
+from kshot_viz.widgets.explorer.scoring import ScoringSetup
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,42 +25,36 @@ if TYPE_CHECKING:
     from kshot_viz.grouping.grouping import Grouping
     from kshot_viz.models.backbone import Backbone
 
-SELECT_FIRST = "Select neurons in the map to see what they answer to."
+SELECT_FIRST = "Select neurons in the map to see what they respond to."
 _SHOWN = 512
 # A trace is of one layer and one grouping, and every edit makes another.
 _TRACES = 8
 
 
 class SelectionPanel(ipywidgets.VBox):
-    """Four views of the selected neurons, each computed when it is first asked for.
+    """Four views of the selected neurons, each computed when it is first shown.
 
     Parameters
     ----------
     backbone : Backbone
-    images : image batch
+    images : image batch or ImageDataset
         The images to show; of more than 512, evenly spaced ones.
-    labels : array_like or None
-        Their classes.
-    support : object or None
-        Labelled images whose gradients are traced.
-    config : FinetuneConfig
-    look : callable
-        Returns the present :class:`Look`.
+    setup : ScoringSetup
+        Its support and its setting are those that gradients are traced with.
+    view : LayerView
+        Has the selection.
     """
 
     def __init__(
         self,
         backbone: Backbone,
         images: Any,
-        labels: Any,
-        support: Any,
-        config: FinetuneConfig,
-        look: Callable[[], Look],
+        setup: ScoringSetup,
+        view: LayerView,
     ) -> None:
-        self._backbone, self._look = backbone, look
-        self._images, self._labels = images, labels
-        self._support, self._config = support, config
-        self._answers: dict[str, NDArray[np.float64]] = {}
+        self._backbone, self._layer_view, self._setup = backbone, view, setup
+        self._images, self._labels = shown_images(images)
+        self._responses: dict[str, NDArray[np.float64]] = {}
         self._traces: dict[tuple[str, Grouping], GradientTrace] = {}
         self.status = Status(SELECT_FIRST)
         self.picture = Picture("The selected neurons")
@@ -77,76 +70,79 @@ class SelectionPanel(ipywidgets.VBox):
         self.add_class("kv-card")
         self.add_class("kv-selection")
 
-    def use(self, support: Any, config: FinetuneConfig) -> None:
+    def use(self, setup: ScoringSetup) -> None:
         """Trace gradients on other images or with another setting from now on."""
-        self._support, self._config, self._traces = support, config, {}
+        self._setup, self._traces = setup, {}
         self.redraw.ask()
 
     def axes(self, ax: Axes | None = None) -> Axes:
         """Draw the chosen view of the present selection."""
-        look = self._look()
-        return _DRAW[self.view.value](self, look, ax)
+        state = self._layer_view.state
+        return _DRAW[self.view.value](self, state, ax)
 
     def _draw(self) -> None:
-        look = self._look()
-        if not look.neurons:
+        state = self._layer_view.state
+        if not state.neurons:
             self.picture.layout.display = "none"
             self.status.idle(SELECT_FIRST)
             return
-        if not self._ready(look):
+        if not self._ready(state):
             self.status.busy(WAITS[self.view.value])
         drawn = self.axes()
         self.picture.show(drawn, 90)
         self.picture.layout.display = ""
-        self.status.idle(summary(look))
+        self.status.idle(selection_text(state))
 
     def _failed(self, error: Exception) -> None:
         self.picture.layout.display = "none"
         self.status.error(error)
 
-    def _ready(self, look: Look) -> bool:
+    def _ready(self, state: LayerState) -> bool:
         if self.view.value == "gradient":
-            return (look.layer, look.grouping) in self._traces
-        return self.view.value == "filters" or look.layer in self._answers
+            return (state.layer, state.grouping) in self._traces
+        return self.view.value == "filters" or state.layer in self._responses
 
     # ---- the four views --------------------------------------------------------------------------
 
-    def _filters(self, look: Look, ax: Axes | None) -> Axes:
-        grouping = look.grouping if look.groups.known else None
-        return plot_filters(self._backbone, grouping, layer=look.layer, neurons=look.neurons, ax=ax)
+    def _filters(self, state: LayerState, ax: Axes | None) -> Axes:
+        grouping = state.grouping if state.groups.known else None
+        return plot_filters(
+            self._backbone, grouping, layer=state.layer, neurons=state.neurons, ax=ax
+        )
 
-    def _exciting(self, look: Look, ax: Axes | None) -> Axes:
-        answers = self._answered(look.layer)
-        return plot_top_images(self._images, answers, look.neurons, labels=self._labels, ax=ax)
+    def _exciting(self, state: LayerState, ax: Axes | None) -> Axes:
+        responses = self._layer_responses(state.layer)
+        return plot_top_images(self._images, responses, state.neurons, labels=self._labels, ax=ax)
 
-    def _classes(self, look: Look, ax: Axes | None) -> Axes:
+    def _classes(self, state: LayerState, ax: Axes | None) -> Axes:
         if self._labels is None:
             raise KShotValueError(
                 "These images have no classes: give `images` as an ImageDataset, or anything with "
                 "`.images` and `.labels`."
             )
-        answers = self._answered(look.layer)
-        return plot_class_activations(answers, self._labels, look.groups, look.neurons, ax=ax)
+        responses = self._layer_responses(state.layer)
+        return plot_class_activations(responses, self._labels, state.groups, state.neurons, ax=ax)
 
-    def _gradient(self, look: Look, ax: Axes | None) -> Axes:
-        if self._support is None:
+    def _gradient(self, state: LayerState, ax: Axes | None) -> Axes:
+        support = self._setup.support
+        if support is None:
             raise KShotValueError("Gradients need labelled images: give `episodes=` or `table=`.")
-        if not look.groups.known:
-            raise KShotValueError(f"Layer {look.layer!r} has no groups, so nothing is averaged.")
-        key = (look.layer, look.grouping)
+        if not state.groups.known:
+            raise KShotValueError(f"Layer {state.layer!r} has no groups, so nothing is averaged.")
+        key = (state.layer, state.grouping)
         traces = self._traces
         if key not in traces:
             traces[key] = gradient_trace(
-                self._backbone, self._support, look.grouping, look.layer, config=self._config
+                self._backbone, support, state.grouping, state.layer, config=self._setup.config
             )
             while len(traces) > _TRACES:
                 del traces[next(iter(traces))]
-        return plot_gradients(traces[key], look.groups, look.neurons, ax=ax)
+        return plot_gradients(traces[key], state.groups, state.neurons, ax=ax)
 
-    def _answered(self, layer: str) -> NDArray[np.float64]:
-        if layer not in self._answers:
-            self._answers[layer] = image_responses(self._backbone, self._images, layer)
-        return self._answers[layer]
+    def _layer_responses(self, layer: str) -> NDArray[np.float64]:
+        if layer not in self._responses:
+            self._responses[layer] = image_responses(self._backbone, self._images, layer)
+        return self._responses[layer]
 
 
 def shown_images(images: Any) -> tuple[Any, Any]:
@@ -159,7 +155,7 @@ def shown_images(images: Any) -> tuple[Any, Any]:
     if hasattr(pictures, "take") and hasattr(pictures, "digests"):
         return pictures.take(some), kept
     if isinstance(pictures, (list, tuple)):
-        return [pictures[place] for place in some], kept
+        return [pictures[index] for index in some], kept
     return pictures[some], kept
 
 
@@ -171,7 +167,7 @@ VIEWS = {
 }
 TIPS = {
     "filters": "The kernels of the selected neurons",
-    "images": "The images to which they answer most strongly",
+    "images": "The images to which they respond most strongly",
     "classes": "Their mean activation per class",
     "gradient": "Their gradient step by step, and what averaging removes",
 }

@@ -13,19 +13,19 @@ import nbformat
 import pytest
 from command_line import kshot, make_weights
 
-from kshot_viz.cli import dashboard
-from kshot_viz.cli.dashboard import (
+from kshot_viz.cli import servers
+from kshot_viz.cli.options import absolute_file
+from kshot_viz.cli.requests import TaskRequest
+from kshot_viz.cli.servers import (
     APP,
     JUPYTER,
     TEMPLATE,
+    lab_command,
     open_dashboard,
     prepare,
     voila_command,
     voila_environment,
 )
-from kshot_viz.cli.lab import lab_command
-from kshot_viz.cli.options import absolute_file
-from kshot_viz.cli.requests import TaskRequest
 from kshot_viz.errors import KShotFileError
 from kshot_viz.models.inputs.preprocess import RECIPES
 
@@ -95,7 +95,7 @@ def test_the_notebook_behind_the_page_is_valid_and_short(tmp_path):
     assert len(notebook.cells) == 1
 
 
-def test_the_command_hands_over_what_was_asked(tmp_path, called):
+def test_the_command_hands_over_the_request(tmp_path, called):
     pictures = tmp_path / "pictures"
     pictures.mkdir()
     words = [
@@ -114,9 +114,9 @@ def test_the_command_hands_over_what_was_asked(tmp_path, called):
     ended = kshot("dashboard", pictures, *words, "--out", out, "--port", 1234)
     assert ended.code == 0, ended.err
     assert called.command == voila_command(out, port=1234)
-    asked = json.loads((out / "dashboard.json").read_text("utf-8"))
-    assert (asked["backbone"], asked["shots"], asked["groups"]) == ("resnet18", [1, 5], 10)
-    assert asked["folder"] == str(pictures)
+    record = json.loads((out / "dashboard.json").read_text("utf-8"))
+    assert (record["backbone"], record["shots"], record["groups"]) == ("resnet18", [1, 5], 10)
+    assert record["folder"] == str(pictures)
 
 
 def test_files_that_are_named_from_here_are_found_from_the_page(tmp_path, called, monkeypatch):
@@ -127,14 +127,14 @@ def test_files_that_are_named_from_here_are_found_from_the_page(tmp_path, called
     words = ["--weights", "net.safetensors", "--preprocess", "mine.json", "--size", 16]
     ended = kshot("dashboard", "pictures", *words, "--out", "out")
     assert ended.code == 0, ended.err
-    asked = json.loads((tmp_path / "out" / "dashboard.json").read_text("utf-8"))
-    assert asked["weights"] == str(tmp_path / "net.safetensors")
-    assert asked["preprocess"] == str(tmp_path / "mine.json")
+    record = json.loads((tmp_path / "out" / "dashboard.json").read_text("utf-8"))
+    assert record["weights"] == str(tmp_path / "net.safetensors")
+    assert record["preprocess"] == str(tmp_path / "mine.json")
     assert absolute_file("DEFAULT") == "DEFAULT"
     assert absolute_file(None) is None
 
 
-def test_what_is_wrong_with_the_network_is_told_before_anything_starts(tmp_path, called):
+def test_what_is_wrong_with_the_network_is_reported_before_anything_starts(tmp_path, called):
     (tmp_path / "pictures").mkdir()
     words = ["--weights", tmp_path / "nowhere.safetensors", "--out", tmp_path / "out"]
     ended = kshot("dashboard", tmp_path / "pictures", *words)
@@ -160,11 +160,11 @@ def test_the_page_says_what_is_wrong_with_the_images(tmp_path, folder):
     assert folder in status.value
 
 
-def test_the_page_tells_any_other_error_with_its_kind(tmp_path, monkeypatch):
+def test_the_page_shows_any_other_error_with_its_kind(tmp_path, monkeypatch):
     def broken(*_):
         raise RuntimeError("half a <file>")
 
-    monkeypatch.setattr(dashboard, "_dashboard", broken)
+    monkeypatch.setattr(servers, "_dashboard", broken)
     prepare(REQUEST, tmp_path)
     status = open_dashboard(tmp_path).children[-1]
     assert "RuntimeError: half a &lt;file&gt;" in status.value

@@ -1,4 +1,4 @@
-"""What drives a search, and says how far it is."""
+"""Controls of the search monitor: buttons, progress bar and state badge."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _WORDS = {
     "new": "not started",
     "died": "nobody works at it any more; the same search goes on from its storage",
 }
-_ASKED = {
+_REQUESTED = {
     "start": "starting",
     "pause": "pausing after this batch",
     "resume": "going on",
@@ -52,10 +52,10 @@ class SearchControls:
         self.badge = ipywidgets.HTML()
         self.badge.add_class("kv-state")
 
-    def tell(self, followed: ControllableSearch, found: SearchResult) -> str:
+    def show(self, followed: ControllableSearch, found: SearchResult) -> str:
         """Show the state of a search, and return it."""
-        state, asked = followed.state, followed.requested
-        word = _ASKED.get(asked) or _WORDS.get(state, state)
+        state, requested = followed.state, followed.requested
+        word = _REQUESTED.get(requested) or _WORDS.get(state, state)
         self.badge.value = (
             f'<span class="kv-badge kv-badge-{html.escape(state)}" role="status">'
             f"{html.escape(word)}</span>"
@@ -73,7 +73,7 @@ def spent(found: SearchResult) -> float:
 
 
 def title(manifest: Any) -> str:
-    """Return what is searched, by whom, and what for."""
+    """Return the title: network, sampler and reward of the search."""
     reward, sampler = manifest["reward"], manifest["sampler"]
     label = sampler_styles([sampler])[sampler].label
     return (

@@ -1,4 +1,4 @@
-"""What can be chosen of a comparison, and which of it matters to a view."""
+"""Controls of the comparison dashboard; each view shows those that it uses."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class ComparisonControls:
             box.value = name in methods
 
     def offer(self, shown: ComparisonView) -> None:
-        """Show the controls that matter to the view, with what can be chosen."""
+        """Show the controls that the view uses, with the choices there are."""
         used = set(VIEWS[shown.view][1])
         if len(shown.ways) > 1:
             used.add("way")
@@ -74,7 +74,7 @@ class ComparisonControls:
         self.by_choice["method"].description = "to" if shown.view == "changed" else "method"
         shots = _numbers(shown.shots)
         if list(self.by_choice["shot"].options) != shots:
-            # One after the other: the control knows no new value before it has the new options.
+            # In this order: the control accepts no new value before it has the new options.
             self.by_choice["shot"].options = shots
             self.by_choice["shot"].value = shown.shot
 

@@ -1,27 +1,115 @@
-"""The buttons that edit a grouping."""
+"""Controls of the group explorer: layer, map and slider, and the buttons that edit groups."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import ipywidgets
 import numpy as np
 
+from kshot_viz.grouping.clustering.methods import METHODS, NESTED
 from kshot_viz.grouping.editing.history import EditHistory
+from kshot_viz.viz.neurons.embedding import METHODS as EMBEDDINGS
 from kshot_viz.viz.neurons.layer_groups import LayerGroups
-from kshot_viz.widgets.base.parts import button, row
+from kshot_viz.widgets.base.parts import Status, button, row
 
+# Groups in the list of those that neurons can be moved to.
 _OFFERED = 200
+_EMBEDDING_NAMES = {"pca": "PCA", "umap": "UMAP"}
+
+
+class ExplorerControls(ipywidgets.HBox):
+    """The controls above the map.
+
+    Parameters
+    ----------
+    layers : sequence of str
+    first : str
+        The layer to begin with.
+    """
+
+    def __init__(self, layers: Sequence[str], first: str) -> None:
+        self._quiet: int | None = None
+        self.layer = ipywidgets.Dropdown(options=layers, value=first, description="Layer")
+        self.layer.add_class("kv-layer")
+        self.embedding = ipywidgets.ToggleButtons(
+            options=[(_EMBEDDING_NAMES[name], name) for name in EMBEDDINGS],
+            tooltips=["Principal components, at once", "Neighbours stay together; takes seconds"],
+            style={"button_width": "auto"},
+        )
+        self.embedding.add_class("kv-embedding")
+        self.embedding_status = Status()
+        self.method = ipywidgets.Dropdown(
+            options=[*NESTED, *(name for name in METHODS if name not in NESTED)],
+            description="Cuts by",
+            tooltip="How the slider clusters; the groups one begins with may be made otherwise",
+        )
+        self.method.add_class("kv-method")
+        self.groups = ipywidgets.IntSlider(
+            min=1, max=1, value=1, description="Groups", disabled=True
+        )
+        self.groups.layout.width = "420px"
+        self.groups.add_class("kv-groups")
+        self.groups.tooltip = "From one group to every neuron on its own"
+        self.state = Status()
+        super().__init__(
+            [
+                self.layer,
+                self.embedding,
+                self.embedding_status,
+                self.method,
+                self.groups,
+                self.state,
+            ]
+        )
+        self.add_class("kv-row")
+        self.add_class("kv-controls")
+
+    def wait_for(self, what: str) -> None:
+        """Disable the slider until :meth:`show`."""
+        self.groups.disabled = True
+        self.state.busy(what)
+
+    def failed(self) -> None:
+        """Leave the slider disabled, since there is nothing to cut."""
+        self.state.idle()
+
+    def show(self, count: int, most: int) -> None:
+        """Set the slider without requesting a cut."""
+        if (self.groups.value, self.groups.max) != (count, max(1, most)):
+            self._set(count, most)
+        self.groups.disabled = most < 2
+        self.state.idle()
+
+    @property
+    def quiet(self) -> bool:
+        """Whether this thread, and no person, is setting the slider."""
+        return self._quiet == threading.get_ident()
+
+    def _set(self, count: int, most: int) -> None:
+        with self._quietly(), self.groups.hold_trait_notifications():
+            self.groups.max = max(1, most)
+            self.groups.value = count
+
+    @contextmanager
+    def _quietly(self) -> Iterator[None]:
+        self._quiet = threading.get_ident()
+        try:
+            yield
+        finally:
+            self._quiet = None
 
 
 class EditBar(ipywidgets.HBox):
-    """Buttons; what they do is handed in.
+    """Buttons that edit the groups; ``act`` does the edit.
 
     Parameters
     ----------
     act : callable
-        Takes the name of an edit and what it needs: ``"group"``, ``"move"`` (a group), ``"merge"``,
+        Takes the name of an edit and its value: ``"group"``, ``"move"`` (a group), ``"merge"``,
         ``"split"``, ``"shuffle"``, ``"name"`` (a text), ``"undo"``, ``"redo"``.
     """
 

@@ -1,7 +1,7 @@
-"""Work beside the kernel: redrawing at a bearable rate, and computing one thing at a time.
+"""Background threads: redrawing at a limited rate, and computing one thing at a time.
 
-A kernel answers nothing while one of its callbacks runs. So pictures are drawn and numbers computed
-in threads, which set traits when they are done. Threads end when nothing is left to do.
+A kernel handles no message while one of its callbacks runs. So pictures are drawn and numbers
+computed in threads, which set traits when they are done. Threads end when nothing is left to do.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Redraw:
         self._wanted = self._busy = False
 
     def ask(self) -> None:
-        """Ask for a drawing: the first comes at once, others wait until they may."""
+        """Request a drawing: the first is made at once, later ones not before ``every`` seconds."""
         with self._change:
             self._wanted = True
             if not self._busy:
@@ -55,7 +55,7 @@ class Redraw:
                 begin_thread(self._work)
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Wait until all that was asked for is drawn; tell whether it is."""
+        """Wait until the last request is drawn; return whether it is."""
         with self._change:
             return self._change.wait_for(lambda: not self._busy, timeout)
 
@@ -101,7 +101,7 @@ class Background:
     ) -> None:
         """Compute ``work()``, then hand its value to ``done``, both in the thread.
 
-        It begins when nothing else was asked for within ``rest`` seconds.
+        It begins after ``rest`` seconds without another request.
         """
         with self._change:
             self._waiting, self._not_before = (work, done), time.monotonic() + rest
@@ -111,7 +111,7 @@ class Background:
                 begin_thread(self._run)
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Wait until nothing is computed; tell whether that is so."""
+        """Wait until nothing is computed; return whether that is so."""
         with self._change:
             return self._change.wait_for(lambda: not self._busy, timeout)
 
@@ -138,30 +138,30 @@ class Background:
 
 
 class Ticker:
-    """Calls ``tell`` again and again, until it is stopped; never after that.
+    """Calls ``act`` at regular intervals until it is stopped; never after that.
 
     Parameters
     ----------
-    tell : callable
-        Says how far something is.
+    act : callable
+        Shows the progress of something, for example.
     every : float
         Seconds between two calls.
     """
 
-    def __init__(self, tell: Callable[[], None], *, every: float = 1.0) -> None:
-        self._tell, self._every = tell, every
+    def __init__(self, act: Callable[[], None], *, every: float = 1.0) -> None:
+        self._act, self._every = act, every
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Tell at once, and from now on."""
+        """Call at once, and regularly from now on."""
         self.stop()
         self._stopped.clear()
-        self._tell()
+        self._act()
         self._thread = begin_thread(self._run)
 
     def stop(self) -> None:
-        """Tell no more."""
+        """Call no more."""
         self._stopped.set()
         if self._thread is not None:
             self._thread.join()
@@ -169,4 +169,4 @@ class Ticker:
 
     def _run(self) -> None:
         while going_on() and not self._stopped.wait(self._every):
-            self._tell()
+            self._act()

@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from kshot_viz.widgets.base.threads import EVERY, Background, Redraw, Ticker
+from kshot_viz.widgets.base.background import EVERY, Background, Redraw, Ticker
 
 PATIENCE = 30
 
@@ -21,11 +21,11 @@ class Pauses:
     """Pauses that last until the test says so."""
 
     def __init__(self) -> None:
-        self.asked: list[float] = []
+        self.pauses: list[float] = []
         self.begun, self.over = threading.Semaphore(0), threading.Semaphore(0)
 
     def __call__(self, seconds: float) -> None:
-        self.asked.append(seconds)
+        self.pauses.append(seconds)
         self.begun.release()
         assert self.over.acquire(timeout=PATIENCE)
 
@@ -52,13 +52,13 @@ def test_work_that_rests_gives_way_to_what_is_asked_for_meanwhile():
 
 
 def test_at_most_four_pictures_a_second():
-    asked: list[float] = []
-    redraw = Redraw(lambda: None, never, pause=asked.append)
+    pauses: list[float] = []
+    redraw = Redraw(lambda: None, never, pause=pauses.append)
     redraw.ask()
     assert redraw.wait(PATIENCE)
     assert EVERY == 0.25
-    assert len(asked) == 1
-    assert 0 <= asked[0] <= EVERY
+    assert len(pauses) == 1
+    assert 0 <= pauses[0] <= EVERY
 
 
 def test_an_error_while_drawing_is_handed_on_and_drawing_goes_on():
@@ -103,7 +103,7 @@ def test_a_program_may_end_in_the_middle_of_a_drawing():
     code = """
 from matplotlib.figure import Figure
 from kshot_viz.viz.style.png import to_png
-from kshot_viz.widgets.base.threads import Redraw
+from kshot_viz.widgets.base.background import Redraw
 
 def draw():
     begun.set()
@@ -136,22 +136,22 @@ def test_an_error_in_the_background_is_handed_on(where):
     assert [str(error) for error in errors] == [where]
 
 
-def test_a_ticker_tells_until_it_is_stopped_and_not_after():
-    told, often = [], threading.Event()
+def test_a_ticker_calls_until_it_is_stopped_and_not_after():
+    calls, often = [], threading.Event()
 
-    def tell() -> None:
-        told.append(1)
-        if len(told) > 2:
+    def act() -> None:
+        calls.append(1)
+        if len(calls) > 2:
             often.set()
 
-    ticker = Ticker(tell, every=0.001)
+    ticker = Ticker(act, every=0.001)
     ticker.stop()
     ticker.start()
-    assert told
+    assert calls
     assert often.wait(PATIENCE)
     ticker.stop()
     assert ticker._thread is None
-    before = len(told)
+    before = len(calls)
     ticker.start()
     ticker.stop()
-    assert len(told) > before
+    assert len(calls) > before
