@@ -74,7 +74,7 @@ class EpisodeCache:
     _network: TracedNetwork | None = None
     _images: tuple[Support, Tensor, Tensor] | None = None
     _groupings: dict[str, Grouping] = field(default_factory=dict)
-    _clusterings: ClusteringCache | None = None
+    _cluster_cache: ClusteringCache | None = None
     _frozen: dict[tuple[str, ...], list[FrozenFeatures]] = field(default_factory=dict)
     _given: dict[tuple[str, ...], Named] = field(default_factory=dict)
 
@@ -156,8 +156,8 @@ class EpisodeCache:
     def _whole(self, rule: GroupingRule) -> Grouping:
         if rule.key not in self._groupings:
             inputs = self.inputs
-            if self._clusterings is None:
-                self._clusterings = rule.clustering_cache(
+            if self._cluster_cache is None:
+                self._cluster_cache = rule.clustering_cache(
                     inputs.backbone, inputs.support, inputs.seed, inputs.episode.name
                 )
             self._groupings[rule.key] = rule.in_episode(
@@ -165,7 +165,7 @@ class EpisodeCache:
                 inputs.support,
                 name=inputs.episode.name,
                 seed=inputs.seed,
-                cache=self._clusterings,
+                cache=self._cluster_cache,
             )
         return self._groupings[rule.key]
 

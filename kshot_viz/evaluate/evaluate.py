@@ -138,14 +138,14 @@ def bind(
     candidates: Sequence[Candidate],
     source: Any,
     seed: int,
-    clusterings: ClusteringCache | None = None,
+    cache: ClusteringCache | None = None,
 ) -> list[Candidate]:
     """Make groupings as far as that is possible before any episode, and check them.
 
     Groups from source images or from weights are the same in every episode; all rules share the
-    clusterings, which may be handed from call to call.
+    clusterings, whose cache may be handed from call to call.
     """
-    known = clusterings or GroupingRule.clustering_cache(backbone, source, seed)
+    known = cache or GroupingRule.clustering_cache(backbone, source, seed)
     made: dict[str, GroupingRule | Grouping] = {}
 
     def bound(candidate: Candidate) -> Candidate:

@@ -144,8 +144,8 @@ def _seen(backbone: Backbone, support: ImageDataset) -> list[str]:
     """Name what no list of weights tells by what it makes of an image: functions and code."""
     with one_thread(), torch.inference_mode(), evaluating(backbone.module):
         prepared = backbone.prepare(support.take([0]))
-        answer = backbone.module(row_by_row(prepared).clone())
+        output = backbone.module(row_by_row(prepared).clone())
     known = backbone.preprocess is None or isinstance(backbone.preprocess, Preprocess)
     look = repr(backbone.preprocess) if known else digest(prepared.cpu().numpy())
-    made = digest(answer.cpu().numpy()) if isinstance(answer, Tensor) else type(answer).__name__
+    made = digest(output.cpu().numpy()) if isinstance(output, Tensor) else type(output).__name__
     return [look, made]

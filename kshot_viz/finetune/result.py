@@ -73,7 +73,7 @@ class FinetuneResult:
     def predict(self, images: Any) -> NDArray[Any]:
         """Return the class name of each image.
 
-        A network that diverged answers with its first class.
+        A network that diverged predicts its first class.
         """
         return self.classes[predictions(self.logits(images))]
 
@@ -126,7 +126,7 @@ class FinetuneResult:
 
 
 def predictions(logits: Tensor) -> NDArray[np.int64]:
-    """Return the place of the largest logit, last axis; NaN never wins."""
+    """Return the index of the largest logit, last axis; NaN never wins."""
     finite = torch.nan_to_num(logits, nan=float("-inf"))
     return finite.argmax(dim=-1).cpu().numpy()
 

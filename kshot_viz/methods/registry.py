@@ -32,7 +32,7 @@ def register_method(method: M) -> M:
     """Make a method known by its name; use it as a class decorator.
 
     A package may name its methods as entry points of the group ``"kshot_viz.methods"`` instead. A
-    class registered again under its name (a notebook cell run twice) takes the old one's place.
+    class registered again under its name (a notebook cell run twice) replaces the old one.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Run one row of a table again and see whether it gives the same answer."""
+"""Run one row of a table again and compare it with what was recorded."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ def tuning_episodes(
         for one in validation_episodes(data, _of_size(episodes, size), n=n_val)
     ]
     used = _images(drawn)
-    _check_apart(data, used, _images(episodes))
+    _check_disjoint(data, used, _images(episodes))
     return Tuning(data, drawn, len(used))
 
 
@@ -71,7 +71,7 @@ def _images(episodes: Sequence[Episode]) -> set[int]:
     return {image for one in episodes for image in one.support + one.query}
 
 
-def _check_apart(data: ImageDataset, tuning: set[int], test: set[int]) -> None:
+def _check_disjoint(data: ImageDataset, tuning: set[int], test: set[int]) -> None:
     """Look at the images themselves: test episodes may come from a file that was edited."""
     shared = {data.digests[i] for i in tuning} & {data.digests[i] for i in test}
     if shared:

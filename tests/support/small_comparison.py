@@ -53,7 +53,7 @@ def hand_made(
     settings = [
         {"data": data.name, "backbone": "toynet", "way": 3, "shot": shot, "method": method}
         | {"step_size": 0.001, "steps": 8, "lr": 0.001}
-        | {"head_lr": 0.1, "val_accuracy": 0.7, "n_val": 2}
+        | {"head_lr": 0.1, "weight_decay": 0.0, "options": "{}", "val_accuracy": 0.7, "n_val": 2}
         for shot in shots
         for method in answers
     ]
