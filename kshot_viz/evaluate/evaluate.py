@@ -18,7 +18,7 @@ from kshot_viz.evaluate.planning import Request, plan_jobs
 from kshot_viz.evaluate.row_store import RowStore
 from kshot_viz.evaluate.rows import Row
 from kshot_viz.finetune.candidate import Candidate
-from kshot_viz.finetune.device import check_device
+from kshot_viz.finetune.loop import check_device
 from kshot_viz.grouping.clustering.cluster_cache import ClusteringCache
 from kshot_viz.grouping.grouping import Grouping
 from kshot_viz.grouping.rule import GroupingRule

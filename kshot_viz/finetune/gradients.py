@@ -1,16 +1,24 @@
-"""The gradient every neuron would get, before anything is averaged."""
+"""Gradients of neurons: at the pretrained network, and step by step while it is tuned."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
-from kshot_viz.finetune.loop import finetune
+from kshot_viz.errors import KShotValueError
+from kshot_viz.finetune.loop import finetune, start_run
+from kshot_viz.grouping.grouping import Grouping
+from kshot_viz.grouping.labels import Labels
+from kshot_viz.grouping.metrics import group_means
 from kshot_viz.methods.config import FinetuneConfig
 from kshot_viz.methods.loss import cross_entropy
+from kshot_viz.methods.registry import resolve_method
 from kshot_viz.models.inputs.support import prepare_support
 from kshot_viz.models.modes import evaluating
 
@@ -41,20 +49,107 @@ def neuron_gradients(
     config = FinetuneConfig(steps=head_steps, head_lr=head_lr)
     warmed = finetune(backbone, support, method="head_only", config=config).backbone
     data = prepare_support(warmed, support)
-    names = [name for layer in warmed.layers for name in warmed.tied_parameters(layer)]
-    parameters = dict(warmed.module.named_parameters())
-    for parameter in parameters.values():
+    tied = {layer: list(warmed.tied_parameters(layer).values()) for layer in warmed.layers}
+    for parameter in warmed.module.parameters():
         parameter.requires_grad_(True)
     with evaluating(warmed.module):
         loss = cross_entropy(warmed.module(data.inputs), data.targets)
-    found = dict(zip(names, torch.autograd.grad(loss, [parameters[n] for n in names]), strict=True))
+    rows = iter(_rows(loss, [one for parameters in tied.values() for one in parameters]))
     return {
-        layer: np.concatenate(
-            [_rows(found[name]) for name in warmed.tied_parameters(layer)], axis=1
-        )
-        for layer in warmed.layers
+        layer: np.concatenate([next(rows) for _ in parameters], axis=1)
+        for layer, parameters in tied.items()
     }
 
 
-def _rows(gradient: torch.Tensor) -> NDArray[np.float64]:
-    return gradient.detach().double().cpu().numpy().reshape(gradient.shape[0], -1)
+@dataclass(frozen=True, eq=False)
+class GradientTrace:
+    """Lengths of gradients at every step of one run.
+
+    Attributes
+    ----------
+    layer : str
+    alone : ndarray, shape (steps + 1, neurons)
+        Length of the gradient that each neuron would get on its own.
+    shared : ndarray, shape (steps + 1, neurons)
+        Length of its group's mean gradient, which it gets instead.
+    """
+
+    layer: str
+    alone: NDArray[np.float64]
+    shared: NDArray[np.float64]
+
+    def removed(self, neurons: Any = None) -> NDArray[np.float64]:
+        """Return the share of gradient energy that averaging removed, shape (steps + 1,).
+
+        Parameters
+        ----------
+        neurons : array_like of int, optional
+            Members of whole groups; all neurons by default.
+        """
+        part = slice(None) if neurons is None else neurons
+        before = (self.alone[:, part] ** 2).sum(axis=1)
+        after = (self.shared[:, part] ** 2).sum(axis=1)
+        unknown = np.full(len(before), np.nan)
+        return 1 - np.divide(after, before, out=unknown, where=before > 0)
+
+
+def gradient_trace(
+    backbone: Backbone,
+    support: Any,
+    grouping: Grouping,
+    layer: str,
+    *,
+    config: FinetuneConfig | None = None,
+    seed: int = 0,
+) -> GradientTrace:
+    """Tune on the support with a grouping and record the gradients of one layer's neurons.
+
+    Parameters
+    ----------
+    backbone : Backbone
+    support : object with ``images`` and ``labels``, or a pair (images, labels)
+    grouping : Grouping
+    layer : str
+    config : FinetuneConfig, optional
+    seed : int
+
+    Returns
+    -------
+    GradientTrace
+        The first entry is the untouched network, whose head is zero and passes no gradient on. A
+        run that diverges ends early.
+
+    Raises
+    ------
+    KShotKeyError
+        If the layer is not in the grouping.
+    KShotValueError
+        If the settings freeze the layer.
+    """
+    labels = grouping[layer]
+    run = start_run(
+        backbone, support, resolve_method("grouped"), grouping, config or FinetuneConfig()
+    )
+    parameters = list(run.backbone.tied_parameters(layer).values())
+    if not all(parameter.requires_grad for parameter in parameters):
+        raise KShotValueError(f"`config` freezes layer {layer!r}, so it has no gradient.")
+    found = []
+    for _ in run.states(seed):
+        with evaluating(run.backbone.module):
+            loss = run.method.loss(run.backbone, run.batch())
+        found.append(_lengths(np.concatenate(_rows(loss, parameters), axis=1), labels))
+    alone, shared = (np.stack(rows) for rows in zip(*found, strict=True))
+    return GradientTrace(layer, alone, shared)
+
+
+def _rows(loss: Tensor, parameters: Sequence[Tensor]) -> list[NDArray[np.float64]]:
+    """Return the gradient by each parameter, shape (neurons, entries of a neuron)."""
+    found = torch.autograd.grad(loss, parameters, allow_unused=True, materialize_grads=True)
+    return [one.detach().double().cpu().numpy().reshape(len(one), -1) for one in found]
+
+
+def _lengths(
+    gradient: NDArray[np.float64], labels: Labels
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    means = group_means(gradient, labels)
+    return np.linalg.norm(gradient, axis=1), np.linalg.norm(means, axis=1)[labels]

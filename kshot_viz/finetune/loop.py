@@ -13,7 +13,6 @@ from torch import Tensor, nn
 
 from kshot_viz.errors import KShotValueError
 from kshot_viz.finetune.candidate import grouping_for
-from kshot_viz.finetune.device import check_device
 from kshot_viz.finetune.optimizer import TiedOptimizer
 from kshot_viz.finetune.result import FinetuneResult, outcome
 from kshot_viz.grouping.grouping import Grouping
@@ -187,6 +186,19 @@ def check_applies(method: Method, backbone: Backbone) -> None:
     reason = method.applies(backbone)
     if reason:
         raise KShotValueError(f"method={method.name!r} cannot tune {backbone.name!r}: {reason}.")
+
+
+def check_device(device: str | torch.device | None) -> None:
+    """Raise a KShotValueError unless torch can compute there; None is the network's own device."""
+    if device is None:
+        return
+    try:
+        torch.zeros(1, device=device).item()
+    except (RuntimeError, AssertionError, NotImplementedError, TypeError) as error:
+        raise KShotValueError(
+            f"`device` must be one that torch can use here, such as 'cpu'; not {str(device)!r}: "
+            f"{str(error).splitlines()[0]}"
+        ) from error
 
 
 def _train_only(module: nn.Module, slots: list[Slot]) -> None:

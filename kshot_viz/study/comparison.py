@@ -15,7 +15,7 @@ from kshot_viz.finetune.candidate import Candidate
 from kshot_viz.grouping.grouping import Grouping
 from kshot_viz.grouping.rule import GroupingRule
 from kshot_viz.study import files, tables
-from kshot_viz.study.notes import footer
+from kshot_viz.study.manifest import footer
 from kshot_viz.study.replay import Replay, replay_row
 
 if TYPE_CHECKING:

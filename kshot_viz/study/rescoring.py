@@ -13,8 +13,9 @@ from kshot_viz.evaluate.evaluate import evaluate
 from kshot_viz.finetune.candidate import Candidate
 from kshot_viz.grouping.grouping import Grouping
 from kshot_viz.methods.config import FinetuneConfig
-from kshot_viz.stats import bootstrap_mean, paired_test
+from kshot_viz.stats import paired_test
 from kshot_viz.study.plan import at_row
+from kshot_viz.study.tables import mean_columns
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -159,14 +160,10 @@ def _tuned(table: Comparison, way: int, shot: int) -> FinetuneConfig:
 
 
 def _summary(name: str, rows: pd.DataFrame, first: pd.DataFrame) -> dict[str, Any]:
-    accuracy = bootstrap_mean(rows["accuracy"].to_numpy())
     test = paired_test(rows["accuracy"].to_numpy(), first["accuracy"].to_numpy())
     return {
         "name": name,
-        "accuracy": accuracy.mean,
-        "low": accuracy.low,
-        "high": accuracy.high,
-        "n": accuracy.n,
+        **mean_columns(rows),
         "difference": test.difference.mean,
         "difference_low": test.difference.low,
         "difference_high": test.difference.high,

@@ -115,14 +115,10 @@ def _task_rows(
     adjusted = dict(zip(methods, holm([tests[m]["p_value"] for m in methods]), strict=True))
     for method in methods:
         rows = task[task["method"] == method]
-        accuracy = bootstrap_mean(rows["accuracy"].to_numpy())
         yield {
             **{name: rows[name].iloc[0] for name in TASK},
             "method": method,
-            "accuracy": accuracy.mean,
-            "low": accuracy.low,
-            "high": accuracy.high,
-            "n": accuracy.n,
+            **mean_columns(rows),
             "step_size": float(rows["step_size"].iloc[0]),
             "head_lr": float(rows["head_lr"].iloc[0]),
             "steps": int(rows["steps"].iloc[0]),
@@ -130,6 +126,12 @@ def _task_rows(
             "p_holm": adjusted[method],
             "diverged": int((rows["status"] != "ok").sum()),
         }
+
+
+def mean_columns(rows: pd.DataFrame) -> dict[str, Any]:
+    """Return ``accuracy, low, high, n``: the mean of rows with its 95 % bootstrap interval."""
+    mean = bootstrap_mean(rows["accuracy"].to_numpy())
+    return {"accuracy": mean.mean, "low": mean.low, "high": mean.high, "n": mean.n}
 
 
 def _paired(wide: pd.DataFrame, method: str, reference: str) -> dict[str, float]:
@@ -177,12 +179,5 @@ def _estimate(
 
 
 def _point(key: Any, rows: pd.DataFrame) -> dict[str, Any]:
-    accuracy = bootstrap_mean(rows["accuracy"].to_numpy())
-    return {
-        **dict(zip(CURVE_BY, key, strict=True)),
-        "accuracy": accuracy.mean,
-        "low": accuracy.low,
-        "high": accuracy.high,
-        "n": accuracy.n,
-        "diverged": float(np.mean(rows["status"] != "ok")),
-    }
+    diverged = float(np.mean(rows["status"] != "ok"))
+    return dict(zip(CURVE_BY, key, strict=True)) | mean_columns(rows) | {"diverged": diverged}

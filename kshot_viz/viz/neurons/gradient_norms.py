@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-    from kshot_viz.finetune.gradient_trace import GradientTrace
+    from kshot_viz.finetune.gradients import GradientTrace
 
 _LINES = 60
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kshot_viz.errors import KShotFileError
-from kshot_viz.study.notes import footer
+from kshot_viz.study.manifest import footer
 from kshot_viz.viz.comparison.selection import records
 from kshot_viz.viz.report.findings import headlines
 from kshot_viz.viz.report.html import code, facts, folded, page, paragraphs, picture, section, table

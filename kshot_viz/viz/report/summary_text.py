@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from kshot_viz.study.notes import footer
+from kshot_viz.study.manifest import footer
 from kshot_viz.viz.report.findings import headlines
 from kshot_viz.viz.report.table import TableBlock, blocks, clear_notes
 

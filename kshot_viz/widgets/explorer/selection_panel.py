@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from kshot_viz.activations.strength import image_responses
 from kshot_viz.errors import KShotValueError
-from kshot_viz.finetune.gradient_trace import GradientTrace, gradient_trace
+from kshot_viz.finetune.gradients import GradientTrace, gradient_trace
 from kshot_viz.viz.neurons.filters import plot_filters
 from kshot_viz.viz.neurons.gradient_norms import plot_gradients
 from kshot_viz.viz.neurons.responses import plot_class_activations, plot_top_images

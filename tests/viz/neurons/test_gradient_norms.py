@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from kshot_viz.errors import KShotValueError
-from kshot_viz.finetune.gradient_trace import GradientTrace
+from kshot_viz.finetune.gradients import GradientTrace
 from kshot_viz.grouping.grouping import Grouping
 from kshot_viz.viz.neurons.gradient_norms import _gradient_frame, plot_gradients
 from kshot_viz.viz.neurons.layer_groups import layer_groups

@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from kshot_viz.study.notes import footer
+from kshot_viz.study.manifest import footer
 from kshot_viz.viz.report.findings import headlines
 
 NAN = float("nan")

@@ -8,7 +8,7 @@ from networks import toy_backbone, toy_data
 
 import kshot_viz as kv
 from kshot_viz.errors import KShotKeyError, KShotValueError
-from kshot_viz.finetune.gradient_trace import gradient_trace
+from kshot_viz.finetune.gradients import gradient_trace
 from kshot_viz.grouping.grouping import Grouping
 from kshot_viz.grouping.metrics import energy_kept
 
