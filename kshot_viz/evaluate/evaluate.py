@@ -143,7 +143,7 @@ def bind(
     """Make groupings as far as that is possible before any episode, and check them.
 
     Groups from source images or from weights are the same in every episode; all rules share the
-    clusterings, whose cache may be handed from call to call.
+    cache of clustered layers, which may be handed from call to call.
     """
     known = cache or GroupingRule.clustering_cache(backbone, source, seed)
     made: dict[str, GroupingRule | Grouping] = {}

@@ -103,7 +103,7 @@ def _check_optimizer(name: object) -> None:
     if str(name).lower() in MIXING_OPTIMIZERS:
         raise KShotKeyError(
             f"`optimizer` {name!r} mixes the entries of a tensor, so neurons of one group would "
-            f"drift apart; it must be one of {', '.join(map(repr, OPTIMIZERS))}."
+            f"drift; it must be one of {', '.join(map(repr, OPTIMIZERS))}."
         )
     if name not in OPTIMIZERS:
         raise unknown_name("optimizer", name, OPTIMIZERS)
