@@ -18,7 +18,6 @@ METHODS = [
     "grouped",
     "shuffled",
     "weight_groups",
-    "bitfit",
 ]
 
 

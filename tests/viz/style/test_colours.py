@@ -64,8 +64,9 @@ def test_methods_keep_their_order_and_look_whatever_else_is_there() -> None:
     assert styles["mine"].label == method_label("mine") == "mine"
 
 
-def test_a_method_without_a_style_has_its_label() -> None:
-    assert method_styles(["bitfit"])["bitfit"].label == "biases and norms"
+def test_a_method_without_a_style_has_its_label(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Grouped, "style", None)
+    assert method_styles(["grouped"])["grouped"].label == "groups"
 
 
 def test_the_label_of_a_method_has_its_style() -> None:
