@@ -18,6 +18,7 @@ METHODS = [
     "grouped",
     "shuffled",
     "weight_groups",
+    "bitfit",
 ]
 
 
