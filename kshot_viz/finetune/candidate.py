@@ -98,6 +98,11 @@ class Candidate:
         """A short digest of grouping, settings and method, the same on every machine."""
         return record_digest(self.to_dict() | {"name": ""})
 
+    @cached_property
+    def setting_key(self) -> str:
+        """As ``key``, the same whatever the number of steps: one run serves several."""
+        return self.at(steps=0).key
+
     def _owner(self, name: str) -> FinetuneConfig | Method:
         names = [one.name for owner in (self.config, self.method) for one in fields(owner)]
         if name not in names:

@@ -31,9 +31,10 @@ class Comparison:
     Attributes
     ----------
     frame : DataFrame
-        One row per run: the columns of :func:`kshot_viz.evaluate`, ``step_size`` (the one that was
-        tuned: ``head_lr`` for ``head_only``, ``lr`` otherwise) and ``chosen`` (whether the row has
-        its method's chosen setting). ``pool`` is ``"val"`` for tuning rows, whose ``data`` is
+        One row per run: the columns of :func:`kshot_viz.evaluate`, ``step_size`` (the first
+        setting that its method tunes: ``head_lr`` for ``head_only``, mostly ``lr``), ``setting``
+        (a digest that names all settings but the number of steps) and ``chosen`` (whether the row
+        has its method's chosen setting). ``pool`` is ``"val"`` for tuning rows, whose ``data`` is
         the data set they tune for.
     settings : DataFrame
         The chosen setting of each task and method.
@@ -93,9 +94,10 @@ class Comparison:
         """
         return tables.curve(self.frame, self.settings, head_lr)
 
-    def called(self, method: str) -> list[Candidate]:
-        """Return the candidates of a method's name, at every setting that was tried."""
-        return [one for one in self.candidates.values() if one.name == method]
+    def called(self, method: str, *, setting: str | None = None) -> list[Candidate]:
+        """Return the candidates of a method's name, all that were tried or those of a setting."""
+        found = [one for one in self.candidates.values() if one.name == method]
+        return [one for one in found if setting is None or one.setting_key == setting]
 
     def grouping(
         self, method: str = "grouped", *, data: ImageDataset | None = None

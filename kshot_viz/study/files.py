@@ -67,17 +67,17 @@ def _objects(path: Path, about: dict[str, Any]) -> dict[str, Any]:
 def _upgraded(found: dict[str, Any]) -> dict[str, Any]:
     """Add what files of schema 1 (version 0.1.0) lack: all rows are of one data set and network."""
     frame, candidates, manifest = found["frame"], found["candidates"], found["manifest"]
-    # A candidate's key is a digest that contains its method, and that was a bare name.
-    decay = {key: one.config.weight_decay for key, one in candidates.items()}
     task = {"data": manifest["data"]["name"], "backbone": manifest["backbone"]["name"]}
-    frame["weight_decay"] = frame["candidate"].map(decay)
-    by_method = frame.groupby("method")["weight_decay"].first()
-    settings = found["settings"].assign(**task, options="{}")
-    settings["weight_decay"] = settings["method"].map(by_method)
-    keys = {key: one.key for key, one in candidates.items()}
     frame = frame.rename(columns={"task": "run"}).assign(**task, options="{}")
-    frame["candidate"] = frame["candidate"].map(keys)
-    renamed = {keys[key]: one for key, one in candidates.items()}
+    given = frame["candidate"].map(candidates)
+    # A candidate's key is a digest that contains its method, and that was a bare name.
+    frame["candidate"] = given.map(lambda one: one.key)
+    frame["setting"] = given.map(lambda one: one.setting_key)
+    frame["weight_decay"] = given.map(lambda one: one.config.weight_decay)
+    by = ["method", "way", "shot", "lr", "head_lr", "steps"]
+    chosen = frame[frame["chosen"]].drop_duplicates(by)
+    settings = found["settings"].assign(**task).merge(chosen[[*by, "setting"]], on=by, how="left")
+    renamed = {one.key: one for one in candidates.values()}
     return found | {"frame": frame, "settings": settings, "candidates": renamed}
 
 

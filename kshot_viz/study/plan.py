@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
@@ -93,8 +92,7 @@ class ComparisonPlan:
                     "steps": one.config.steps,
                     "lr": one.config.lr,
                     "head_lr": one.config.head_lr,
-                    "weight_decay": one.config.weight_decay,
-                    "options": json.dumps(one.method.options(), sort_keys=True),
+                    "setting": one.setting_key,
                     "val_accuracy": float("nan"),
                     "n_val": 0,
                 }
@@ -127,8 +125,10 @@ class ComparisonPlan:
         return [candidate for one in self.rivals for candidate in self.grid.candidates(one)]
 
     def _chosen(self, settings: pd.DataFrame, task: Task) -> list[Candidate]:
-        rows = task.rows(settings).set_index("method")
-        return [at_row(one, rows.loc[one.name]) for one in self.rivals]
+        known = {one.setting_key: one for one in [*self.rivals, *self._grid()]}
+        rows = task.rows(settings).set_index("method").loc[[one.name for one in self.rivals]]
+        chosen = zip(rows["setting"], rows["steps"], strict=True)
+        return [known[key].at(steps=int(steps)) for key, steps in chosen]
 
     def _run(
         self,
@@ -150,15 +150,10 @@ class ComparisonPlan:
         )
         if len(rows):
             axes = {one.key: one.setting(one.method.axis) for one in candidates}
+            settings = {one.key: one.setting_key for one in candidates}
             rows["step_size"] = rows["candidate"].map(axes)
+            rows["setting"] = rows["candidate"].map(settings)
         return rows
-
-
-def at_row(rival: Candidate, row: Any) -> Candidate:
-    """Return a rival at the setting of a table's row."""
-    method = type(rival.method).from_options(json.loads(row["options"]))
-    numbers = {name: float(row[name]) for name in ("lr", "head_lr", "weight_decay")}
-    return replace(rival, method=method).at(steps=int(row["steps"]), **numbers)
 
 
 def joined(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:

@@ -14,7 +14,6 @@ from kshot_viz.finetune.candidate import Candidate
 from kshot_viz.grouping.grouping import Grouping
 from kshot_viz.methods.config import FinetuneConfig
 from kshot_viz.stats import paired_test
-from kshot_viz.study.plan import at_row
 from kshot_viz.study.tables import mean_columns
 
 if TYPE_CHECKING:
@@ -151,12 +150,12 @@ def _tuned(table: Comparison, way: int, shot: int) -> FinetuneConfig:
     rows = settings[
         (settings["way"] == way) & (settings["shot"] == shot) & (settings["method"] == GROUPED)
     ]
-    tried = table.called(GROUPED)
-    if rows.empty or not tried:
+    chosen = [] if rows.empty else table.called(GROUPED, setting=rows["setting"].iloc[0])
+    if not chosen:
         raise KShotValueError(
             f"`table` has no setting of {GROUPED!r} for {way} way, {shot} shot; give `config=`."
         )
-    return at_row(tried[0], rows.iloc[0]).config
+    return chosen[0].config.but(steps=int(rows["steps"].iloc[0]))
 
 
 def _summary(name: str, rows: pd.DataFrame, first: pd.DataFrame) -> dict[str, Any]:

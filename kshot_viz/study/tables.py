@@ -14,10 +14,10 @@ from kshot_viz.study.task import TASK
 if TYPE_CHECKING:
     import pandas as pd
 
-# What identifies a setting of a method; `options` is JSON.
-SETTING = ["lr", "head_lr", "weight_decay", "options", "steps"]
+# What identifies a setting of a method: `setting` is the key of a candidate whatever its steps.
+SETTING = ["setting", "steps"]
 # Of equally good settings the first in this order is taken.
-ORDER = ["lr", "head_lr", "steps", "weight_decay", "options"]
+ORDER = ["lr", "head_lr", "steps"]
 CURVE_BY = [*TASK, "method", "step_size", "head_lr", "steps"]
 CURVE = [*CURVE_BY, "accuracy", "low", "high", "n", "diverged"]
 ESTIMATE = [*TASK, "method", "value", "low", "high", "n", "missing", "p_value", "p_holm"]
@@ -30,7 +30,7 @@ def choose(frame: pd.DataFrame) -> pd.DataFrame:
 
     Ties go to the smaller step sizes, the body's first, then to fewer steps.
     """
-    by = [*TASK, "method", "step_size", *SETTING]
+    by = [*TASK, "method", "step_size", "lr", "head_lr", *SETTING]
     means = frame.groupby(by, sort=False)["accuracy"].agg(["mean", "size"]).reset_index()
     means = means.rename(columns={"mean": "val_accuracy", "size": "n_val"})
     # Equal accuracies added up in another order differ in their last bits, and are a tie.

@@ -107,3 +107,32 @@ def test_a_path_that_is_a_file(short, tmp_path):
         short.save(tmp_path / "file")
     with pytest.raises(KShotFileError, match="Not a directory"):
         Comparison.load(tmp_path / "file")
+
+
+def test_results_of_the_first_schema_load_and_replay(comparison, tmp_path):
+    """As version 0.1.0 wrote them: a bare name for the method, and keys made of that."""
+    folder = comparison.save(tmp_path / "first")
+    about = json.loads((folder / ABOUT).read_text())
+    keys, candidates = {}, {}
+    for key, record in about["candidates"].items():
+        record["method"] = {"shuffled": "grouped", "weight_groups": "grouped"}.get(
+            record["method"]["name"], record["method"]["name"]
+        )
+        keys[key] = f"old {key}"
+        candidates[keys[key]] = record | {"apart": record["name"]}
+    settings = [
+        {k: v for k, v in one.items() if k not in ("data", "backbone", "setting")}
+        for one in about["settings"]
+    ]
+    about |= {"schema": 1, "candidates": candidates, "settings": settings}
+    (folder / ABOUT).write_text(json.dumps(about))
+    new = ["data", "backbone", "weight_decay", "options", "setting"]
+    frame = comparison.frame.drop(columns=new).rename(columns={"run": "task"})
+    frame["candidate"] = frame["candidate"].map(keys)
+    frame.to_parquet(folder / ROWS, index=False)
+    loaded = Comparison.load(folder)
+    assert loaded.summary().equals(comparison.summary())
+    assert loaded.curve().equals(comparison.curve())
+    assert set(comparison.frame.columns) == set(loaded.frame.columns)
+    row = int(loaded.frame.index[loaded.frame.method == "shuffled"][-1])
+    assert loaded.replay(row, backbone=comparison.backbone, data=comparison.data).identical

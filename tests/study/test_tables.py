@@ -16,7 +16,7 @@ from kshot_viz.study.task import TASK
 
 
 def row(method="plain", accuracy=0.5, **changes):
-    return {
+    found = {
         "method": method,
         "data": "toy",
         "backbone": "net",
@@ -26,14 +26,13 @@ def row(method="plain", accuracy=0.5, **changes):
         "episode": "val/0",
         "lr": 0.01,
         "head_lr": 0.1,
-        "weight_decay": 0.0,
-        "options": "{}",
         "step_size": 0.01,
         "steps": 8,
         "accuracy": accuracy,
         "status": "ok",
         "chosen": True,
     } | changes
+    return found | {"setting": f"{found['lr']} {found['head_lr']}"} | changes
 
 
 def scored(method, accuracies, **changes):

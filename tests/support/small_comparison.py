@@ -10,8 +10,12 @@ from networks import toy_data
 
 from kshot_viz.data.dataset import ImageDataset
 from kshot_viz.data.episodes.episode import Episode
+from kshot_viz.finetune.candidate import Candidate
+from kshot_viz.methods.config import FinetuneConfig
 from kshot_viz.study.comparison import Comparison
 
+# The setting that every method has chosen.
+SETTING = Candidate(None, FinetuneConfig(lr=0.001, head_lr=0.1, steps=8))
 # Two queries of each of three classes; the right answers are 0, 0, 1, 1, 2, 2.
 RIGHT = (0, 0, 1, 1, 2, 2)
 ANSWERS: dict[str, tuple[tuple[int, ...], ...]] = {
@@ -53,7 +57,7 @@ def hand_made(
     settings = [
         {"data": data.name, "backbone": "toynet", "way": 3, "shot": shot, "method": method}
         | {"step_size": 0.001, "steps": 8, "lr": 0.001}
-        | {"head_lr": 0.1, "weight_decay": 0.0, "options": "{}", "val_accuracy": 0.7, "n_val": 2}
+        | {"head_lr": 0.1, "setting": SETTING.setting_key, "val_accuracy": 0.7, "n_val": 2}
         for shot in shots
         for method in answers
     ]
@@ -115,6 +119,7 @@ def row(
         "lr": lr,
         "head_lr": 0.1,
         "step_size": lr,
+        "setting": SETTING.at(lr=lr).setting_key,
         "accuracy": hits if fine else 1 / 3,
         "support_loss": 0.25 if fine else nan,
         "support_accuracy": 1.0 if fine else nan,

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from ipywidgets.widgets import widget
 from networks import toy_backbone
-from small_comparison import hand_made
+from small_comparison import SETTING, hand_made
 
 import kshot_viz as kv
 from kshot_viz.activations import Activations, LayerActivations
@@ -198,7 +198,7 @@ def test_a_comparison_brings_its_setting_later(explore: Explore, data: ImageData
     explorer.use(without)
     assert "`table` has no setting of" in explorer.scores.status.value
     assert explorer.scores.go.disabled
-    candidate = kv.Candidate(None, kv.FinetuneConfig(), name="grouped")
+    candidate = replace(SETTING, name="grouped")
     explorer.use(replace(without, candidates={"grouped": candidate}))
     assert explorer.wait(PATIENCE)
     assert explorer.scores.frame()["n"].tolist() == [3]
