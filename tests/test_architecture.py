@@ -276,3 +276,9 @@ def test_no_module_imports_itself_through_others():
     reached = {module: reachable(module, graph) for module in paths}
     circles = {module for module in paths if module in reached[module]}
     assert circles == set()
+
+
+def test_files_of_tests_have_unique_names():
+    """Without packages around them, pytest imports two files of one name as one module."""
+    names = [path.name for path in Path(__file__).parent.rglob("test_*.py")]
+    assert sorted(names) == sorted(set(names))
