@@ -66,14 +66,14 @@ class Batching:
     def __init__(self, path: str, max_memory: int | None, *, mix_names: bool) -> None:
         self._path, self._max_memory, self._mix_names = path, max_memory, mix_names
         self._networks: dict[int, TracedNetwork] = {}
-        self._traced: dict[tuple[int, str], _Traced] = {}
+        self._traced: dict[tuple[Any, ...], _Traced] = {}
         self._sizes: dict[tuple[TrainedPart, int], int] = {}
 
     def of(self, candidate: Candidate, inputs: EpisodeInputs) -> tuple[Kind, tuple[SlotPlan, ...]]:
         """Return the kind of a candidate on an episode, and its slots for the fast path."""
         if self._path == "loop":
             return LOOP, ()
-        key = (inputs.episode.way, candidate.key)
+        key = (inputs.episode.way, *_what_trains(candidate, inputs.backbone))
         if key not in self._traced:
             self._traced[key] = self._trace(candidate, inputs)
         found = self._traced[key]
@@ -96,7 +96,8 @@ class Batching:
         layers = grouped_layers(candidate, inputs.backbone)
         slots = candidate.method.plan(network.backbone, layers, candidate.config)
         named = dict(network.backbone.module.named_parameters())
-        trained = network.trained_part({id(named[one.name]) for one in slots if one.lr > 0})
+        config = candidate.config
+        trained = network.trained_part({id(named[one.name]) for one in slots if one.lr(config) > 0})
         if not trained.nodes:
             return _Traced((), None, "nothing of its network moves")
         return _Traced(slots, trained)
@@ -126,6 +127,14 @@ class Batching:
         if key not in self._sizes:
             self._sizes[key] = _together(trained, inputs, self._max_memory)
         return self._sizes[key]
+
+
+def _what_trains(candidate: Candidate, backbone: Backbone) -> tuple[Any, ...]:
+    """Return what the trained part of a candidate depends on: all but the values of step sizes."""
+    config = candidate.config
+    moves = (config.lr > 0, config.head_lr > 0, *sorted(config.layer_lr.items()))
+    layers = tuple(grouped_layers(candidate, backbone))
+    return candidate.method.record, layers, config.others, config.train_mode, moves
 
 
 def grouped_layers(candidate: Candidate, backbone: Backbone) -> Sequence[str]:

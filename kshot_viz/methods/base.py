@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, fields
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from torch import Tensor
@@ -165,6 +164,7 @@ class Method:
         layers : collection of str
             The grouped layers.
         config : FinetuneConfig
+            What trains may depend on all settings but the values of the step sizes.
         """
         return {name for name, _ in network.module.named_parameters()}
 
@@ -186,7 +186,8 @@ class Method:
         list of Slot
             By default those of :meth:`trained` and the head, tied as the grouping says.
         """
-        return make_slots(network, self.plan(network, setup.layers, setup.config), setup.grouping)
+        plans = self.plan(network, setup.layers, setup.config)
+        return make_slots(network, plans, setup.grouping, setup.config)
 
     def loss(self, network: Backbone, batch: Batch) -> Tensor:
         """Return the loss to minimise, a scalar; the cross-entropy of the logits by default."""
@@ -229,8 +230,13 @@ class Method:
 
     def options(self) -> dict[str, Any]:
         """Return the options that differ from their defaults, as plain JSON values."""
-        found = {one.name: _plain(getattr(self, one.name)) for one in fields(self)}
-        return {name: value for name, value in found.items() if value != _default(self, name)}
+        found, defaults = _values(self), _defaults(type(self))  # type: ignore[arg-type]
+        return {name: value for name, value in found.items() if defaults.get(name, ...) != value}
+
+    @cached_property
+    def record(self) -> str:
+        """The method as one line of JSON, which names it with its options."""
+        return json.dumps(self.to_dict(), sort_keys=True)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values; :func:`kshot_viz.methods.registry.method_from_dict` reads."""
@@ -256,7 +262,7 @@ def check_options(method: Method) -> None:
             f"{type(method).__name__} needs a `name` and at least one setting in `tuned`."
         )
     try:
-        json.dumps([_plain(getattr(method, one.name)) for one in fields(method)], allow_nan=False)
+        json.dumps(_values(method), allow_nan=False)
     except (TypeError, ValueError) as error:
         raise KShotValueError(
             f"The options of {method.name!r} must be plain JSON values: {error}."
@@ -271,8 +277,14 @@ def _plain(value: Any) -> Any:
     return [_plain(one) for one in value] if isinstance(value, (tuple, list)) else value
 
 
-def _default(method: Method, name: str) -> Any:
+def _values(method: Method) -> dict[str, Any]:
+    return {one.name: _plain(getattr(method, one.name)) for one in fields(method)}
+
+
+@cache
+def _defaults(cls: type[Method]) -> dict[str, Any]:
+    """Return the default of every option; none where one has to be given."""
     try:
-        return _plain(getattr(type(method)(), name))
-    except TypeError:  # An option without a default: it is always stored.
-        return inspect.Parameter.empty
+        return _values(cls())
+    except TypeError:
+        return {}

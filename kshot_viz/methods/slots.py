@@ -45,15 +45,22 @@ class SlotPlan:
     Attributes
     ----------
     name : str
-    lr : float
-        0 for a parameter of a grouped layer that stays.
+    rate : str
+        The setting that its step size comes from, ``"lr"`` or ``"head_lr"``.
+    factor : float
+        What that is multiplied by; 0 for a parameter of a grouped layer that stays.
     layer : str or None
         The layer whose groups share the gradient.
     """
 
     name: str
-    lr: float
+    rate: str
+    factor: float
     layer: str | None = None
+
+    def lr(self, config: FinetuneConfig) -> float:
+        """Return the step size."""
+        return getattr(config, self.rate) * self.factor
 
 
 def plan_slots(
@@ -82,25 +89,29 @@ def plan_slots(
     for name in trained:
         if name not in named:
             raise unknown_name("parameter", name, named)
-    rates = _step_sizes(network, named, trained, config)
+    factors = _factors(network, named, trained, config.layer_lr)
+    head = {id(named[name]) for name in network.head_parameters()}
     # By identity: a weight may be shared under two names.
     tied = {id(one): layer for layer in layers for one in network.tied_parameters(layer).values()}
     return tuple(
-        SlotPlan(name, rates[id(one)], tied.get(id(one)))
+        SlotPlan(name, "head_lr" if id(one) in head else "lr", factors[id(one)], tied.get(id(one)))
         for name, one in network.module.named_parameters()
-        if rates[id(one)] > 0 or id(one) in tied
+        if factors[id(one)] > 0 or id(one) in tied
     )
 
 
 def make_slots(
-    network: Backbone, plans: Sequence[SlotPlan], grouping: Grouping | None
+    network: Backbone,
+    plans: Sequence[SlotPlan],
+    grouping: Grouping | None,
+    config: FinetuneConfig,
 ) -> list[Slot]:
     """Return the slots of a network, with the groups of an episode."""
     named = dict(network.module.named_parameters())
     return [
-        Slot(one.name, named[one.name], one.lr, labels_of(one, grouping))
+        Slot(one.name, named[one.name], one.lr(config), labels_of(one, grouping))
         for one in plans
-        if one.lr > 0
+        if one.lr(config) > 0
     ]
 
 
@@ -119,29 +130,29 @@ def _check_layer_lr(network: Backbone, layer_lr: Mapping[str, float]) -> None:
             raise KShotValueError(f"`layer_lr` names the head, {name!r}; it has its own `head_lr`.")
 
 
-def _step_sizes(
+def _factors(
     network: Backbone,
     named: Mapping[str, nn.Parameter],
     trained: Collection[str],
-    config: FinetuneConfig,
+    layer_lr: Mapping[str, float],
 ) -> dict[int, float]:
-    """Return the step size of each parameter, by identity; 0 for those that stay."""
+    """Return the multiplier of each parameter's step size, by identity; 0 for those that stay."""
     owner = {
         id(parameter): layer
         for layer in network.layers
         for parameter in network.tied_parameters(layer).values()
     }
     head = network.head_parameters()
-    rates: dict[int, float] = {}
+    factors: dict[int, float] = {}
     for name, parameter in named.items():
         key = id(parameter)
         if name in head:
-            rates[key] = config.head_lr
+            factors[key] = 1.0
         elif name in trained:
-            rates[key] = config.lr * _factor(name, owner.get(key, name), config.layer_lr)
+            factors[key] = _factor(name, owner.get(key, name), layer_lr)
         else:
-            rates.setdefault(key, 0.0)
-    return rates
+            factors.setdefault(key, 0.0)
+    return factors
 
 
 def _factor(name: str, owner: str, layer_lr: Mapping[str, float]) -> float:

@@ -157,6 +157,6 @@ def best_at(history: pd.DataFrame, grid: Any) -> Any:
     """Return the best reward at each budget of ``grid``, NaN before the first rollout."""
     import numpy as np
 
-    place = np.searchsorted(history["spent"].to_numpy(), grid + 1e-9, side="right") - 1
+    index = np.searchsorted(history["spent"].to_numpy(), grid + 1e-9, side="right") - 1
     best = history["best"].to_numpy()
-    return np.where(place >= 0, best[np.maximum(place, 0)], np.nan)
+    return np.where(index >= 0, best[np.maximum(index, 0)], np.nan)

@@ -38,7 +38,7 @@ def plan_candidate(
     """Apply the slots of a candidate to the network that all candidates share."""
     named = dict(network.module.named_parameters())
     sizes = dict.fromkeys(map(id, named.values()), 0.0)
-    sizes |= {id(named[one.name]): one.lr for one in plans}
+    sizes |= {id(named[one.name]): one.lr(config) for one in plans}
     found = {id(named[one.name]): labels_of(one, grouping) for one in plans}
     labels = {key: groups for key, groups in found.items() if groups is not None}
     return CandidatePlan(config, sizes, labels)
