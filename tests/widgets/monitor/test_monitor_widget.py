@@ -113,7 +113,7 @@ def test_an_error_in_the_thread_is_shown(monitor):
 
 
 def test_a_second_start_is_refused_with_a_sentence(monitor):
-    monitor._followed._search.pause()
+    monitor._followed.pause()
     monitor.start()
     monitor._do("start")
     assert "so it cannot start" in monitor._trouble.value
