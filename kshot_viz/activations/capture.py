@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from kshot_viz.activations.activations import Activations, LayerActivations
 from kshot_viz.activations.cache import ActivationCache
-from kshot_viz.activations.collect import Collector
 from kshot_viz.activations.pooling import POOLS, neuron_rows
+from kshot_viz.activations.store import Collector
 from kshot_viz.data.images import image_count, slice_images
 from kshot_viz.errors import KShotValueError, unknown_name
 from kshot_viz.models.modes import evaluating, watching

@@ -13,9 +13,8 @@ from numpy.typing import ArrayLike
 from kshot_viz.errors import KShotValueError, unknown_name
 from kshot_viz.files import write_json
 from kshot_viz.grouping import labels as edit
-from kshot_viz.grouping.labels import Labels
+from kshot_viz.grouping.labels import SCHEMA, Labels, load_record, parse_record
 from kshot_viz.grouping.metrics import adjusted_rand, group_report
-from kshot_viz.grouping.record import SCHEMA, load_record, parse_record
 from kshot_viz.records import plain
 from kshot_viz.seeds import numpy_rng
 from kshot_viz.text import html_details, html_table

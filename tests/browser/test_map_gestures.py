@@ -23,7 +23,7 @@ def layer(points):
 """
 # Four neurons in a row from left to right; the last two are dead, with HTML in their name.
 ROW = """
-from kshot_viz.grouping.editing.names import named
+from kshot_viz.grouping.editing.history import named
 acts = Activations({"<i>row</i>": layer([[0, 0], [1, 0.1], [2, 0.1], [3, 0]])}, "grid", 2)
 groups = Grouping({"<i>row</i>": [0, 1, 2, 2]}, dead={"<i>row</i>": 2})
 groups = named(groups, "<i>row</i>", 2, "<b>last</b>")
@@ -146,7 +146,7 @@ def test_a_dead_group_has_its_name_and_a_double_click_leaves_the_view(
 
 
 def test_the_matrix_is_reached_by_keyboard_and_groups_are_whole(notebook: Callable[..., LabPage]):
-    found = notebook(SET_UP, "from kshot_viz.grouping.editing.names import named", WIDE)
+    found = notebook(SET_UP, "from kshot_viz.grouping.editing.history import named", WIDE)
     page, live = found.page, found.page.locator(".kv-matrix .kv-map-live")
     page.locator(".kv-matrix[data-drawn]").wait_for()
     before = page.locator(".kv-matrix").get_attribute("data-drawn")

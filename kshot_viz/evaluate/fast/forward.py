@@ -10,14 +10,13 @@ from torch import Tensor, fx
 
 from kshot_viz.evaluate.fast.candidate_plan import CandidatePlan
 from kshot_viz.evaluate.fast.choose_layers import choose_layers
-from kshot_viz.evaluate.fast.constant_input import ConstantInputLayer
+from kshot_viz.evaluate.fast.constant_input import ConstantInputLayer, TwoLayers
 from kshot_viz.evaluate.fast.graph import Graph, run_node
 from kshot_viz.evaluate.fast.layers import BatchedHead, LayerParameter, SingleCandidateLayer
 from kshot_viz.evaluate.fast.layout import Size, Value, side_by_side, split_candidates
 from kshot_viz.evaluate.fast.parameters import CandidateParameters, ParameterBlock
 from kshot_viz.evaluate.fast.split import FrozenFeatures, TrainedPart
 from kshot_viz.evaluate.fast.supported import per_channel
-from kshot_viz.evaluate.fast.two_layers import TwoLayers
 
 
 class BatchedForward:

@@ -9,8 +9,7 @@ from torch import Tensor
 
 from kshot_viz.evaluate.fast.candidate_plan import CandidatePlan
 from kshot_viz.evaluate.fast.forward import BatchedForward
-from kshot_viz.evaluate.fast.optimizer import BatchedOptimizer
-from kshot_viz.evaluate.fast.parameters import CandidateParameters
+from kshot_viz.evaluate.fast.parameters import BatchedOptimizer, CandidateParameters
 from kshot_viz.evaluate.fast.split import FrozenFeatures, TrainedPart
 from kshot_viz.methods.loss import cross_entropy
 

@@ -10,8 +10,7 @@ from kshot_viz.activations.activations import Activations, LayerActivations
 from kshot_viz.errors import KShotValueError, unknown_name
 from kshot_viz.grouping.clustering.cluster_cache import ClusteredLayer
 from kshot_viz.grouping.clustering.methods import METHODS, NESTED
-from kshot_viz.grouping.editing.history import EditHistory
-from kshot_viz.grouping.editing.names import named
+from kshot_viz.grouping.editing.history import EditHistory, named
 from kshot_viz.grouping.grouping import Grouping
 from kshot_viz.grouping.labels import Labels
 from kshot_viz.seeds import child_seed

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kshot_viz.errors import KShotValueError
-from kshot_viz.grouping.editing.names import group_names
+from kshot_viz.grouping.editing.history import group_names
 from kshot_viz.text import counted
 from kshot_viz.viz.neurons.layer_groups import palette
 from kshot_viz.viz.style.canvas import entitle, new_axes, rows_axis

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kshot_viz.errors import KShotValueError
-from kshot_viz.grouping.editing.names import group_names
+from kshot_viz.grouping.editing.history import group_names
 from kshot_viz.text import counted
 from kshot_viz.viz.style.colours import DEAD_COLOUR, LONE_COLOUR, group_colours
 

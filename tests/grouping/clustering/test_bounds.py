@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.distance import pdist
 
-from kshot_viz.grouping.clustering.bounds import merge_close, separate_far
+from kshot_viz.grouping.clustering.cluster_cache import merge_close, separate_far
 from kshot_viz.grouping.labels import canonical
 from kshot_viz.grouping.metrics import group_means
 

@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kshot_viz.errors import KShotValueError
-from kshot_viz.grouping.editing.history import EditHistory
-from kshot_viz.grouping.editing.names import named
+from kshot_viz.grouping.editing.history import EditHistory, named
 from kshot_viz.grouping.grouping import Grouping
 
 

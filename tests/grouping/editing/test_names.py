@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kshot_viz.errors import KShotValueError
-from kshot_viz.grouping.editing.names import group_names, named
+from kshot_viz.grouping.editing.history import group_names, named
 from kshot_viz.grouping.grouping import Grouping
 
 

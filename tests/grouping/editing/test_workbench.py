@@ -9,7 +9,7 @@ from kshot_viz.activations import Activations, LayerActivations
 from kshot_viz.errors import KShotKeyError, KShotValueError
 from kshot_viz.grouping.clustering.cluster import cluster_neurons
 from kshot_viz.grouping.clustering.methods import METHODS, NESTED
-from kshot_viz.grouping.editing.names import group_names
+from kshot_viz.grouping.editing.history import group_names
 from kshot_viz.grouping.editing.workbench import Workbench
 from kshot_viz.grouping.grouping import Grouping
 

@@ -12,8 +12,13 @@ from kshot_viz.errors import KShotFileError, KShotKeyError, KShotValueError
 from kshot_viz.models.glyphnet.glyphnet import GlyphNet
 from kshot_viz.models.inputs.preprocess import RECIPES, Preprocess
 from kshot_viz.models.loading import load_backbone as loading
-from kshot_viz.models.loading.load_backbone import BUNDLED, bundled_glyphnet, load_backbone
-from kshot_viz.models.loading.torchvision_models import default_preprocess, torchvision_names
+from kshot_viz.models.loading.load_backbone import (
+    BUNDLED,
+    bundled_glyphnet,
+    default_preprocess,
+    load_backbone,
+    torchvision_names,
+)
 from kshot_viz.models.loading.weights import KNOWN_FILES, KnownFile, sha256_of
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from matplotlib.figure import Figure
 
 from kshot_viz.errors import KShotValueError
-from kshot_viz.grouping.editing.names import named
+from kshot_viz.grouping.editing.history import named
 from kshot_viz.grouping.grouping import Grouping
 from kshot_viz.viz.neurons.group_sizes import _sizes_frame, plot_group_sizes
 from kshot_viz.viz.style.canvas import figure_of

@@ -17,7 +17,7 @@ from kshot_viz.data.dataset import ImageDataset
 from kshot_viz.data.episodes.episode import Episode
 from kshot_viz.errors import KShotKeyError, KShotValueError
 from kshot_viz.grouping.clustering.cluster import cluster_neurons
-from kshot_viz.grouping.editing.names import group_names, named
+from kshot_viz.grouping.editing.history import group_names, named
 from kshot_viz.grouping.grouping import Grouping
 from kshot_viz.models.backbone import Backbone
 from kshot_viz.study.rescoring import rescoring

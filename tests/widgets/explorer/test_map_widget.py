@@ -9,7 +9,7 @@ from traitlets import TraitError
 
 from kshot_viz.activations import Activations
 from kshot_viz.errors import KShotKeyError, KShotValueError
-from kshot_viz.grouping.editing.names import named
+from kshot_viz.grouping.editing.history import named
 from kshot_viz.grouping.grouping import Grouping
 from kshot_viz.viz.neurons.embedding import neuron_embedding
 from kshot_viz.viz.neurons.layer_groups import layer_groups, palette
