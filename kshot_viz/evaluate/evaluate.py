@@ -15,8 +15,7 @@ from kshot_viz.errors import KShotValueError
 from kshot_viz.evaluate.executors.local import Executor, resolve_executor
 from kshot_viz.evaluate.job import Job
 from kshot_viz.evaluate.planning import Request, plan_jobs
-from kshot_viz.evaluate.row_store import RowStore
-from kshot_viz.evaluate.rows import Row
+from kshot_viz.evaluate.rows import Row, RowStore
 from kshot_viz.finetune.candidate import Candidate
 from kshot_viz.finetune.loop import check_device
 from kshot_viz.grouping.clustering.cluster_cache import ClusteringCache

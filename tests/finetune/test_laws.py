@@ -11,7 +11,7 @@ from networks import toy_backbone, toy_data
 from torch import nn
 
 from kshot_viz.finetune.loop import finetune
-from kshot_viz.finetune.ties import average_gradient
+from kshot_viz.finetune.optimizer import average_gradient
 from kshot_viz.grouping.grouping import Grouping
 from kshot_viz.grouping.labels import canonical
 from kshot_viz.methods.config import FinetuneConfig
