@@ -76,7 +76,7 @@ def demo(
     seed: opt.Seed = 0,
 ) -> None:
     """Compare six methods on handwritten digits at 1 and 5 shots, offline."""
-    from kshot_viz.cli.demo import run_demo
+    from kshot_viz.cli.compare import run_demo
 
     run_demo(out, workers=workers, full=full, seed=seed, command=_command())
 
