@@ -3,25 +3,112 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import warnings
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import optuna
+from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+from optuna.trial import TrialState, create_trial
+
 from kshot_viz.finetune.candidate import Candidate
 from kshot_viz.search.controller.sampler import ReinforceSampler
-from kshot_viz.search.proposals import Proposals
 from kshot_viz.search.rewards.score import Score, Scorer
 from kshot_viz.search.rollouts import Rollout, batches
 from kshot_viz.search.settings import SearchSettings
 from kshot_viz.search.storage.ledger import Ledger
+from kshot_viz.search.storage.storages import quiet
+from kshot_viz.seeds import child_seed
 
 if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
+    from optuna.trial import Trial
+
     from kshot_viz.search.controller.reinforce import Update
 
 # A search has converged when so many batches in a row held no new candidate.
 REPEATS = 10
 # Fields of a score that are stored with a rollout, beside its reward.
 STORED = ("tasks", "cost", "steps", "status")
+
+
+class Proposals:
+    """A sampler with a study in memory that holds the finished rollouts and nothing else.
+
+    Proposing writes nothing to a disk, and a search that goes on fills the study again from its
+    ledger. Random search and TPE get a new seed by name in each batch, so their proposals depend on
+    the seed, the batch and the rollouts before it alone.
+
+    Parameters
+    ----------
+    sampler : str or BaseSampler
+        ``"random"``, ``"tpe"``, or any other sampler as it is.
+    distributions : mapping
+    seed : int
+    """
+
+    def __init__(
+        self,
+        sampler: str | BaseSampler,
+        distributions: Mapping[str, BaseDistribution],
+        seed: int,
+    ) -> None:
+        self._distributions, self._seed = dict(distributions), seed
+        self._name = sampler if isinstance(sampler, str) else ""
+        first = sampler if isinstance(sampler, BaseSampler) else self._make(0)
+        with quiet():
+            self._study = optuna.create_study(direction="maximize", sampler=first)
+        self._reinforce = first if isinstance(first, ReinforceSampler) else None
+        self._trials: list[Trial] = []
+        # Some samplers (a grid, say) report that they have proposed everything.
+        self.exhausted = False
+
+    def restore(self, rollouts: Sequence[Rollout]) -> None:
+        """Add finished rollouts, in order."""
+        for one in rollouts:
+            self._study.add_trial(
+                create_trial(
+                    state=TrialState.COMPLETE,
+                    value=one.reward,
+                    params={name: one.parameters[name] for name in self._distributions},
+                    distributions=self._distributions,
+                )
+            )
+
+    def ask(
+        self, batch: int, size: int, first: Sequence[Mapping[str, Any]] = ()
+    ) -> list[dict[str, Any]]:
+        """Return the parameters of a batch; ``first`` replaces its first proposals."""
+        if self._name:
+            self._study.sampler = self._make(batch)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            self._trials = []
+            for index in range(size):
+                if index < len(first):
+                    given = {name: first[index][name] for name in self._distributions}
+                    self._study.enqueue_trial(given)
+                self._trials.append(self._study.ask(self._distributions))
+        return [dict(trial.params) for trial in self._trials]
+
+    def tell(self, rewards: Sequence[float]) -> Update | None:
+        """Report the rewards of the batch, or of its first ones; return the controller's update."""
+        known = len(self._reinforce.updates(self._study)) if self._reinforce else 0
+        for trial, reward in zip(self._trials, rewards, strict=False):
+            try:
+                self._study.tell(trial, reward)
+            except RuntimeError as error:
+                # The reward is stored all the same; only there is no loop of Optuna's to stop.
+                if "Study.stop" not in str(error):
+                    raise
+                self.exhausted = True
+        updates = self._reinforce.updates(self._study) if self._reinforce else []
+        return updates[known] if len(updates) > known else None
+
+    def _make(self, batch: int) -> BaseSampler:
+        made = {"random": RandomSampler, "tpe": TPESampler}[self._name]
+        return made(seed=child_seed(self._seed, self._name, batch) % 2**32)
 
 
 class Engine:
@@ -41,7 +128,7 @@ class Engine:
         self._settings, self._scorer, self._ledger = settings, scorer, ledger
         self._distributions = settings.space.distributions()
         self._proposals = Proposals(
-            settings.sampler, controller, self._distributions, settings.seed
+            controller or settings.sampler, self._distributions, settings.seed
         )
         self._stored = {one.number: one for one in ledger.rollouts()}
         self._known: dict[str, Score] = {}

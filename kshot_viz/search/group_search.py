@@ -14,14 +14,12 @@ from optuna.storages import InMemoryStorage
 from kshot_viz.errors import KShotError, KShotFileError, KShotValueError
 from kshot_viz.search.controller.reinforce import ReinforceConfig
 from kshot_viz.search.engine import Engine
-from kshot_viz.search.events import Events
-from kshot_viz.search.lifecycle import ControllableSearch, Requests
-from kshot_viz.search.proposals import learning_of, make_controller
+from kshot_viz.search.lifecycle import ControllableSearch, Events, Requests
 from kshot_viz.search.result import SearchResult
 from kshot_viz.search.rewards.reward import Reward
 from kshot_viz.search.rewards.score import Scorer
 from kshot_viz.search.search_view import SearchView
-from kshot_viz.search.settings import SearchSettings, own_journal, search_key
+from kshot_viz.search.settings import SearchSettings, learning_of, make_controller, search_key
 from kshot_viz.search.spaces.base import Space
 from kshot_viz.search.spaces.groups import GroupSpace
 from kshot_viz.search.storage.ledger import Ledger
@@ -80,7 +78,6 @@ class GroupSearch(ControllableSearch):
 
     local = True
     state = "new"
-    error: Exception | None = None
 
     def __init__(
         self,
@@ -122,7 +119,9 @@ class GroupSearch(ControllableSearch):
         self._network = copy.deepcopy(backbone)
         self._scorer = Scorer(self._network, reward, prune=prune, seed=seed, options=options)
         self._scorer.check(self.budget, self.settings.batch_size)
-        self.storage: Any = storage if storage is not None else own_journal(self.manifest)
+        if storage is None:
+            storage = Path("runs") / f"search-{search_key(self.manifest)}.journal"
+        self.storage: Any = storage
         # What is in memory must outlive a run that is stopped.
         self._opened = InMemoryStorage() if self.storage == MEMORY else self.storage
         self.events = Events()
@@ -157,17 +156,8 @@ class GroupSearch(ControllableSearch):
             return not self._thread.is_alive()
         return True
 
-    def pause(self) -> None:
-        """Pause after the batch that runs now, or before the first one of a search not started."""
-        self._requests.pause()
-
-    def resume(self) -> None:
-        """Go on after a pause; a pause cancelled before it takes effect never happens."""
-        self._requests.resume()
-
-    def stop(self) -> None:
-        """End after the batch that runs now; rollouts are kept, and the search can go on."""
-        self._requests.stop()
+    def _send(self, request: str) -> None:
+        self._requests.send(request)
 
     # -- progress ----------------------------------------------------------------------------
 

@@ -1,14 +1,14 @@
-"""Start, pause, resume and stop a search: one interface in its own process and in others."""
+"""Events of a search, and one interface to start, pause, resume and stop it in any process."""
 
 from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from kshot_viz.errors import KShotValueError
-from kshot_viz.search.events import Events
 from kshot_viz.search.storage.ledger import Ledger
 from kshot_viz.threads import going_on
 
@@ -31,6 +31,56 @@ ACTIONS = {
 _NEXT_STATE = {"start": "running", "pause": "paused"}
 
 
+@dataclass(frozen=True)
+class Event:
+    """One event of a search.
+
+    Attributes
+    ----------
+    kind : str
+        ``"started"``, ``"batch"``, ``"paused"``, ``"resumed"``, ``"stopped"``, ``"finished"`` or
+        ``"failed"``.
+    details : mapping
+        For ``"batch"``: its number, budget spent, best and mean reward, entropy; for ``"stopped"``
+        and ``"finished"`` the reason; where an error ended the search, its text.
+    """
+
+    kind: str
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Events:
+    """An append-only list of events; every reader keeps the number of events it has read."""
+
+    def __init__(self) -> None:
+        self._events: list[Event] = []
+        self._added = threading.Condition()
+
+    def __len__(self) -> int:
+        with self._added:
+            return len(self._events)
+
+    def add(self, kind: str, **details: Any) -> None:
+        """Append an event, and wake all readers."""
+        with self._added:
+            self._events.append(Event(kind, details))
+            self._added.notify_all()
+
+    def since(self, start: int = 0, *, timeout: float | None = 0.0) -> list[Event]:
+        """Return all events from number ``start`` on.
+
+        Parameters
+        ----------
+        start : int
+            Number of events read before.
+        timeout : float or None
+            Seconds to wait for the next one where there is none; None for as long as it takes.
+        """
+        with self._added:
+            self._added.wait_for(lambda: len(self._events) > start, timeout)
+            return self._events[start:]
+
+
 class ControllableSearch(ABC):
     """A search that can be driven and followed, whichever process runs it.
 
@@ -38,9 +88,12 @@ class ControllableSearch(ABC):
     ----------
     local : bool
         Whether the search's network is in this process: only there the search can be started.
+    error : Exception or None
+        The error that ended the last run in this process.
     """
 
     local: ClassVar[bool]
+    error: Exception | None = None
 
     @property
     @abstractmethod
@@ -57,11 +110,6 @@ class ControllableSearch(ABC):
 
     @property
     @abstractmethod
-    def error(self) -> Exception | None:
-        """The error that ended the last run in this process."""
-
-    @property
-    @abstractmethod
     def result(self) -> SearchResult:
         """The rollouts so far, of earlier runs of the same search too."""
 
@@ -69,23 +117,27 @@ class ControllableSearch(ABC):
     def start(self) -> None:
         """Search in the background, or go on from what is stored."""
 
-    @abstractmethod
     def pause(self) -> None:
-        """Pause after the batch that runs now.
+        """Pause after the batch that runs now, or before the first one of a search not started.
 
         Raises
         ------
         KShotValueError
             As :meth:`resume` and :meth:`stop`: if the search is not local and no process runs it.
         """
+        self._send("pause")
 
-    @abstractmethod
     def resume(self) -> None:
         """Go on after a pause; a pause cancelled before it takes effect never happens."""
+        self._send("resume")
+
+    def stop(self) -> None:
+        """End after the batch that runs now; rollouts are kept, and the search can go on later."""
+        self._send("stop")
 
     @abstractmethod
-    def stop(self) -> None:
-        """End after the batch that runs now; the search can go on later."""
+    def _send(self, request: str) -> None:
+        """Pass ``"pause"``, ``"resume"`` or ``"stop"`` to the process that runs the search."""
 
     @abstractmethod
     def wait_for_change(self, seen: object, timeout: float) -> object:
@@ -156,20 +208,15 @@ class Requests:
         self._note(request)
         self._stop.clear()
 
-    def pause(self) -> None:
-        """Pause after the batch that runs now."""
-        self._note("pause")
-        self._go.clear()
-
-    def resume(self) -> None:
-        """Go on after a pause, or cancel it."""
-        self._note("")
-        self._go.set()
-
-    def stop(self) -> None:
-        """End after the batch that runs now."""
-        self._note("stop")
-        self._stop.set()
+    def send(self, request: str) -> None:
+        """Set the flags for ``"pause"``, ``"resume"`` or ``"stop"``."""
+        # A resumed search has nothing pending.
+        self._note("" if request == "resume" else request)
+        if request == "pause":
+            self._go.clear()
+            return
+        if request == "stop":
+            self._stop.set()
         self._go.set()
 
     def stopped(self, ledger: Ledger, report: Callable[[str], None]) -> bool:
@@ -197,4 +244,4 @@ class Requests:
     def _read(self, ledger: Ledger) -> None:
         request = ledger.take_request()
         if request:
-            {"pause": self.pause, "resume": self.resume, "stop": self.stop}[request]()
+            self.send(request)

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kshot_viz.search.controller.reinforce import ReinforceConfig
-from kshot_viz.search.events import Event
 from kshot_viz.search.group_search import GroupSearch
+from kshot_viz.search.lifecycle import Event
 from kshot_viz.search.result import SearchResult
 from kshot_viz.search.rewards.reward import Reward
 from kshot_viz.search.spaces.base import Space
@@ -45,27 +45,10 @@ def search_groups(
 
     Parameters
     ----------
-    backbone : Backbone
-    reward : Reward
-        Made by :func:`kshot_viz.pseudo_episode_reward` and its siblings.
-    space : GroupSpace or AssignmentSpace, optional
-        What is searched; :meth:`GroupSpace.of` the network by default.
-    sampler : str or optuna sampler
-        ``"reinforce"``, ``"random"``, ``"tpe"``, or any sampler of Optuna's.
-    budget : float
-        In full evaluations: one candidate on all tasks for all steps.
-    storage : str, Path or storage, optional
-        A journal's path, a database's address, ``"memory"``, or Optuna's own object; by default a
-        journal of its own in ``runs``. The same call goes on from what is stored there.
-    prune : {None, "halving"}
-        Whether weak candidates end early.
-    first : sequence of mapping
-        Points of the space that are tried before any other.
-    learning : ReinforceConfig, optional
-        How the controller learns; its ``batch_size`` holds for every sampler.
-    executor, workers, device
-        As in :func:`kshot_viz.evaluate`; they do not change the history.
-    seed : int
+    backbone, reward, space, sampler, budget, storage, prune, first, learning
+        As in :class:`kshot_viz.GroupSearch`, where all options are explained.
+    executor, workers, device, seed
+        As there.
     progress : bool
         Show a progress bar.
 

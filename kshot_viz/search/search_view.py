@@ -27,7 +27,6 @@ class SearchView(ControllableSearch):
     """
 
     local = False
-    error = None
 
     def __init__(self, storage: str | Path | BaseStorage, *, key: str | None = None) -> None:
         self._ledger = Ledger(storage, own=False, key=key)
@@ -69,18 +68,6 @@ class SearchView(ControllableSearch):
             "its network is, with GroupSearch(...) and the same storage."
         )
 
-    def pause(self) -> None:
-        """Pause after the batch that runs now."""
-        self._write("pause")
-
-    def resume(self) -> None:
-        """Go on after a pause."""
-        self._write("resume")
-
-    def stop(self) -> None:
-        """End after the batch that runs now; the search can go on later."""
-        self._write("stop")
-
     def wait_for_change(self, seen: object, timeout: float) -> object:
         """Read the storage until state, request or number of rollouts differ from ``seen``."""
         end = time.monotonic() + timeout
@@ -91,7 +78,7 @@ class SearchView(ControllableSearch):
             time.sleep(min(POLL_SECONDS, left))
         return now
 
-    def _write(self, request: str) -> None:
+    def _send(self, request: str) -> None:
         # A journal without an owner may end in the middle of a line, so nothing is written.
         if self.state not in ("running", "paused"):
             raise KShotValueError(

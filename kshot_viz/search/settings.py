@@ -1,16 +1,18 @@
-"""The settings of a search, and their record in storage: the manifest."""
+"""The settings of a search, its sampler, and their record in storage: the manifest."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kshot_viz import __version__
-from kshot_viz.errors import unknown_name
+from kshot_viz.activations import capture_activations
+from kshot_viz.errors import KShotValueError, unknown_name
 from kshot_viz.records import record_digest
+from kshot_viz.search.controller.layer_features import layer_features
 from kshot_viz.search.controller.reinforce import ReinforceConfig
+from kshot_viz.search.controller.sampler import ReinforceSampler
 from kshot_viz.search.rewards.reward import Reward
 from kshot_viz.search.spaces.assignments import AssignmentSpace
 from kshot_viz.search.spaces.base import Space
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
     from kshot_viz.models.backbone import Backbone
 
+SAMPLERS: tuple[str, ...] = ("reinforce", "random", "tpe")
 SPACES: dict[str, type[Space]] = {one.kind: one for one in (GroupSpace, AssignmentSpace)}
 
 
@@ -85,12 +88,47 @@ def space_from_dict(record: Mapping[str, Any]) -> Space:
     return SPACES[kind].from_dict(record)
 
 
-def own_journal(manifest: Mapping[str, Any]) -> Path:
-    """Return the default journal of a search; it does not depend on the budget."""
-    return Path("runs") / f"search-{search_key(manifest)}.journal"
-
-
 def search_key(manifest: Mapping[str, Any]) -> str:
     """Return a short digest of the manifest without budget and versions."""
     known = {name: one for name, one in manifest.items() if name not in ("budget", "versions")}
     return record_digest(known, 12)
+
+
+def learning_of(
+    sampler: str | BaseSampler, learning: ReinforceConfig | None = None
+) -> ReinforceConfig:
+    """Return ``learning``, the sampler's own configuration, or the default.
+
+    Raises
+    ------
+    KShotKeyError
+        For an unknown name.
+    KShotValueError
+        If sampler and ``learning`` differ.
+    """
+    if isinstance(sampler, str) and sampler not in SAMPLERS:
+        raise unknown_name("sampler", sampler, SAMPLERS)
+    own = sampler.config if isinstance(sampler, ReinforceSampler) else None
+    if own is not None and learning not in (None, own):
+        raise KShotValueError(
+            f"`learning` and the sampler's own `config` differ: {learning!r} and {own!r}. Leave "
+            f"`learning` out."
+        )
+    return learning or own or ReinforceConfig()
+
+
+def make_controller(
+    settings: SearchSettings, network: Backbone, reward: Reward
+) -> ReinforceSampler | None:
+    """Return the controller with features of the network's layers; None for other samplers."""
+    if settings.sampler != "reinforce":
+        return None
+    images = reward.source or reward.data
+    shown = images.take(range(min(64, len(images))))
+    features = layer_features(network, capture_activations(network, shown))
+    return ReinforceSampler(
+        seed=settings.seed,
+        config=settings.learning,
+        search_space=settings.space.distributions(),
+        steps=settings.space.steps(features),
+    )

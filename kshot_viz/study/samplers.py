@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,12 +10,10 @@ from typing import TYPE_CHECKING, Any
 from kshot_viz.data.dataset import ImageDataset
 from kshot_viz.data.episodes.episode import Episode
 from kshot_viz.errors import KShotValueError
-from kshot_viz.search.controller.reinforce import ReinforceConfig
-from kshot_viz.search.proposals import SAMPLERS
 from kshot_viz.search.result import SearchResult
 from kshot_viz.search.rewards.reward import Reward
 from kshot_viz.search.search_groups import search_groups
-from kshot_viz.search.spaces.base import Space
+from kshot_viz.search.settings import SAMPLERS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,13 +36,7 @@ class SamplerComparison:
     @property
     def frame(self) -> pd.DataFrame:
         """All histories: their columns and ``sampler, seed``."""
-        import pandas as pd
-
-        parts = [
-            result.history.assign(sampler=sampler, seed=seed)
-            for (sampler, seed), result in self.results.items()
-        ]
-        return pd.concat(parts, ignore_index=True)
+        return self._joined(lambda result: result.history)
 
     def best_so_far(self, points: int = 100) -> pd.DataFrame:
         """Return the best reward at equal budget.
@@ -67,18 +59,15 @@ class SamplerComparison:
                 if name == sampler
             ]
             table = np.stack(curves)
-            rows.append(
-                pd.DataFrame(
-                    {
-                        "sampler": sampler,
-                        "spent": grid,
-                        "mean": table.mean(axis=0),
-                        "low": table.min(axis=0),
-                        "high": table.max(axis=0),
-                        "n": len(curves),
-                    }
-                )
-            )
+            columns = {
+                "sampler": sampler,
+                "spent": grid,
+                "mean": table.mean(axis=0),
+                "low": table.min(axis=0),
+                "high": table.max(axis=0),
+                "n": len(curves),
+            }
+            rows.append(pd.DataFrame(columns))
         return pd.concat(rows, ignore_index=True)
 
     def rescore(
@@ -91,10 +80,13 @@ class SamplerComparison:
         DataFrame
             The columns there, and ``sampler, seed``.
         """
+        return self._joined(lambda result: result.rescore(episodes, data, **options))
+
+    def _joined(self, table: Callable[[SearchResult], pd.DataFrame]) -> pd.DataFrame:
         import pandas as pd
 
         parts = [
-            result.rescore(episodes, data, **options).assign(sampler=sampler, seed=seed)
+            table(result).assign(sampler=sampler, seed=seed)
             for (sampler, seed), result in self.results.items()
         ]
         return pd.concat(parts, ignore_index=True)
@@ -107,14 +99,7 @@ def compare_samplers(
     samplers: Sequence[str] = SAMPLERS,
     seeds: Sequence[int] = (0, 1, 2),
     out: str | Path | None = None,
-    space: Space | None = None,
-    budget: float = 200,
-    prune: str | None = None,
-    first: Sequence[Mapping[str, Any]] = (),
-    learning: ReinforceConfig | None = None,
-    executor: str = "serial",
-    workers: int | None = None,
-    device: str | None = None,
+    **options: Any,
 ) -> SamplerComparison:
     """Search with each sampler and seed, at equal budget.
 
@@ -126,8 +111,8 @@ def compare_samplers(
     seeds : sequence of int
     out : path, optional
         Folder of journals, one a search; the same call goes on from them. In memory by default.
-    space, budget, prune, first, learning, executor, workers, device
-        As in :class:`kshot_viz.GroupSearch`.
+    **options
+        ``space``, ``budget``, ``prune`` and others, as in :class:`kshot_viz.GroupSearch`.
     """
     if not samplers or not seeds:
         raise KShotValueError("`samplers` and `seeds` must name one or more.")
@@ -136,19 +121,7 @@ def compare_samplers(
         for sampler in samplers:
             storage = "memory" if out is None else Path(out) / f"{sampler}-{seed}.journal"
             results[sampler, seed] = search_groups(
-                backbone,
-                reward,
-                space=space,
-                sampler=sampler,
-                budget=budget,
-                storage=storage,
-                prune=prune,
-                first=first,
-                learning=learning,
-                executor=executor,
-                workers=workers,
-                device=device,
-                seed=seed,
+                backbone, reward, sampler=sampler, storage=storage, seed=seed, **options
             )
     return SamplerComparison(results)
 

@@ -1,4 +1,4 @@
-"""Start, pause, resume and stop: from threads of the same process, and at its end."""
+"""Events; start, pause, resume and stop: from threads of the same process, and at its end."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from small_search import after_batch, small_search, wait_for
 
 import kshot_viz as kv
 from kshot_viz.errors import KShotValueError
+from kshot_viz.search.lifecycle import Events
 
 SUPPORT = Path(__file__).parents[1] / "support"
 
@@ -116,3 +117,14 @@ def test_a_pause_that_is_cancelled_before_it_takes_effect_never_happens(whole):
     kinds = after_batch(search, pause_and_resume)
     assert search.run().history.equals(whole)
     assert "paused" not in kinds
+
+
+def test_a_reader_waits_for_the_next_event_and_reads_on_from_there():
+    events = Events()
+    assert events.since(0, timeout=0.01) == []
+    events.add("started", spent=0.0)
+    threading.Timer(0.05, lambda: events.add("batch")).start()
+    assert [one.kind for one in events.since(1, timeout=30)] == ["batch"]
+    assert [one.kind for one in events.since()] == ["started", "batch"]
+    assert events.since()[0].details == {"spent": 0.0}
+    assert len(events) == 2
