@@ -16,8 +16,7 @@ from kshot_viz.search.controller.reinforce import ReinforceConfig
 from kshot_viz.search.engine import Engine
 from kshot_viz.search.lifecycle import ControllableSearch, Events, Requests
 from kshot_viz.search.result import SearchResult
-from kshot_viz.search.rewards.reward import Reward
-from kshot_viz.search.rewards.score import Scorer
+from kshot_viz.search.rewards.reward import Reward, Scorer
 from kshot_viz.search.search_view import SearchView
 from kshot_viz.search.settings import SearchSettings, learning_of, make_controller, search_key
 from kshot_viz.search.spaces.base import Space
@@ -56,7 +55,7 @@ class GroupSearch(ControllableSearch):
         to one search and is repaired after a kill; a database holds any number of searches, and
         Optuna's own object is used as it is.
     prune : {None, "halving"}
-        Whether weak candidates end early; see :class:`~kshot_viz.search.rewards.score.Scorer`.
+        Whether weak candidates end early; see :class:`~kshot_viz.search.rewards.reward.Scorer`.
     first : sequence of mapping
         Points of the space that are tried before any other.
     learning : ReinforceConfig, optional

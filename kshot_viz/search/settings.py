@@ -10,7 +10,7 @@ from kshot_viz import __version__
 from kshot_viz.activations import capture_activations
 from kshot_viz.errors import KShotValueError, unknown_name
 from kshot_viz.records import record_digest
-from kshot_viz.search.controller.layer_features import layer_features
+from kshot_viz.search.controller.network import layer_features
 from kshot_viz.search.controller.reinforce import ReinforceConfig
 from kshot_viz.search.controller.sampler import ReinforceSampler
 from kshot_viz.search.rewards.reward import Reward

@@ -10,8 +10,7 @@ from optuna.trial import TrialState, create_trial
 
 from kshot_viz.errors import KShotFileError, KShotValueError
 from kshot_viz.search.rollouts import Rollout
-from kshot_viz.search.storage.journal import Owner, in_use
-from kshot_viz.search.storage.storages import file_of, is_journal, open_study, quiet
+from kshot_viz.search.storage.storages import Owner, file_of, in_use, is_journal, open_study, quiet
 
 if TYPE_CHECKING:
     import optuna

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
-from kshot_viz.search.controller.discretise import Discretised
+from kshot_viz.search.controller.sampler import Discretised
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import numpy as np
 from networks import toy_backbone, toy_data
 
 import kshot_viz as kv
-from kshot_viz.search.controller.layer_features import FEATURES, layer_features
+from kshot_viz.search.controller.network import FEATURES, layer_features
 
 
 def test_every_layer_has_every_feature():

@@ -15,7 +15,7 @@ from optuna.storages.journal import JournalFileBackend
 from pandas.testing import assert_frame_equal
 from small_search import small_search
 
-from kshot_viz.search.storage.journal import WriteLock
+from kshot_viz.search.storage.storages import WriteLock
 
 SCRIPT = Path(__file__).parents[2] / "support" / "small_search.py"
 TORN = b'{"op_code":4,"study_id":0,"va'
