@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from kshot_viz.activations.geometry import inner_products, isometric
+from kshot_viz.activations.pooling import inner_products, isometric
 from kshot_viz.errors import unknown_name
 from kshot_viz.text import html_details, html_table
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from kshot_viz.activations.activations import LayerActivations
-from kshot_viz.activations.geometry import FLOAT64_AT_ONCE, isometric, mean_and_std
+from kshot_viz.activations.pooling import FLOAT64_AT_ONCE, isometric, mean_and_std
 from kshot_viz.errors import KShotValueError
 
 

@@ -25,7 +25,7 @@ from kshot_viz.study.grid import TuningGrid
 if TYPE_CHECKING:
     from kshot_viz.data.dataset import ImageDataset
     from kshot_viz.models.backbone import Backbone
-    from kshot_viz.study.replay import Replay
+    from kshot_viz.study.comparison import Replay
 
 SHOTS = (1, 5)
 EPISODES = 20

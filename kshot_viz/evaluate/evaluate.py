@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from kshot_viz.data.dataset import ImageDataset
-from kshot_viz.data.episodes.episode import Episode
-from kshot_viz.data.episodes.leakage import check_source
+from kshot_viz.data.episodes.episode import Episode, check_source
 from kshot_viz.errors import KShotValueError
 from kshot_viz.evaluate.executors.local import Executor, resolve_executor
 from kshot_viz.evaluate.job import Job

@@ -1,17 +1,123 @@
-"""One job: some candidates on one episode. It gives the same rows in any process."""
+"""One job: train some candidates on one episode, one by one or as one, and score them."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import torch
+from torch import Tensor
 
 from kshot_viz.errors import KShotError
 from kshot_viz.evaluate.episode_cache import EpisodeCache, EpisodeInputs, episode_cache
-from kshot_viz.evaluate.rows import Entry, Row, RowContext, scored
-from kshot_viz.evaluate.runners import BatchRunner, LoopRunner, Runner
+from kshot_viz.evaluate.fast.candidate_plan import CandidatePlan, plan_candidate
+from kshot_viz.evaluate.fast.split import TrainedPart
+from kshot_viz.evaluate.fast.train import Chunk
+from kshot_viz.evaluate.rows import Entry, Row, RowContext, Score, diverged_at, scored
+from kshot_viz.finetune.candidate import Candidate
+from kshot_viz.finetune.loop import start_run
+from kshot_viz.finetune.result import outcome, predictions
+from kshot_viz.models.modes import evaluating
+from kshot_viz.seeds import child_seed
 from kshot_viz.threads import one_thread
+
+
+class Runner(Protocol):
+    """Some candidates that train side by side."""
+
+    path: str
+
+    def scores(self, step: int) -> list[Score]:
+        """Train until ``step`` and score every candidate."""
+
+
+class LoopRunner:
+    """One candidate in the reference loop."""
+
+    path = "loop"
+
+    def __init__(self, cache: EpisodeCache, candidate: Candidate) -> None:
+        inputs = cache.inputs
+        self._cache, self._losses = cache, list[float]()
+        self._run = start_run(
+            inputs.backbone,
+            cache.support,
+            candidate.method,
+            cache.grouping(candidate.grouping),
+            candidate.config,
+            inputs.device,
+        )
+        self._states = self._run.states(child_seed(inputs.seed, "finetune", inputs.episode.name))
+
+    def scores(self, step: int) -> list[Score]:
+        """Train until ``step`` and score the candidate."""
+        accuracy = float("nan")
+        while len(self._losses) <= step and self._finite():
+            _, loss, accuracy = next(self._states)
+            self._losses.append(loss)
+        if not self._finite():
+            return [diverged_at(len(self._losses) - 1)]
+        return [Score(self._losses[-1], accuracy, self._predictions())]
+
+    def _finite(self) -> bool:
+        return not self._losses or outcome(self._losses) == "ok"
+
+    def _predictions(self) -> Tensor:
+        module = self._run.backbone.module
+        with torch.inference_mode(), evaluating(module):
+            logits = [module(part.clone()) for part in self._cache.queries.split(256)]
+        return torch.from_numpy(predictions(torch.cat(logits)))
+
+
+class BatchRunner:
+    """Candidates whose trained parts run as one."""
+
+    def __init__(self, cache: EpisodeCache, entries: Sequence[Entry]) -> None:
+        plans, self._trained = prepare_batch(cache, entries)
+        self._cache, self.path = cache, cache.network.reach(self._trained)
+        support = cache.frozen_support(self._trained)
+        self._chunk = Chunk(self._trained, plans, support, cache.support.targets)
+        self._states = self._chunk.states()
+        self._at = -1
+        self._losses = torch.zeros(len(plans))
+        self._diverged: list[int | None] = [None] * len(plans)
+
+    def scores(self, step: int) -> list[Score]:
+        """Train until ``step`` and score every candidate."""
+        while self._at < step and None in self._diverged:
+            self._at, self._losses = next(self._states)
+            for index in (~torch.isfinite(self._losses)).nonzero().flatten().tolist():
+                if self._diverged[index] is None:
+                    self._diverged[index] = self._at
+        if None not in self._diverged:
+            return [diverged_at(at) for at in self._diverged if at is not None]
+        accuracies = self._chunk.accuracies().tolist()
+        logits = [self._chunk.logits(one) for one in self._cache.frozen_queries(self._trained)]
+        predicted = torch.from_numpy(predictions(torch.cat(logits, dim=2).transpose(1, 2)))
+        rows = zip(self._losses.tolist(), accuracies, predicted, self._diverged, strict=True)
+        return [diverged_at(at) if at is not None else Score(*row) for *row, at in rows]
+
+
+def prepare_batch(
+    cache: EpisodeCache, entries: Sequence[Entry]
+) -> tuple[list[CandidatePlan], TrainedPart]:
+    """Form the groups of candidates, and compute what is frozen for all of them."""
+    network = cache.network
+    plans = [
+        plan_candidate(
+            network.backbone,
+            entry.slots,
+            cache.grouping(entry.candidate.grouping),
+            entry.candidate.config,
+        )
+        for entry in entries
+    ]
+    trained = network.trained_part({key for plan in plans for key in plan.trained})
+    cache.frozen_support(trained)
+    cache.frozen_queries(trained)
+    return plans, trained
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,13 +15,11 @@ from torch.nn.parameter import Parameter
 
 from kshot_viz.errors import KShotKeyError, KShotValueError, unknown_name
 from kshot_viz.models.copies import fingerprint, private_copy
-from kshot_viz.models.find_head import find_head
-from kshot_viz.models.head import install, settle
+from kshot_viz.models.head import find_head, install, settle
 from kshot_viz.models.inputs.example import cast_like, explain, probe_or_guess
 from kshot_viz.models.inputs.recipes import apply_preprocess, as_preprocess
-from kshot_viz.models.layers import LayerInfo, layer_table
 from kshot_viz.models.modes import evaluating
-from kshot_viz.models.probe import forward
+from kshot_viz.models.probe import LayerInfo, forward, layer_table
 
 
 class Backbone:

@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from kshot_viz.data.dataset import ImageDataset
-from kshot_viz.data.episodes.episode import Episode
-from kshot_viz.data.episodes.leakage import without_queries
+from kshot_viz.data.episodes.episode import Episode, without_queries
 from kshot_viz.errors import KShotValueError
 from kshot_viz.evaluate.evaluate import evaluate
 from kshot_viz.finetune.candidate import Candidate

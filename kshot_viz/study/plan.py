@@ -8,14 +8,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from kshot_viz.data.dataset import ImageDataset
-from kshot_viz.data.episodes.episode import Episode
-from kshot_viz.data.episodes.leakage import check_source
+from kshot_viz.data.episodes.episode import Episode, check_source
 from kshot_viz.evaluate.evaluate import bind, evaluate
 from kshot_viz.finetune.candidate import Candidate
 from kshot_viz.grouping.rule import GroupingRule
+from kshot_viz.study.comparison import episode_key
 from kshot_viz.study.grid import TuningGrid
 from kshot_viz.study.manifest import describe
-from kshot_viz.study.replay import episode_key
 from kshot_viz.study.task import Task, tasks_of
 from kshot_viz.study.tuning import Tuning
 

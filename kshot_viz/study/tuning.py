@@ -8,8 +8,7 @@ from typing import Any
 
 from kshot_viz.data.dataset import ImageDataset
 from kshot_viz.data.episodes import sample_episodes, validation_episodes
-from kshot_viz.data.episodes.episode import Episode
-from kshot_viz.data.episodes.leakage import check_source, without_queries
+from kshot_viz.data.episodes.episode import Episode, check_source, without_queries
 from kshot_viz.errors import KShotValueError, unknown_name
 
 TUNE = ("validation", "source", None)

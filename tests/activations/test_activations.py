@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kshot_viz.activations import Activations, LayerActivations, geometry
-from kshot_viz.activations.geometry import inner_products, isometric, mean_and_std
+from kshot_viz.activations import Activations, LayerActivations, pooling
+from kshot_viz.activations.pooling import inner_products, isometric, mean_and_std
 from kshot_viz.errors import KShotError
 
 SIZES = st.integers(1, 12), st.integers(1, 30), st.integers(0, 99)
@@ -72,7 +72,7 @@ def test_a_quiet_neuron_is_alive():
 def test_sums_in_blocks_are_sums(neurons, features, seed):
     points = np.random.default_rng(seed).normal(3.0, 1.0, (neurons, features)).astype(np.float32)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(geometry, "FLOAT64_AT_ONCE", 16)
+        patch.setattr(pooling, "FLOAT64_AT_ONCE", 16)
         mean, std = mean_and_std(points)
         products = inner_products(points)
     exact = points.astype(float)

@@ -4,7 +4,7 @@ import numpy as np
 from PIL import Image
 from sklearn.datasets import load_digits as raw_digits
 
-from kshot_viz.data.digits import load_digits
+from kshot_viz.data.load_dataset import load_digits
 
 
 def test_frame_and_counts() -> None:

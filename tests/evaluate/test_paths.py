@@ -10,7 +10,7 @@ from torch import nn
 
 from kshot_viz.data.episodes import sample_episodes
 from kshot_viz.errors import KShotError, KShotKeyError, KShotValueError
-from kshot_viz.evaluate import job, runners
+from kshot_viz.evaluate import job
 from kshot_viz.evaluate.evaluate import evaluate
 from kshot_viz.finetune.candidate import Candidate
 from kshot_viz.grouping.grouping import Grouping
@@ -213,7 +213,7 @@ def test_a_cap_makes_smaller_chunks(data, episodes):
     "error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried")]
 )
 def test_what_does_not_fit_is_done_in_halves(data, episodes, monkeypatch, error):
-    real = runners.BatchRunner.__init__
+    real = job.BatchRunner.__init__
 
     def small(self, cache, entries):
         if len(entries) > 2:
@@ -221,7 +221,7 @@ def test_what_does_not_fit_is_done_in_halves(data, episodes, monkeypatch, error)
         real(self, cache, entries)
 
     whole = evaluate(toy_backbone(), data, episodes[:1], candidates(8))
-    monkeypatch.setattr(runners.BatchRunner, "__init__", small)
+    monkeypatch.setattr(job.BatchRunner, "__init__", small)
     halved = evaluate(toy_backbone(), data, episodes[:1], candidates(8))
     assert set(halved.chunk) == {2}
     close(whole, halved)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from networks import toy_backbone, toy_data
 
 from kshot_viz.activations import Activations, LayerActivations, capture_activations
-from kshot_viz.activations.geometry import mean_and_std
+from kshot_viz.activations.pooling import mean_and_std
 from kshot_viz.errors import KShotError
 from kshot_viz.finetune.gradients import neuron_gradients
 from kshot_viz.grouping.clustering.cluster import cluster_neurons

@@ -9,8 +9,7 @@ import pytest
 from networks import toy_backbone, toy_data
 
 from kshot_viz.errors import KShotValueError
-from kshot_viz.study.comparison import Comparison
-from kshot_viz.study.replay import Replay, episode_key
+from kshot_viz.study.comparison import Comparison, Replay, episode_key
 
 
 @pytest.fixture(scope="module")

@@ -11,9 +11,8 @@ from typing import Any
 from kshot_viz.errors import KShotError
 from kshot_viz.evaluate.episode_cache import EpisodeInputs, Prepared, episode_cache
 from kshot_viz.evaluate.executors.allocator import keep_freed_memory
-from kshot_viz.evaluate.job import Job, run_job
+from kshot_viz.evaluate.job import Job, prepare_batch, run_job
 from kshot_viz.evaluate.rows import Entry, Row
-from kshot_viz.evaluate.runners import prepare_batch
 from kshot_viz.threads import one_thread
 
 # A task whose worker was lost runs again, this often; it gives the same rows.

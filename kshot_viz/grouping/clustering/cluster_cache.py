@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from kshot_viz.activations import Activations, LayerActivations, capture_activations
-from kshot_viz.activations.geometry import mean_and_std
+from kshot_viz.activations.pooling import mean_and_std
 from kshot_viz.errors import KShotValueError
 from kshot_viz.grouping.clustering.methods import METHODS, Cut
 from kshot_viz.grouping.labels import Labels, canonical, count_from

@@ -1,8 +1,9 @@
 """Pretraining of the bundled network: GlyphNet learns to classify printed letters, never digits.
 
-Letters are drawn afresh for every batch (see :mod:`kshot_viz.data.glyphs.stream`); a classifier
-over the training letters is trained with the network and discarded afterwards. One letter in
-seven is held out: the recipe was chosen by nearest-class-mean accuracy on those, never on digits.
+Letters are drawn afresh for every batch (see :mod:`kshot_viz.data.glyphs.load_glyphs`); a
+classifier over the training letters is trained with the network and discarded afterwards. One
+letter in seven is held out: the recipe was chosen by nearest-class-mean accuracy on those, never on
+digits.
 """
 
 from __future__ import annotations
@@ -25,8 +26,12 @@ from torch.nn import functional as F
 from kshot_viz.data.episodes import sample_episodes
 from kshot_viz.data.glyphs.bank import GlyphBank, glyph_bank
 from kshot_viz.data.glyphs.jitter import Jitter
-from kshot_viz.data.glyphs.load_glyphs import font_hashes
-from kshot_viz.data.glyphs.stream import HELD_OUT_JITTER, GlyphStream, held_out_glyphs
+from kshot_viz.data.glyphs.load_glyphs import (
+    HELD_OUT_JITTER,
+    GlyphStream,
+    font_hashes,
+    held_out_glyphs,
+)
 from kshot_viz.errors import KShotValueError
 from kshot_viz.models.glyphnet.glyphnet import GlyphNet
 from kshot_viz.models.inputs.preprocess import RECIPES

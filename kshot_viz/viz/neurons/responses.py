@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from kshot_viz.activations.strength import standardised_responses
+from kshot_viz.activations.capture import standardised_responses
 from kshot_viz.errors import KShotValueError
 from kshot_viz.text import counted
 from kshot_viz.viz.neurons.layer_groups import LayerGroups, neuron_list
@@ -41,7 +41,7 @@ def plot_class_activations(
     Parameters
     ----------
     responses : ndarray, shape (neurons, images)
-        As :func:`kshot_viz.activations.strength.image_responses` returns them.
+        As :func:`kshot_viz.activations.capture.image_responses` returns them.
     labels : array_like, shape (images,)
         Class of each image.
     groups : LayerGroups

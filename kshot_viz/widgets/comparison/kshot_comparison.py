@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import anywidget
 import ipywidgets
 from traitlets import Bool, Int, Tuple, Unicode, validate
 
@@ -16,9 +18,8 @@ from kshot_viz.viz.comparison.comparison_view import MIME, VIEWS, ComparisonView
 from kshot_viz.viz.report.findings import headlines
 from kshot_viz.viz.report.frame_table import frame_html
 from kshot_viz.viz.style.png import write_file
-from kshot_viz.widgets.base.background import Redraw
-from kshot_viz.widgets.base.download import Download, File
-from kshot_viz.widgets.base.parts import Dashboard, Picture, Status, column, heading, row
+from kshot_viz.widgets.base.background import Background, Failed, Redraw
+from kshot_viz.widgets.base.parts import Dashboard, Picture, Status, column, heading, row, static
 from kshot_viz.widgets.comparison.comparison_controls import ComparisonControls
 
 if TYPE_CHECKING:
@@ -26,6 +27,52 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from kshot_viz.data.dataset import ImageDataset
+
+# Name, kind (MIME) and content of a file.
+File = tuple[str, str, bytes]
+
+
+class Download(anywidget.AnyWidget):
+    """A button that makes a file when it is pressed.
+
+    Parameters
+    ----------
+    description, tooltip : str
+        On the button, and for those who hover or listen.
+    make : callable
+        Makes the file, in a thread.
+    failed : callable
+        Takes an exception of ``make``; it is never swallowed.
+    """
+
+    _esm = static("download.js")
+    description = Unicode().tag(sync=True)
+    tooltip = Unicode().tag(sync=True)
+
+    def __init__(
+        self, description: str, tooltip: str, make: Callable[[], File], failed: Failed
+    ) -> None:
+        super().__init__(description=description, tooltip=tooltip)
+        self._make, self._failed = make, failed
+        self._background = Background(self._no_file)
+        self.on_msg(self._receive)
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until no file is being made; return whether that is so."""
+        return self._background.wait(timeout)
+
+    def _receive(self, _: Any, content: dict[str, Any], buffers: list[bytes]) -> None:
+        if content.get("kind") == "ask":
+            self._background.start(self._make, self._hand_over)
+
+    def _hand_over(self, file: File) -> None:
+        name, mime, content = file
+        self.send({"kind": "file", "name": name, "mime": mime}, [content])
+
+    def _no_file(self, error: Exception) -> None:
+        self.send({"kind": "failed"})
+        self._failed(error)
+
 
 CHOICES = ("view", "way", "shot", "measure", "paired", "reference", "methods", "method")
 _FILES = {

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets
 
 from kshot_viz.data.dataset import ImageDataset
-from kshot_viz.data.episodes.leakage import check_source
+from kshot_viz.data.episodes.episode import check_source
 from kshot_viz.errors import KShotError, KShotValueError
 from kshot_viz.methods.config import FinetuneConfig
 from kshot_viz.study.rescoring import Rescoring, rescoring

@@ -8,7 +8,7 @@ import ipywidgets
 import numpy as np
 from numpy.typing import NDArray
 
-from kshot_viz.activations.strength import image_responses
+from kshot_viz.activations.capture import image_responses
 from kshot_viz.errors import KShotValueError
 from kshot_viz.finetune.gradients import GradientTrace, gradient_trace
 from kshot_viz.viz.neurons.filters import plot_filters

@@ -9,7 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kshot_viz.data.dataset import ImageDataset, dataset_from_arrays
-from kshot_viz.data.digits import load_digits
 from kshot_viz.data.episodes import (
     Episode,
     distinct_images,
@@ -19,6 +18,7 @@ from kshot_viz.data.episodes import (
     save_episodes,
     validation_episodes,
 )
+from kshot_viz.data.load_dataset import load_digits
 from kshot_viz.errors import KShotFileError, KShotValueError
 
 

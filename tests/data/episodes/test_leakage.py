@@ -4,7 +4,7 @@ import pytest
 from networks import toy_data
 
 from kshot_viz.data.episodes import sample_episodes
-from kshot_viz.data.episodes.leakage import check_source, without_queries
+from kshot_viz.data.episodes.episode import check_source, without_queries
 from kshot_viz.errors import KShotValueError
 
 

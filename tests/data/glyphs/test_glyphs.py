@@ -9,13 +9,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageFont
 
-from kshot_viz.data.glyphs import letters
-from kshot_viz.data.glyphs.bank import GlyphBank, _draw, glyph_bank
+from kshot_viz.data.glyphs import bank as letters
+from kshot_viz.data.glyphs.bank import (
+    GlyphBank,
+    _draw,
+    glyph_bank,
+    is_plain_letter,
+    read_homoglyphs,
+    script_of,
+    without_twins,
+)
 from kshot_viz.data.glyphs.fonts import FACES, find_faces
 from kshot_viz.data.glyphs.jitter import NO_JITTER, Jitter, jitter
-from kshot_viz.data.glyphs.letters import is_plain_letter, read_homoglyphs, script_of, without_twins
-from kshot_viz.data.glyphs.load_glyphs import load_glyphs, pick_faces
-from kshot_viz.data.glyphs.stream import GlyphStream, is_held_out
+from kshot_viz.data.glyphs.load_glyphs import GlyphStream, is_held_out, load_glyphs, pick_faces
 from kshot_viz.data.images import to_bytes
 from kshot_viz.errors import KShotFileError, KShotKeyError, KShotValueError
 from kshot_viz.seeds import numpy_rng, torch_rng

@@ -12,7 +12,7 @@ from networks import toy_backbone, toy_data
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from kshot_viz.activations import Activations, LayerActivations, capture_activations
-from kshot_viz.activations.geometry import mean_and_std
+from kshot_viz.activations.pooling import mean_and_std
 from kshot_viz.activations.store import InnerProductStore
 from kshot_viz.errors import KShotError
 from kshot_viz.grouping.clustering import cluster_cache

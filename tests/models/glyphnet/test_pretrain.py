@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from kshot_viz.data.digits import load_digits
 from kshot_viz.data.episodes import sample_episodes
 from kshot_viz.data.glyphs.bank import glyph_bank
 from kshot_viz.data.glyphs.fonts import find_faces
-from kshot_viz.data.glyphs.stream import is_held_out
+from kshot_viz.data.glyphs.load_glyphs import is_held_out
+from kshot_viz.data.load_dataset import load_digits
 from kshot_viz.errors import KShotValueError
 from kshot_viz.models.glyphnet import pretrain
 from kshot_viz.models.glyphnet.pretrain import PretrainRecipe, pretrain_glyphnet, train_glyphnet

@@ -5,8 +5,11 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from kshot_viz.activations.capture import capture_activations
-from kshot_viz.activations.strength import image_responses, standardised_responses
+from kshot_viz.activations.capture import (
+    capture_activations,
+    image_responses,
+    standardised_responses,
+)
 from kshot_viz.errors import KShotValueError
 from kshot_viz.grouping.grouping import Grouping
 from kshot_viz.models.backbone import Backbone

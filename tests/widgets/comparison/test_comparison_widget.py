@@ -17,8 +17,7 @@ from kshot_viz.viz.comparison.comparison_view import VIEWS, ComparisonView
 from kshot_viz.viz.comparison.measures import measure_frame
 from kshot_viz.viz.style.colours import method_styles
 from kshot_viz.viz.style.png import to_png
-from kshot_viz.widgets.base.download import Download
-from kshot_viz.widgets.comparison.kshot_comparison import KShotComparison
+from kshot_viz.widgets.comparison.kshot_comparison import Download, KShotComparison
 
 PATIENCE = 60
 
