@@ -1,18 +1,18 @@
 """The public names of ``kshot_viz.viz``, by room."""
 
 from .comparison.changed_predictions import plot_changed as plot_changed
-from .comparison.confusion import plot_confusion as plot_confusion
 from .comparison.episode_dots import plot_episodes as plot_episodes
-from .comparison.grouping_scores import plot_rescoring as plot_rescoring
 from .comparison.loss_curves import plot_history as plot_history
 from .comparison.measure_plots import plot_accuracy as plot_accuracy
 from .comparison.measure_plots import plot_measure as plot_measure
+from .comparison.predictions import plot_confusion as plot_confusion
 from .comparison.step_size import plot_step_size as plot_step_size
 from .neurons.filters import plot_filters as plot_filters
-from .neurons.gradient_norms import plot_gradients as plot_gradients
 from .neurons.group_sizes import plot_group_sizes as plot_group_sizes
 from .neurons.neuron_map import plot_neuron_map as plot_neuron_map
+from .neurons.overview import plot_rescoring as plot_rescoring
 from .neurons.responses import plot_class_activations as plot_class_activations
+from .neurons.responses import plot_gradients as plot_gradients
 from .neurons.responses import plot_top_images as plot_top_images
 from .neurons.similarity import plot_similarity as plot_similarity
 from .report.report import write_report as write_report
@@ -20,10 +20,10 @@ from .report.summary_text import summary_markdown as summary_markdown
 from .report.summary_text import summary_text as summary_text
 from .search.policy import plot_entropy as plot_entropy
 from .search.policy import plot_policy as plot_policy
+from .search.reward_curves import plot_best_so_far as plot_best_so_far
 from .search.reward_curves import plot_search as plot_search
-from .search.sampler_curves import plot_best_so_far as plot_best_so_far
-from .search.sampler_curves import plot_shrinkage as plot_shrinkage
-from .search.search_choices import plot_chosen as plot_chosen
+from .search.reward_curves import plot_shrinkage as plot_shrinkage
+from .search.search_view import plot_chosen as plot_chosen
 from .style.png import save_figure as save_figure
 from .style.png import to_png as to_png
 from .style.png import to_svg as to_svg

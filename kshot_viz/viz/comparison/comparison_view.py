@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 from kshot_viz.errors import KShotValueError, unknown_name
 from kshot_viz.text import counted
 from kshot_viz.viz.comparison.changed_predictions import changed_frame, plot_changed
-from kshot_viz.viz.comparison.confusion import confusion_frame, plot_confusion
 from kshot_viz.viz.comparison.episode_dots import episodes_frame, plot_episodes
 from kshot_viz.viz.comparison.measure_plots import plot_accuracy, plot_measure
 from kshot_viz.viz.comparison.measures import MEASURES, measure_frame
+from kshot_viz.viz.comparison.predictions import confusion_frame, plot_confusion
 from kshot_viz.viz.comparison.selection import chosen_methods, of_shot, of_way, ordered_methods
 from kshot_viz.viz.comparison.step_size import plot_step_size, step_size_frame
 from kshot_viz.viz.report.report import report_page

@@ -19,8 +19,7 @@ from kshot_viz.viz.comparison.measures import (
 from kshot_viz.viz.comparison.selection import only_task, ordered_methods, task_name, task_rows
 from kshot_viz.viz.style.canvas import entitle, new_axes, rows_axis, text_colour, zero_line
 from kshot_viz.viz.style.colours import method_styles
-from kshot_viz.viz.style.intervals import beside, interval
-from kshot_viz.viz.style.texts import count_range
+from kshot_viz.viz.style.intervals import beside, count_range, interval
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -128,18 +127,10 @@ def plot_episodes(
 
 
 def stacked(known: NDArray[np.float64], span: float) -> NDArray[np.float64]:
-    """Return vertical offsets that separate dots of almost the same value.
+    """Return vertical offsets, shape (n,), that separate dots of almost the same value.
 
-    Parameters
-    ----------
-    known : array, shape (n,)
-    span : float
-        Width of the picture, in the same unit; dots nearer than a hundredth of it are neighbours.
-
-    Returns
-    -------
-    array, shape (n,)
-        Shares of a row: 0, then alternately above and below.
+    Dots nearer than a hundredth of ``span`` are neighbours; offsets are shares of a row: 0, then
+    alternately above and below.
     """
     cells = np.round(known / (span / 100 if span > 0 else 1.0)).astype(int)
     seen: dict[int, int] = {}

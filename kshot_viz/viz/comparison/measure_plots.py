@@ -15,14 +15,23 @@ from kshot_viz.viz.comparison.selection import (
 )
 from kshot_viz.viz.style.canvas import entitle, legend_outside, new_axes, rows_axis, tidy, zero_line
 from kshot_viz.viz.style.colours import MethodStyle, method_styles
-from kshot_viz.viz.style.intervals import beside, chance, dodged, interval, shots_axis
-from kshot_viz.viz.style.texts import count_range, interval_text, p_text
+from kshot_viz.viz.style.intervals import (
+    beside,
+    chance,
+    count_range,
+    interval,
+    interval_text,
+    p_text,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
     from kshot_viz.study.comparison import Comparison
+
+# Share of the distance between one number of shots and its double that methods are spread over.
+_DODGE = 0.32
 
 
 def plot_measure(
@@ -80,10 +89,6 @@ def plot_accuracy(
         Number of classes; needed where the comparison has several.
     ax : Axes, optional
         Where to draw; a new figure by default.
-
-    Returns
-    -------
-    Axes
 
     Raises
     ------
@@ -144,9 +149,14 @@ def _draw_lines(ax: Axes, frame: pd.DataFrame, styles: Mapping[str, MethodStyle]
     here = [name for name in styles if name in set(frame["method"])]
     for rank, name in enumerate(here):
         part = frame[frame["method"] == name]
-        x = part["shot"] * dodged(rank, len(here))
+        # Methods of one number of shots stand side by side on the logarithmic axis.
+        x = part["shot"] * 2 ** (_DODGE * ((rank + 0.5) / len(here) - 0.5))
         interval(ax, x, part["value"], part, styles[name], "y")
-    shots_axis(ax, sorted({int(shot) for shot in frame["shot"]}))
+    shots = sorted({int(shot) for shot in frame["shot"]})
+    ax.set_xscale("log", base=2)
+    ax.set_xticks(shots, [f"{shot:,}" for shot in shots])
+    ax.set_xticks([], minor=True)
+    ax.set_xlabel("shots (labelled images per class)", fontsize=10)
     legend_outside(ax)
 
 

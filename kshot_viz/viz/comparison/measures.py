@@ -122,15 +122,7 @@ def accuracy_frame(comparison: ComparisonLike, way: int | None) -> pd.DataFrame:
 def measured_methods(
     comparison: Comparison, measure: str, reference: str | None, methods: Sequence[str] | None
 ) -> list[str]:
-    """Return the methods to show, after checking measure and reference.
-
-    Raises
-    ------
-    KShotKeyError
-        For an unknown measure, method or reference.
-    KShotValueError
-        If ``methods`` is empty.
-    """
+    """Return the methods to show; parameters are checked as in :func:`measure_frame`."""
     if measure not in MEASURES:
         raise unknown_name("measure", measure, MEASURES)
     known = ordered_methods(comparison.settings)

@@ -20,8 +20,7 @@ from kshot_viz.viz.comparison.selection import (
 )
 from kshot_viz.viz.style.canvas import entitle, legend_outside, new_axes, text_colour, tidy
 from kshot_viz.viz.style.colours import MethodStyle, method_styles
-from kshot_viz.viz.style.intervals import chance
-from kshot_viz.viz.style.texts import count_range
+from kshot_viz.viz.style.intervals import band, chance, count_range
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -61,10 +60,6 @@ def plot_step_size(
         Number of classes; needed where the comparison has several.
     ax : Axes, optional
         Where to draw; a new figure by default.
-
-    Returns
-    -------
-    Axes
 
     Raises
     ------
@@ -135,14 +130,7 @@ def _side_by_side(chosen: pd.DataFrame, methods: list[str]) -> pd.Series[float]:
 
 
 def _draw_method(ax: Axes, part: pd.DataFrame, style: MethodStyle) -> None:
-    ax.fill_between(
-        part["step_size"],
-        part["low"],
-        part["high"],
-        color=style.colour,
-        alpha=0.13,
-        linewidth=0,
-    )
+    band(ax, part["step_size"], part, style.colour, alpha=0.13)
     ax.plot(
         part["step_size"],
         part["accuracy"],

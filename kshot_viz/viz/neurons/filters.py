@@ -55,10 +55,6 @@ def plot_filters(
     ax : Axes, optional
         Where to draw; a new figure by default.
 
-    Returns
-    -------
-    Axes
-
     Raises
     ------
     KShotKeyError

@@ -12,8 +12,7 @@ from kshot_viz.text import counted
 from kshot_viz.viz.neurons.layer_groups import palette
 from kshot_viz.viz.style.canvas import entitle, new_axes, rows_axis
 from kshot_viz.viz.style.colours import LONE_COLOUR, text_on
-from kshot_viz.viz.style.intervals import beside
-from kshot_viz.viz.style.texts import shortened
+from kshot_viz.viz.style.intervals import beside, shortened
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,10 +41,6 @@ def plot_group_sizes(grouping: Grouping, *, ax: Axes | None = None) -> Axes:
     grouping : Grouping
     ax : Axes, optional
         Where to draw; a new figure by default, as tall as the layers need.
-
-    Returns
-    -------
-    Axes
 
     Raises
     ------

@@ -44,10 +44,6 @@ def plot_similarity(
     ax : Axes, optional
         Where to draw; a new figure by default.
 
-    Returns
-    -------
-    Axes
-
     Raises
     ------
     KShotKeyError
@@ -61,7 +57,8 @@ def plot_similarity(
     Dead neurons have no correlation; it is drawn as zero.
     """
     groups = layer_groups(grouping, layer, activations.layer(layer).width)
-    return draw_similarity(_similarity_frame(activations, layer, groups), layer, groups, ax=ax)
+    frame = _correlations(activations, layer, groups.order(AT_MOST))
+    return draw_similarity(frame, layer, groups, ax=ax)
 
 
 def draw_similarity(
@@ -72,18 +69,9 @@ def draw_similarity(
     selected: Collection[int] = (),
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw a correlation matrix whose neurons are ordered by group.
+    """Draw a correlation matrix like :func:`plot_similarity`; selected neurons are marked below.
 
-    Parameters
-    ----------
-    frame : DataFrame
-        Index and columns are neurons.
-    layer : str
-        Its name, for the title.
-    groups : LayerGroups
-    selected : collection of int
-        Neurons to be marked below the matrix.
-    ax : Axes, optional
+    The index and the columns of ``frame`` are neurons, ordered by group.
     """
     ax = new_axes(ax, (6.2, 5.3))
     image = ax.imshow(frame, cmap=COLOURS, vmin=-1, vmax=1, interpolation="nearest")
@@ -98,13 +86,13 @@ def draw_similarity(
     return ax
 
 
-def correlations(activations: Activations, layer: str, *, at_most: int = AT_MOST) -> pd.DataFrame:
+def correlations(activations: Activations, layer: str) -> pd.DataFrame:
     """Return the correlation matrix in the network's order; index and columns are neurons.
 
-    Of more than ``at_most`` neurons, evenly spaced ones are taken.
+    Of more than ``AT_MOST`` neurons, evenly spaced ones are taken.
     """
     width = activations.layer(layer).width
-    kept = np.arange(min(at_most, width)) * width // min(at_most, width)
+    kept = np.arange(min(AT_MOST, width)) * width // min(AT_MOST, width)
     return _correlations(activations, layer, kept).astype(np.float32)
 
 
@@ -112,11 +100,6 @@ def by_group(matrix: pd.DataFrame, groups: LayerGroups) -> pd.DataFrame:
     """Bring a correlation matrix into the order of the groups."""
     order = np.argsort(groups.labels[matrix.index.to_numpy()], kind="stable")
     return matrix.iloc[order, order]
-
-
-def _similarity_frame(activations: Activations, layer: str, groups: LayerGroups) -> pd.DataFrame:
-    """Return the correlation matrix, ordered by group; index and columns are neurons."""
-    return _correlations(activations, layer, groups.order(AT_MOST))
 
 
 def _correlations(activations: Activations, layer: str, neurons: NDArray[np.int64]) -> pd.DataFrame:

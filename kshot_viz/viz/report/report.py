@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from kshot_viz.errors import KShotFileError
 from kshot_viz.study.manifest import footer
 from kshot_viz.viz.comparison.selection import records
-from kshot_viz.viz.report.findings import headlines
 from kshot_viz.viz.report.html import code, facts, folded, page, paragraphs, picture, section, table
+from kshot_viz.viz.report.summary_text import headlines
 from kshot_viz.viz.report.table import TableBlock, blocks, clear_notes
 from kshot_viz.viz.style.canvas import figure_of
 from kshot_viz.viz.style.colours import method_label
@@ -66,11 +66,6 @@ def write_report(
     command : str, optional
         The command that made the comparison.
 
-    Returns
-    -------
-    Path
-        The file.
-
     Raises
     ------
     KShotFileError
@@ -93,12 +88,15 @@ def report_page(
     """Return the page that :func:`write_report` writes."""
     summary, manifest = comparison.summary(), comparison.manifest
     made = blocks(summary)
+    whole = json.dumps(dict(manifest), indent=1, default=str, ensure_ascii=False)
+    record = folded("The whole record", code(whole))
+    replay_note = paragraphs([_REPLAY_NOTE], "note")
     body = [
         paragraphs(headlines(summary), "finding"),
         section("Accuracy", *map(_table, made), _notes(made, manifest)),
         section("Figures", *(_picture(caption, one) for caption, one in figures.items())),
-        section("What was compared", _about(manifest), _settings(comparison), _record(manifest)),
-        section("Run it again", code(command) if command else "", *_replay()),
+        section("What was compared", _about(manifest), _settings(comparison), record),
+        section("Run it again", code(command) if command else "", replay_note, code(_REPLAY)),
     ]
     return page(title, filter(None, body))
 
@@ -165,12 +163,3 @@ def _settings(comparison: ComparisonLike) -> str:
 
 def _percent(share: float) -> str:
     return "" if math.isnan(share) else f"{100 * share:.1f}"
-
-
-def _record(manifest: Mapping[str, Any]) -> str:
-    text = json.dumps(dict(manifest), indent=1, default=str, ensure_ascii=False)
-    return folded("The whole record", code(text))
-
-
-def _replay() -> list[str]:
-    return [paragraphs([_REPLAY_NOTE], "note"), code(_REPLAY)]

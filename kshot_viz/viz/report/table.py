@@ -12,7 +12,7 @@ from kshot_viz.study.task import Task
 from kshot_viz.text import counted
 from kshot_viz.viz.comparison.selection import by_task, ordered_methods, records, task_name
 from kshot_viz.viz.style.colours import method_label
-from kshot_viz.viz.style.texts import interval_text, p_text, points
+from kshot_viz.viz.style.intervals import interval_text, p_text, points
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -1,21 +1,29 @@
-"""A view of a search: its figure and its frame."""
+"""A view of a search, its figure and its frame, and the settings it chose for each layer."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from kshot_viz.errors import unknown_name
+import numpy as np
+
+from kshot_viz.errors import KShotValueError, unknown_name
+from kshot_viz.search.spaces.groups import GroupSpace
 from kshot_viz.text import counted
 from kshot_viz.viz.search.policy import plot_entropy, plot_policy
 from kshot_viz.viz.search.reward_curves import plot_search
-from kshot_viz.viz.search.search_choices import chosen_frame, plot_chosen
-from kshot_viz.viz.style.canvas import figure_of
+from kshot_viz.viz.style.canvas import entitle, figure_of, new_axes, tidy
+from kshot_viz.viz.style.colours import OKABE_ITO
+from kshot_viz.viz.style.intervals import beside
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from numpy.typing import NDArray
 
+    from kshot_viz.grouping.grouping import Grouping
     from kshot_viz.search.result import SearchResult
 
 VIEWS = {
@@ -25,6 +33,9 @@ VIEWS = {
     "trials": "Trials",
 }
 _TRIALS = ["rollout", "reward", "best", "spent", "cost", "tasks", "status"]
+# One colour for each source of the groups; the words beside the bars name it too.
+_COLOURS = {"source": OKABE_ITO[4], "support": OKABE_ITO[0], "weights": OKABE_ITO[2]}
+_SINGLE = OKABE_ITO[1]
 
 
 @dataclass(frozen=True)
@@ -122,3 +133,94 @@ def message_figure(text: str) -> Figure:
     figure = Figure(figsize=(7.4, 1.2))
     figure.text(0.5, 0.5, text, ha="center", va="center", fontsize=11, alpha=0.75)
     return figure
+
+
+def plot_chosen(
+    found: SearchResult,
+    *,
+    parameters: Mapping[str, Any] | None = None,
+    grouping: Grouping | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw one bar a layer: the number of trained groups, their source and their step size.
+
+    The two distance bounds split and merge the requested number of groups. Bars show the requested
+    number, or the final one where ``grouping`` is given.
+
+    Parameters
+    ----------
+    found : SearchResult
+    parameters : mapping, optional
+        A point of the search's space; that of the best rollout by default.
+    grouping : Grouping, optional
+        The groups that were formed, for example ``found.grouping(support)``.
+    ax : Axes, optional
+        Where to draw; a new figure by default, as tall as the layers need.
+
+    Raises
+    ------
+    KShotValueError
+        If there is no rollout yet, or the search was in another space.
+    """
+    point = found.best_rollout.parameters if parameters is None else parameters
+    frame = chosen_frame(found, point, grouping)
+    ax = new_axes(ax, (8.4, 1.5 + 0.34 * len(frame)))
+    ax.barh(frame.index, 100 * frame["share"], height=0.72, color=frame["colour"])
+    for row, (name, words) in enumerate(zip(frame["layer"], frame["words"], strict=True)):
+        alpha = 1.0 if frame["step_size"][row] else 0.55
+        beside(ax, row, words, gap=7, fontsize=9, alpha=alpha).set_gid(name)
+    ax.set_yticks(frame.index, frame["layer"], parse_math=False)
+    ax.set_ylim(len(frame) - 0.4, -0.6)
+    tidy(ax, grid="x")
+    ax.set_xlim(0, 100)
+    label = "groups asked for" if grouping is None else "groups that move"
+    ax.set_xlabel(f"{label}, % of the layer's neurons", fontsize=10)
+    settings = {k.rpartition("/")[2]: v for k, v in point.items() if k.startswith("settings/")}
+    note = ", ".join(f"{name} {value}" for name, value in settings.items())
+    entitle(ax, "Chosen groups", note)
+    return ax
+
+
+def chosen_frame(
+    found: SearchResult, parameters: Mapping[str, Any], grouping: Grouping | None = None
+) -> pd.DataFrame:
+    """Return ``layer, share, step_size, colour, words``: one row a layer."""
+    import pandas as pd
+
+    if not isinstance(found.space, GroupSpace):
+        raise KShotValueError(
+            "Only a search in a GroupSpace chooses numbers of groups; draw the groups themselves "
+            "with plot_group_sizes(found.grouping())."
+        )
+    whole, rows = found.space.complete(parameters), []
+    for layer in found.space.layers:
+        own = {name: whole[f"{layer}/{name}"] for name in found.space.layers[layer]}
+        colour = _SINGLE if own["n_groups"] >= 1 else _COLOURS[own["groups_from"]]
+        labels = None if grouping is None else grouping.get(layer)
+        share = own["n_groups"] if labels is None else len(np.unique(labels)) / len(labels)
+        # One group is a bar one can see; a frozen layer has none.
+        share = max(share, 0.006) if own["step_size"] else 0.0
+        rows.append([layer, share, own["step_size"], colour, _words(own, labels)])
+    columns = ["layer", "share", "step_size", "colour", "words"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _words(own: Mapping[str, Any], labels: NDArray[np.int64] | None) -> str:
+    """Describe the settings of a layer."""
+    if not own["step_size"]:
+        return "frozen"
+    share = own["n_groups"]
+    if share >= 1:
+        words = ["every neuron on its own"]
+    else:
+        requested = "one group" if share == 0 else f"{share:.0%} groups"
+        words = [f"{requested if labels is None else _formed(labels)} from {own['groups_from']}"]
+    words.append(f"step ×{own['step_size']:g}")
+    if share < 1:
+        words += [f"within ≤ {own['max_within']:g}"] if own["max_within"] is not None else []
+        words += [f"between ≥ {own['min_between']:g}"] if own["min_between"] is not None else []
+    return ", ".join(words)
+
+
+def _formed(labels: NDArray[np.int64]) -> str:
+    return f"{counted(len(np.unique(labels)), 'group')} of {len(labels)} neurons"

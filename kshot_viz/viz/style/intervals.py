@@ -1,9 +1,11 @@
-"""Draw means with their intervals, the level of chance, and texts beside rows."""
+"""Means with intervals, drawn and written; the level of chance, p-values and short names."""
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
+from kshot_viz.text import counted
 from kshot_viz.viz.style.canvas import text_colour
 from kshot_viz.viz.style.colours import MethodStyle
 
@@ -11,9 +13,6 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.text import Annotation
-
-# Share of the distance between one number of shots and its double that methods are spread over.
-DODGE = 0.32
 
 
 def interval(
@@ -35,17 +34,10 @@ def interval(
     ax.errorbar(x, y, **reach, **{**drawn, **look})
 
 
-def dodged(rank: int, n: int) -> float:
-    """Return the factor that moves method ``rank`` of ``n`` aside on a logarithmic axis."""
-    return float(2 ** (DODGE * ((rank + 0.5) / n - 0.5)))
-
-
-def shots_axis(ax: Axes, shots: list[int]) -> None:
-    """Make the horizontal axis the number of shots, on a logarithmic scale."""
-    ax.set_xscale("log", base=2)
-    ax.set_xticks(shots, [f"{shot:,}" for shot in shots])
-    ax.set_xticks([], minor=True)
-    ax.set_xlabel("shots (labelled images per class)", fontsize=10)
+def band(ax: Axes, x: Any, part: pd.DataFrame, colour: Any, **look: Any) -> None:
+    """Fill the range from ``low`` to ``high`` in a faint colour."""
+    faint = {"color": colour, "alpha": 0.12, "linewidth": 0, **look}
+    ax.fill_between(x, part["low"], part["high"], **faint)
 
 
 def chance(ax: Axes, way: int, along: str) -> None:
@@ -83,3 +75,36 @@ def beside(ax: Axes, row: float, text: str, *, gap: float = 8, **look: Any) -> A
         annotation_clip=False,
         **options,
     )
+
+
+def interval_text(value: float, low: float, high: float, form: str, unit: str = "") -> str:
+    """Return ``"71.4 [70.1, 72.6]"``, or the value alone where there is no interval.
+
+    ``form`` is the format specification of one number, ``".1f"`` or ``"+.1f"``.
+    """
+    text = f"{value:{form}}{unit}"
+    return text if math.isnan(low) else f"{text} [{low:{form}}, {high:{form}}]"
+
+
+def points(share: float) -> str:
+    """Return a difference of shares as ``"+0.9"`` points; what rounds to zero has no sign."""
+    rounded = round(100 * share, 1)
+    return f"{rounded:+.1f}" if rounded else "0.0"
+
+
+def p_text(p: float) -> str:
+    """Return ``"0.012"``, ``"<0.001"``, or nothing where there is no test."""
+    if math.isnan(p):
+        return ""
+    return "<0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def count_range(numbers: Any, one: str) -> str:
+    """Return ``"6 episodes"``, or ``"5 to 6 episodes"`` where rows differ."""
+    low, high = int(min(numbers)), int(max(numbers))
+    return counted(low, one) if low == high else f"{low} to {counted(high, one)}"
+
+
+def shortened(name: str, longest: int) -> str:
+    """Return a name of at most ``longest`` characters."""
+    return name if len(name) <= longest else f"{name[: longest - 1]}\N{HORIZONTAL ELLIPSIS}"

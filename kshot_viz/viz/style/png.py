@@ -33,10 +33,6 @@ def to_png(fig: Figure | Axes, dpi: float = 100, *, transparent: bool = False) -
         Pixels an inch.
     transparent : bool
         Whether the background is transparent; else it is solid, readable on a dark page.
-
-    Returns
-    -------
-    bytes
     """
     buffer = io.BytesIO()
     _write(figure_of(fig), buffer, "png", dpi, transparent=transparent)
@@ -60,11 +56,6 @@ def save_figure(fig_or_ax: Figure | Axes, path: str | Path, *, dpi: float = 150)
         Missing folders are made.
     dpi : float
         Pixels an inch, for PNG.
-
-    Returns
-    -------
-    Path
-        The file.
 
     Raises
     ------

@@ -44,19 +44,9 @@ def thumbnail(image: Any, side: int) -> NDArray[np.float64]:
 
 
 def transparent_thumbnail(images: Any, index: int, side: int) -> NDArray[np.float64]:
-    """Return one image of a batch scaled to fit a square, centred on a transparent ground.
+    """Return one image of a batch scaled to fit a square on a transparent ground.
 
-    Parameters
-    ----------
-    images : image batch
-    index : int
-    side : int
-        Pixels of the square.
-
-    Returns
-    -------
-    array, shape (side, side, 4)
-        In [0, 1], by nearest neighbour.
+    The shape is (side, side, 4); pixels are nearest neighbours.
 
     Raises
     ------

@@ -15,8 +15,8 @@ from kshot_viz.errors import KShotError, KShotValueError
 from kshot_viz.study.comparison import Comparison
 from kshot_viz.text import counted
 from kshot_viz.viz.comparison.comparison_view import MIME, VIEWS, ComparisonView
-from kshot_viz.viz.report.findings import headlines
-from kshot_viz.viz.report.frame_table import frame_html
+from kshot_viz.viz.report.html import frame_html
+from kshot_viz.viz.report.summary_text import headlines
 from kshot_viz.viz.style.png import write_file
 from kshot_viz.widgets.base.background import Background, Failed, Redraw
 from kshot_viz.widgets.base.parts import Dashboard, Picture, Status, column, heading, row, static

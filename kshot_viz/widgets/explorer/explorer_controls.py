@@ -12,8 +12,8 @@ import numpy as np
 
 from kshot_viz.grouping.clustering.methods import METHODS, NESTED
 from kshot_viz.grouping.editing.history import EditHistory
-from kshot_viz.viz.neurons.embedding import METHODS as EMBEDDINGS
 from kshot_viz.viz.neurons.layer_groups import LayerGroups
+from kshot_viz.viz.neurons.neuron_map import METHODS as EMBEDDINGS
 from kshot_viz.widgets.base.parts import Status, button, row
 
 # Groups in the list of those that neurons can be moved to.

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import ipywidgets
 
 from kshot_viz.grouping.grouping import Grouping
-from kshot_viz.viz.neurons.embedding import METHODS as EMBEDDINGS
-from kshot_viz.viz.neurons.embedding import Embedding, neuron_embedding
 from kshot_viz.viz.neurons.layer_groups import LayerGroups, layer_groups
+from kshot_viz.viz.neurons.neuron_map import METHODS as EMBEDDINGS
+from kshot_viz.viz.neurons.neuron_map import Embedding, neuron_embedding
 from kshot_viz.viz.neurons.similarity import correlations
 from kshot_viz.widgets.base.background import Background
 from kshot_viz.widgets.explorer.explorer_controls import ExplorerControls

@@ -9,9 +9,8 @@ import numpy as np
 from traitlets import Int, List, TraitError, Unicode, validate
 
 from kshot_viz.grouping.labels import indices
-from kshot_viz.viz.neurons.embedding import Embedding, neuron_embedding
 from kshot_viz.viz.neurons.layer_groups import LayerGroups, layer_groups
-from kshot_viz.viz.neurons.neuron_map import draw_neuron_map
+from kshot_viz.viz.neurons.neuron_map import Embedding, draw_neuron_map, neuron_embedding
 from kshot_viz.viz.style.canvas import figure_of
 from kshot_viz.widgets.base.canvas import NeuronCanvas, as_bytes, as_integers, sent
 from kshot_viz.widgets.base.parts import static

@@ -14,7 +14,7 @@ from kshot_viz.errors import KShotError, KShotValueError
 from kshot_viz.methods.config import FinetuneConfig
 from kshot_viz.study.rescoring import Rescoring, rescoring
 from kshot_viz.text import counted
-from kshot_viz.viz.comparison.grouping_scores import plot_rescoring
+from kshot_viz.viz.neurons.overview import plot_rescoring
 from kshot_viz.widgets.base.background import Background
 from kshot_viz.widgets.base.parts import Picture, Status, button, heading, row
 

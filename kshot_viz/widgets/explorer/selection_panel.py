@@ -12,8 +12,7 @@ from kshot_viz.activations.capture import image_responses
 from kshot_viz.errors import KShotValueError
 from kshot_viz.finetune.gradients import GradientTrace, gradient_trace
 from kshot_viz.viz.neurons.filters import plot_filters
-from kshot_viz.viz.neurons.gradient_norms import plot_gradients
-from kshot_viz.viz.neurons.responses import plot_class_activations, plot_top_images
+from kshot_viz.viz.neurons.responses import plot_class_activations, plot_gradients, plot_top_images
 from kshot_viz.widgets.base.background import Redraw
 from kshot_viz.widgets.base.parts import Picture, Status, heading, row
 from kshot_viz.widgets.explorer.layer_view import LayerState, LayerView, selection_text

@@ -12,7 +12,7 @@ from traitlets import Float, Int, Unicode, validate
 
 from kshot_viz.search.group_search import GroupSearch
 from kshot_viz.search.search_view import open_search
-from kshot_viz.viz.report.frame_table import frame_html
+from kshot_viz.viz.report.html import frame_html
 from kshot_viz.viz.search.policy import CHOICE_LABELS
 from kshot_viz.viz.search.search_view import VIEWS, SearchPicture, choices, progress_text
 from kshot_viz.widgets.base.background import Background, Redraw

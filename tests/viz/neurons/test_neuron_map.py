@@ -11,14 +11,15 @@ from matplotlib.figure import Figure
 from kshot_viz.activations import Activations
 from kshot_viz.errors import KShotKeyError
 from kshot_viz.grouping.grouping import Grouping
-from kshot_viz.viz.neurons.embedding import neuron_embedding, principal_components
 from kshot_viz.viz.neurons.layer_groups import layer_groups
 from kshot_viz.viz.neurons.neuron_map import (
     _map_frame,
     _middles,
     _without_overlap,
     draw_neuron_map,
+    neuron_embedding,
     plot_neuron_map,
+    principal_components,
 )
 
 

@@ -1,3 +1,5 @@
+"""Responses of selected neurons, and their gradients."""
+
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -11,18 +13,27 @@ from kshot_viz.activations.capture import (
     standardised_responses,
 )
 from kshot_viz.errors import KShotValueError
+from kshot_viz.finetune.gradients import GradientTrace
 from kshot_viz.grouping.grouping import Grouping
 from kshot_viz.models.backbone import Backbone
 from kshot_viz.viz.neurons.layer_groups import LayerGroups, layer_groups
 from kshot_viz.viz.neurons.responses import (
     _class_frame,
+    _gradient_frame,
     _top_images_frame,
     plot_class_activations,
+    plot_gradients,
     plot_top_images,
 )
 
 RESPONSES = np.array([[0.0, 2.0, 4.0, 2.0], [1.0, 1.0, 1.0, 1.0], [9.0, 5.0, 1.0, 5.0]])
 LABELS = ["a", "b", "a", "b"]
+GROUPS = layer_groups(Grouping({"x": [0, 0, 1]}), "x", 3)
+TRACE = GradientTrace(
+    "x",
+    alone=np.array([[0.0, 0.0, 0.0], [3.0, 4.0, 1.0]]),
+    shared=np.array([[0.0, 0.0, 0.0], [2.5, 2.5, 1.0]]),
+)
 
 
 @pytest.fixture
@@ -104,3 +115,26 @@ def test_a_selection_of_filters_is_drawn_alone(network: Backbone, row: Callable)
     assert "2 of 8 neurons drawn" in texts(plot_filters(network, neurons=[1, 5]))
     with pytest.raises(KShotValueError, match="The layer has neurons 0 to 7; not"):
         plot_filters(network, neurons=[8])
+
+
+def test_what_is_removed_counts_the_whole_group_of_a_neuron() -> None:
+    frame = _gradient_frame(TRACE, GROUPS, [1])
+    assert frame["step"].tolist() == [0, 1]
+    assert frame[1].tolist() == [0, 4]
+    assert np.isnan(frame["removed"][0])
+    assert frame["removed"][1] == pytest.approx(100 * (1 - 12.5 / 25))
+
+
+def test_a_neuron_on_its_own_loses_nothing() -> None:
+    assert _gradient_frame(TRACE, GROUPS, [2])["removed"][1] == 0
+
+
+def test_the_note_says_how_much_was_removed() -> None:
+    ax = plot_gradients(TRACE, GROUPS, [0, 1])
+    assert len(ax.lines) == 2
+    assert any("removed 50 % of the energy" in t.get_text().replace("\n", " ") for t in ax.texts)
+
+
+def test_an_empty_selection_is_refused() -> None:
+    with pytest.raises(KShotValueError, match="select at least one neuron"):
+        plot_gradients(TRACE, GROUPS, [])

@@ -10,13 +10,13 @@ from kshot_viz.activations import Activations
 from kshot_viz.errors import KShotKeyError, KShotValueError
 from kshot_viz.grouping.grouping import Grouping
 from kshot_viz.viz.neurons.layer_groups import layer_groups
-from kshot_viz.viz.neurons.similarity import _blocks, _similarity_frame, plot_similarity
+from kshot_viz.viz.neurons.similarity import AT_MOST, _blocks, _correlations, plot_similarity
 
 
 def test_the_matrix_is_the_correlation_in_the_order_of_the_groups(
     acts: Activations, groups: Grouping
 ) -> None:
-    frame = _similarity_frame(acts, "b", layer_groups(groups, "b", 6))
+    frame = _correlations(acts, "b", layer_groups(groups, "b", 6).order(AT_MOST))
     assert frame.index.tolist() == frame.columns.tolist() == [0, 2, 4, 1, 3, 5]
     expected = np.corrcoef(acts["b"][:5])
     for i in range(5):

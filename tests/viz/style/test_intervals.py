@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from kshot_viz.viz.style.texts import count_range, interval_text, p_text, points, shortened
+from kshot_viz.viz.style.intervals import count_range, interval_text, p_text, points, shortened
 
 NAN = float("nan")
 

@@ -8,8 +8,7 @@ from small_comparison import ANSWERS, RIGHT, hand_data, hand_made
 
 from kshot_viz.data.dataset import dataset_from_arrays
 from kshot_viz.errors import KShotKeyError, KShotValueError
-from kshot_viz.viz.comparison.confusion import confusion_frame, plot_confusion
-from kshot_viz.viz.comparison.predictions import predictions_frame
+from kshot_viz.viz.comparison.predictions import confusion_frame, plot_confusion, predictions_frame
 
 
 def test_predictions_are_paired_with_the_class_of_their_image():

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import kshot_viz as kv
 from kshot_viz.viz import plot_chosen
-from kshot_viz.viz.search.search_choices import chosen_frame
+from kshot_viz.viz.search.search_view import chosen_frame
 
 OWN = {"n_groups": 0.1, "max_within": None, "min_between": None, "groups_from": "source"}
 LAYERS = {

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from kshot_viz.errors import KShotValueError
-from kshot_viz.viz.comparison.grouping_scores import _rescoring_frame, plot_rescoring
+from kshot_viz.viz.neurons.overview import _rescoring_frame, plot_rescoring
 
 
 def scores(*, n: int = 5) -> pd.DataFrame:
