@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from kshot_viz.cli.requests import TaskRequest
+from kshot_viz.cli.options import TaskRequest
 from kshot_viz.errors import KShotFileError
 
 if TYPE_CHECKING:
@@ -95,8 +95,7 @@ def open_dashboard(folder: str | Path = ".") -> Widget:
 
 
 def _dashboard(record: Mapping[str, Any], folder: Path) -> Widget:
-    from kshot_viz.widgets.dashboard.task import DashboardTask
-    from kshot_viz.widgets.dashboard.whole_dashboard import WholeDashboard
+    from kshot_viz.widgets.dashboard.whole_dashboard import DashboardTask, WholeDashboard
 
     request = TaskRequest(**{**record, "shots": tuple(record["shots"])})
     data, source, backbone = request.images(), request.source_images(), request.network()

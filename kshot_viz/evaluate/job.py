@@ -12,9 +12,9 @@ from torch import Tensor
 
 from kshot_viz.errors import KShotError
 from kshot_viz.evaluate.episode_cache import EpisodeCache, EpisodeInputs, episode_cache
-from kshot_viz.evaluate.fast.candidate_plan import CandidatePlan, plan_candidate
+from kshot_viz.evaluate.fast.forward import Chunk
+from kshot_viz.evaluate.fast.parameters import CandidatePlan, plan_candidate
 from kshot_viz.evaluate.fast.split import TrainedPart
-from kshot_viz.evaluate.fast.train import Chunk
 from kshot_viz.evaluate.rows import Entry, Row, RowContext, Score, diverged_at, scored
 from kshot_viz.finetune.candidate import Candidate
 from kshot_viz.finetune.loop import start_run

@@ -50,8 +50,9 @@ def register_method(method: M) -> M:
             f"A method is a frozen dataclass that extends kv.Method and has a `name` and a "
             f"`label`; not {method!r}."
         )
-    own = set(vars(method).get("__annotations__", {}))
-    missing = own - {one.name for one in dataclasses.fields(method)} - _class_variables(method)
+    hints = vars(method).get("__annotations__", {})
+    options = {name for name, hint in hints.items() if "ClassVar" not in str(hint)}
+    missing = options - {one.name for one in dataclasses.fields(method)}
     if missing:
         raise KShotValueError(
             f"{method.__name__} has options ({', '.join(sorted(missing))}) and so needs "
@@ -151,8 +152,3 @@ def _load() -> None:
         import_module(f"{GROUP}.{module.name}")
     for entry in entry_points(group=GROUP):
         register_method(entry.load())
-
-
-def _class_variables(method: type[Method]) -> set[str]:
-    hints = vars(method).get("__annotations__", {})
-    return {name for name, hint in hints.items() if "ClassVar" in str(hint)}

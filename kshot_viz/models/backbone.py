@@ -16,8 +16,13 @@ from torch.nn.parameter import Parameter
 from kshot_viz.errors import KShotKeyError, KShotValueError, unknown_name
 from kshot_viz.models.copies import fingerprint, private_copy
 from kshot_viz.models.head import find_head, install, settle
-from kshot_viz.models.inputs.example import cast_like, explain, probe_or_guess
-from kshot_viz.models.inputs.recipes import apply_preprocess, as_preprocess
+from kshot_viz.models.inputs.example import (
+    apply_preprocess,
+    as_preprocess,
+    cast_like,
+    explain,
+    probe_or_guess,
+)
 from kshot_viz.models.modes import evaluating
 from kshot_viz.models.probe import LayerInfo, forward, layer_table
 

@@ -18,8 +18,7 @@ from kshot_viz.study.comparison import Comparison
 from kshot_viz.study.grid import TuningGrid
 from kshot_viz.study.plan import ComparisonPlan, joined
 from kshot_viz.study.tables import SETTING, choose
-from kshot_viz.study.task import TASK
-from kshot_viz.study.tuning import tuning_episodes
+from kshot_viz.study.task import TASK, tuning_episodes
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 from kshot_viz.data.dataset import ImageDataset
 from kshot_viz.data.episodes import distinct_images, query_reuse
 from kshot_viz.data.episodes.episode import Episode
-from kshot_viz.study.task import tasks_of
-from kshot_viz.study.tuning import Tuning
+from kshot_viz.study.task import Tuning, tasks_of
 from kshot_viz.text import counted
 
 if TYPE_CHECKING:

@@ -15,8 +15,7 @@ from kshot_viz.grouping.rule import GroupingRule
 from kshot_viz.study.comparison import episode_key
 from kshot_viz.study.grid import TuningGrid
 from kshot_viz.study.manifest import describe
-from kshot_viz.study.task import Task, tasks_of
-from kshot_viz.study.tuning import Tuning
+from kshot_viz.study.task import Task, Tuning, tasks_of
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -1,17 +1,131 @@
-"""The key of a task: what rows of different tables are grouped by."""
+"""The tasks of a comparison, and the episodes that their settings are chosen on."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
-from kshot_viz.data.episodes.episode import Episode
+from kshot_viz.data.dataset import ImageDataset
+from kshot_viz.data.episodes import sample_episodes, validation_episodes
+from kshot_viz.data.episodes.episode import Episode, check_source, without_queries
+from kshot_viz.errors import KShotValueError, unknown_name
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from kshot_viz.models.backbone import Backbone
+
+TUNE = ("validation", "source", None)
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """Episodes to tune on, the data set they are drawn from, and the target labels they cost."""
+
+    data: ImageDataset
+    episodes: list[Episode]
+    target_labels: int
+
+    def without_queries(self, source: Any) -> Any:
+        """Return the source images that groups may be formed from: no query of a tuning episode.
+
+        Where the episodes were drawn from the source itself, their queries are left out; any other
+        source that holds one is an error.
+        """
+        if source is not self.data:
+            check_source(source, self.data, self.episodes)
+            return source
+        return without_queries(source, self.data, self.episodes)
+
+
+def tuning_episodes(
+    data: ImageDataset,
+    episodes: Sequence[Episode],
+    *,
+    source: Any,
+    tune: str | None,
+    n_val: int,
+) -> Tuning:
+    """Draw ``n_val`` tuning episodes for every way and shot of the test episodes.
+
+    ``"validation"`` takes the data's own validation pool and counts its images as target labels
+    used; ``"source"`` takes a labelled source set and uses none; None tunes nothing.
+    """
+    _check_episodes(episodes)
+    if tune not in TUNE:
+        raise unknown_name("tune", tune, TUNE)
+    if tune is None:
+        return Tuning(data, [], 0)
+    if isinstance(n_val, bool) or not isinstance(n_val, int) or n_val < 1:
+        raise KShotValueError(f"`n_val` must be an integer >= 1 to tune on; not {n_val!r}.")
+    if tune == "source":
+        return Tuning(_labelled(source), _from_source(source, episodes, n_val), 0)
+    drawn = [
+        one
+        for size in _sizes(episodes)
+        for one in validation_episodes(data, _of_size(episodes, size), n=n_val)
+    ]
+    used = _images(drawn)
+    _check_disjoint(data, used, _images(episodes))
+    return Tuning(data, drawn, len(used))
+
+
+def _images(episodes: Sequence[Episode]) -> set[int]:
+    return {image for one in episodes for image in one.support + one.query}
+
+
+def _check_disjoint(data: ImageDataset, tuning: set[int], test: set[int]) -> None:
+    """Look at the images themselves: test episodes may come from a file that was edited."""
+    shared = {data.digests[i] for i in tuning} & {data.digests[i] for i in test}
+    if shared:
+        raise KShotValueError(
+            f"{len(shared)} images are in tuning and in test episodes. Draw the test episodes with "
+            f"kv.sample_episodes(data, val_share=..., seed=...), or use tune='source'."
+        )
+
+
+def _sizes(episodes: Sequence[Episode]) -> list[tuple[int, int]]:
+    """Return the distinct (way, shot), in order of appearance."""
+    return list(dict.fromkeys((one.way, one.shot) for one in episodes))
+
+
+def _of_size(episodes: Sequence[Episode], size: tuple[int, int]) -> list[Episode]:
+    return [one for one in episodes if (one.way, one.shot) == size]
+
+
+def _check_episodes(episodes: Sequence[Episode]) -> None:
+    if not episodes:
+        raise KShotValueError("`episodes` is empty; make some with kv.sample_episodes(data, ...).")
+    seen = set()
+    for one in episodes:
+        if not isinstance(one, Episode) or one.pool != "test":
+            raise KShotValueError(
+                f"`episodes` must be test episodes; not {getattr(one, 'name', one)!r}. "
+                f"Tuning episodes are drawn here."
+            )
+        if (one.way, one.shot, one.index) in seen:
+            raise KShotValueError(
+                f"`episodes` holds {one.name} of {one.way} way and {one.shot} shot twice."
+            )
+        seen.add((one.way, one.shot, one.index))
+
+
+def _from_source(source: Any, episodes: Sequence[Episode], n_val: int) -> list[Episode]:
+    seed = episodes[0].seed
+    return [
+        one
+        for way, shot in _sizes(episodes)
+        for one in sample_episodes(
+            source, way=way, shot=shot, n=n_val, val_share=0.5, seed=seed, pool="val"
+        )
+    ]
+
+
+def _labelled(source: Any) -> ImageDataset:
+    if not isinstance(source, ImageDataset) or source.n_classes < 2:
+        raise KShotValueError("tune='source' needs `source=`, a labelled ImageDataset.")
+    return source
 
 
 @dataclass(frozen=True, order=True)

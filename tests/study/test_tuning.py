@@ -11,7 +11,7 @@ from networks import toy_data
 from kshot_viz.data.dataset import dataset_from_arrays
 from kshot_viz.data.episodes import sample_episodes, validation_episodes
 from kshot_viz.errors import KShotError, KShotKeyError, KShotValueError
-from kshot_viz.study.tuning import tuning_episodes
+from kshot_viz.study.task import tuning_episodes
 
 
 def tuning(data, episodes, **options):

@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from kshot_viz.evaluate.fast.candidate_plan import CandidatePlan, plan_candidate
+from kshot_viz.evaluate.fast.forward import Chunk
+from kshot_viz.evaluate.fast.parameters import CandidatePlan, plan_candidate
 from kshot_viz.evaluate.fast.split import TracedNetwork, TrainedPart, compute_frozen_features
 from kshot_viz.evaluate.fast.supported import can_batch
-from kshot_viz.evaluate.fast.train import Chunk
 from kshot_viz.finetune.candidate import Candidate
 from kshot_viz.finetune.loop import finetune
 from kshot_viz.models.backbone import Backbone

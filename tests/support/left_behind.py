@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from kshot_viz.viz.style.png import to_png
+from kshot_viz.viz.style.canvas import to_png
 
 
 def opened(png: bytes) -> np.ndarray:

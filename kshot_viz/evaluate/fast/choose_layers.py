@@ -14,7 +14,6 @@ import torch
 from torch import Tensor, fx, nn
 
 from kshot_viz.evaluate.fast.batched_ties import BatchedTies
-from kshot_viz.evaluate.fast.candidate_plan import CandidatePlan
 from kshot_viz.evaluate.fast.constant_input import ConstantInputLayer, takes_patches
 from kshot_viz.evaluate.fast.graph import hooked
 from kshot_viz.evaluate.fast.layers import (
@@ -26,7 +25,7 @@ from kshot_viz.evaluate.fast.layers import (
     LayerParameter,
     SingleCandidateLayer,
 )
-from kshot_viz.evaluate.fast.parameters import ParameterBlock
+from kshot_viz.evaluate.fast.parameters import CandidatePlan, ParameterBlock
 from kshot_viz.evaluate.fast.split import FrozenFeatures, TrainedPart
 from kshot_viz.evaluate.fast.supported import CONV, NORMS, has_batched_layer
 from kshot_viz.models.head import Head

@@ -14,8 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, fx, nn
 
-from kshot_viz.evaluate.fast.batched_ties import BatchedTies
-from kshot_viz.evaluate.fast.layout import Size, Value
+from kshot_viz.evaluate.fast.batched_ties import BatchedTies, Size, Value
 from kshot_viz.evaluate.fast.parameters import CandidateParameters
 from kshot_viz.evaluate.fast.split import FrozenFeatures
 from kshot_viz.models.head import Head

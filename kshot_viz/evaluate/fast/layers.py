@@ -13,8 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor, fx, nn
 from torch.func import functional_call
 
+from kshot_viz.evaluate.fast.batched_ties import Size, Value, side_by_side, split_candidates
 from kshot_viz.evaluate.fast.convolution import Conv, convolve, convolve_groups
-from kshot_viz.evaluate.fast.layout import Size, Value, side_by_side, split_candidates
 from kshot_viz.evaluate.fast.parameters import CandidateParameters
 from kshot_viz.models.head import Head
 

@@ -1,15 +1,52 @@
-"""The trained parameters of all candidates, and the optimizer that steps them."""
+"""What every candidate trains: its plan, its parameters, and the optimizer of all of them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from kshot_viz.evaluate.fast.batched_ties import BatchedTies
+from kshot_viz.grouping.grouping import Grouping
+from kshot_viz.grouping.labels import Labels
 from kshot_viz.methods.config import FinetuneConfig
+from kshot_viz.methods.slots import SlotPlan, labels_of
+
+if TYPE_CHECKING:
+    from kshot_viz.models.backbone import Backbone
+
+
+@dataclass(frozen=True, eq=False)
+class CandidatePlan:
+    """The settings of a candidate, and its step sizes and group labels by the parameter's id."""
+
+    config: FinetuneConfig
+    step_sizes: Mapping[int, float]
+    labels: Mapping[int, Labels]
+
+    @property
+    def trained(self) -> set[int]:
+        """Ids of the parameters that train."""
+        return {key for key, size in self.step_sizes.items() if size > 0}
+
+
+def plan_candidate(
+    network: Backbone,
+    plans: Sequence[SlotPlan],
+    grouping: Grouping | None,
+    config: FinetuneConfig,
+) -> CandidatePlan:
+    """Apply the slots of a candidate to the network that all candidates share."""
+    named = dict(network.module.named_parameters())
+    sizes = dict.fromkeys(map(id, named.values()), 0.0)
+    sizes |= {id(named[one.name]): one.lr(config) for one in plans}
+    found = {id(named[one.name]): labels_of(one, grouping) for one in plans}
+    labels = {key: groups for key, groups in found.items() if groups is not None}
+    return CandidatePlan(config, sizes, labels)
+
 
 BETAS, EPS = (0.9, 0.999), 1e-8
 

@@ -13,8 +13,8 @@ from kshot_viz.errors import KShotFileError, KShotValueError, unknown_name
 from kshot_viz.files import read_json
 from kshot_viz.models.backbone import Backbone
 from kshot_viz.models.glyphnet.glyphnet import GlyphNet
+from kshot_viz.models.inputs.example import Prepare, as_preprocess, read_preprocess
 from kshot_viz.models.inputs.preprocess import RECIPES, Preprocess
-from kshot_viz.models.inputs.recipes import Prepare, as_preprocess, read_preprocess
 from kshot_viz.models.loading.weights import (
     KNOWN_FILES,
     READERS,

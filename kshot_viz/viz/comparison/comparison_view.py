@@ -16,8 +16,7 @@ from kshot_viz.viz.comparison.predictions import confusion_frame, plot_confusion
 from kshot_viz.viz.comparison.selection import chosen_methods, of_shot, of_way, ordered_methods
 from kshot_viz.viz.comparison.step_size import plot_step_size, step_size_frame
 from kshot_viz.viz.report.report import report_page
-from kshot_viz.viz.style.canvas import figure_of
-from kshot_viz.viz.style.png import to_png, to_svg
+from kshot_viz.viz.style.canvas import figure_of, to_png, to_svg
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -14,9 +14,8 @@ from kshot_viz.viz.comparison.selection import records
 from kshot_viz.viz.report.html import code, facts, folded, page, paragraphs, picture, section, table
 from kshot_viz.viz.report.summary_text import headlines
 from kshot_viz.viz.report.table import TableBlock, blocks, clear_notes
-from kshot_viz.viz.style.canvas import figure_of
+from kshot_viz.viz.style.canvas import figure_of, to_png, write_file
 from kshot_viz.viz.style.colours import method_label
-from kshot_viz.viz.style.png import to_png, write_file
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

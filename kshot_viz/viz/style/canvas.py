@@ -1,19 +1,171 @@
-"""Create figures without pyplot, and give their Axes one common look.
-
-The look is set on the Axes themselves. ``rc_context`` would change the settings of all threads for
-a moment, and a user's own style (a dark one, larger fonts) would be lost.
-"""
+"""Figures without pyplot: the canvas of every plot, thumbnails in it, and its bytes or file."""
 
 from __future__ import annotations
 
+import io
 import textwrap
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kshot_viz.data.images import image_count, slice_images, to_unit
+from kshot_viz.errors import KShotValueError, unknown_name
+from kshot_viz.files import whole_file
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from matplotlib.image import AxesImage
+
+GROUND = 0.5
+
+
+def thumbnail(image: Any, side: int) -> NDArray[np.float64]:
+    """Return an image scaled to fit a square, centred on grey.
+
+    Parameters
+    ----------
+    image : array
+        uint8, (H, W, 1) or (H, W, 3).
+    side : int
+        Pixels of the square.
+
+    Returns
+    -------
+    array, shape (side, side, 3)
+        In [0, 1]. Small images are enlarged pixel by pixel, so that nothing is made up.
+    """
+    from PIL import Image
+
+    pixels = np.asarray(image)
+    pixels = np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels
+    height, width = pixels.shape[:2]
+    scale = side / max(height, width)
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    filtering = Image.Resampling.NEAREST if scale >= 1 else Image.Resampling.BOX
+    small = np.asarray(Image.fromarray(pixels).resize(size, filtering)) / 255
+    square = np.full((side, side, 3), GROUND)
+    top, left = (side - size[1]) // 2, (side - size[0]) // 2
+    square[top : top + size[1], left : left + size[0]] = small
+    return square
+
+
+def transparent_thumbnail(images: Any, index: int, side: int) -> NDArray[np.float64]:
+    """Return one image of a batch scaled to fit a square on a transparent ground.
+
+    The shape is (side, side, 4); pixels are nearest neighbours.
+
+    Raises
+    ------
+    KShotValueError
+        If there is no such image, or ``images`` are rows of features.
+    """
+    if image_count(images) <= index:
+        raise KShotValueError(f"`images` has {image_count(images)} images; number {index} is none.")
+    unit = to_unit(slice_images(images, index, index + 1))[0].numpy()
+    if unit.ndim != 3:
+        raise KShotValueError("Rows of features are no images, so there is nothing to show.")
+    channels, height, width = unit.shape
+    longest = max(height, width)
+    square = np.zeros((longest, longest, 4))
+    top, left = (longest - height) // 2, (longest - width) // 2
+    part = square[top : top + height, left : left + width]
+    part[..., :3] = np.moveaxis(unit if channels == 3 else np.repeat(unit[:1], 3, axis=0), 0, -1)
+    part[..., 3] = 1.0
+    nearest = np.arange(side) * longest // side
+    return square[np.ix_(nearest, nearest)]
+
+
+# Metadata left out of the file: date, program and version.
+_METADATA: dict[str, dict[str, None]] = {
+    "png": {"Software": None},
+    "svg": {"Date": None, "Creator": None},
+    "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+}
+
+
+def to_png(fig: Figure | Axes, dpi: float = 100, *, transparent: bool = False) -> bytes:
+    """Return the figure as PNG.
+
+    Parameters
+    ----------
+    fig : Figure or Axes
+        An Axes stands for its figure.
+    dpi : float
+        Pixels an inch.
+    transparent : bool
+        Whether the background is transparent; else it is solid, readable on a dark page.
+    """
+    buffer = io.BytesIO()
+    _write(figure_of(fig), buffer, "png", dpi, transparent=transparent)
+    return buffer.getvalue()
+
+
+def to_svg(fig: Figure | Axes) -> bytes:
+    """Return the figure as SVG: one file, with its letters as outlines."""
+    buffer = io.BytesIO()
+    _write(figure_of(fig), buffer, "svg", 100)
+    return buffer.getvalue()
+
+
+def save_figure(fig_or_ax: Figure | Axes, path: str | Path, *, dpi: float = 150) -> Path:
+    """Write a figure to a file; the suffix chooses PNG, SVG or PDF.
+
+    Parameters
+    ----------
+    fig_or_ax : Figure or Axes
+    path : str or Path
+        Missing folders are made.
+    dpi : float
+        Pixels an inch, for PNG.
+
+    Raises
+    ------
+    KShotKeyError
+        For another suffix.
+    KShotFileError
+        If the file cannot be written.
+    """
+    target = Path(path)
+    kind = target.suffix.lower().removeprefix(".")
+    if kind not in _METADATA:
+        raise unknown_name("suffix of path", target.suffix, [f".{name}" for name in _METADATA])
+    buffer = io.BytesIO()
+    _write(figure_of(fig_or_ax), buffer, kind, dpi)
+    return write_file(target, buffer.getvalue())
+
+
+def write_file(target: Path, content: bytes) -> Path:
+    """Write bytes atomically; missing folders are made."""
+    with whole_file(target) as part:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        part.write_bytes(content)
+    return target
+
+
+def _write(
+    figure: Figure, buffer: io.BytesIO, kind: str, dpi: float, *, transparent: bool = False
+) -> None:
+    background = "none" if transparent else _solid(figure)
+    figure.savefig(
+        buffer,
+        format=kind,
+        dpi=dpi,
+        facecolor=background,
+        transparent=transparent,
+        metadata=_METADATA[kind],
+    )
+
+
+def _solid(figure: Figure) -> Any:
+    from matplotlib.colors import to_rgba
+
+    red, green, blue, opaque = to_rgba(figure.get_facecolor())
+    return (red, green, blue) if opaque > 0 else "white"
+
 
 SMALL = 8.5
 

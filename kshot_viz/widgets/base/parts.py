@@ -16,9 +16,8 @@ import ipywidgets
 from traitlets import Bool, Unicode, observe
 
 from kshot_viz.errors import KShotError
-from kshot_viz.viz.style.canvas import figure_of
+from kshot_viz.viz.style.canvas import figure_of, to_png
 from kshot_viz.viz.style.dark_mode import recolour
-from kshot_viz.viz.style.png import to_png
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

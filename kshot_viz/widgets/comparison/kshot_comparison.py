@@ -17,7 +17,7 @@ from kshot_viz.text import counted
 from kshot_viz.viz.comparison.comparison_view import MIME, VIEWS, ComparisonView
 from kshot_viz.viz.report.html import frame_html
 from kshot_viz.viz.report.summary_text import headlines
-from kshot_viz.viz.style.png import write_file
+from kshot_viz.viz.style.canvas import write_file
 from kshot_viz.widgets.base.background import Background, Failed, Redraw
 from kshot_viz.widgets.base.parts import Dashboard, Picture, Status, column, heading, row, static
 from kshot_viz.widgets.comparison.comparison_controls import ComparisonControls

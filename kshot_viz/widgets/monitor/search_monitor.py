@@ -18,8 +18,7 @@ from kshot_viz.viz.search.search_view import VIEWS, SearchPicture, choices, prog
 from kshot_viz.widgets.base.background import Background, Redraw
 from kshot_viz.widgets.base.parts import Dashboard, Picture, Status, button, column, heading, row
 from kshot_viz.widgets.explorer.found_groups import explorer_of, with_own_network
-from kshot_viz.widgets.monitor.listener import begin_listening
-from kshot_viz.widgets.monitor.search_controls import SearchControls, spent, title
+from kshot_viz.widgets.monitor.search_controls import SearchControls, begin_listening, spent, title
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -31,9 +31,14 @@ from torch.nn.utils.parametrizations import weight_norm
 from kshot_viz.data.episodes import sample_episodes
 from kshot_viz.errors import KShotValueError
 from kshot_viz.evaluate.evaluate import evaluate
-from kshot_viz.evaluate.fast.batched_ties import BatchedTies
+from kshot_viz.evaluate.fast.batched_ties import (
+    BatchedTies,
+    Size,
+    Value,
+    side_by_side,
+    split_candidates,
+)
 from kshot_viz.evaluate.fast.convolution import convolve, convolve_groups
-from kshot_viz.evaluate.fast.layout import Size, Value, side_by_side, split_candidates
 from kshot_viz.evaluate.fast.parameters import BatchedOptimizer, CandidateParameters, ParameterBlock
 from kshot_viz.evaluate.fast.supported import can_batch, per_channel, per_image
 from kshot_viz.finetune.candidate import Candidate

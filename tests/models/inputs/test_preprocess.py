@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from kshot_viz.errors import KShotFileError, KShotKeyError, KShotValueError
+from kshot_viz.models.inputs.example import apply_preprocess, as_preprocess, read_preprocess
 from kshot_viz.models.inputs.preprocess import RECIPES, Preprocess
-from kshot_viz.models.inputs.recipes import apply_preprocess, as_preprocess, read_preprocess
 
 
 def images(n=2, h=9, w=12, channels=3, seed=0):

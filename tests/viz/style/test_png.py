@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from kshot_viz.errors import KShotFileError, KShotKeyError
-from kshot_viz.viz.style.png import save_figure, to_png, write_file
+from kshot_viz.viz.style.canvas import save_figure, to_png, write_file
 
 
 def drawn(**options: object) -> Figure:

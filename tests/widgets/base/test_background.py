@@ -102,7 +102,7 @@ def test_of_requests_that_wait_only_the_last_is_computed():
 def test_a_program_may_end_in_the_middle_of_a_drawing():
     code = """
 from matplotlib.figure import Figure
-from kshot_viz.viz.style.png import to_png
+from kshot_viz.viz.style.canvas import to_png
 from kshot_viz.widgets.base.background import Redraw
 
 def draw():

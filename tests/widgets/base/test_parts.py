@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from kshot_viz.errors import KShotValueError
-from kshot_viz.viz.style.png import to_png
+from kshot_viz.viz.style.canvas import to_png
 from kshot_viz.widgets.base.parts import (
     STATIC,
     Dashboard,

@@ -15,8 +15,8 @@ from kshot_viz.data.dataset import dataset_from_arrays
 from kshot_viz.errors import KShotKeyError, KShotValueError
 from kshot_viz.viz.comparison.comparison_view import VIEWS, ComparisonView
 from kshot_viz.viz.comparison.measures import measure_frame
+from kshot_viz.viz.style.canvas import to_png
 from kshot_viz.viz.style.colours import method_styles
-from kshot_viz.viz.style.png import to_png
 from kshot_viz.widgets.comparison.kshot_comparison import Download, KShotComparison
 
 PATIENCE = 60

@@ -12,8 +12,7 @@ import kshot_viz as kv
 from kshot_viz.errors import KShotKeyError, KShotValueError
 from kshot_viz.search.group_search import GroupSearch
 from kshot_viz.search.search_view import SearchView
-from kshot_viz.widgets.dashboard.task import DashboardTask
-from kshot_viz.widgets.dashboard.whole_dashboard import WholeDashboard
+from kshot_viz.widgets.dashboard.whole_dashboard import DashboardTask, WholeDashboard
 from kshot_viz.widgets.explorer.group_explorer import GroupExplorer
 
 PATIENCE = 300

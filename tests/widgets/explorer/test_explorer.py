@@ -23,7 +23,7 @@ from kshot_viz.models.backbone import Backbone
 from kshot_viz.study.rescoring import rescoring
 from kshot_viz.viz.neurons.layer_groups import layer_groups
 from kshot_viz.viz.neurons.similarity import by_group, correlations, draw_similarity
-from kshot_viz.viz.style.png import to_png
+from kshot_viz.viz.style.canvas import to_png
 from kshot_viz.widgets.explorer import selection_panel as explorer_panel
 from kshot_viz.widgets.explorer.explorer_controls import targets
 from kshot_viz.widgets.explorer.group_explorer import GroupExplorer

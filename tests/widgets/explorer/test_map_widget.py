@@ -13,7 +13,7 @@ from kshot_viz.grouping.editing.history import named
 from kshot_viz.grouping.grouping import Grouping
 from kshot_viz.viz.neurons.layer_groups import layer_groups, palette
 from kshot_viz.viz.neurons.neuron_map import neuron_embedding, plot_neuron_map
-from kshot_viz.viz.style.png import to_png
+from kshot_viz.viz.style.canvas import to_png
 from kshot_viz.widgets.base.parts import STATIC, static
 from kshot_viz.widgets.explorer.neuron_map import NeuronMap
 

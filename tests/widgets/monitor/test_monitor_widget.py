@@ -20,7 +20,7 @@ from kshot_viz.search.search_view import SearchView
 from kshot_viz.search.storage.ledger import Ledger
 from kshot_viz.viz import plot_chosen, plot_entropy, plot_policy, plot_search, to_png
 from kshot_viz.viz.search.search_view import SearchPicture, choices, progress_text, trials_frame
-from kshot_viz.widgets.monitor import listener as monitor_listener
+from kshot_viz.widgets.monitor import search_controls as monitor_listener
 from kshot_viz.widgets.monitor.search_monitor import SearchMonitor
 
 PATIENCE = 120
