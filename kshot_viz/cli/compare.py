@@ -26,51 +26,6 @@ if TYPE_CHECKING:
     from kshot_viz.models.backbone import Backbone
     from kshot_viz.study.comparison import Replay
 
-SHOTS = (1, 5)
-EPISODES = 20
-GROUPS = 0.1
-# One step size fewer than usual: the demo has five minutes.
-GRID = TuningGrid(lrs=(1e-3, 3e-3, 1e-2, 3e-2))
-TITLE = "Handwritten digits from 1 and 5 examples, with a network that knows only letters"
-
-
-def run_demo(out: Path, *, workers: int | None, full: bool, seed: int, command: str) -> None:
-    """Run the demo and leave everything in ``out``."""
-    typer.echo("Loading digits, letters and the bundled network ...")
-    data, source, backbone = load_dataset("digits"), demo_source(), load_backbone("glyphnet")
-    comparison = compare_methods(
-        backbone,
-        data,
-        [one for shot in SHOTS for one in _episodes(data, shot, seed)],
-        groups_from="source",
-        source=source,
-        n_groups=GROUPS,
-        grid=GRID,
-        full=full,
-        executor="processes",
-        workers=workers,
-        out=out,
-        seed=seed,
-        progress=True,
-    )
-    write_results(
-        comparison,
-        out,
-        inputs=(backbone, data, source),
-        title=TITLE,
-        command=command,
-        request={"kind": "demo"},
-    )
-
-
-def demo_source() -> ImageDataset:
-    """Return the letters that groups are formed from: one drawing of each."""
-    return load_dataset("glyphs", per_class=1)
-
-
-def _episodes(data: ImageDataset, shot: int, seed: int) -> list[Any]:
-    return sample_episodes(data, way=10, shot=shot, query=15, n=EPISODES, seed=seed)
-
 
 @dataclass(frozen=True, kw_only=True)
 class CompareRequest(TaskRequest):
@@ -187,3 +142,49 @@ def _replay_inputs(folder: Path, tuning: bool) -> tuple[Backbone, ImageDataset |
         raise KShotFileError(f"{folder / REQUEST} holds no request: {error!r}.") from error
     from_source = tuning and request.tune == "source"
     return load_network(request), load_source(request) if from_source else load_images(request)
+
+
+SHOTS = (1, 5)
+EPISODES = 20
+GROUPS = 0.1
+# One step size fewer than usual: the demo has five minutes.
+GRID = TuningGrid(lrs=(1e-3, 3e-3, 1e-2, 3e-2))
+TITLE = "Handwritten digits from 1 and 5 examples, with a network that knows only letters"
+
+
+def run_demo(out: Path, *, workers: int | None, full: bool, seed: int, command: str) -> None:
+    """Run the demo and leave everything in ``out``."""
+    typer.echo("Loading digits, letters and the bundled network ...")
+    data, source, backbone = load_dataset("digits"), demo_source(), load_backbone("glyphnet")
+    comparison = compare_methods(
+        backbone,
+        data,
+        [one for shot in SHOTS for one in _episodes(data, shot, seed)],
+        groups_from="source",
+        source=source,
+        n_groups=GROUPS,
+        grid=GRID,
+        full=full,
+        executor="processes",
+        workers=workers,
+        out=out,
+        seed=seed,
+        progress=True,
+    )
+    write_results(
+        comparison,
+        out,
+        inputs=(backbone, data, source),
+        title=TITLE,
+        command=command,
+        request={"kind": "demo"},
+    )
+
+
+def demo_source() -> ImageDataset:
+    """Return the letters that groups are formed from: one drawing of each."""
+    return load_dataset("glyphs", per_class=1)
+
+
+def _episodes(data: ImageDataset, shot: int, seed: int) -> list[Any]:
+    return sample_episodes(data, way=10, shot=shot, query=15, n=EPISODES, seed=seed)

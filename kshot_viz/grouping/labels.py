@@ -13,40 +13,6 @@ from numpy.typing import ArrayLike, NDArray
 from kshot_viz.errors import KShotFileError, KShotValueError
 from kshot_viz.files import read_json
 
-SCHEMA = 1
-
-
-def parse_record(record: Any) -> tuple[dict[str, Labels], dict[str, int], dict[str, Any]]:
-    """Return labels, dead groups and origin from a grouping's record.
-
-    Raises
-    ------
-    KShotFileError
-        For a record of a newer schema, or of something else than a grouping.
-    """
-    schema = record.get("schema") if isinstance(record, Mapping) else None
-    if isinstance(schema, int) and schema > SCHEMA:
-        raise KShotFileError(
-            f"This grouping has schema {schema}; this version reads up to {SCHEMA}."
-        )
-    if schema != SCHEMA:
-        raise KShotFileError(f"This is not a grouping: its `schema` is not {SCHEMA}.")
-    try:
-        rows = {name: checked(row) for name, row in record["labels"].items()}
-        dead = {name: int(rows[name].max()) for name in record["dead"]}
-        return rows, dead, dict(record["origin"])
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise KShotFileError(f"This is not a grouping: {error!r}.") from error
-
-
-def load_record(path: str | Path) -> tuple[dict[str, Labels], dict[str, int], dict[str, Any]]:
-    """Read a grouping's file; one that is missing, cut off, newer or other is a KShotFileError."""
-    try:
-        return parse_record(read_json(path, called="The file"))
-    except KShotFileError as error:
-        raise KShotFileError(f"{path}: {error}") from error
-
-
 Labels = NDArray[np.int64]
 
 
@@ -142,3 +108,37 @@ def count_from(n_groups: float | int, width: int, layer: str) -> int:
             f"Layer {layer!r} has {width} neurons: `n_groups` must be 1 to {width}; not {n_groups}."
         )
     return int(n_groups)
+
+
+SCHEMA = 1
+
+
+def parse_record(record: Any) -> tuple[dict[str, Labels], dict[str, int], dict[str, Any]]:
+    """Return labels, dead groups and origin from a grouping's record.
+
+    Raises
+    ------
+    KShotFileError
+        For a record of a newer schema, or of something else than a grouping.
+    """
+    schema = record.get("schema") if isinstance(record, Mapping) else None
+    if isinstance(schema, int) and schema > SCHEMA:
+        raise KShotFileError(
+            f"This grouping has schema {schema}; this version reads up to {SCHEMA}."
+        )
+    if schema != SCHEMA:
+        raise KShotFileError(f"This is not a grouping: its `schema` is not {SCHEMA}.")
+    try:
+        rows = {name: checked(row) for name, row in record["labels"].items()}
+        dead = {name: int(rows[name].max()) for name in record["dead"]}
+        return rows, dead, dict(record["origin"])
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise KShotFileError(f"This is not a grouping: {error!r}.") from error
+
+
+def load_record(path: str | Path) -> tuple[dict[str, Labels], dict[str, int], dict[str, Any]]:
+    """Read a grouping's file; one that is missing, cut off, newer or other is a KShotFileError."""
+    try:
+        return parse_record(read_json(path, called="The file"))
+    except KShotFileError as error:
+        raise KShotFileError(f"{path}: {error}") from error

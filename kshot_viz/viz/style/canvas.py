@@ -20,6 +20,129 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.image import AxesImage
 
+
+SMALL = 8.5
+
+
+def new_axes(ax: Axes | None, size: tuple[float, float]) -> Axes:
+    """Return ``ax``, or the only Axes of a new figure of ``size`` (inches)."""
+    if ax is not None:
+        return ax
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=size, layout="constrained").add_subplot()
+
+
+def figure_of(drawn: Figure | Axes) -> Figure:
+    """Return a figure itself, or the figure of an Axes."""
+    figure: Any = drawn.get_figure(root=True)
+    return figure
+
+
+def tidy(ax: Axes, *, grid: str = "") -> None:
+    """Hide the top and right spines, and draw a faint grid: "", "x", "y" or "both"."""
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.tick_params(labelsize=9)
+    if grid:
+        ax.grid(axis=grid, color=text_colour(ax), alpha=0.14, linewidth=0.8)  # type: ignore[arg-type]
+        ax.set_axisbelow(True)
+
+
+def bare(ax: Axes) -> None:
+    """Remove spines and ticks."""
+    ax.spines[:].set_visible(False)
+    ax.set_xticks([])
+    ax.set_yticks([])
+
+
+def rows_axis(
+    ax: Axes,
+    labels: Sequence[str],
+    *,
+    above: float = 0.6,
+    below: float = 0.4,
+    labelsize: float = 9,
+) -> None:
+    """Make the vertical axis rows with labels, the first on top.
+
+    The axis runs from ``-above`` to ``len(labels) - below``.
+    """
+    tidy(ax, grid="x")
+    ax.set_yticks(range(len(labels)), labels, parse_math=False)
+    ax.set_ylim(len(labels) - below, -above)
+    ax.spines["left"].set_visible(False)
+    ax.tick_params(axis="y", length=0, labelsize=labelsize)
+
+
+def percent_axis(ax: Axes, label: str) -> Axes:
+    """Return a twin of ``ax`` with an axis of percent on the right."""
+    right = ax.twinx()
+    tidy(right)
+    right.spines["right"].set_visible(True)
+    right.set_ylim(0, 102)
+    right.set_ylabel(label, fontsize=10)
+    return right
+
+
+def zero_line(ax: Axes, along: str) -> None:
+    """Draw the zero of the axis "x" or "y"."""
+    line = ax.axvline if along == "x" else ax.axhline
+    line(0, color=text_colour(ax), linewidth=0.9, alpha=0.7, zorder=0)
+
+
+def colour_bar(ax: Axes, image: AxesImage, label: str, ticks: Sequence[float]) -> None:
+    """Put a colour scale beside a matrix."""
+    bar = figure_of(ax).colorbar(image, ax=ax, shrink=0.7, pad=0.02, ticks=ticks)
+    bar.set_label(label, fontsize=9)
+    bar.ax.tick_params(labelsize=9)
+    bar.outline.set_visible(False)  # type: ignore[operator]
+
+
+def text_colour(ax: Axes) -> Any:
+    """Return the colour of text in this Axes, black unless the user's style says otherwise."""
+    return ax.title.get_color()
+
+
+def entitle(ax: Axes, title: str, note: str = "") -> None:
+    """Write a title on the left and, smaller below it, a note on how to read the figure."""
+    lines = textwrap.wrap(note, _letters(ax), break_long_words=False)
+    ax.set_title(title, loc="left", fontsize=11, pad=6 + 11.5 * len(lines), parse_math=False)
+    if lines:
+        written = ax.annotate(
+            "\n".join(lines),
+            (0, 1),
+            (0, 5),
+            xycoords="axes fraction",
+            textcoords="offset points",
+            va="bottom",
+            fontsize=SMALL,
+            alpha=0.75,
+            color=text_colour(ax),
+        )
+        # The title already keeps the room; a long line must not narrow the Axes.
+        written.set_in_layout(False)
+
+
+def _letters(ax: Axes) -> int:
+    """Return how many small letters fit above the Axes."""
+    inches = ax.get_position().width * figure_of(ax).get_figwidth()
+    return max(30, int(inches * 72 / (0.5 * SMALL)))
+
+
+def legend_outside(ax: Axes, **options: Any) -> None:
+    """Put the legend to the right of the data, where it hides nothing."""
+    legend = ax.legend(
+        loc="upper left",
+        bbox_to_anchor=(1.01, 1.0),
+        borderaxespad=0.0,
+        frameon=False,
+        fontsize=9,
+        **options,
+    )
+    for text in legend.get_texts():
+        text.set_parse_math(False)
+
+
 GROUND = 0.5
 
 
@@ -165,125 +288,3 @@ def _solid(figure: Figure) -> Any:
 
     red, green, blue, opaque = to_rgba(figure.get_facecolor())
     return (red, green, blue) if opaque > 0 else "white"
-
-
-SMALL = 8.5
-
-
-def new_axes(ax: Axes | None, size: tuple[float, float]) -> Axes:
-    """Return ``ax``, or the only Axes of a new figure of ``size`` (inches)."""
-    if ax is not None:
-        return ax
-    from matplotlib.figure import Figure
-
-    return Figure(figsize=size, layout="constrained").add_subplot()
-
-
-def figure_of(drawn: Figure | Axes) -> Figure:
-    """Return a figure itself, or the figure of an Axes."""
-    figure: Any = drawn.get_figure(root=True)
-    return figure
-
-
-def tidy(ax: Axes, *, grid: str = "") -> None:
-    """Hide the top and right spines, and draw a faint grid: "", "x", "y" or "both"."""
-    ax.spines[["top", "right"]].set_visible(False)
-    ax.tick_params(labelsize=9)
-    if grid:
-        ax.grid(axis=grid, color=text_colour(ax), alpha=0.14, linewidth=0.8)  # type: ignore[arg-type]
-        ax.set_axisbelow(True)
-
-
-def bare(ax: Axes) -> None:
-    """Remove spines and ticks."""
-    ax.spines[:].set_visible(False)
-    ax.set_xticks([])
-    ax.set_yticks([])
-
-
-def rows_axis(
-    ax: Axes,
-    labels: Sequence[str],
-    *,
-    above: float = 0.6,
-    below: float = 0.4,
-    labelsize: float = 9,
-) -> None:
-    """Make the vertical axis rows with labels, the first on top.
-
-    The axis runs from ``-above`` to ``len(labels) - below``.
-    """
-    tidy(ax, grid="x")
-    ax.set_yticks(range(len(labels)), labels, parse_math=False)
-    ax.set_ylim(len(labels) - below, -above)
-    ax.spines["left"].set_visible(False)
-    ax.tick_params(axis="y", length=0, labelsize=labelsize)
-
-
-def percent_axis(ax: Axes, label: str) -> Axes:
-    """Return a twin of ``ax`` with an axis of percent on the right."""
-    right = ax.twinx()
-    tidy(right)
-    right.spines["right"].set_visible(True)
-    right.set_ylim(0, 102)
-    right.set_ylabel(label, fontsize=10)
-    return right
-
-
-def zero_line(ax: Axes, along: str) -> None:
-    """Draw the zero of the axis "x" or "y"."""
-    line = ax.axvline if along == "x" else ax.axhline
-    line(0, color=text_colour(ax), linewidth=0.9, alpha=0.7, zorder=0)
-
-
-def colour_bar(ax: Axes, image: AxesImage, label: str, ticks: Sequence[float]) -> None:
-    """Put a colour scale beside a matrix."""
-    bar = figure_of(ax).colorbar(image, ax=ax, shrink=0.7, pad=0.02, ticks=ticks)
-    bar.set_label(label, fontsize=9)
-    bar.ax.tick_params(labelsize=9)
-    bar.outline.set_visible(False)  # type: ignore[operator]
-
-
-def text_colour(ax: Axes) -> Any:
-    """Return the colour of text in this Axes, black unless the user's style says otherwise."""
-    return ax.title.get_color()
-
-
-def entitle(ax: Axes, title: str, note: str = "") -> None:
-    """Write a title on the left and, smaller below it, a note on how to read the figure."""
-    lines = textwrap.wrap(note, _letters(ax), break_long_words=False)
-    ax.set_title(title, loc="left", fontsize=11, pad=6 + 11.5 * len(lines), parse_math=False)
-    if lines:
-        written = ax.annotate(
-            "\n".join(lines),
-            (0, 1),
-            (0, 5),
-            xycoords="axes fraction",
-            textcoords="offset points",
-            va="bottom",
-            fontsize=SMALL,
-            alpha=0.75,
-            color=text_colour(ax),
-        )
-        # The title already keeps the room; a long line must not narrow the Axes.
-        written.set_in_layout(False)
-
-
-def _letters(ax: Axes) -> int:
-    """Return how many small letters fit above the Axes."""
-    inches = ax.get_position().width * figure_of(ax).get_figwidth()
-    return max(30, int(inches * 72 / (0.5 * SMALL)))
-
-
-def legend_outside(ax: Axes, **options: Any) -> None:
-    """Put the legend to the right of the data, where it hides nothing."""
-    legend = ax.legend(
-        loc="upper left",
-        bbox_to_anchor=(1.01, 1.0),
-        borderaxespad=0.0,
-        frameon=False,
-        fontsize=9,
-        **options,
-    )
-    for text in legend.get_texts():
-        text.set_parse_math(False)

@@ -28,51 +28,6 @@ if TYPE_CHECKING:
 
     from kshot_viz.data.dataset import ImageDataset
 
-# Name, kind (MIME) and content of a file.
-File = tuple[str, str, bytes]
-
-
-class Download(anywidget.AnyWidget):
-    """A button that makes a file when it is pressed.
-
-    Parameters
-    ----------
-    description, tooltip : str
-        On the button, and for those who hover or listen.
-    make : callable
-        Makes the file, in a thread.
-    failed : callable
-        Takes an exception of ``make``; it is never swallowed.
-    """
-
-    _esm = static("download.js")
-    description = Unicode().tag(sync=True)
-    tooltip = Unicode().tag(sync=True)
-
-    def __init__(
-        self, description: str, tooltip: str, make: Callable[[], File], failed: Failed
-    ) -> None:
-        super().__init__(description=description, tooltip=tooltip)
-        self._make, self._failed = make, failed
-        self._background = Background(self._no_file)
-        self.on_msg(self._receive)
-
-    def wait(self, timeout: float | None = None) -> bool:
-        """Wait until no file is being made; return whether that is so."""
-        return self._background.wait(timeout)
-
-    def _receive(self, _: Any, content: dict[str, Any], buffers: list[bytes]) -> None:
-        if content.get("kind") == "ask":
-            self._background.start(self._make, self._hand_over)
-
-    def _hand_over(self, file: File) -> None:
-        name, mime, content = file
-        self.send({"kind": "file", "name": name, "mime": mime}, [content])
-
-    def _no_file(self, error: Exception) -> None:
-        self.send({"kind": "failed"})
-        self._failed(error)
-
 
 CHOICES = ("view", "way", "shot", "measure", "paired", "reference", "methods", "method")
 _FILES = {
@@ -269,3 +224,49 @@ def _findings(shown: ComparisonView) -> str:
     if "shot" in VIEWS[shown.view][1]:
         rows = rows[rows["shot"] == shown.shot]
     return " ".join(headlines(rows))
+
+
+# Name, kind (MIME) and content of a file.
+File = tuple[str, str, bytes]
+
+
+class Download(anywidget.AnyWidget):
+    """A button that makes a file when it is pressed.
+
+    Parameters
+    ----------
+    description, tooltip : str
+        On the button, and for those who hover or listen.
+    make : callable
+        Makes the file, in a thread.
+    failed : callable
+        Takes an exception of ``make``; it is never swallowed.
+    """
+
+    _esm = static("download.js")
+    description = Unicode().tag(sync=True)
+    tooltip = Unicode().tag(sync=True)
+
+    def __init__(
+        self, description: str, tooltip: str, make: Callable[[], File], failed: Failed
+    ) -> None:
+        super().__init__(description=description, tooltip=tooltip)
+        self._make, self._failed = make, failed
+        self._background = Background(self._no_file)
+        self.on_msg(self._receive)
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until no file is being made; return whether that is so."""
+        return self._background.wait(timeout)
+
+    def _receive(self, _: Any, content: dict[str, Any], buffers: list[bytes]) -> None:
+        if content.get("kind") == "ask":
+            self._background.start(self._make, self._hand_over)
+
+    def _hand_over(self, file: File) -> None:
+        name, mime, content = file
+        self.send({"kind": "file", "name": name, "mime": mime}, [content])
+
+    def _no_file(self, error: Exception) -> None:
+        self.send({"kind": "failed"})
+        self._failed(error)
