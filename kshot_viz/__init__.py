@@ -6,6 +6,6 @@ imported from its module at first use, so that ``import kshot_viz`` costs next t
 
 from kshot_viz.lazy import attach_stub
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __getattr__, __dir__, __all__ = attach_stub(__name__, __file__)

@@ -13,7 +13,7 @@ from torch import Tensor
 from kshot_viz.activations.activations import LayerActivations
 from kshot_viz.errors import KShotFileError
 from kshot_viz.files import whole_file
-from kshot_viz.models.copies import tensor_content
+from kshot_viz.models.modes import tensor_content
 from kshot_viz.records import content_digest
 
 if TYPE_CHECKING:

@@ -223,7 +223,7 @@ def dashboard(
     seed: opt.Seed = 0,
 ) -> None:
     """Serve the dashboards of your own images as a page, to this machine only."""
-    from kshot_viz.cli.options import TaskRequest
+    from kshot_viz.cli.requests import TaskRequest
     from kshot_viz.cli.servers import run_dashboard
 
     request = TaskRequest(

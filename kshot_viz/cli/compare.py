@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from kshot_viz.cli.options import TaskRequest, resolve_device
+from kshot_viz.cli.options import resolve_device
+from kshot_viz.cli.requests import TaskRequest
 from kshot_viz.cli.results import REQUEST, load_request, refuse_another, write_results
 from kshot_viz.data.episodes import sample_episodes
 from kshot_viz.data.folder import load_folder

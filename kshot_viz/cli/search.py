@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from kshot_viz.cli.options import NetworkRequest, resolve_device
+from kshot_viz.cli.options import resolve_device
+from kshot_viz.cli.requests import NetworkRequest
 from kshot_viz.data.load_dataset import load_dataset
 from kshot_viz.files import write_json
 from kshot_viz.search.group_search import GroupSearch

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from kshot_viz.cli.options import TaskRequest
+from kshot_viz.cli.requests import TaskRequest
 from kshot_viz.errors import KShotFileError
 
 if TYPE_CHECKING:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -130,11 +131,11 @@ class Batching:
 
 
 def _what_trains(candidate: Candidate, backbone: Backbone) -> tuple[Any, ...]:
-    """Return what the trained part of a candidate depends on: all but the values of step sizes."""
+    """Return what the trained part of a candidate depends on: not how large a step size is."""
     config = candidate.config
-    moves = (config.lr > 0, config.head_lr > 0, *sorted(config.layer_lr.items()))
+    rest = json.dumps(config.but(lr=0.0, head_lr=0.0, steps=0).to_dict(), sort_keys=True)
     layers = tuple(grouped_layers(candidate, backbone))
-    return candidate.method.record, layers, config.others, config.train_mode, moves
+    return candidate.method.record, layers, rest, config.lr > 0, config.head_lr > 0
 
 
 def grouped_layers(candidate: Candidate, backbone: Backbone) -> Sequence[str]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from kshot_viz.data.dataset import ImageDataset
 from kshot_viz.data.episodes.episode import Episode, check_source
 from kshot_viz.errors import KShotValueError
-from kshot_viz.evaluate.executors.local import Executor, resolve_executor
+from kshot_viz.evaluate.executors import Executor, resolve_executor
 from kshot_viz.evaluate.job import Job
 from kshot_viz.evaluate.planning import Request, plan_jobs
 from kshot_viz.evaluate.rows import Row, RowStore

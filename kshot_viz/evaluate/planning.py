@@ -21,6 +21,7 @@ from kshot_viz.evaluate.job import Job
 from kshot_viz.evaluate.rows import Entry
 from kshot_viz.finetune.candidate import Candidate
 from kshot_viz.finetune.loop import check_applies
+from kshot_viz.methods.registry import code_of
 from kshot_viz.models.backbone import row_by_row
 from kshot_viz.models.inputs.preprocess import Preprocess
 from kshot_viz.models.modes import evaluating
@@ -53,7 +54,7 @@ class Request:
         cap = self.max_memory
         if cap is not None and (isinstance(cap, bool) or not isinstance(cap, int) or cap < 1):
             raise KShotValueError(f"`max_memory` must be a number of bytes >= 1; not {cap!r}.")
-        for method in {one.method.name: one.method for one in self.candidates}.values():
+        for method in {one.method.record: one.method for one in self.candidates}.values():
             check_applies(method, self.backbone)
 
 
@@ -107,7 +108,8 @@ def _planned(
     batching: Batching, inputs: EpisodeInputs, candidate: Candidate, steps: tuple[int, ...]
 ) -> _Planned:
     kind, slots = batching.of(candidate, inputs)
-    key = record_digest([inputs.key, candidate.key, candidate.name, steps], 24)
+    code = code_of(type(candidate.method))  # type: ignore[arg-type]
+    key = record_digest([inputs.key, candidate.key, candidate.name, steps, *code], 24)
     return _Planned(Entry(candidate, key, slots), kind, steps)
 
 

@@ -107,7 +107,7 @@ class Candidate:
         names = [one.name for owner in (self.config, self.method) for one in fields(owner)]
         if name not in names:
             raise unknown_name("setting", name, names)
-        return self.config if hasattr(self.config, name) else self.method
+        return self.method if name in [one.name for one in fields(self.method)] else self.config
 
 
 def grouping_for(

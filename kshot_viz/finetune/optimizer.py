@@ -8,7 +8,7 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from kshot_viz.errors import KShotValueError
+from kshot_viz.errors import KShotValueError, unknown_name
 from kshot_viz.grouping.labels import checked
 from kshot_viz.methods.config import FinetuneConfig
 from kshot_viz.methods.slots import Slot
@@ -88,6 +88,7 @@ class TiedOptimizer:
 
     def __init__(self, slots: Sequence[Slot], config: FinetuneConfig) -> None:
         self._slots, self._config = list(slots), config
+        self._names = [slot.name for slot in slots]
         self._decoupled = config.optimizer == "adamw"
         self._starts = [slot.parameter.detach().clone() for slot in slots]
         self._ties = [
@@ -114,6 +115,9 @@ class TiedOptimizer:
         """Update the parameters by the gradient of ``loss``, with these step sizes."""
         if self._optimizer is None:
             return
+        for name in lr:
+            if name not in self._names:
+                raise unknown_name("step.lr", name, self._names)
         gradients = torch.autograd.grad(loss, [s.parameter for s in self._slots], allow_unused=True)
         for index, (slot, gradient) in enumerate(zip(self._slots, gradients, strict=True)):
             self._optimizer.param_groups[index]["lr"] = rate = lr[slot.name]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from torch import Tensor
 
-from kshot_viz.errors import KShotKeyError, KShotValueError, unknown_name
+from kshot_viz.errors import KShotValueError, unknown_name
 from kshot_viz.grouping.grouping import Grouping
 from kshot_viz.grouping.rule import GroupingRule
 from kshot_viz.methods.config import FinetuneConfig
@@ -111,7 +111,7 @@ class Method:
     Attributes
     ----------
     name : str
-        What ``method=`` calls it, in rows and on the command line.
+        What ``method=`` calls it, and rows.
     label : str
         What tables and figures call it.
     tuned : tuple of str
@@ -146,8 +146,6 @@ class Method:
 
     head: HeadInit = field(default_factory=HeadInit, kw_only=True)
 
-    # ---- what a method may override ---------------------------------------------------------
-
     def applies(self, backbone: Backbone) -> str:
         """Return why the method cannot be used on a network, in words, or ``""``."""
         return ""
@@ -164,7 +162,7 @@ class Method:
         layers : collection of str
             The grouped layers.
         config : FinetuneConfig
-            What trains may depend on all settings but the values of the step sizes.
+            What trains may depend on all settings but step sizes and the number of steps.
         """
         return {name for name, _ in network.module.named_parameters()}
 
@@ -199,8 +197,6 @@ class Method:
     def after_step(self, network: Backbone, step: Step) -> None:
         """Act after each update: projections, clipping."""
 
-    # ---- what follows from it ---------------------------------------------------------------
-
     def __post_init__(self) -> None:
         check_options(self)
 
@@ -216,6 +212,12 @@ class Method:
         """Whether the fast path may train it beside other candidates."""
         own = any(getattr(type(self), one) is not getattr(Method, one) for one in _OWN_TRAINING)
         return self.fast and self.head.zero and not own
+
+    @property
+    def scheduled(self) -> bool:
+        """Whether a run may depend on its number of steps, so that no longer one stands for it."""
+        hooks = ("attach", "before_step", "after_step")
+        return any(getattr(type(self), one) is not getattr(Method, one) for one in hooks)
 
     @property
     def axis(self) -> str:
@@ -249,18 +251,24 @@ class Method:
         for name in options:
             if name not in known:
                 raise unknown_name(f"option of {cls.name!r}", name, known)
-        given = dict(options)
+        given: dict[str, Any] = {
+            n: tuple(v) if isinstance(v, list) else v for n, v in options.items()
+        }
         if "head" in given:
             given["head"] = HeadInit.from_dict(given["head"])
         return cls(**given)
 
 
 def check_options(method: Method) -> None:
-    """Raise a KShotValueError unless the class has a name and all options are JSON values."""
-    if not method.name or not method.tuned:
-        raise KShotKeyError(
-            f"{type(method).__name__} needs a `name` and at least one setting in `tuned`."
+    """Raise a KShotValueError unless the class is named and its options are JSON values."""
+    if not method.name or not method.tuned or "steps" in method.tuned:
+        raise KShotValueError(
+            f"{type(method).__name__} needs a `name` and at least one setting in `tuned`; the "
+            f"number of steps is always tuned and not listed."
         )
+    taken = {one.name for one in fields(method)} & {one.name for one in fields(FinetuneConfig)}
+    if taken:
+        raise KShotValueError(f"Options named as settings of FinetuneConfig: {sorted(taken)}.")
     try:
         json.dumps(_values(method), allow_nan=False)
     except (TypeError, ValueError) as error:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
 from pkgutil import iter_modules
+from types import CodeType
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
-from kshot_viz.errors import KShotKeyError, KShotValueError, unknown_name
+from kshot_viz.errors import KShotError, KShotKeyError, KShotValueError, unknown_name
 from kshot_viz.methods.base import Method
 
 if TYPE_CHECKING:
@@ -50,7 +53,7 @@ def register_method(method: M) -> M:
             f"A method is a frozen dataclass that extends kv.Method and has a `name` and a "
             f"`label`; not {method!r}."
         )
-    hints = vars(method).get("__annotations__", {})
+    hints = inspect.get_annotations(method)
     options = {name for name, hint in hints.items() if "ClassVar" not in str(hint)}
     missing = options - {one.name for one in dataclasses.fields(method)}
     if missing:
@@ -58,7 +61,10 @@ def register_method(method: M) -> M:
             f"{method.__name__} has options ({', '.join(sorted(missing))}) and so needs "
             f"@dataclass(frozen=True) below @kv.register_method."
         )
-    if method.name in FIRST and not method.__module__.startswith(f"{GROUP}."):
+    if not method.__module__.startswith(f"{GROUP}."):
+        _load_own()
+    known = _METHODS.get(method.name, method)
+    if known.__module__.startswith(f"{GROUP}.") and known.__module__ != method.__module__:
         raise KShotValueError(f"The name {method.name!r} belongs to a method of this library.")
     _METHODS[method.name] = method
     return method
@@ -108,7 +114,10 @@ def method_from_dict(record: str | Mapping[str, Any]) -> Method:
     known = _known()
     if name not in known:
         return UnknownMethod(called=name, stored=dict(options))
-    return known[name].from_options(options)
+    try:
+        return known[name].from_options(options)
+    except (KShotError, TypeError) as error:
+        return UnknownMethod(called=name, stored=dict(options), reason=str(error))
 
 
 def method_class(name: str) -> type[Method] | None:
@@ -124,11 +133,14 @@ class UnknownMethod(Method):
     label = "unknown method"
     called: str = ""
     stored: Any = None
+    reason: str = ""
 
     def trained(
         self, network: Backbone, layers: Collection[str], config: FinetuneConfig
     ) -> NoReturn:
         """Raise a KShotKeyError that says what is missing."""
+        if self.reason:
+            raise KShotKeyError(f"The method {self.called!r} is another one now: {self.reason}")
         raise KShotKeyError(
             f"The method {self.called!r} is not registered here: run the code that defines it "
             f"(with @kv.register_method), then load the results again."
@@ -145,10 +157,36 @@ def _known() -> dict[str, type[Method]]:
 
 
 @cache
-def _load() -> None:
-    """Import every method of this folder, then those that installed packages offer."""
+def code_of(method: type[Method]) -> tuple[str, ...]:
+    """Return what names the code of a user's method: kept rows are not those of an edited class."""
+    own = [
+        one for one in method.__mro__ if not one.__module__.startswith(("kshot_viz.", "builtins"))
+    ]
+    codes = [getattr(one, "__code__", None) for cls in own for one in vars(cls).values()]
+    return tuple(_text_of(one) for one in codes if one is not None)
+
+
+def _text_of(code: CodeType) -> str:
+    inner = [_text_of(one) if isinstance(one, CodeType) else repr(one) for one in code.co_consts]
+    return " ".join([code.co_name, code.co_code.hex(), *code.co_names, *inner])
+
+
+@cache
+def _load_own() -> None:
+    """Import every method of this folder."""
     package = import_module(GROUP)
     for module in iter_modules(package.__path__):
         import_module(f"{GROUP}.{module.name}")
+
+
+@cache
+def _load() -> None:
+    """Import the methods of this library, then those that installed packages offer."""
+    _load_own()
     for entry in entry_points(group=GROUP):
-        register_method(entry.load())
+        if entry.name in _METHODS:
+            continue
+        try:
+            register_method(entry.load())
+        except Exception as error:  # Whatever a stranger's package raises must not stop this one.
+            warnings.warn(f"The method {entry.name!r} of a package: {error!r}", stacklevel=2)

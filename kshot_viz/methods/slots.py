@@ -85,6 +85,7 @@ def plan_slots(
         If ``config.layer_lr`` names no module, or a name in ``trained`` no parameter.
     """
     _check_layer_lr(network, config.layer_lr)
+    trained = {trained} if isinstance(trained, str) else set(trained)
     named = dict(network.module.named_parameters(remove_duplicate=False))
     for name in trained:
         if name not in named:

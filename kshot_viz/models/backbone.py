@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from torch.nn.parameter import Parameter
 
 from kshot_viz.errors import KShotKeyError, KShotValueError, unknown_name
-from kshot_viz.models.copies import fingerprint, private_copy
 from kshot_viz.models.head import find_head, install, settle
 from kshot_viz.models.inputs.example import (
     apply_preprocess,
@@ -23,7 +22,7 @@ from kshot_viz.models.inputs.example import (
     explain,
     probe_or_guess,
 )
-from kshot_viz.models.modes import evaluating
+from kshot_viz.models.modes import evaluating, fingerprint, private_copy
 from kshot_viz.models.probe import LayerInfo, forward, layer_table
 
 

@@ -100,15 +100,16 @@ class KShotClassifier(ClassifierMixin, BaseEstimator):
         network = load_backbone(self.backbone) if isinstance(self.backbone, str) else self.backbone
         self.classes_ = np.unique(labels)
         method = resolve_method(self.method)
-        self.grouping_ = self._grouping(network, method, images) if method.shares else None
+        grouping = self._grouping(network, method, images) if method.shares else None
         self.result_ = finetune(
             network,
             (images, labels),
             method=method,
-            grouping=self.grouping_,
+            grouping=grouping,
             config=self._config(),
             seed=self.random_state or 0,
         )
+        self.grouping_ = self.result_.grouping
         if self.result_.diverged:
             warnings.warn(
                 f"Fine-tuning {self.result_.status}; every class is as likely as any other. A "

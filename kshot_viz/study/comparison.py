@@ -17,7 +17,8 @@ from kshot_viz.evaluate.evaluate import evaluate
 from kshot_viz.finetune.candidate import Candidate
 from kshot_viz.grouping.grouping import Grouping
 from kshot_viz.grouping.rule import GroupingRule
-from kshot_viz.study import files, tables
+from kshot_viz.study import manifest as files
+from kshot_viz.study import tables
 from kshot_viz.study.manifest import footer
 
 if TYPE_CHECKING:

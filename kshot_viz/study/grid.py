@@ -76,10 +76,14 @@ class TuningGrid:
         return tuple(found)
 
     def candidates(self, rival: Candidate) -> list[Candidate]:
-        """Return the rival at every setting, for the longest step count."""
+        """Return the rival at every setting, for the longest step count.
+
+        For every count where the method is scheduled: a longer run does not stand for a shorter.
+        """
         tuned = rival.method.tuned
-        points = product(*(self.values(rival.method, name) for name in tuned))
-        return [rival.at(steps=self.last, **dict(zip(tuned, one, strict=True))) for one in points]
+        counts = self.steps if rival.method.scheduled else (self.last,)
+        points = product(*(self.values(rival.method, name) for name in tuned), counts)
+        return [rival.at(**dict(zip((*tuned, "steps"), one, strict=True))) for one in points]
 
     def holds(self, candidate: Candidate) -> bool:
         """Return whether a candidate's setting is one that the grid tries."""

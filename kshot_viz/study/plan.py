@@ -59,11 +59,11 @@ class ComparisonPlan:
 
     def tune(self) -> pd.DataFrame:
         """Run the whole grid on the tuning episodes."""
-        tried = self._grid() if self.tuning.episodes else []
-        data, episodes = self.tuning.data, self.tuning.episodes
-        rows = self._run("tune", data, episodes, tried, self.grid.steps)
+        if not self.tuning.episodes:
+            return self._run("tune", self.tuning.data, [], [], None)
+        rows = self._run_grid("tune", self.tuning.data, self.tuning.episodes)
         # Settings are chosen for the task of the test episodes, wherever they were tried.
-        return rows.assign(data=self.data.name) if len(rows) else rows
+        return rows.assign(data=self.data.name)
 
     def test(self, settings: pd.DataFrame, full: bool) -> pd.DataFrame:
         """Run the chosen settings, or the whole grid, on the test episodes."""
@@ -72,7 +72,7 @@ class ComparisonPlan:
             title, episodes = f"test {task.shot}-shot", task.episodes(self.episodes)
             chosen = self._chosen(settings, task)
             if full:
-                parts.append(self._run(title, self.data, episodes, self._grid(), self.grid.steps))
+                parts.append(self._run_grid(title, self.data, episodes))
                 chosen = [one for one in chosen if not self.grid.holds(one)]
             parts.append(self._run(title, self.data, episodes, chosen, None))
         return joined(parts)
@@ -102,7 +102,10 @@ class ComparisonPlan:
     def tried(self, settings: pd.DataFrame) -> dict[str, Candidate]:
         """Return what every candidate key in the rows stands for."""
         chosen = [one for task in self.tasks for one in self._chosen(settings, task)]
-        return {one.key: one for one in [*self._grid(), *chosen]}
+        every = {(one.key, one.name): one for one in [*self._grid(), *chosen]}
+        found = {key: one for (key, _), one in reversed(every.items())}
+        # Two names may stand for the same settings, of which rows know the key alone.
+        return found | {f"{k} {n}": one for (k, n), one in every.items() if found[k] is not one}
 
     def keyed(self) -> dict[str, Episode]:
         """Return every episode by the name its rows go by."""
@@ -123,10 +126,20 @@ class ComparisonPlan:
         return [candidate for one in self.rivals for candidate in self.grid.candidates(one)]
 
     def _chosen(self, settings: pd.DataFrame, task: Task) -> list[Candidate]:
-        known = {one.setting_key: one for one in [*self.rivals, *self._grid()]}
+        tried = [*self.rivals, *self._grid()]
+        known = {(one.name, one.setting_key): one for one in tried}
         rows = task.rows(settings).set_index("method").loc[[one.name for one in self.rivals]]
-        chosen = zip(rows["setting"], rows["steps"], strict=True)
-        return [known[key].at(steps=int(steps)) for key, steps in chosen]
+        chosen = zip(rows.index, rows["setting"], rows["steps"], strict=True)
+        return [known[name, key].at(steps=int(steps)) for name, key, steps in chosen]
+
+    def _run_grid(
+        self, title: str, data: ImageDataset, episodes: Sequence[Episode]
+    ) -> pd.DataFrame:
+        grid = self._grid()
+        whole = [one for one in grid if not one.method.scheduled]
+        alone = [one for one in grid if one.method.scheduled]
+        parts = [(whole, self.grid.steps), (alone, None)]
+        return joined([self._run(title, data, episodes, *part) for part in parts if part[0]])
 
     def _run(
         self,

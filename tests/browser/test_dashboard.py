@@ -11,7 +11,7 @@ from command_line import make_pictures, make_weights
 from lab_server import free_port, own_folders, running
 from playwright.sync_api import expect
 
-from kshot_viz.cli.options import TaskRequest
+from kshot_viz.cli.requests import TaskRequest
 from kshot_viz.cli.servers import prepare, voila_command, voila_environment
 
 ADDRESS = re.compile(r"(http:" + r"//127\.0\.0\.1:\d+)/\S*\?token=(\w+)")

@@ -39,7 +39,7 @@ many
 """
 # More neurons than are drawn, in seven groups of three hundred; one of them is dead and named.
 WIDE = """
-from kshot_viz.widgets.explorer.similarity_matrix import SimilarityMatrix
+from kshot_viz.widgets.explorer.neuron_map import SimilarityMatrix
 acts = Activations({"a": layer(np.random.default_rng(0).normal(size=(2100, 4)))}, "grid", 4)
 wide = SimilarityMatrix(acts, "a", named(Grouping({"a": np.arange(2100) % 7}, dead={"a": 6}),
                                          "a", 6, "silent"))

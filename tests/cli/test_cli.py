@@ -15,7 +15,7 @@ import pytest
 from command_line import UNTUNED, Ended, kshot, make_pictures, make_weights, picture, small_run
 
 import kshot_viz
-from kshot_viz.evaluate.executors import local as executors
+from kshot_viz.evaluate import executors
 from kshot_viz.methods.registry import FIRST
 from kshot_viz.study.comparison import Comparison
 

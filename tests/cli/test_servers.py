@@ -14,7 +14,8 @@ import pytest
 from command_line import kshot, make_weights
 
 from kshot_viz.cli import servers
-from kshot_viz.cli.options import TaskRequest, absolute_file
+from kshot_viz.cli.options import absolute_file
+from kshot_viz.cli.requests import TaskRequest
 from kshot_viz.cli.servers import (
     APP,
     JUPYTER,

@@ -11,8 +11,8 @@ from networks import toy_backbone, toy_data
 from torch import nn
 
 from kshot_viz.errors import KShotError
+from kshot_viz.evaluate import executors
 from kshot_viz.evaluate.evaluate import evaluate
-from kshot_viz.evaluate.executors import local as executors
 from kshot_viz.finetune.candidate import Candidate
 from kshot_viz.finetune.loop import finetune
 from kshot_viz.grouping.grouping import Grouping

@@ -53,10 +53,17 @@ def test_a_stored_method_is_rebuilt_or_kept_as_unknown():
 
 
 def test_entry_points_make_methods_known(monkeypatch):
-    found = [SimpleNamespace(load=lambda: Mine)]
+    def broken():
+        raise ImportError("gone")
+
+    found = [
+        SimpleNamespace(name="mine", load=lambda: Mine),
+        SimpleNamespace(name="lost", load=broken),
+    ]
     monkeypatch.setattr(registry, "entry_points", lambda group: found)
     registry._load.cache_clear()
-    assert "mine" in kv.list_methods()
+    with pytest.warns(UserWarning, match=r"'lost' of a package: ImportError\('gone'\)"):
+        assert "mine" in kv.list_methods()
 
 
 class Undecorated(kv.Method):

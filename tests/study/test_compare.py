@@ -10,7 +10,7 @@ import pytest
 
 from kshot_viz.data.episodes import sample_episodes
 from kshot_viz.errors import KShotError, KShotFileError, KShotKeyError, KShotValueError
-from kshot_viz.evaluate.executors import local as executors
+from kshot_viz.evaluate import executors
 from kshot_viz.finetune.candidate import Candidate
 from kshot_viz.grouping.grouping import Grouping
 from kshot_viz.grouping.rule import GroupingRule

@@ -10,7 +10,7 @@ import pytest
 
 from kshot_viz.errors import KShotFileError
 from kshot_viz.study.comparison import Comparison
-from kshot_viz.study.files import ABOUT, ROWS
+from kshot_viz.study.manifest import ABOUT, ROWS
 
 
 @pytest.fixture

@@ -16,8 +16,7 @@ from kshot_viz.viz.neurons.neuron_map import Embedding, neuron_embedding
 from kshot_viz.viz.neurons.similarity import correlations
 from kshot_viz.widgets.base.background import Background
 from kshot_viz.widgets.explorer.explorer_controls import ExplorerControls
-from kshot_viz.widgets.explorer.neuron_map import NeuronMap, activation_statistics
-from kshot_viz.widgets.explorer.similarity_matrix import SimilarityMatrix
+from kshot_viz.widgets.explorer.neuron_map import NeuronMap, SimilarityMatrix, activation_statistics
 
 if TYPE_CHECKING:
     from kshot_viz.activations import Activations

@@ -8,8 +8,8 @@ import warnings
 from networks import toy_backbone, toy_data
 
 from kshot_viz.data.episodes import sample_episodes
+from kshot_viz.evaluate import executors as local
 from kshot_viz.evaluate.evaluate import evaluate
-from kshot_viz.evaluate.executors import local
 from kshot_viz.finetune.candidate import Candidate
 from kshot_viz.methods.config import FinetuneConfig
 

@@ -24,7 +24,7 @@ CONFIG = FinetuneConfig(lr=0.02, steps=6)
 @pytest.fixture(scope="module")
 def cluster():
     ray = pytest.importorskip("ray")
-    from kshot_viz.evaluate.executors.ray_cluster import connect
+    from kshot_viz.evaluate.executors import connect
 
     connect(2)
     yield ray

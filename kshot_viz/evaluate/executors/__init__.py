@@ -1,1 +1,0 @@
-"""Where jobs run: in this process, in several, or on a Ray cluster."""
