@@ -128,8 +128,7 @@ class Method:
     style : MethodStyle or None
         How it is drawn; None takes the next free colour.
     null_of, null_note : str
-        The name of the method whose null it is (the same without what that one is about), and what
-        it means where both differ from plain in the same direction.
+        The method whose null this is, and what it means where both differ from plain alike.
     head : HeadInit
         Where the new head starts.
     """

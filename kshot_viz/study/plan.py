@@ -135,11 +135,14 @@ class ComparisonPlan:
     def _run_grid(
         self, title: str, data: ImageDataset, episodes: Sequence[Episode]
     ) -> pd.DataFrame:
-        grid = self._grid()
-        whole = [one for one in grid if not one.method.scheduled]
-        alone = [one for one in grid if one.method.scheduled]
+        whole = [one for one in self._grid() if not one.method.scheduled]
+        alone = [one for one in self._grid() if one.method.scheduled]
         parts = [(whole, self.grid.steps), (alone, None)]
-        return joined([self._run(title, data, episodes, *part) for part in parts if part[0]])
+        rows = joined([self._run(title, data, episodes, *part) for part in parts if part[0]])
+        if whole and alone:
+            index = rows["method"].map([one.name for one in self.rivals].index)
+            rows = rows.iloc[index.argsort(kind="stable")].reset_index(drop=True)
+        return rows
 
     def _run(
         self,
