@@ -129,13 +129,19 @@ def bootstrap_shares(
     return bounds[0], bounds[1]
 
 
-def paired_test(first: ArrayLike, second: ArrayLike, *, seed: int = 0) -> PairedTest:
+def paired_test(
+    first: ArrayLike, second: ArrayLike, *, level: float = 0.95, seed: int = 0
+) -> PairedTest:
     """Compare two methods on the same episodes: ``first - second``.
 
     Parameters
     ----------
     first, second : array_like, shape (n,)
         Accuracies, paired by position.
+    level : float
+        Coverage of the interval.
+    seed : int
+        Seed of its resampling.
 
     Returns
     -------
@@ -148,7 +154,7 @@ def paired_test(first: ArrayLike, second: ArrayLike, *, seed: int = 0) -> Paired
         raise KShotValueError(f"Paired samples need equal lengths; not {a.size} and {b.size}.")
     # Accuracies are shares of the same count: what differs by rounding only is a tie.
     differences = np.round(a - b, 12)
-    return PairedTest(bootstrap_mean(differences, seed=seed), _wilcoxon(differences))
+    return PairedTest(bootstrap_mean(differences, level=level, seed=seed), _wilcoxon(differences))
 
 
 def holm(p_values: Sequence[float]) -> NDArray[np.float64]:

@@ -14,11 +14,11 @@ from kshot_viz.grouping.rule import GroupingRule
 from kshot_viz.methods.base import Method
 from kshot_viz.methods.config import FinetuneConfig
 from kshot_viz.methods.registry import FIRST, resolve_method
+from kshot_viz.study.choice import METHOD, SETTING, known_rule
 from kshot_viz.study.comparison import Comparison
 from kshot_viz.study.grid import TuningGrid
 from kshot_viz.study.plan import ComparisonPlan, joined
-from kshot_viz.study.tables import SETTING, choose
-from kshot_viz.study.task import TASK, tuning_episodes
+from kshot_viz.study.task import tuning_episodes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,6 +39,8 @@ def compare_methods(
     tune: str | None = "validation",
     n_val: int = 6,
     grid: TuningGrid | None = None,
+    choose: str = "guarded",
+    race: bool = True,
     config: FinetuneConfig | None = None,
     full: bool = False,
     executor: str = "serial",
@@ -75,6 +77,12 @@ def compare_methods(
     n_val : int
         Tuning episodes a shot.
     grid : TuningGrid, optional
+        What is tried; it grows by itself where the best step size is at its edge.
+    choose : {"guarded", "best"}
+        How a setting is taken from the accuracies on the tuning episodes: see
+        :func:`kshot_viz.study.choice.choose`; :meth:`Comparison.choices` shows both.
+    race : bool
+        Stop settings that are clearly behind after two tuning episodes; rows tell which.
     config : FinetuneConfig, optional
         Everything that is not tuned.
     full : bool
@@ -103,6 +111,8 @@ def compare_methods(
         rivals=rivals_of(methods, rule, config or FinetuneConfig()),
         grid=grid or TuningGrid(),
         tuning=tuning_episodes(data, episodes, source=source, tune=tune, n_val=n_val),
+        rule=known_rule(choose),
+        race=race,
         options={
             "executor": executor,
             "workers": workers,
@@ -113,13 +123,13 @@ def compare_methods(
         progress=progress,
     ).bound(source)
     tuned = plan.tune()
-    settings = choose(tuned) if tune else plan.untuned()
-    tested = plan.test(settings, full)
+    settings = joined([one.settings for one in tuned.values()]) if tuned else plan.untuned()
+    tested = plan.test(settings, tuned, full)
     return Comparison(
-        frame=_frame(tuned, tested, settings),
+        frame=_frame([*(one.rows for one in tuned.values()), tested], settings),
         settings=settings,
         manifest=plan.manifest(tune) | plan.origin(source),
-        candidates=plan.tried(settings),
+        candidates=plan.tried(settings, tuned),
         episodes=plan.keyed(),
         backbone=backbone,
         data=data,
@@ -127,11 +137,12 @@ def compare_methods(
     )
 
 
-def _frame(tuned: pd.DataFrame, tested: pd.DataFrame, settings: pd.DataFrame) -> pd.DataFrame:
+def _frame(parts: Sequence[pd.DataFrame], settings: pd.DataFrame) -> pd.DataFrame:
     import pandas as pd
 
-    rows = joined([tuned, tested])
-    by = [*TASK, "method", *SETTING]
+    rows = joined(parts)
+    rows["stopped"] = rows["stopped"].eq(True) if "stopped" in rows else False
+    by = [*METHOD, *SETTING]
     chosen = pd.MultiIndex.from_frame(settings[by])
     rows["chosen"] = pd.MultiIndex.from_frame(rows[by]).isin(chosen)
     return rows

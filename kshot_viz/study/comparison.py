@@ -19,6 +19,7 @@ from kshot_viz.grouping.grouping import Grouping
 from kshot_viz.grouping.rule import GroupingRule
 from kshot_viz.study import manifest as files
 from kshot_viz.study import tables
+from kshot_viz.study.choice import both_rules
 from kshot_viz.study.manifest import footer
 
 if TYPE_CHECKING:
@@ -35,12 +36,15 @@ class Comparison:
     ----------
     frame : DataFrame
         One row per run: the columns of :func:`kshot_viz.evaluate`, ``step_size`` (the first
-        setting that its method tunes: ``head_lr`` for ``head_only``, mostly ``lr``), ``setting``
-        (a digest that names all settings but the number of steps) and ``chosen`` (whether the row
-        has its method's chosen setting). ``pool`` is ``"val"`` for tuning rows, whose ``data`` is
-        the data set they tune for.
+        setting that its method tunes: ``head_lr`` for ``head_only``, mostly ``lr``), ``tuned`` (all
+        settings that it tunes, as JSON), ``setting`` (a digest that names all settings but the
+        number of steps), ``chosen`` (whether the row has its method's chosen setting) and
+        ``stopped`` (the setting ran on the first tuning episodes only, being clearly behind).
+        ``pool`` is ``"val"`` for tuning rows, whose ``data`` is the data set they tune for.
     settings : DataFrame
-        The chosen setting of each task and method.
+        The chosen setting of each task and method: the columns of
+        :func:`kshot_viz.study.choice.choose`, and ``edge``, which says where it is the smallest or
+        largest that was tried.
     manifest : mapping
         What was compared on what, with versions; plain JSON values.
     candidates : mapping of str to Candidate
@@ -69,10 +73,11 @@ class Comparison:
         Returns
         -------
         DataFrame
-            ``data, backbone, way, shot, method, accuracy, low, high, n, step_size, head_lr, steps,
-            difference, difference_low, difference_high, p_value, p_holm, diverged``. Intervals are
-            95 % bootstrap; ``p_value`` is Wilcoxon's, ``p_holm`` adjusted over the rivals of one
-            task. Differences are NaN where ``"plain"`` did not take part.
+            ``data, backbone, way, shot, method, accuracy, low, high, n, step_size, tuned, head_lr,
+            steps, difference, difference_low, difference_high, p_value, adjusted_low,
+            adjusted_high, p_holm, diverged``. Intervals are 95 % bootstrap; ``p_value`` is
+            Wilcoxon's. ``p_holm`` and the adjusted interval (Bonferroni's) allow for the number of
+            rivals of one task. Differences are NaN where ``"plain"`` did not take part.
 
         Raises
         ------
@@ -80,6 +85,17 @@ class Comparison:
             If ``reference`` is no method of this comparison.
         """
         return tables.summary(self.frame, self.settings, reference)
+
+    def choices(self) -> pd.DataFrame:
+        """Return what each rule would have chosen, from the tuning episodes.
+
+        Returns
+        -------
+        DataFrame
+            The columns of :func:`kshot_viz.study.choice.choose`, with both rules of each task and
+            method; empty where nothing was tuned.
+        """
+        return both_rules(self.frame[self.frame["pool"] == "val"])
 
     def curve(self, *, head_lr: float | None = None) -> pd.DataFrame:
         """Return accuracy against step size on the validation episodes, at the longest run.

@@ -35,6 +35,9 @@ class TuningGrid:
         Step counts; one run of the longest serves them all.
     others : mapping of str to tuple
         Values of further settings that methods tune; a method's own ``tries`` by default.
+    extend : int
+        How many values may be added beyond the smallest or largest step size of a method whose best
+        setting is there. A step size of which only one value is given is fixed.
     """
 
     lrs: tuple[float, ...] = (3e-4, 1e-3, 3e-3, 1e-2, 3e-2)
@@ -42,6 +45,7 @@ class TuningGrid:
     head_only_lrs: tuple[float, ...] = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
     steps: tuple[int, ...] = (5, 10, 20, 40)
     others: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    extend: int = 3
 
     def __post_init__(self) -> None:
         for name in _LISTS:
@@ -49,6 +53,8 @@ class TuningGrid:
         object.__setattr__(self, "others", dict(self.others))
         if any(int(count) != count for count in self.steps):
             raise KShotValueError(f"`steps` must be whole numbers; not {self.steps}.")
+        if isinstance(self.extend, bool) or not isinstance(self.extend, int) or self.extend < 0:
+            raise KShotValueError(f"`extend` must be an integer >= 0; not {self.extend!r}.")
 
     @property
     def last(self) -> int:
@@ -75,15 +81,40 @@ class TuningGrid:
             )
         return tuple(found)
 
-    def candidates(self, rival: Candidate) -> list[Candidate]:
+    def tuned(self, method: Method) -> dict[str, tuple[Any, ...]]:
+        """Return the values that a method tries for each of its tuned settings.
+
+        Raises
+        ------
+        KShotValueError
+            If values of the first one, over which accuracy is drawn, are no numbers.
+        """
+        found = {name: self.values(method, name) for name in method.tuned}
+        wrong = [one for one in found[method.axis] if not isinstance(one, (int, float))]
+        if wrong:
+            raise KShotValueError(
+                f"The first setting that {method.name!r} tunes, {method.axis!r}, must have numbers "
+                f"as values, since accuracy is drawn over it; not {wrong[0]!r}."
+            )
+        return found
+
+    def candidates(
+        self, rival: Candidate, values: Mapping[str, Sequence[Any]] | None = None
+    ) -> list[Candidate]:
         """Return the rival at every setting, for the longest step count.
 
         For every count where the method is scheduled: a longer run does not stand for a shorter.
+
+        Parameters
+        ----------
+        rival : Candidate
+        values : mapping of str to sequence, optional
+            As :meth:`tuned` returns them, and by default what it returns.
         """
-        tuned = rival.method.tuned
+        found = self.tuned(rival.method) if values is None else values
         counts = self.steps if rival.method.scheduled else (self.last,)
-        points = product(*(self.values(rival.method, name) for name in tuned), counts)
-        return [rival.at(**dict(zip((*tuned, "steps"), one, strict=True))) for one in points]
+        points = product(*found.values(), counts)
+        return [rival.at(**dict(zip((*found, "steps"), one, strict=True))) for one in points]
 
     def holds(self, candidate: Candidate) -> bool:
         """Return whether a candidate's setting is one that the grid tries."""
@@ -94,13 +125,15 @@ class TuningGrid:
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""
         others = {name: list(values) for name, values in self.others.items()}
-        return {name: list(getattr(self, name)) for name in _LISTS} | {"others": others}
+        lists = {name: list(getattr(self, name)) for name in _LISTS}
+        return lists | {"others": others, "extend": self.extend}
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> TuningGrid:
         """Rebuild a grid."""
         others = {name: tuple(values) for name, values in record.get("others", {}).items()}
-        return cls(**{name: tuple(record[name]) for name in _LISTS}, others=others)
+        lists = {name: tuple(record[name]) for name in _LISTS if name in record}
+        return cls(**lists, others=others, extend=record.get("extend", cls.extend))
 
 
 def _ascending(name: str, values: Sequence[float]) -> tuple[Any, ...]:

@@ -15,6 +15,7 @@ from kshot_viz.data.episodes.episode import Episode
 from kshot_viz.errors import KShotError, KShotFileError
 from kshot_viz.files import whole_file
 from kshot_viz.finetune.candidate import Candidate
+from kshot_viz.study.choice import METHOD, tuned_settings
 from kshot_viz.study.task import Tuning, tasks_of
 from kshot_viz.text import counted
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from kshot_viz.models.backbone import Backbone
     from kshot_viz.study.comparison import Comparison
 
-SCHEMA = 2
+SCHEMA = 3
 ROWS, ABOUT = "results.parquet", "comparison.json"
 
 
@@ -58,7 +59,9 @@ def load(folder: str | Path) -> dict[str, Any]:
         "manifest": about["manifest"],
         **_objects(path, about),
     }
-    return _upgraded(found) if about["schema"] == 1 else found
+    for older, upgrade in _UPGRADES.items():
+        found = upgrade(found) if about["schema"] <= older else found
+    return found
 
 
 def _objects(path: Path, about: dict[str, Any]) -> dict[str, Any]:
@@ -72,7 +75,7 @@ def _objects(path: Path, about: dict[str, Any]) -> dict[str, Any]:
         raise KShotFileError(f"{path} holds no readable comparison: {_why(error)}") from error
 
 
-def _upgraded(found: dict[str, Any]) -> dict[str, Any]:
+def _with_task(found: dict[str, Any]) -> dict[str, Any]:
     """Add what files of schema 1 (version 0.1.0) lack: all rows are of one data set and network."""
     frame, candidates, manifest = found["frame"], found["candidates"], found["manifest"]
     task = {"data": manifest["data"]["name"], "backbone": manifest["backbone"]["name"]}
@@ -87,6 +90,20 @@ def _upgraded(found: dict[str, Any]) -> dict[str, Any]:
     settings = found["settings"].assign(**task).merge(chosen[[*by, "setting"]], on=by, how="left")
     renamed = {one.key: one for one in candidates.values()}
     return found | {"frame": frame, "settings": settings, "candidates": renamed}
+
+
+def _with_tuned(found: dict[str, Any]) -> dict[str, Any]:
+    """Add what files of schema 2 lack: which settings were tuned, by which rule."""
+    frame = found["frame"]
+    tuned = frame["candidate"].map(found["candidates"]).map(tuned_settings)
+    frame = frame.assign(tuned=tuned, stopped=False)
+    names = frame[[*METHOD, "setting", "tuned"]].drop_duplicates([*METHOD, "setting"])
+    settings = found["settings"].merge(names, on=[*METHOD, "setting"], how="left")
+    unknown = {"collapsed": float("nan"), "margin": float("nan"), "rule": "best", "edge": ""}
+    return found | {"frame": frame, "settings": settings.assign(**unknown)}
+
+
+_UPGRADES = {1: _with_task, 2: _with_tuned}
 
 
 def _read_about(path: Path) -> dict[str, Any]:
@@ -193,18 +210,31 @@ def _grouping(manifest: Mapping[str, Any]) -> str:
     return "Groups were formed from each episode's own k shots." if origin == "support" else ""
 
 
+_RULES = {
+    "best": "the setting with the best mean accuracy.",
+    "guarded": (
+        "of those that collapsed in no episode, the smallest step sizes whose mean accuracy is "
+        "within one standard error of the best."
+    ),
+}
+
+
 def _tuning(manifest: Mapping[str, Any]) -> str:
     tune, used = manifest.get("tune"), manifest.get("labels_used_for_tuning", 0)
     if tune is None:
         return "Nothing was tuned: every method ran at the setting it was given."
-    own = "Each method ran at its own best step size and number of steps, chosen on"
+    own = "Each method ran at its own step size and number of steps, chosen on"
     episodes = counted(int(manifest.get("n_val", 0)), "tuning episode")
+    rule = _RULES[manifest.get("choose", "best")]
     if tune == "validation":
         return (
-            f"{own} {episodes} a task, drawn from images apart from the test images. That used "
-            f"{counted(int(used), 'labelled target image')} beyond the k shots."
+            f"{own} {episodes} a task, drawn from images apart from the test images: {rule} That "
+            f"used {counted(int(used), 'labelled target image')} beyond the k shots."
         )
-    return f"{own} {episodes} a task of source data. No target label beyond the k shots was used."
+    return (
+        f"{own} {episodes} a task of source data: {rule} No target label beyond the k shots was "
+        f"used."
+    )
 
 
 def _scoring(manifest: Mapping[str, Any]) -> str:

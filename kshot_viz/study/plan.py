@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -12,15 +12,19 @@ from kshot_viz.data.episodes.episode import Episode, check_source
 from kshot_viz.evaluate.evaluate import bind, evaluate
 from kshot_viz.finetune.candidate import Candidate
 from kshot_viz.grouping.rule import GroupingRule
+from kshot_viz.study.choice import tuned_settings
 from kshot_viz.study.comparison import episode_key
 from kshot_viz.study.grid import TuningGrid
 from kshot_viz.study.manifest import describe
 from kshot_viz.study.task import Task, Tuning, tasks_of
+from kshot_viz.study.tuning import Tuned, Tuner, tune
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from kshot_viz.models.backbone import Backbone
+
+TunedTasks = Mapping[Task, Tuned]
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,8 @@ class ComparisonPlan:
     rivals: list[Candidate]
     grid: TuningGrid
     tuning: Tuning
+    rule: str
+    race: bool
     options: dict[str, Any]
     progress: bool
     unbound: Sequence[Candidate] = ()
@@ -57,22 +63,28 @@ class ComparisonPlan:
         """The distinct tasks of the test episodes."""
         return tasks_of(self.episodes, self.backbone)
 
-    def tune(self) -> pd.DataFrame:
-        """Run the whole grid on the tuning episodes."""
-        if not self.tuning.episodes:
-            return self._run("tune", self.tuning.data, [], [], None)
-        rows = self._run_grid("tune", self.tuning.data, self.tuning.episodes)
-        # Settings are chosen for the task of the test episodes, wherever they were tried.
-        return rows.assign(data=self.data.name)
+    def tune(self) -> dict[Task, Tuned]:
+        """Try the grid, and what lies beyond its edges, on the tuning episodes of each task."""
+        return {task: self._tune(task) for task in self.tasks if self.tuning.episodes}
 
-    def test(self, settings: pd.DataFrame, full: bool) -> pd.DataFrame:
+    def _tune(self, task: Task) -> Tuned:
+        def run(episodes: Sequence[Episode], candidates: Sequence[Candidate]) -> pd.DataFrame:
+            title = f"tune {task.shot}-shot"
+            rows = self._run_settings(title, self.tuning.data, episodes, candidates)
+            # Settings are chosen for the task of the test episodes, wherever they were tried.
+            return rows.assign(data=self.data.name)
+
+        tuner = Tuner(run, self.rivals, self.grid, self.rule, self.race)
+        return tune(tuner, task.episodes(self.tuning.episodes))
+
+    def test(self, settings: pd.DataFrame, tuned: TunedTasks, full: bool) -> pd.DataFrame:
         """Run the chosen settings, or the whole grid, on the test episodes."""
         parts = []
         for task in self.tasks:
             title, episodes = f"test {task.shot}-shot", task.episodes(self.episodes)
-            chosen = self._chosen(settings, task)
+            chosen = self._chosen(settings, tuned, task)
             if full:
-                parts.append(self._run_grid(title, self.data, episodes))
+                parts.append(self._run_settings(title, self.data, episodes, self._grid()))
                 chosen = [one for one in chosen if not self.grid.holds(one)]
             parts.append(self._run(title, self.data, episodes, chosen, None))
         return joined(parts)
@@ -87,22 +99,28 @@ class ComparisonPlan:
                     **asdict(task),
                     "method": one.name,
                     "step_size": one.setting(one.method.axis),
+                    "tuned": tuned_settings(one),
                     "steps": one.config.steps,
                     "lr": one.config.lr,
                     "head_lr": one.config.head_lr,
                     "setting": one.setting_key,
                     "val_accuracy": float("nan"),
                     "n_val": 0,
+                    "collapsed": 0,
+                    "margin": float("nan"),
+                    "rule": "as given",
+                    "edge": "",
                 }
                 for task in self.tasks
                 for one in self.rivals
             ]
         )
 
-    def tried(self, settings: pd.DataFrame) -> dict[str, Candidate]:
+    def tried(self, settings: pd.DataFrame, tuned: TunedTasks) -> dict[str, Candidate]:
         """Return what every candidate key in the rows stands for."""
-        chosen = [one for task in self.tasks for one in self._chosen(settings, task)]
-        every = {(one.key, one.name): one for one in [*self._grid(), *chosen]}
+        chosen = [one for task in self.tasks for one in self._chosen(settings, tuned, task)]
+        grown = [one for each in tuned.values() for one in each.candidates]
+        every = {(one.key, one.name): one for one in [*self._grid(), *grown, *chosen]}
         found = {key: one for (key, _), one in reversed(every.items())}
         # Two names may stand for the same settings, of which rows know the key alone.
         return found | {f"{k} {n}": one for (k, n), one in every.items() if found[k] is not one}
@@ -118,6 +136,8 @@ class ComparisonPlan:
             "tune": tune,
             "methods": [one.name for one in self.rivals],
             "grid": self.grid.to_dict(),
+            "choose": self.rule,
+            "race": self.race,
             "seed": self.options["seed"],
             "device": self.options["device"],
         }
@@ -125,18 +145,23 @@ class ComparisonPlan:
     def _grid(self) -> list[Candidate]:
         return [candidate for one in self.rivals for candidate in self.grid.candidates(one)]
 
-    def _chosen(self, settings: pd.DataFrame, task: Task) -> list[Candidate]:
-        tried = [*self.rivals, *self._grid()]
+    def _chosen(self, settings: pd.DataFrame, tuned: TunedTasks, task: Task) -> list[Candidate]:
+        tried = [*self.rivals, *(tuned[task].candidates if task in tuned else ())]
         known = {(one.name, one.setting_key): one for one in tried}
         rows = task.rows(settings).set_index("method").loc[[one.name for one in self.rivals]]
         chosen = zip(rows.index, rows["setting"], rows["steps"], strict=True)
         return [known[name, key].at(steps=int(steps)) for name, key, steps in chosen]
 
-    def _run_grid(
-        self, title: str, data: ImageDataset, episodes: Sequence[Episode]
+    def _run_settings(
+        self,
+        title: str,
+        data: ImageDataset,
+        episodes: Sequence[Episode],
+        candidates: Sequence[Candidate],
     ) -> pd.DataFrame:
-        whole = [one for one in self._grid() if not one.method.scheduled]
-        alone = [one for one in self._grid() if one.method.scheduled]
+        """Run candidates at all step counts: one run serves them all, unless it has a schedule."""
+        whole = [one for one in candidates if not one.method.scheduled]
+        alone = [one for one in candidates if one.method.scheduled]
         parts = [(whole, self.grid.steps), (alone, None)]
         rows = joined([self._run(title, data, episodes, *part) for part in parts if part[0]])
         if whole and alone:
@@ -163,10 +188,11 @@ class ComparisonPlan:
             **self.options,
         )
         if len(rows):
-            axes = {one.key: one.setting(one.method.axis) for one in candidates}
-            settings = {one.key: one.setting_key for one in candidates}
-            rows["step_size"] = rows["candidate"].map(axes)
-            rows["setting"] = rows["candidate"].map(settings)
+            known = {one.key: one for one in candidates}
+            ran = rows["candidate"].map(known)
+            rows["step_size"] = ran.map(lambda one: one.setting(one.method.axis))
+            rows["tuned"] = ran.map(tuned_settings)
+            rows["setting"] = ran.map(lambda one: one.setting_key)
         return rows
 
 

@@ -1,8 +1,9 @@
-"""From rows to tables: choosing settings, the summary, the step-size curve."""
+"""From rows to tables: the summary, paired differences, the step-size curve."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,31 +15,11 @@ from kshot_viz.study.task import TASK
 if TYPE_CHECKING:
     import pandas as pd
 
-# What identifies a setting of a method: `setting` is the key of a candidate whatever its steps.
-SETTING = ["setting", "steps"]
-# Of equally good settings the first in this order is taken.
-ORDER = ["lr", "head_lr", "steps"]
 CURVE_BY = [*TASK, "method", "step_size", "head_lr", "steps"]
 CURVE = [*CURVE_BY, "accuracy", "low", "high", "n", "diverged"]
 ESTIMATE = [*TASK, "method", "value", "low", "high", "n", "missing", "p_value", "p_holm"]
 # The method the others are compared with, where it takes part.
 PLAIN = "plain"
-
-
-def choose(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the setting with the best mean validation accuracy of each task and method.
-
-    Ties go to the smaller step sizes, the body's first, then to fewer steps.
-    """
-    by = [*TASK, "method", "step_size", "lr", "head_lr", *SETTING]
-    means = frame.groupby(by, sort=False)["accuracy"].agg(["mean", "size"]).reset_index()
-    means = means.rename(columns={"mean": "val_accuracy", "size": "n_val"})
-    # Equal accuracies added up in another order differ in their last bits, and are a tie.
-    ranked = means.assign(rank=means["val_accuracy"].round(12)).sort_values(
-        ["rank", *ORDER], ascending=[False, *[True] * len(ORDER)], kind="stable"
-    )
-    best = ranked.drop_duplicates([*TASK, "method"]).drop(columns="rank")
-    return best.sort_index().reset_index(drop=True)
 
 
 def summary(frame: pd.DataFrame, settings: pd.DataFrame, reference: str) -> pd.DataFrame:
@@ -97,13 +78,18 @@ def curve(frame: pd.DataFrame, settings: pd.DataFrame, head_lr: float | None) ->
 
     rows = frame[frame["pool"] == "val"]
     rows = rows[rows["steps"] == rows["steps"].max()]
-    chosen = settings[[*TASK, "method", "head_lr"]].rename(columns={"head_lr": "beside"})
-    rows = rows.merge(chosen, on=[*TASK, "method"])
-    beside = rows["beside"] if head_lr is None else head_lr
-    body_moves = (rows["step_size"] == rows["lr"]).groupby(rows["method"]).transform("all")
-    rows = rows[~body_moves | (rows["head_lr"] == beside)]
+    given = {} if head_lr is None else {"head_lr": head_lr}
+    wanted = settings["tuned"].map(lambda text: _beside(text, given))
+    rows = rows.merge(settings[[*TASK, "method"]].assign(wanted=wanted), on=[*TASK, "method"])
+    rows = rows[rows["tuned"].map(_beside) == rows["wanted"]]
     groups = rows.groupby(CURVE_BY, sort=False)
     return pd.DataFrame([_point(key, part) for key, part in groups], columns=CURVE)
+
+
+def _beside(tuned: str, given: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Return the tuned settings but the drawn one, with other values where those are given."""
+    _, *others = json.loads(tuned).items()
+    return {name: (given or {}).get(name, value) for name, value in others}
 
 
 def _task_rows(
@@ -111,7 +97,8 @@ def _task_rows(
 ) -> Iterator[dict[str, Any]]:
     wide = _wide(task, "accuracy")
     methods = list(dict.fromkeys(task["method"]))
-    tests = {m: _paired(wide, m, reference) for m in methods}
+    rivals = len(set(methods) - {reference})
+    tests = {m: _paired(wide, m, reference, rivals) for m in methods}
     adjusted = dict(zip(methods, holm([tests[m]["p_value"] for m in methods]), strict=True))
     for method in methods:
         rows = task[task["method"] == method]
@@ -120,6 +107,7 @@ def _task_rows(
             "method": method,
             **mean_columns(rows),
             "step_size": float(rows["step_size"].iloc[0]),
+            "tuned": rows["tuned"].iloc[0],
             "head_lr": float(rows["head_lr"].iloc[0]),
             "steps": int(rows["steps"].iloc[0]),
             **tests[method],
@@ -134,18 +122,16 @@ def mean_columns(rows: pd.DataFrame) -> dict[str, Any]:
     return {"accuracy": mean.mean, "low": mean.low, "high": mean.high, "n": mean.n}
 
 
-def _paired(wide: pd.DataFrame, method: str, reference: str) -> dict[str, float]:
-    nan = float("nan")
+def _paired(wide: pd.DataFrame, method: str, reference: str, rivals: int) -> dict[str, float]:
+    names = ["difference", "difference_low", "difference_high", "p_value"]
+    names += ["adjusted_low", "adjusted_high"]
     if method == reference or reference not in wide:
-        known = 0.0 if method == reference else nan
-        return {"difference": known, "difference_low": nan, "difference_high": nan, "p_value": nan}
+        known = {"difference": 0.0} if method == reference else {}
+        return dict.fromkeys(names, float("nan")) | known
     found = _estimate(wide[method], wide, method, reference)
-    return {
-        "difference": found["value"],
-        "difference_low": found["low"],
-        "difference_high": found["high"],
-        "p_value": found["p_value"],
-    }
+    wider = _estimate(wide[method], wide, method, reference, level=1 - 0.05 / rivals)
+    values = [found[name] for name in ("value", "low", "high", "p_value")]
+    return dict(zip(names, [*values, wider["low"], wider["high"]], strict=True))
 
 
 def _wide(task: pd.DataFrame, column: str) -> pd.DataFrame:
@@ -154,7 +140,11 @@ def _wide(task: pd.DataFrame, column: str) -> pd.DataFrame:
 
 
 def _estimate(
-    values: pd.Series[float], wide: pd.DataFrame, method: str, reference: str | None
+    values: pd.Series[float],
+    wide: pd.DataFrame,
+    method: str,
+    reference: str | None,
+    level: float = 0.95,
 ) -> dict[str, float]:
     """Estimate the mean of a method's values, or its mean difference to the reference."""
     nan = float("nan")
@@ -165,7 +155,7 @@ def _estimate(
     else:
         both = wide[list(dict.fromkeys([method, reference]))].dropna()
         sample = both[method].to_numpy()
-        test = paired_test(sample, both[reference].to_numpy()) if len(sample) else None
+        test = paired_test(sample, both[reference].to_numpy(), level=level) if len(sample) else None
         mean = test.difference if test else None
     low, value, high = (mean.low, mean.mean, mean.high) if mean else (nan, nan, nan)
     return {

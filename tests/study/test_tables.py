@@ -2,108 +2,27 @@
 
 from __future__ import annotations
 
-import itertools
+import json
 
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats as scipy_stats
+from tuning_rows import row, scored
 
 from kshot_viz.errors import KShotKeyError
 from kshot_viz.stats import bootstrap_mean
-from kshot_viz.study.tables import choose, curve, estimates, summary
+from kshot_viz.study.tables import curve, estimates, summary
 from kshot_viz.study.task import TASK
-
-
-def row(method="plain", accuracy=0.5, **changes):
-    found = {
-        "method": method,
-        "data": "toy",
-        "backbone": "net",
-        "way": 3,
-        "shot": 1,
-        "pool": "val",
-        "episode": "val/0",
-        "lr": 0.01,
-        "head_lr": 0.1,
-        "step_size": 0.01,
-        "steps": 8,
-        "accuracy": accuracy,
-        "status": "ok",
-        "chosen": True,
-    } | changes
-    return found | {"setting": f"{found['lr']} {found['head_lr']}"} | changes
-
-
-def scored(method, accuracies, **changes):
-    return [
-        row(method, value, pool="test", episode=f"test/{i}", **changes)
-        for i, value in enumerate(accuracies)
-    ]
 
 
 def settings_of(rows):
     frame = pd.DataFrame(rows).drop_duplicates([*TASK, "method"])
-    return frame[[*TASK, "method", "lr", "head_lr", "steps"]]
+    return frame[[*TASK, "method", "lr", "head_lr", "steps", "tuned"]]
 
 
 def table(rows, reference="plain"):
     return summary(pd.DataFrame(rows), settings_of(rows), reference).set_index("method")
-
-
-# ---- choosing ----------------------------------------------------------------------------------
-
-
-def test_the_best_mean_is_chosen():
-    rows = [
-        *(row(accuracy=a, lr=0.01) for a in (0.6, 0.6)),
-        *(row(accuracy=a, lr=0.1, step_size=0.1) for a in (0.9, 0.5)),
-    ]
-    best = choose(pd.DataFrame(rows)).iloc[0]
-    assert (best.lr, best.val_accuracy, best.n_val) == (0.1, pytest.approx(0.7), 2)
-
-
-@pytest.mark.parametrize(
-    ("first", "second"),
-    [
-        ({"lr": 0.1, "head_lr": 1.0, "steps": 8}, {"lr": 0.01, "head_lr": 1.0, "steps": 8}),
-        ({"lr": 0.1, "head_lr": 1.0, "steps": 2}, {"lr": 0.1, "head_lr": 0.1, "steps": 8}),
-        ({"lr": 0.1, "head_lr": 1.0, "steps": 8}, {"lr": 0.1, "head_lr": 1.0, "steps": 2}),
-    ],
-)
-def test_ties_go_to_small_step_sizes_then_to_few_steps(first, second):
-    for order in ((first, second), (second, first)):
-        best = choose(pd.DataFrame([row(**one) for one in order])).iloc[0]
-        assert {name: best[name] for name in second} == second
-
-
-def test_sums_in_another_order_are_still_a_tie():
-    parts = (0.1, 0.2, 0.3)
-    orders = [np.mean(order) for order in itertools.permutations(parts)]
-    assert len(set(orders)) > 1
-    for order in itertools.permutations(parts):
-        rows = [
-            *(row(accuracy=a, lr=0.01) for a in parts),
-            *(row(accuracy=a, lr=0.1, step_size=0.1) for a in order),
-        ]
-        assert choose(pd.DataFrame(rows)).iloc[0].lr == 0.01
-
-
-def test_every_method_and_shot_chooses_alone_and_keeps_its_place():
-    rows = [
-        row("b", 0.9, lr=0.1),
-        row("b", 0.4, lr=0.2),
-        row("a", 0.3, lr=0.1),
-        row("a", 0.4, lr=0.2),
-        row("b", 0.1, lr=0.1, shot=5),
-        row("b", 0.2, lr=0.2, shot=5),
-    ]
-    best = choose(pd.DataFrame(rows))
-    assert list(zip(best.method, best["shot"], best.lr, strict=True)) == [
-        ("b", 1, 0.1),
-        ("a", 1, 0.2),
-        ("b", 5, 0.2),
-    ]
 
 
 # ---- the summary -------------------------------------------------------------------------------
@@ -141,6 +60,17 @@ def test_p_values_are_adjusted_over_the_rivals_of_one_task():
     assert at_one.p_holm["head_only"] == pytest.approx(max(2 * low, high))
     at_five = found[found["shot"] == 5].set_index("method")
     assert at_five.p_holm["grouped"] == at_five.p_value["grouped"] == low
+
+
+def test_adjusted_intervals_allow_for_the_number_of_rivals():
+    one = [*scored("plain", PLAIN), *scored("grouped", BETTER), *scored("head_only", WORSE)]
+    found = table(one)
+    points = np.round(np.array(BETTER) - np.array(PLAIN), 12)
+    interval = bootstrap_mean(points, level=1 - 0.05 / 2)
+    assert found.adjusted_low["grouped"] == pytest.approx(interval.low)
+    assert found.adjusted_high["grouped"] == pytest.approx(interval.high)
+    alone = table(one[:12])
+    assert alone.adjusted_low["grouped"] == alone.difference_low["grouped"]
 
 
 def test_the_reference_differs_from_nothing():
@@ -215,6 +145,16 @@ def test_the_curve_of_a_moving_body_keeps_one_step_size_of_the_head():
     assert chosen[chosen.method == "head_only"].accuracy.tolist() == [0.4, 0.8]
     other = curve(pd.DataFrame(rows), settings, 1.0)
     assert other[other.method == "plain"].accuracy.tolist() == [0.7]
+
+
+def test_the_curve_keeps_the_chosen_values_of_all_other_settings():
+    def of(accuracy, lr, p):
+        own = json.dumps({"lr": lr, "head_lr": 0.1, "p": p})
+        return row("mine", accuracy, lr=lr, step_size=lr, tuned=own, setting=own)
+
+    rows = [of(0.3, 0.01, 0.1), of(0.4, 0.02, 0.1), of(0.8, 0.01, 0.5), of(0.9, 0.02, 0.5)]
+    assert curve(pd.DataFrame(rows), settings_of(rows), None).accuracy.tolist() == [0.3, 0.4]
+    assert curve(pd.DataFrame(rows), settings_of(rows[2:]), None).accuracy.tolist() == [0.8, 0.9]
 
 
 def test_a_curve_without_tuning_is_empty_but_has_its_columns():

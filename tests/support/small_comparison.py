@@ -12,6 +12,7 @@ from kshot_viz.data.dataset import ImageDataset
 from kshot_viz.data.episodes.episode import Episode
 from kshot_viz.finetune.candidate import Candidate
 from kshot_viz.methods.config import FinetuneConfig
+from kshot_viz.study.choice import tuned_settings
 from kshot_viz.study.comparison import Comparison
 
 # The setting that every method has chosen.
@@ -58,6 +59,8 @@ def hand_made(
         {"data": data.name, "backbone": "toynet", "way": 3, "shot": shot, "method": method}
         | {"step_size": 0.001, "steps": 8, "lr": 0.001}
         | {"head_lr": 0.1, "setting": SETTING.setting_key, "val_accuracy": 0.7, "n_val": 2}
+        | {"tuned": tuned_settings(SETTING), "collapsed": 0, "margin": 0.02}
+        | {"rule": "guarded", "edge": ""}
         for shot in shots
         for method in answers
     ]
@@ -119,13 +122,16 @@ def row(
         "lr": lr,
         "head_lr": 0.1,
         "step_size": lr,
+        "tuned": tuned_settings(SETTING.at(lr=lr)),
         "setting": SETTING.at(lr=lr).setting_key,
+        "n_query": 6,
         "accuracy": hits if fine else 1 / 3,
         "support_loss": 0.25 if fine else nan,
         "support_accuracy": 1.0 if fine else nan,
         "status": "ok" if fine else "diverged at step 3",
         "predicted": list(given),
         "chosen": lr == 0.001,
+        "stopped": False,
     }
 
 

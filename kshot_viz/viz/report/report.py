@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kshot_viz.errors import KShotFileError
-from kshot_viz.study.manifest import footer
 from kshot_viz.viz.comparison.selection import records
 from kshot_viz.viz.report.html import code, facts, folded, page, paragraphs, picture, section, table
-from kshot_viz.viz.report.summary_text import headlines
-from kshot_viz.viz.report.table import TableBlock, blocks, clear_notes
+from kshot_viz.viz.report.summary_text import headlines, notes
+from kshot_viz.viz.report.table import TableBlock, blocks, clear_notes, step_sizes
 from kshot_viz.viz.style.canvas import figure_of, to_png, write_file
 from kshot_viz.viz.style.colours import method_label
+from kshot_viz.viz.style.intervals import points
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -92,7 +92,7 @@ def report_page(
     replay_note = paragraphs([_REPLAY_NOTE], "note")
     body = [
         paragraphs(headlines(summary), "finding"),
-        section("Accuracy", *map(_table, made), _notes(made, manifest)),
+        section("Accuracy", *map(_table, made), _notes(made, comparison)),
         section("Figures", *(_picture(caption, one) for caption, one in figures.items())),
         section("What was compared", _about(manifest), _settings(comparison), record),
         section("Run it again", code(command) if command else "", replay_note, code(_REPLAY)),
@@ -110,8 +110,8 @@ def _table(block: TableBlock) -> str:
     )
 
 
-def _notes(made: list[TableBlock], manifest: Mapping[str, Any]) -> str:
-    lines = [*clear_notes(made), *footer(manifest)]
+def _notes(made: list[TableBlock], comparison: ComparisonLike) -> str:
+    lines = [*clear_notes(made), *notes(comparison)]
     return f'<div class="notes">{paragraphs(lines, "note")}</div>'
 
 
@@ -150,14 +150,19 @@ def _settings(comparison: ComparisonLike) -> str:
         "method": lambda row: method_label(row["method"]),
         "classes": lambda row: str(int(row["way"])),
         "shots": lambda row: str(int(row["shot"])),
-        "step size, body": lambda row: f"{row['lr']:g}",
-        "step size, head": lambda row: f"{row['head_lr']:g}",
+        "lr/head lr": step_sizes,
         "steps": lambda row: str(int(row["steps"])),
         "tuning accuracy, %": lambda row: _percent(row["val_accuracy"]),
+        "vs next step size, points": lambda row: _points(row["margin"]),
         "tuning episodes": lambda row: str(int(row["n_val"])),
+        "at an edge": lambda row: row["edge"],
     }
     rows = [[cell(row) for cell in columns.values()] for row in records(comparison.settings)]
     return table("Chosen settings", list(columns), rows)
+
+
+def _points(difference: float) -> str:
+    return "" if math.isnan(difference) else points(difference)
 
 
 def _percent(share: float) -> str:

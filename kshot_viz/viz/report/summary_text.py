@@ -11,12 +11,14 @@ import numpy as np
 from kshot_viz.methods.registry import method_class
 from kshot_viz.study.manifest import footer
 from kshot_viz.viz.comparison.selection import task_name
+from kshot_viz.viz.report.choice_notes import choice_notes
 from kshot_viz.viz.report.table import (
     LEVEL,
     REFERENCE,
     TableBlock,
     blocks,
     clear_notes,
+    excludes_zero,
     is_clear,
     task_records,
 )
@@ -40,7 +42,7 @@ def summary_text(comparison: ComparisonLike) -> str:
         *_wrapped(headlines(summary)),
         *(_text_block(block) for block in made),
         *_wrapped(clear_notes(made)),
-        "\n".join(_wrapped(footer(comparison.manifest), "- ")),
+        "\n".join(_wrapped(notes(comparison), "- ")),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -52,11 +54,14 @@ def summary_markdown(comparison: ComparisonLike) -> str:
     parts = [
         "\n".join(f"- {_escaped(line)}" for line in headlines(summary)),
         *(_markdown_block(block) for block in made),
-        "\n".join(
-            f"- {_escaped(line)}" for line in [*clear_notes(made), *footer(comparison.manifest)]
-        ),
+        "\n".join(f"- {_escaped(line)}" for line in [*clear_notes(made), *notes(comparison)]),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def notes(comparison: ComparisonLike) -> list[str]:
+    """Return what stands under the tables: about the chosen settings, labels, episodes, tests."""
+    return [*choice_notes(comparison.settings), *footer(comparison.manifest)]
 
 
 def _wrapped(lines: Iterable[str], mark: str = "") -> list[str]:
@@ -103,9 +108,11 @@ def _escaped(text: str) -> str:
 
 
 def headlines(summary: pd.DataFrame) -> list[str]:
-    """Return one sentence or two per task: which methods differ clearly from plain fine-tuning.
+    """Return some sentences per task: which methods differ clearly from plain fine-tuning.
 
-    A difference is clear where its 95 % interval excludes zero and Holm's adjusted p is below 0.05.
+    A difference is clear where its interval, adjusted for the number of rivals, excludes zero and
+    Holm's adjusted p is below 0.05. Where the 95 % interval alone excludes zero it is said why the
+    difference is not called clear.
     """
     return [f"{task_name(task)}: {_headline(rows)}" for task, rows in task_records(summary).items()]
 
@@ -121,7 +128,7 @@ def _headline(rows: list[dict[str, Any]]) -> str:
         return _nothing_clear(rivals)
     best_first = sorted(clear, key=lambda row: -row["difference"])
     found = "; ".join(map(_difference, best_first))
-    return f"{found}. {_others(rivals, clear)}{_null_too(clear)}".strip()
+    return f"{found}. {_others(rivals, clear)}{_almost(rivals)}{_null_too(clear)}".strip()
 
 
 def _difference(row: Row) -> str:
@@ -146,7 +153,18 @@ def _nothing_clear(rivals: list[dict[str, Any]]) -> str:
         f"{points(largest['difference'])} points (95 % interval {_interval(largest)}, "
         f"{_p(largest)}, n = {int(largest['n'])})."
     )
-    return text + _too_few(known)
+    return text + _almost(known) + _too_few(known)
+
+
+def _almost(rivals: list[dict[str, Any]]) -> str:
+    """Say why differences whose own interval excludes zero are not called clear."""
+    return "".join(
+        f" {method_label(row['method'])}: the 95 % interval excludes zero, but adjusted for the "
+        f"number of rivals it is {points(row['adjusted_low'])} to {points(row['adjusted_high'])} "
+        f"with {_p(row)}, so the difference is not clear."
+        for row in rivals
+        if excludes_zero(row, "difference") and not is_clear(row)
+    )
 
 
 def _too_few(rivals: list[dict[str, Any]]) -> str:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from kshot_viz.methods.registry import method_class
 from kshot_viz.study.task import Task
 from kshot_viz.text import counted
 from kshot_viz.viz.comparison.selection import by_task, ordered_methods, records, task_name
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 REFERENCE = "plain"
 LEVEL = 0.05
 CLEAR_NOTE = (
-    "* clear of zero: the 95 % interval of the difference excludes zero and the adjusted p is "
-    f"below {LEVEL:g}."
+    "* clear of zero: the interval of the difference, adjusted for the number of rivals, excludes "
+    f"zero, and the adjusted p is below {LEVEL:g}."
 )
 
 
@@ -59,9 +59,13 @@ def task_records(summary: pd.DataFrame) -> dict[Task, list[dict[str, Any]]]:
 
 
 def is_clear(row: Mapping[str, Any]) -> bool:
-    """Return whether a difference is clear of zero, by interval and by adjusted p-value."""
-    low, high = row["difference_low"], row["difference_high"]
-    return bool((low > 0 or high < 0) and row["p_holm"] < LEVEL)
+    """Return whether a difference is clear of zero, by adjusted interval and adjusted p-value."""
+    return excludes_zero(row, "adjusted") and bool(row["p_holm"] < LEVEL)
+
+
+def excludes_zero(row: Mapping[str, Any], interval: str) -> bool:
+    """Return whether ``"difference"`` or ``"adjusted"``, an interval of a row, excludes zero."""
+    return bool(row[f"{interval}_low"] > 0 or row[f"{interval}_high"] < 0)
 
 
 def accuracy_text(row: Mapping[str, Any]) -> str:
@@ -81,6 +85,13 @@ def difference_text(row: Mapping[str, Any]) -> str:
         f"{points(row['difference'])} "
         f"[{points(row['difference_low'])}, {points(row['difference_high'])}]"
     )
+
+
+def step_sizes(row: Mapping[str, Any]) -> str:
+    """Return the step sizes of body and head, and other tuned settings by name."""
+    tuned = json.loads(row["tuned"])
+    sizes = [f"{tuned.pop(name):g}" if name in tuned else "-" for name in ("lr", "head_lr")]
+    return ", ".join(["/".join(sizes), *(f"{name} {value}" for name, value in tuned.items())])
 
 
 def clear_notes(made: Iterable[TableBlock]) -> list[str]:
@@ -103,17 +114,6 @@ def _block(task: Task, rows: list[dict[str, Any]], diverged: bool) -> TableBlock
     return TableBlock(task_name(task) + same, tuple(columns), tuple(lines))
 
 
-def _step_sizes(row: Mapping[str, Any]) -> str:
-    body = "-" if _head_alone(row["method"]) else f"{row['step_size']:g}"
-    return f"{body}/{row['head_lr']:g}"
-
-
-def _head_alone(name: str) -> bool:
-    """Return whether a method has no step size but the head's."""
-    method = method_class(name)
-    return method is not None and "lr" not in method.tuned
-
-
 def _marked(row: Mapping[str, Any]) -> str:
     return difference_text(row) + (" *" if is_clear(row) else "")
 
@@ -123,6 +123,6 @@ _COLUMNS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "accuracy, %": accuracy_text,
     "vs plain, points": _marked,
     "p adj.": lambda row: p_text(row["p_holm"]),
-    "lr/head lr": _step_sizes,
+    "lr/head lr": step_sizes,
     "steps": lambda row: str(int(row["steps"])),
 }

@@ -1,0 +1,199 @@
+"""Run the grid on tuning episodes: stop what is clearly behind, and grow the grid at its edges."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from kshot_viz.data.episodes.episode import Episode
+from kshot_viz.finetune.candidate import Candidate
+from kshot_viz.study.choice import SETTING, at_chance, choose, clearly_less, collapsed, tried
+from kshot_viz.study.grid import TuningGrid
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# After so many episodes settings that are clearly behind are stopped.
+FIRST = 2
+# Only step sizes have values beyond those given.
+GROWING = ("lr", "head_lr")
+EDGES = (*GROWING, "steps")
+
+Run = Callable[[Sequence[Episode], Sequence[Candidate]], "pd.DataFrame"]
+Values = dict[str, tuple[Any, ...]]
+
+
+@dataclass(frozen=True)
+class Tuner:
+    """How the settings of a task are tried.
+
+    Attributes
+    ----------
+    run : callable
+        Returns the rows of candidates on episodes, at all step counts of the grid.
+    rivals : sequence of Candidate
+    grid : TuningGrid
+    rule : str
+        As in :func:`kshot_viz.study.choice.choose`.
+    race : bool
+        Stop settings that are clearly behind after two episodes.
+    """
+
+    run: Run
+    rivals: Sequence[Candidate]
+    grid: TuningGrid
+    rule: str
+    race: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Tuned:
+    """What was tried on the tuning episodes of one task.
+
+    Attributes
+    ----------
+    tuner : Tuner
+    rows : DataFrame
+        As of :func:`kshot_viz.evaluate`, with ``stopped``: the setting was clearly behind after
+        the first episodes and did not run on the others.
+    candidates : tuple of Candidate
+        Every setting that was tried.
+    values : mapping of str to mapping
+        The values tried for each tuned setting of each method.
+    """
+
+    tuner: Tuner
+    rows: pd.DataFrame
+    candidates: tuple[Candidate, ...]
+    values: Mapping[str, Values]
+
+    @property
+    def settings(self) -> pd.DataFrame:
+        """The chosen settings, with ``edge``: where one is the smallest or largest tried."""
+        found = choose(self.rows, self.tuner.rule)
+        return found.assign(edge=[self._edge(row) for _, row in found.iterrows()])
+
+    def _edge(self, row: pd.Series[Any]) -> str:
+        tried = self.values[row["method"]] | {"steps": self.tuner.grid.steps}
+        sides = {name: (values[0], values[-1]) for name, values in tried.items() if name in EDGES}
+        return ", ".join(
+            f"{name} {word}"
+            for name, ends in sides.items()
+            for word, end in zip(("smallest", "largest"), ends, strict=True)
+            if ends[0] != ends[1] and row[name] == end
+        )
+
+
+def tune(tuner: Tuner, episodes: Sequence[Episode]) -> Tuned:
+    """Try the whole grid on the tuning episodes of one task, and what lies beyond its edges."""
+    values = {one.name: tuner.grid.tuned(one.method) for one in tuner.rivals}
+    new = [each for one in tuner.rivals for each in tuner.grid.candidates(one)]
+    found = Tuned(tuner, _raced(tuner, episodes, new, None), tuple(new), values)
+    for _ in range(tuner.grid.extend):
+        grown = _grown(tuner, found)
+        if len(grown.candidates) == len(found.candidates):
+            break
+        new = list(grown.candidates[len(found.candidates) :])
+        found = replace(grown, rows=_raced(tuner, episodes, new, found.rows))
+    return found
+
+
+def _raced(
+    tuner: Tuner, episodes: Sequence[Episode], new: Sequence[Candidate], rows: pd.DataFrame | None
+) -> pd.DataFrame:
+    """Return ``rows`` and those of new candidates; what is clearly behind stops early."""
+    if not tuner.race or len(episodes) <= FIRST:
+        return _joined(rows, tuner.run(episodes, new).assign(stopped=False))
+    rows = _joined(rows, tuner.run(episodes[:FIRST], new).assign(stopped=True))
+    # What was ahead at first may collapse later; then what stopped because of it goes on.
+    while left := _going_on(rows, new):
+        rest = tuner.run(episodes[FIRST:], left).assign(stopped=False)
+        named = _names(rows).isin([(one.name, one.setting_key) for one in left])
+        rows = _joined(rows.assign(stopped=rows["stopped"] & ~named), rest)
+    return rows
+
+
+def _going_on(rows: pd.DataFrame, new: Sequence[Candidate]) -> list[Candidate]:
+    """Return the candidates that stopped and are not clearly behind."""
+    stopped = set(_names(rows[rows["stopped"]])) - clearly_behind(rows)
+    return [one for one in new if (one.name, one.setting_key) in stopped]
+
+
+def clearly_behind(rows: pd.DataFrame) -> set[tuple[str, str]]:
+    """Return (method, setting) of what is clearly behind the best of its method.
+
+    At all step counts, on the episodes that every setting ran on. The best is one that collapsed in
+    none of its episodes.
+    """
+    met = rows.groupby("episode")["setting"].transform("nunique")
+    keyed = rows.assign(collapsed=collapsed(rows), common=met == met.max())
+    found = keyed.groupby(["method", *SETTING], sort=False)["collapsed"].any().rename("unsafe")
+    common = keyed[keyed["common"]].groupby(["method", *SETTING], sort=False)
+    shares = common.agg(share=("accuracy", "mean"), n=("n_query", "sum")).join(found).reset_index()
+    safe = shares["share"].where(~shares["unsafe"])
+    best = safe.groupby(shares["method"]).transform("max")
+    behind = clearly_less(shares["share"], best, shares["n"])
+    everywhere = behind.groupby([shares["method"], shares["setting"]]).all()
+    return set(everywhere.index[everywhere])
+
+
+def _names(rows: pd.DataFrame) -> pd.MultiIndex:
+    import pandas as pd
+
+    return pd.MultiIndex.from_frame(rows[["method", "setting"]])
+
+
+def _grown(tuner: Tuner, found: Tuned) -> Tuned:
+    """Return what was tried with the candidates of one more value where a best one is at an edge.
+
+    Their rows are still to come.
+    """
+    new, values = list(found.candidates), dict(found.values)
+    for rival in tuner.rivals:
+        added = _beyond(tuner, rival, found)
+        for name, value in added.items():
+            new += tuner.grid.candidates(rival, values[rival.name] | {name: (value,)})
+            wider = tuple(sorted((*values[rival.name][name], value)))
+            values[rival.name] = values[rival.name] | {name: wider}
+    return replace(found, candidates=tuple(new), values=values)
+
+
+def _beyond(tuner: Tuner, rival: Candidate, found: Tuned) -> dict[str, float]:
+    """Return one more value of each step size whose best or chosen value is at an edge.
+
+    Below the smallest only where accuracy still rises towards it, or where no value is better than
+    guessing: a chosen one is small on purpose.
+    """
+    given = tuner.grid.tuned(rival.method)
+    rows = found.rows[found.rows["method"] == rival.name]
+    best, chosen = (choose(rows, rule).iloc[0] for rule in ("best", tuner.rule))
+    settings, _ = tried(rows)
+    queries = rows["n_query"].iloc[0] * best["n_val"]
+    nothing = at_chance(best["val_accuracy"], queries, rows["way"].iloc[0])
+    added = {}
+    for name in (name for name in GROWING if len(given.get(name, ())) > 1):
+        values = found.values[rival.name][name]
+        larger = settings["val_accuracy"][settings[name] > values[0]].max()
+        if best[name] == values[0] and (nothing or best["val_accuracy"] > larger):
+            added[name] = next_value(values[::-1])
+        elif values[-1] in (best[name], chosen[name]):
+            added[name] = next_value(values)
+    return added
+
+
+def next_value(values: Sequence[float]) -> float:
+    """Return the value that goes on from the last ones, which grow or shrink by ratios in turn.
+
+    ``(0.003, 0.01, 0.03)`` goes on with 0.1.
+    """
+    before = values[-3] if len(values) > 2 else values[-2] ** 2 / values[-1]
+    ratio = values[-2] / before
+    return float(f"{values[-1] * ratio:.3g}")
+
+
+def _joined(*parts: pd.DataFrame | None) -> pd.DataFrame:
+    """Return the rows of all parts that have any."""
+    import pandas as pd
+
+    return pd.concat([part for part in parts if part is not None and len(part)], ignore_index=True)
