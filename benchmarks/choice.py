@@ -22,6 +22,7 @@ import numpy as np
 import pandas as pd
 
 import kshot_viz as kv
+from kshot_viz.evaluate.evaluate import bind
 from kshot_viz.grouping.rule import GroupingRule
 from kshot_viz.seeds import numpy_rng
 from kshot_viz.study.choice import RULES, SETTING, choose, tuned_settings
@@ -71,7 +72,8 @@ def rows_of(problem: Problem, pool: str, workers: int | None) -> pd.DataFrame:
     """Run every setting on the episodes of a pool; finished rows are kept in ``runs/choice``."""
     rule = GroupingRule(groups_from="source", n_groups=0.1)
     rivals = rivals_of(METHODS, rule, kv.FinetuneConfig())
-    candidates = [each for one in rivals for each in GRID.candidates(one)]
+    bound = bind(problem.backbone, rivals, problem.source, 0)
+    candidates = [each for one in bound for each in GRID.candidates(one)]
     episodes = kv.sample_episodes(
         problem.data,
         way=10,
@@ -88,7 +90,6 @@ def rows_of(problem: Problem, pool: str, workers: int | None) -> pd.DataFrame:
         executor="processes",
         workers=workers,
         at_steps=GRID.steps,
-        source=problem.source,
         mix_names=False,
         store=f"runs/choice/{problem.name}_{pool}.jsonl",
         progress=f"{problem.name} {pool}",

@@ -69,16 +69,43 @@ def test_the_whole_grid_runs_on_validation_episodes_only(comparison):
 # ---- what is chosen ----------------------------------------------------------------------------
 
 
-def test_the_chosen_setting_is_the_best_on_validation_episodes(comparison):
-    frame, settings = comparison.frame, comparison.settings
+def test_the_best_rule_takes_the_best_mean_on_validation_episodes(compare, episodes):
+    found = compare(methods=["plain", "head_only"], choose="best")
+    frame, settings = found.frame, found.settings
     means = frame[frame.pool == "val"].groupby([*TASK, *SETTING]).accuracy.mean().round(12)
-    assert len(settings) == 2 * len(FIRST)
+    assert len(settings) == 2 * 2
     for row in settings.itertuples():
         own = means.loc[row.way, row.shot, row.method]
         best = sorted(setting for setting, mean in own.items() if mean == own.max())
         assert (row.lr, row.head_lr, row.steps) == best[0]
         assert row.val_accuracy == pytest.approx(own.max())
         assert row.n_val == 2
+
+
+def test_both_rules_are_told_and_the_guarded_one_is_the_default(comparison):
+    both = comparison.choices()
+    assert len(both) == 2 * len(comparison.settings)
+    guarded = both[both.rule == "guarded"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(guarded, comparison.settings.drop(columns="edge"))
+    best = both[both.rule == "best"].reset_index(drop=True)
+    assert (best.val_accuracy >= guarded.val_accuracy).all()
+    assert comparison.manifest["choose"] == "guarded"
+
+
+def test_the_grid_grows_and_stopped_settings_are_in_the_rows(compare, episodes):
+    grid = TuningGrid(
+        lrs=(1e-5, 1e-4), head_lrs=(1e-4, 1e-3), head_only_lrs=(1e-4, 1e-3), steps=(2, 8)
+    )
+    found = compare(methods=["plain"], episodes=episodes[:3], grid=grid, n_val=4)
+    val = found.frame[found.frame.pool == "val"]
+    assert val.setting.nunique() > 4
+    assert set(val.candidate) <= set(found.candidates)
+    counts = val.groupby(["setting", "steps"]).size()
+    assert set(counts) <= {2, 4}
+    whole = val.groupby("setting").stopped.first().rename("gone")
+    assert (counts.reset_index().merge(whole, on="setting").query("gone")[0] == 2).all()
+    row = int(val.index[-1])
+    assert found.replay(row).identical
 
 
 def test_chosen_marks_exactly_those_rows(comparison):

@@ -16,8 +16,8 @@ from kshot_viz.study.compare import compare_methods
 from kshot_viz.study.grid import TuningGrid
 
 SUMMARY = (
-    "data backbone way shot method accuracy low high n step_size head_lr steps difference "
-    "difference_low difference_high p_value p_holm diverged"
+    "data backbone way shot method accuracy low high n step_size tuned head_lr steps difference "
+    "difference_low difference_high p_value adjusted_low adjusted_high p_holm diverged"
 )
 
 

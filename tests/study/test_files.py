@@ -60,8 +60,8 @@ def test_a_missing_file_is_named(folder, name):
 
 def test_a_newer_file_asks_for_a_newer_version(folder):
     record = json.loads((folder / ABOUT).read_text())
-    (folder / ABOUT).write_text(json.dumps(record | {"schema": 3}))
-    with pytest.raises(KShotFileError, match=r"schema 3; this version reads up to 2\..*newer"):
+    (folder / ABOUT).write_text(json.dumps(record | {"schema": 4}))
+    with pytest.raises(KShotFileError, match=r"schema 4; this version reads up to 3\..*newer"):
         Comparison.load(folder)
 
 
@@ -109,6 +109,25 @@ def test_a_path_that_is_a_file(short, tmp_path):
         Comparison.load(tmp_path / "file")
 
 
+NEW_SETTINGS = ("tuned", "collapsed", "margin", "rule", "edge")
+
+
+def test_results_of_the_second_schema_load(comparison, tmp_path):
+    """As version 0.2.0 wrote them at first: without what is tuned, and by which rule."""
+    folder = comparison.save(tmp_path / "second")
+    about = json.loads((folder / ABOUT).read_text())
+    about["settings"] = [
+        {k: v for k, v in one.items() if k not in NEW_SETTINGS} for one in about["settings"]
+    ]
+    (folder / ABOUT).write_text(json.dumps(about | {"schema": 2}))
+    comparison.frame.drop(columns=["tuned", "stopped"]).to_parquet(folder / ROWS, index=False)
+    loaded = Comparison.load(folder)
+    assert loaded.summary().equals(comparison.summary())
+    assert loaded.curve().equals(comparison.curve())
+    assert set(comparison.settings.columns) == set(loaded.settings.columns)
+    assert set(loaded.settings.rule) == {"best"}
+
+
 def test_results_of_the_first_schema_load_and_replay(comparison, tmp_path):
     """As version 0.1.0 wrote them: a bare name for the method, and keys made of that."""
     folder = comparison.save(tmp_path / "first")
@@ -121,12 +140,12 @@ def test_results_of_the_first_schema_load_and_replay(comparison, tmp_path):
         keys[key] = f"old {key}"
         candidates[keys[key]] = record | {"apart": record["name"]}
     settings = [
-        {k: v for k, v in one.items() if k not in ("data", "backbone", "setting")}
+        {k: v for k, v in one.items() if k not in ("data", "backbone", "setting", *NEW_SETTINGS)}
         for one in about["settings"]
     ]
     about |= {"schema": 1, "candidates": candidates, "settings": settings}
     (folder / ABOUT).write_text(json.dumps(about))
-    new = ["data", "backbone", "weight_decay", "options", "setting"]
+    new = ["data", "backbone", "weight_decay", "options", "setting", "tuned", "stopped"]
     frame = comparison.frame.drop(columns=new).rename(columns={"run": "task"})
     frame["candidate"] = frame["candidate"].map(keys)
     frame.to_parquet(folder / ROWS, index=False)

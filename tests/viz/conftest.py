@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -75,7 +76,13 @@ def summary_row(method: str = "grouped", **changes: Any) -> dict[str, Any]:
     if method == "plain":
         nothing = {"difference_low": NAN, "difference_high": NAN, "p_value": NAN, "p_holm": NAN}
         row |= {"difference": 0.0, **nothing}
-    return row | changes
+    row |= changes
+    adjusted = {"adjusted_low": row["difference_low"], "adjusted_high": row["difference_high"]}
+    return {"tuned": tuned(method), **adjusted, **row}
+
+
+def tuned(method: str) -> str:
+    return json.dumps({"head_lr": 0.1} if method == "head_only" else {"lr": 0.003, "head_lr": 0.1})
 
 
 def curve_rows(shot: int, method: str) -> list[dict[str, Any]]:
@@ -109,8 +116,12 @@ def setting(shot: int, method: str) -> dict[str, Any]:
         "steps": 20,
         "lr": 0.003,
         "head_lr": 0.1,
+        "tuned": tuned(method),
         "val_accuracy": 0.72,
         "n_val": 6,
+        "collapsed": 0,
+        "margin": 0.01,
+        "edge": "",
     }
 
 

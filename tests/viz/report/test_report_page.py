@@ -113,7 +113,7 @@ def test_light_and_dark_are_served(page: tuple[str, Reader]) -> None:
 
 def test_an_untuned_comparison_without_figures_and_command(make: Callable, tmp_path: Path) -> None:
     comparison = make()
-    comparison.settings["val_accuracy"] = float("nan")
+    comparison.settings[["val_accuracy", "margin"]] = float("nan")
     untuned = make(settings=comparison.settings, manifest={**comparison.manifest, "tune": None})
     source, reader = read(write_report(untuned, tmp_path / "r.html", figures={}, title="T"))
     assert "Nothing was tuned" in reader.text

@@ -37,7 +37,7 @@ def test_clear_rows_are_explained(make: Callable, row: Callable) -> None:
     clear = row(difference=0.03, difference_low=0.02, difference_high=0.04, p_holm=0.001)
     comparison = make(rows=pd.DataFrame([row("plain"), clear]))
     for text in (summary_text(comparison), summary_markdown(comparison)):
-        assert "clear of zero: the 95 % interval" in text.replace("\n", " ")
+        assert "clear of zero: the interval of the difference, adjusted" in text.replace("\n", " ")
     assert "+3.0 [+2.0, +4.0] *" in summary_text(comparison)
 
 
