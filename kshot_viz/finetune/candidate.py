@@ -5,15 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
-from kshot_viz.errors import KShotValueError, unknown_name
+from kshot_viz.errors import KShotError, KShotFileError, KShotValueError, unknown_name
+from kshot_viz.files import read_json, write_json
 from kshot_viz.grouping.grouping import Grouping
 from kshot_viz.grouping.rule import GroupingRule
 from kshot_viz.methods.base import Method
 from kshot_viz.methods.config import FinetuneConfig
 from kshot_viz.methods.registry import UnknownMethod, method_from_dict, resolve_method
-from kshot_viz.records import record_digest
+from kshot_viz.records import plain, record_digest
+
+# Of the files of candidates; a newer one is refused.
+SCHEMA = 1
 
 
 @dataclass(frozen=True, init=False)
@@ -89,9 +94,40 @@ class Candidate:
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> Candidate:
         """Rebuild a candidate."""
+        if not isinstance(record["name"], str):
+            raise KShotValueError(f"`name` must be a text; not {record['name']!r}.")
         config = FinetuneConfig.from_dict(record["config"])
         method = method_from_dict(record["method"])
         return cls(_grouping(record["grouping"]), config, method, record["name"])
+
+    def save(self, path: str | Path) -> Path:
+        """Write JSON; a reader never sees half a file."""
+        return write_json(path, {"schema": SCHEMA, "candidate": plain(self.to_dict())})
+
+    @classmethod
+    def load(cls, path: str | Path) -> Candidate:
+        """Read what :meth:`save` wrote.
+
+        Raises
+        ------
+        KShotFileError
+            For a file that is missing, cut off, newer, or holds no candidate.
+        """
+        record = read_json(path)
+        if not isinstance(record, dict) or not {"schema", "candidate"} <= set(record):
+            raise KShotFileError(
+                f"{path} holds no candidate: it needs the keys schema and candidate, as "
+                f"Candidate.save writes them."
+            )
+        if record["schema"] != SCHEMA:
+            raise KShotFileError(
+                f"{path} has schema {record['schema']!r}, written by another version; this one "
+                f"reads schema {SCHEMA}."
+            )
+        try:
+            return cls.from_dict(record["candidate"])
+        except (KShotError, LookupError, TypeError, ValueError, AttributeError) as error:
+            raise KShotFileError(f"{path} holds a damaged candidate: {error!r}.") from error
 
     @cached_property
     def key(self) -> str:
