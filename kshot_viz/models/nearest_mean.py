@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from kshot_viz.data.dataset import ImageDataset
 from kshot_viz.data.episodes import Episode
-from kshot_viz.data.images import image_count, slice_images, to_unit
+from kshot_viz.data.images import filled_count, slice_images, to_unit
 from kshot_viz.errors import KShotValueError
 from kshot_viz.models.backbone import Backbone
 from kshot_viz.models.head_init import head_features
@@ -41,7 +41,7 @@ def penultimate_features(backbone: Backbone | nn.Module, images: Any) -> Tensor:
     torch.Tensor
         float32 ``(N, features)`` on the CPU.
     """
-    parts = (slice_images(images, i, i + _BATCH) for i in range(0, image_count(images), _BATCH))
+    parts = (slice_images(images, i, i + _BATCH) for i in range(0, filled_count(images), _BATCH))
     compute = _backbone_features if isinstance(backbone, Backbone) else _module_features
     with torch.no_grad():
         return torch.cat([compute(backbone, part).float().cpu() for part in parts])

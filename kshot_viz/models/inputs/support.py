@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from kshot_viz.data.arrays import label_row
 from kshot_viz.data.images import image_count
 from kshot_viz.errors import KShotValueError
 
@@ -72,7 +73,7 @@ def _parts(support: Any) -> tuple[Any, NDArray[np.int64], NDArray[Any]]:
             "`support` must have `.images` and `.labels`, or be a pair (images, labels); "
             f"not {type(support).__name__}."
         )
-    classes, targets = np.unique(np.asarray(labels), return_inverse=True)
+    classes, targets = np.unique(label_row(labels), return_inverse=True)
     return images, targets.ravel().astype(np.int64), classes
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kshot_viz.data.dataset import ImageDataset, dataset_from_arrays
+from kshot_viz.data.dataset import ImageDataset
 from kshot_viz.data.episodes import (
     Episode,
     distinct_images,
@@ -27,7 +27,9 @@ def numbered(counts: list[int]) -> ImageDataset:
     targets = np.repeat(np.arange(len(counts)), counts)
     images = np.zeros((len(targets), 1, 2), np.uint8)
     images[:, 0, 0], images[:, 0, 1] = np.divmod(np.arange(len(targets)), 256)
-    return dataset_from_arrays(images, targets, [f"c{i}" for i in range(len(counts))], name="toy")
+    return ImageDataset.from_arrays(
+        images, targets, classes=[f"c{i}" for i in range(len(counts))], name="toy"
+    )
 
 
 @settings(max_examples=40, deadline=None)
@@ -77,7 +79,7 @@ def test_duplicates_are_one_image() -> None:
     base = numbered([12, 12])
     images = np.concatenate([base.images, base.images])
     targets = np.concatenate([base.targets, base.targets])
-    doubled = dataset_from_arrays(images, targets, base.classes, name="doubled")
+    doubled = ImageDataset.from_arrays(images, targets, classes=base.classes, name="doubled")
     episodes = sample_episodes(doubled, way=2, shot=1, query=15, n=30, val_share=0.0)
     assert episodes[0].query_per_class == 11
     assert max(i for e in episodes for i in (*e.support, *e.query)) < len(base)
@@ -87,7 +89,7 @@ def test_a_copy_in_another_class_is_never_drawn() -> None:
     base = numbered([12, 12])
     images = np.concatenate([base.images, base.images[:1]])
     targets = np.concatenate([base.targets, [1]])
-    mixed = dataset_from_arrays(images, targets, base.classes, name="mixed")
+    mixed = ImageDataset.from_arrays(images, targets, classes=base.classes, name="mixed")
     episodes = sample_episodes(mixed, way=2, shot=1, n=50, val_share=0.0)
     assert all(len(base) not in (*e.support, *e.query) for e in episodes)
 
