@@ -105,8 +105,9 @@ class FinetuneResult:
         classes = self.classes.tolist()
         unknown = {repr(one): one for one in known.tolist() if one not in classes}
         if unknown:
+            given = _some([*unknown.values()])
             raise KShotValueError(
-                f"`labels` must be among the classes {_some(classes)}; not {_some([*unknown.values()])}."
+                f"`labels` must be among the classes {_some(classes)}; not {given}."
             )
         predicted = self.predict(images)
         return float((predicted == known).mean())

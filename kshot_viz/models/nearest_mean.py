@@ -64,7 +64,8 @@ def nearest_mean_accuracy(
     Returns
     -------
     numpy.ndarray
-        float64 ``(len(episodes),)``, the share of queries that are right.
+        float64 ``(len(episodes),)``, the share of queries that are right; the mean over classes
+        where these have different numbers of queries.
 
     Raises
     ------
@@ -85,8 +86,11 @@ def _accuracy(features: Tensor, position: np.ndarray, episode: Episode) -> float
     queries = features[position[list(episode.query)]]
     means = F.normalize(support.view(episode.way, episode.shot, -1).mean(dim=1), dim=1)
     guesses = (queries @ means.T).argmax(dim=1)
-    truth = torch.arange(episode.way).repeat_interleave(episode.query_per_class)
-    return float((guesses == truth).double().mean())
+    counts = torch.tensor(episode.query_counts)
+    hits = (guesses == torch.arange(episode.way).repeat_interleave(counts)).double()
+    if counts.unique().numel() == 1:
+        return float(hits.mean())
+    return float(torch.stack([part.mean() for part in hits.split(counts.tolist())]).mean())
 
 
 def _backbone_features(backbone: Any, images: Any) -> Tensor:

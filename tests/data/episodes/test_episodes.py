@@ -32,6 +32,11 @@ def numbered(counts: list[int]) -> ImageDataset:
     )
 
 
+def smaller_pool(size: int, share: float) -> int:
+    val = round(share * size)
+    return min(val, size - val) if share else size
+
+
 @settings(max_examples=40, deadline=None)
 @given(
     counts=st.lists(st.integers(20, 40), min_size=2, max_size=6),
@@ -55,7 +60,14 @@ def test_laws(
         support, queries = episode.split(toy)
         assert support.classes == queries.classes == tuple(toy.classes[c] for c in episode.classes)
         assert list(support.counts().values()) == [shot] * way
-        assert list(queries.counts().values()) == [episode.query_per_class] * way
+        assert list(queries.counts().values()) == list(episode.query_counts)
+        assert episode.query_counts == tuple(
+            min(
+                query,
+                min(counts[c] - round(share * counts[c]), round(share * counts[c]) or 99) - shot,
+            )
+            for c in episode.classes
+        )
         assert episode.query_per_class <= query
         assert not set(support.digests) & set(queries.digests)
     if share:
@@ -94,9 +106,9 @@ def test_a_copy_in_another_class_is_never_drawn() -> None:
     assert all(len(base) not in (*e.support, *e.query) for e in episodes)
 
 
-def test_query_is_what_the_smaller_pool_allows() -> None:
+def test_query_is_what_the_smaller_pool_of_a_class_allows() -> None:
     episodes = sample_episodes(numbered([40, 30]), way=2, shot=2, query=15, val_share=0.4)
-    assert episodes[0].query_per_class == 30 * 0.4 - 2
+    assert episodes[0].query_counts == (40 * 0.4 - 2, 30 * 0.4 - 2)
 
 
 def test_too_few_images_names_class_and_counts() -> None:
@@ -198,7 +210,7 @@ def _broken(path: Path, change: str) -> None:
     text = path.read_text()
     edits = {
         "cut": text[: len(text) // 2],
-        "newer": text.replace('"schema": 1', '"schema": 2'),
+        "newer": text.replace('"schema": 1', '"schema": 3'),
         "kind": text.replace("kshot_viz.episodes", "other"),
         "field": text.replace('"shot"', '"shots"', 1),
         "type": text.replace('"way": 2', '"way": "2"', 1),
