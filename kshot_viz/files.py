@@ -65,5 +65,6 @@ def read_json(path: str | Path, *, called: object = None) -> Any:
     """
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    # Thousands of brackets, one inside the other, are a RecursionError.
+    except (OSError, ValueError, RecursionError) as error:
         raise KShotFileError(f"{called or path} cannot be read: {error}.") from error

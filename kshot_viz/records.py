@@ -27,7 +27,7 @@ def record_digest(record: Any, length: int = 16) -> str:
     return content_digest([json.dumps(record, sort_keys=True)])[:length]
 
 
-def content_digest(parts: Iterable[str | bytes]) -> str:
+def content_digest(parts: Iterable[str | bytes | memoryview]) -> str:
     """Return the hexadecimal SHA-256 of parts one after the other; text is encoded as UTF-8."""
     state = hashlib.sha256()
     for part in parts:

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 import kshot_viz as kv
-from kshot_viz.data.dataset import ImageDataset, dataset_from_arrays
+from kshot_viz.data.dataset import ImageDataset
 
 
 @dataclass(frozen=True, eq=False)
@@ -229,4 +229,4 @@ def _blobs(shape: tuple[int, ...], *, classes: int, each: int = 40) -> ImageData
     noise = rng.integers(0, 128, (len(targets), *whole))
     images = (patterns[targets] + noise).astype(np.uint8)
     names = [f"class {i}" for i in range(classes)]
-    return dataset_from_arrays(images, targets, names, name="patterns")
+    return ImageDataset.from_arrays(images, targets, classes=names, name="patterns")

@@ -15,7 +15,7 @@ from kshot_viz.activations.activations import Activations, LayerActivations
 from kshot_viz.activations.cache import ActivationCache
 from kshot_viz.activations.pooling import POOLS, neuron_rows
 from kshot_viz.activations.store import Collector
-from kshot_viz.data.images import image_count, slice_images
+from kshot_viz.data.images import filled_count, image_count, slice_images
 from kshot_viz.errors import KShotValueError, unknown_name
 from kshot_viz.models.modes import evaluating, watching
 
@@ -120,9 +120,7 @@ class _Batches:
     ) -> None:
         self.backbone = _moved(backbone, dtype, device)
         self._images, self._batch_size, self._progress = images, batch_size, progress
-        self.n_images = image_count(images)
-        if self.n_images == 0:
-            raise KShotValueError("`images` is an empty batch; at least one image is needed.")
+        self.n_images = filled_count(images)
 
     def __call__(self, what: str) -> Iterator[Tensor]:
         starts: Iterable[int] = range(0, self.n_images, self._batch_size)

@@ -91,6 +91,7 @@ def compare(
     shots: opt.Shots = [1],  # noqa: B006
     way: opt.Way = None,
     query: opt.Query = 15,
+    min_query: opt.MinQuery = 5,
     episodes: opt.Episodes = 20,
     val_episodes: Annotated[int, typer.Option(min=1, help="Tuning episodes per k.")] = 6,
     val_share: Annotated[
@@ -130,6 +131,7 @@ def compare(
         shots=tuple(dict.fromkeys(shots)),
         way=way,
         query=query,
+        min_query=min_query,
         episodes=episodes,
         val_episodes=val_episodes,
         val_share=val_share,
@@ -214,6 +216,7 @@ def dashboard(
     shots: opt.Shots = [1],  # noqa: B006
     way: opt.Way = None,
     query: opt.Query = 15,
+    min_query: opt.MinQuery = 5,
     episodes: opt.Episodes = 5,
     source: opt.Source = None,
     groups: opt.Groups = "0.1",
@@ -235,6 +238,7 @@ def dashboard(
         shots=tuple(dict.fromkeys(shots)),
         way=way,
         query=query,
+        min_query=min_query,
         episodes=episodes,
         source=None if source is None else str(source.absolute()),
         groups=opt.groups_from_text(groups),

@@ -61,6 +61,8 @@ class CompareRequest(TaskRequest):
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> CompareRequest:
         """Rebuild the request."""
+        # Requests from before there was this option have none.
+        record = {"min_query": 1, **record}
         known = {item.name: record[item.name] for item in fields(cls)}
         return cls(**{**known, "shots": tuple(record["shots"])})
 

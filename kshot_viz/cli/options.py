@@ -24,6 +24,9 @@ Size = Annotated[int | None, typer.Option(min=1, help="Image side in pixels.")]
 Shots = Annotated[list[int], typer.Option(min=1, help="k; may be given several times.")]
 Way = Annotated[int | None, typer.Option(min=2, help="Classes per episode; all by default.")]
 Query = Annotated[int, typer.Option(min=1, help="Queries per class, at most.")]
+MinQuery = Annotated[
+    int, typer.Option(min=1, help="Fewer queries of any class than this are refused.")
+]
 Episodes = Annotated[int, typer.Option(min=1, help="Test episodes per k.")]
 Source = Annotated[
     Path | None, typer.Option(help="Images that form the groups; else the support does.")

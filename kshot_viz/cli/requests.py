@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from kshot_viz.data.episodes import sample_episodes
+from kshot_viz.data.episodes import MIN_QUERY, sample_episodes
 from kshot_viz.data.folder import load_folder, load_unlabelled
 from kshot_viz.models.loading.load_backbone import load_backbone
 
@@ -44,6 +44,7 @@ class TaskRequest(NetworkRequest):
     groups: float | int
     skip_bad: bool
     seed: int
+    min_query: int = MIN_QUERY
 
     def images(self) -> ImageDataset:
         """Load the images to be recognised."""
@@ -56,10 +57,7 @@ class TaskRequest(NetworkRequest):
         return load_unlabelled(self.source, skip_bad=self.skip_bad)
 
     def tasks(self, data: ImageDataset, **options: Any) -> list[Episode]:
-        """Draw the episodes of every k; all classes unless fewer were requested.
-
-        A small folder leaves few queries, which the intervals show.
-        """
+        """Draw the episodes of every k; all classes unless fewer were requested."""
         return [
             one
             for shot in self.shots
@@ -70,7 +68,7 @@ class TaskRequest(NetworkRequest):
                 query=self.query,
                 n=self.episodes,
                 seed=self.seed,
-                min_query=1,
+                min_query=self.min_query,
                 **options,
             )
         ]

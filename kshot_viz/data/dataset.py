@@ -13,7 +13,8 @@ from typing import Any, overload
 
 import numpy as np
 
-from kshot_viz.data.pixels import digest, image_digest, read_pixels
+from kshot_viz.data.arrays import eight_bit, named_targets
+from kshot_viz.data.pixels import MAX_PIXELS, digest, image_digest, read_pixels
 from kshot_viz.errors import KShotValueError
 from kshot_viz.records import content_digest
 from kshot_viz.text import html_details, html_table
@@ -24,9 +25,11 @@ class ImageFiles(Sequence[np.ndarray]):
     """Images that stay on disk: ``files[i]`` decodes one to uint8 ``(H, W, 3)``.
 
     A slice or an array of indices gives another ``ImageFiles``; nothing is decoded then.
+    Images of more than ``max_pixels`` pixels are an error.
     """
 
     paths: tuple[str, ...]
+    max_pixels: int = MAX_PIXELS
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -37,10 +40,10 @@ class ImageFiles(Sequence[np.ndarray]):
     def __getitem__(self, index: slice | np.ndarray) -> ImageFiles: ...
     def __getitem__(self, index: int | slice | np.ndarray) -> np.ndarray | ImageFiles:
         if isinstance(index, slice):
-            return ImageFiles(self.paths[index])
+            return ImageFiles(self.paths[index], self.max_pixels)
         if isinstance(index, np.ndarray):
-            return ImageFiles(tuple(self.paths[i] for i in index.tolist()))
-        return read_pixels(self.paths[index])
+            return ImageFiles(tuple(self.paths[i] for i in index.tolist()), self.max_pixels)
+        return read_pixels(self.paths[index], max_pixels=self.max_pixels)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -83,6 +86,56 @@ class ImageDataset:
         if len(set(self.classes)) != len(self.classes):
             raise KShotValueError(f"`classes` must be distinct names; not {self.classes!r}.")
         object.__setattr__(self, "targets", _checked_targets(self.targets, len(self.classes)))
+
+    @classmethod
+    def from_arrays(
+        cls,
+        images: Any,
+        labels: Any,
+        *,
+        classes: Sequence[str] | None = None,
+        name: str = "arrays",
+        notes: Mapping[str, str] | None = None,
+    ) -> ImageDataset:
+        """Build a data set from pixels and labels in memory.
+
+        Parameters
+        ----------
+        images : array
+            uint8, or floats in [0, 1], which are rounded to eight bits; ``(N, H, W)`` or
+            ``(N, H, W, C)`` with C 1 (grey) or 3 (RGB).
+        labels : sequence of str or int
+            ``(N,)``: names of classes, or integers, which are indices into ``classes`` where that
+            is given.
+        classes : sequence of str, optional
+            Distinct names, in the order of the class indices; by default the sorted labels.
+        name : str
+            What tables call this data set.
+        notes : mapping, optional
+            Where the data comes from.
+
+        Raises
+        ------
+        KShotValueError
+            If images or labels have another type or shape, do not fit in number, or a label is
+            in no class.
+        """
+        pixels = eight_bit(images)
+        targets, names = named_targets(labels, classes)
+        if len(pixels) != len(targets):
+            raise KShotValueError(
+                f"`images` and `labels` differ in length: {len(pixels)} and {len(targets)}."
+            )
+        content = [digest(image) for image in pixels]
+        return cls(
+            images=pixels,
+            targets=targets,
+            classes=names,
+            name=name,
+            digests=tuple(image_digest(image) for image in pixels),
+            fingerprint=content_fingerprint(names, targets, content),
+            notes=dict(notes or {}),
+        )
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -152,47 +205,6 @@ class ImageDataset:
         return f"{height}x{width} {'grey' if channels == 1 else 'RGB'}"
 
 
-def dataset_from_arrays(
-    images: np.ndarray,
-    targets: np.ndarray | Sequence[int],
-    classes: Sequence[str],
-    *,
-    name: str,
-    notes: Mapping[str, str] | None = None,
-) -> ImageDataset:
-    """Build a data set from pixels in memory.
-
-    Parameters
-    ----------
-    images : numpy.ndarray
-        uint8, ``(N, H, W)`` or ``(N, H, W, C)`` with C 1 or 3.
-    targets : sequence of int
-        ``(N,)``, indices into ``classes``.
-    classes : sequence of str
-        Distinct class names.
-    name : str
-        What tables call this data set.
-    notes : mapping, optional
-        Where the data comes from.
-
-    Raises
-    ------
-    KShotValueError
-        If the array is not such a batch, or lengths or targets do not fit.
-    """
-    pixels = _checked_pixels(images)
-    content = [digest(image) for image in pixels]
-    return ImageDataset(
-        images=pixels,
-        targets=np.asarray(targets),
-        classes=tuple(map(str, classes)),
-        name=name,
-        digests=tuple(image_digest(image) for image in pixels),
-        fingerprint=content_fingerprint(classes, np.asarray(targets), content),
-        notes=dict(notes or {}),
-    )
-
-
 def content_fingerprint(classes: Sequence[str], targets: np.ndarray, content: Sequence[str]) -> str:
     """Hash class names, targets and one content hash per image into one fingerprint."""
     return _sha256(["dataset", len(classes), *classes, *np.asarray(targets).tolist(), *content])
@@ -202,17 +214,6 @@ def _sha256(parts: Iterable[object]) -> str:
     texts = (str(part).encode() for part in parts)
     # The length in front distinguishes ("ab", "c") from ("a", "bc").
     return content_digest(b"%d:%b" % (len(text), text) for text in texts)
-
-
-def _checked_pixels(images: np.ndarray) -> np.ndarray:
-    array = np.asarray(images)
-    array = array[..., None] if array.ndim == 3 else array
-    if array.dtype != np.uint8 or array.ndim != 4 or array.shape[3] not in (1, 3):
-        raise KShotValueError(
-            "`images` must be uint8 of shape (N, H, W), (N, H, W, 1) or (N, H, W, 3); "
-            f"not {array.dtype} {np.shape(images)}."
-        )
-    return np.ascontiguousarray(array)
 
 
 def _checked_targets(targets: np.ndarray, n_classes: int) -> np.ndarray:

@@ -4,31 +4,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from kshot_viz.data.dataset import ImageDataset, ImageFiles, content_fingerprint
-from kshot_viz.data.pixels import digest, read_pixels
-from kshot_viz.errors import KShotFileError
-from kshot_viz.records import content_digest
+from kshot_viz.data.file_checks import CheckedFile, check_files
+from kshot_viz.data.pixels import MAX_PIXELS
+from kshot_viz.errors import KShotFileError, KShotValueError
 
 UNLABELLED = "unlabelled"
 
 
-@dataclass(frozen=True)
-class CheckedFile:
-    """The result of decoding one file: hashes of its bytes and pixels, or the problem."""
-
-    content: str = ""
-    pixels: str = ""
-    problem: str = ""
-
-
-def load_folder(path: str | Path, *, skip_bad: bool = False) -> ImageDataset:
+def load_folder(
+    path: str | Path, *, skip_bad: bool = False, max_pixels: int = MAX_PIXELS
+) -> ImageDataset:
     """Load a folder of class folders; images stay on disk and are decoded when needed.
 
     Every image is decoded once here, in threads, to find broken files now and duplicates later.
@@ -42,6 +33,9 @@ def load_folder(path: str | Path, *, skip_bad: bool = False) -> ImageDataset:
     skip_bad : bool, default False
         Go on without images that cannot be read (``--skip-bad`` on the command line); their names
         are in ``notes["skipped"]``.
+    max_pixels : int, default 89478485
+        Larger images count as unreadable; a higher limit also raises Pillow's own, which is one
+        for the whole process.
 
     Raises
     ------
@@ -54,12 +48,14 @@ def load_folder(path: str | Path, *, skip_bad: bool = False) -> ImageDataset:
     files = [(file, c) for c, folder in enumerate(folders) for file in image_files(folder)]
     _check_classes(folders, [c for _, c in files], "an image file")
     names = [folder.name for folder in folders]
-    data = _readable(root, files, names, skip_bad, "folder of class folders")
+    data = _readable(root, files, names, skip_bad, max_pixels)
     _check_classes(folders, data.targets.tolist(), "a readable image")
     return data
 
 
-def load_unlabelled(path: str | Path, *, skip_bad: bool = False) -> ImageDataset:
+def load_unlabelled(
+    path: str | Path, *, skip_bad: bool = False, max_pixels: int = MAX_PIXELS
+) -> ImageDataset:
     """Load every image below a folder as one class, ``"unlabelled"``, to form groups from.
 
     Parameters
@@ -68,6 +64,8 @@ def load_unlabelled(path: str | Path, *, skip_bad: bool = False) -> ImageDataset
         A folder of images; folders inside it are searched too.
     skip_bad : bool
         Go on without images that cannot be read.
+    max_pixels : int
+        As in :func:`load_folder`.
 
     Raises
     ------
@@ -75,8 +73,8 @@ def load_unlabelled(path: str | Path, *, skip_bad: bool = False) -> ImageDataset
         If the folder is missing or holds no readable image, or an image cannot be read.
     """
     root = Path(path).absolute()
-    files = [(file, 0) for file in image_files(root)] if root.is_dir() else []
-    data = _readable(root, files, [UNLABELLED], skip_bad, "folder of images")
+    files = [(file, 0) for file in image_files(root)] if is_folder(root) else []
+    data = _readable(root, files, [UNLABELLED], skip_bad, max_pixels)
     if not len(data):
         raise KShotFileError(f"{str(root)!r} is no folder with readable images.")
     return data
@@ -87,29 +85,26 @@ def _readable(
     files: Sequence[tuple[Path, int]],
     classes: Sequence[str],
     skip_bad: bool,
-    source: str,
+    max_pixels: int,
 ) -> ImageDataset:
     """Build the data set of files and their classes, without those that cannot be read."""
-    checked = check_files([file for file, _ in files])
+    _check_limit(max_pixels)
+    checked = check_files([file for file, _ in files], max_pixels=max_pixels)
     bad = [i for i, state in enumerate(checked) if state.problem]
     if bad and not skip_bad:
         raise _bad_files(root, [files[i][0] for i in bad], checked[bad[0]].problem)
     kept = [i for i, state in enumerate(checked) if not state.problem]
-    skipped = "; ".join(files[i][0].relative_to(root).as_posix() for i in bad)
+    skipped = "; ".join(_shown(files[i][0].relative_to(root)) for i in bad)
+    source = "folder of images" if classes == [UNLABELLED] else "folder of class folders"
     return files_dataset(
         [files[i][0] for i in kept],
         np.array([files[i][1] for i in kept], dtype=np.int64),
         classes,
         [checked[i] for i in kept],
-        name=root.name,
+        name=_shown(Path(root.name)),
         notes={"source": source} | ({"skipped": skipped} if skipped else {}),
+        max_pixels=max_pixels,
     )
-
-
-def check_files(paths: Sequence[Path]) -> list[CheckedFile]:
-    """Decode every file once, in threads; one :class:`CheckedFile` for each, never an error."""
-    with ThreadPoolExecutor(max_workers=min(8, (os.cpu_count() or 1) + 2)) as pool:
-        return list(pool.map(_check_file, paths))
 
 
 def files_dataset(
@@ -120,10 +115,11 @@ def files_dataset(
     *,
     name: str,
     notes: dict[str, str],
+    max_pixels: int = MAX_PIXELS,
 ) -> ImageDataset:
     """Build the data set of checked files; the fingerprint is made of the files' bytes."""
     return ImageDataset(
-        images=ImageFiles(tuple(map(str, paths))),
+        images=ImageFiles(tuple(map(str, paths)), max_pixels),
         targets=targets,
         classes=tuple(classes),
         name=name,
@@ -133,34 +129,59 @@ def files_dataset(
     )
 
 
-def _check_file(path: Path) -> CheckedFile:
-    try:
-        content = content_digest([path.read_bytes()])
-        return CheckedFile(content, digest(read_pixels(path)))
-    except (OSError, KShotFileError) as error:
-        return CheckedFile(problem=str(error))
-
-
 def _class_folders(root: Path) -> list[Path]:
-    if not root.is_dir():
+    if not is_folder(root):
         raise KShotFileError(f"{str(root)!r} is not a folder; allowed: one folder per class in it.")
-    folders = sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
+    try:
+        folders = sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
+    except OSError as error:
+        raise _no_access(root, error) from error
     if len(folders) < 2:
         found = f"only {folders[0].name!r}" if folders else "none"
         raise KShotFileError(
             f"the folder {str(root)!r} must hold at least two class folders; it has {found}. "
             f"For images without classes: load_dataset(..., labelled=False)."
         )
+    for folder in folders:
+        if _shown(Path(folder.name)) != folder.name:
+            raise KShotFileError(
+                f"the name of the class folder {str(folder)!r} is not UTF-8, so it cannot be "
+                f"written into tables as the name of a class; rename it."
+            )
     return folders
 
 
 def image_files(folder: Path) -> Iterator[Path]:
-    """Yield the image files below a folder in sorted order, hidden ones left out."""
+    """Yield the image files below a folder in sorted order, hidden ones left out.
+
+    What is called like an image and is none (a broken link, a pipe) is among them; folders are not.
+    """
     extensions = _extensions()
-    for path in sorted(folder.rglob("*"), key=lambda p: p.relative_to(folder).as_posix()):
-        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-        if path.suffix.lower() in extensions and not hidden and not path.is_dir():
+    for path in sorted(_below(folder), key=lambda p: p.relative_to(folder).as_posix()):
+        if path.suffix.lower() in extensions:
             yield path
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    """Yield what is no folder; links to folders are not followed, so that a circle ends."""
+    coming = [folder]
+    while coming:
+        here = coming.pop()
+        try:
+            with os.scandir(here) as found:
+                entries = [one for one in found if not one.name.startswith(".")]
+        except OSError as error:
+            raise _no_access(here, error) from error
+        coming += [here / one.name for one in entries if one.is_dir(follow_symlinks=False)]
+        yield from (here / one.name for one in entries if not is_folder(one))
+
+
+def is_folder(path: str | os.PathLike[str]) -> bool:
+    """Return whether there is a folder that can be seen, also through a link."""
+    try:
+        return Path(path).is_dir()
+    except (OSError, ValueError):
+        return False
 
 
 def _extensions() -> set[str]:
@@ -177,6 +198,21 @@ def _check_classes(folders: Sequence[Path], found: Sequence[int], what: str) -> 
 
 
 def _bad_files(root: Path, bad: Sequence[Path], problem: str) -> KShotFileError:
-    others = [path.relative_to(root).as_posix() for path in bad[1:9]]
+    others = [_shown(path.relative_to(root)) for path in bad[1:9]]
     more = f"; and {len(bad) - 1} more: {', '.join(others)}" if others else ""
     return KShotFileError(f"{problem}{more}. `skip_bad=True` (--skip-bad) goes on without them.")
+
+
+def _no_access(folder: Path, error: OSError) -> KShotFileError:
+    return KShotFileError(f"the folder {str(folder)!r} cannot be read: {error.strerror or error}.")
+
+
+def _shown(path: Path) -> str:
+    """Return a path as text that can be printed and stored; bytes that are no UTF-8 are escaped."""
+    return os.fsencode(path.as_posix()).decode("utf-8", "backslashreplace")
+
+
+def _check_limit(max_pixels: int) -> None:
+    whole = isinstance(max_pixels, int) and not isinstance(max_pixels, bool)
+    if not whole or max_pixels < 1:
+        raise KShotValueError(f"`max_pixels` must be a whole number >= 1; not {max_pixels!r}.")

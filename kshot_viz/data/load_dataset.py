@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from kshot_viz.data.dataset import ImageDataset, dataset_from_arrays
-from kshot_viz.data.folder import load_folder, load_unlabelled
+from kshot_viz.data.dataset import ImageDataset
+from kshot_viz.data.folder import is_folder, load_folder, load_unlabelled
 from kshot_viz.data.glyphs.load_glyphs import load_glyphs
 from kshot_viz.data.torchvision_sets import load_torchvision, torchvision_names
 from kshot_viz.errors import KShotKeyError, KShotValueError
@@ -29,8 +29,12 @@ def load_digits() -> ImageDataset:
 
     bunch = load()
     small = np.rint(bunch.images).astype(np.int64)
-    return dataset_from_arrays(
-        _enlarge(small), bunch.target, [str(d) for d in range(10)], name="digits", notes=_NOTES
+    return ImageDataset.from_arrays(
+        _enlarge(small),
+        bunch.target,
+        classes=[str(d) for d in range(10)],
+        name="digits",
+        notes=_NOTES,
     )
 
 
@@ -83,7 +87,8 @@ def load_dataset(name_or_path: str | Path, **options: Any) -> ImageDataset:
         by ``"./digits"``.
     **options
         Passed to the loader: glyphs ``per_class``, ``seed``, ``homoglyphs``; folder ``skip_bad``,
-        and ``labelled=False`` for a folder of images without classes, to form groups from;
+        ``max_pixels`` (an image of more, 89478485 by default, is an error), and
+        ``labelled=False`` for a folder of images without classes, to form groups from;
         torchvision ``root``, ``download``, ``split``.
 
     Returns
@@ -101,7 +106,7 @@ def load_dataset(name_or_path: str | Path, **options: Any) -> ImageDataset:
     """
     if str(name_or_path) in _BUILT_IN:
         return _load(_BUILT_IN[str(name_or_path)], options)
-    if Path(name_or_path).is_dir():
+    if is_folder(name_or_path):
         labelled = options.pop("labelled", True)
         return _load(load_folder if labelled else load_unlabelled, options, name_or_path)
     if str(name_or_path).lower() in {name.lower() for name in torchvision_names()}:

@@ -6,16 +6,28 @@ image or a 16-bit scan means the same wherever it comes from.
 
 from __future__ import annotations
 
+import os
+import stat
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from io import BufferedReader
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
 
 from kshot_viz.errors import KShotFileError, KShotValueError
 from kshot_viz.records import content_digest
 
+# Pillow's own limit. Beyond it a file of a few kB may take gigabytes once it is decoded.
+MAX_PIXELS = 89_478_485
+
 _ALPHA_MODES = {"RGBA", "RGBa", "LA", "La", "PA"}
 _GREY_MODES = {"1", "L", "LA", "La"}
+# A pipe opened without O_NONBLOCK waits for a writer; Windows has no such flag, but O_BINARY.
+_READING = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+_BOMBS = (Image.DecompressionBombError, Image.DecompressionBombWarning)
 
 
 def pixels(picture: Image.Image) -> np.ndarray:
@@ -39,29 +51,94 @@ def pixels(picture: Image.Image) -> np.ndarray:
     KShotValueError
         For 32-bit integer or float pixels outside the range that has one meaning.
     """
-    upright = ImageOps.exif_transpose(picture)
+    upright = _upright(picture)
     mode = upright.mode
     if mode.startswith("I") or mode == "F":
         return _deep_grey(np.asarray(upright))
     target = "L" if mode in _GREY_MODES else "RGB"
     if mode in _ALPHA_MODES or "transparency" in upright.info:
         upright = _on_white(upright)
-    array = np.asarray(upright.convert(target))
+    array = np.asarray(upright if upright.mode == target else upright.convert(target))
     return np.ascontiguousarray(array.reshape(*array.shape[:2], -1))
 
 
-def read_pixels(path: str | Path) -> np.ndarray:
+def read_pixels(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     """Decode an image file completely into uint8 ``(H, W, 3)``; grey is repeated.
+
+    Of a file with several frames this is the first.
+
+    Parameters
+    ----------
+    path : str or pathlib.Path
+    max_pixels : int
+        An image of more pixels is an error.
 
     Raises
     ------
     KShotFileError
-        Names the file that is missing, cut off, or not an image.
+        Names the file that is missing, cut off, too large, no image, or no regular file.
+    """
+    with open_regular(path) as file:
+        return decode(file, path, max_pixels)
+
+
+def open_regular(path: str | Path) -> BufferedReader:
+    """Open a regular file for reading; a pipe, which may never deliver, is never waited for.
+
+    Raises
+    ------
+    KShotFileError
+        For a file that cannot be opened, and for pipes, sockets, devices and folders.
     """
     try:
-        with Image.open(path) as picture:
-            picture.load()
-            return as_rgb(pixels(picture))
+        handle = os.open(path, _READING)
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise KShotFileError(f"cannot read the image {str(path)!r}: {why}") from error
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise KShotFileError(
+            f"cannot read the image {str(path)!r}: it is a folder, pipe, socket or device, no file"
+        )
+    return os.fdopen(handle, "rb")
+
+
+def decode(
+    file: BinaryIO,
+    path: str | Path,
+    max_pixels: int = MAX_PIXELS,
+    turn: Callable[[int], AbstractContextManager[object]] = nullcontext,
+) -> np.ndarray:
+    """Decode an open image file into uint8 ``(H, W, 3)``.
+
+    Parameters
+    ----------
+    file : binary file
+    path : str or pathlib.Path
+        Its name in errors.
+    max_pixels : int
+        An image of more pixels is an error, raised before anything is decoded.
+    turn : function
+        Called with the number of pixels; decoding waits for the context it returns.
+
+    Raises
+    ------
+    KShotFileError
+        If the file is cut off, too large or no image.
+    """
+    _raise_pillows_limit(max_pixels)
+    try:
+        with Image.open(file) as picture:
+            size = picture.width * picture.height
+            if size > max_pixels:
+                raise _too_large(path, f"{picture.width:,} x {picture.height:,}", max_pixels)
+            with turn(size):
+                picture.load()
+                return as_rgb(pixels(picture))
+    except _BOMBS as error:
+        raise _too_large(path, "too many", max_pixels) from error
+    except KShotFileError:
+        raise
     # Decoders of broken files raise nearly anything: OSError, SyntaxError, struct.error, KeyError.
     except Exception as error:
         raise KShotFileError(f"cannot read the image {str(path)!r}: {error}") from error
@@ -74,12 +151,35 @@ def as_rgb(array: np.ndarray) -> np.ndarray:
 
 def digest(array: np.ndarray) -> str:
     """Return the sha256 hex digest of an array's shape and bytes."""
-    return content_digest([str(tuple(array.shape)), np.ascontiguousarray(array).tobytes()])
+    # The memory itself: a copy of a photograph's bytes would be as large as the photograph.
+    content = np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
+    return content_digest([str(tuple(array.shape)), content])
 
 
 def image_digest(array: np.ndarray) -> str:
     """Return the digest of one image, the same for a grey image and for its RGB copy."""
     return digest(as_rgb(array))
+
+
+def _upright(picture: Image.Image) -> Image.Image:
+    picture.load()
+    turned = picture.getexif().get(ExifTags.Base.Orientation, 1) != 1
+    return ImageOps.exif_transpose(picture) if turned else picture
+
+
+def _raise_pillows_limit(max_pixels: int) -> None:
+    """Raise Pillow's limit, which is one for the whole process, where more is allowed here."""
+    limit = Image.MAX_IMAGE_PIXELS
+    if limit is not None and limit < max_pixels:
+        Image.MAX_IMAGE_PIXELS = max_pixels
+
+
+def _too_large(path: str | Path, size: str, max_pixels: int) -> KShotFileError:
+    return KShotFileError(
+        f"the image {str(path)!r} has {size} pixels; at most {max_pixels:,} are decoded, since a "
+        "small file may take gigabytes of memory. Make it smaller, or allow more with "
+        "`load_dataset(..., max_pixels=...)`"
+    )
 
 
 def _on_white(picture: Image.Image) -> Image.Image:

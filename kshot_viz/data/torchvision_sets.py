@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from kshot_viz.data.dataset import ImageDataset, content_fingerprint, dataset_from_arrays
-from kshot_viz.data.folder import check_files, files_dataset
+from kshot_viz.data.dataset import ImageDataset, content_fingerprint
+from kshot_viz.data.file_checks import check_files
+from kshot_viz.data.folder import files_dataset
 from kshot_viz.data.pixels import digest, image_digest, pixels
 from kshot_viz.errors import KShotFileError, KShotValueError, unknown_name
 
@@ -193,7 +194,9 @@ def _from_memory(source: Any, name: str, notes: dict[str, str]) -> ImageDataset:
             arrays.clear()
     targets, classes = _named(source, raw)
     if arrays:
-        return dataset_from_arrays(np.stack(arrays), targets, classes, name=name, notes=notes)
+        return ImageDataset.from_arrays(
+            np.stack(arrays), targets, classes=classes, name=name, notes=notes
+        )
     images = TorchvisionImages(source, tuple(range(len(source))))
     fingerprint = content_fingerprint(classes, targets, content)
     return ImageDataset(images, targets, tuple(classes), name, tuple(digests), fingerprint, notes)

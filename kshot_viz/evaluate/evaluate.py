@@ -20,6 +20,7 @@ from kshot_viz.finetune.loop import check_device
 from kshot_viz.grouping.clustering.cluster_cache import ClusteringCache
 from kshot_viz.grouping.grouping import Grouping
 from kshot_viz.grouping.rule import GroupingRule
+from kshot_viz.models.inputs.source_pixels import warn_if_unlike_source
 from kshot_viz.threads import one_thread
 
 if TYPE_CHECKING:
@@ -97,6 +98,12 @@ def evaluate(
         computed together. A run that diverged is scored at chance (1 / way) and its ``status``
         says at which step it happened.
 
+    Warns
+    -----
+    UserWarning
+        Once, where the images are inverted beside those that the network learned from, or far
+        from them in contrast, as far as these are known.
+
     Raises
     ------
     KShotValueError
@@ -111,6 +118,8 @@ def evaluate(
     candidates = all_of("candidates", candidates, Candidate)
     steps = None if at_steps is None else tuple(map(int, all_of("at_steps", at_steps, Integral)))
     check_source(source, data, episodes)
+    for first in episodes[:1]:
+        warn_if_unlike_source(backbone, data, first.split(data)[0])
     bound = tuple(bind(backbone, candidates, source, seed))
     request = Request(backbone, bound, steps, path, max_memory, mix_names, device, seed)
     plan = plan_jobs(request, data, episodes)

@@ -106,14 +106,24 @@ def scored(context: RowContext, steps: int, score: Score, targets: Tensor) -> Ro
             "status": f"diverged at step {score.diverged}",
             "predicted": [],
         }
-    hits = (score.predictions == targets).double().mean().item()
     return context.row(steps, steps) | {
-        "accuracy": hits,
+        "accuracy": class_mean((score.predictions == targets).double(), targets),
         "support_loss": score.loss,
         "support_accuracy": score.accuracy,
         "status": "ok",
         "predicted": score.predictions.tolist(),
     }
+
+
+def class_mean(hits: Tensor, targets: Tensor) -> float:
+    """Return the mean over classes of the share of hits, float64 (queries,).
+
+    So a class with few queries counts as much as the others, and chance is 1 / way.
+    """
+    counts = targets.bincount()
+    if counts.unique().numel() == 1:
+        return float(hits.mean())
+    return float((targets.bincount(weights=hits) / counts).mean())
 
 
 _START = b'{"job":'

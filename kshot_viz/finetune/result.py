@@ -12,7 +12,8 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from kshot_viz.data.images import image_count, slice_images
+from kshot_viz.data.arrays import label_row
+from kshot_viz.data.images import filled_count, slice_images
 from kshot_viz.errors import KShotValueError
 from kshot_viz.grouping.grouping import Grouping
 from kshot_viz.methods.config import FinetuneConfig
@@ -65,8 +66,14 @@ class FinetuneResult:
         return pd.DataFrame({"step": steps, "loss": self.losses, "accuracy": self.accuracies})
 
     def logits(self, images: Any, *, batch_size: int = 256) -> Tensor:
-        """Return the head's outputs, shape (images, way), on the CPU."""
-        starts = range(0, image_count(images), batch_size)
+        """Return the head's outputs, shape (images, way), on the CPU.
+
+        Raises
+        ------
+        KShotValueError
+            For an empty batch.
+        """
+        starts = range(0, filled_count(images), batch_size)
         parts = [self._forward(slice_images(images, i, i + batch_size)) for i in starts]
         return torch.cat(parts)
 
@@ -87,14 +94,22 @@ class FinetuneResult:
         Raises
         ------
         KShotValueError
-            Unless there is one label for each image.
+            For an empty batch, unless there is one label for each image, and for a label that is
+            none of ``classes``.
         """
-        predicted, known = self.predict(images), np.asarray(labels)
-        if known.shape != predicted.shape:
+        known, count = label_row(labels), filled_count(images)
+        if len(known) != count:
             raise KShotValueError(
-                f"`labels` must be one for each of the {len(predicted)} images; "
-                f"not of shape {known.shape}."
+                f"`labels` must be one for each of the {count} images; not of shape {known.shape}."
             )
+        classes = self.classes.tolist()
+        unknown = {repr(one): one for one in known.tolist() if one not in classes}
+        if unknown:
+            given = _some([*unknown.values()])
+            raise KShotValueError(
+                f"`labels` must be among the classes {_some(classes)}; not {given}."
+            )
+        predicted = self.predict(images)
         return float((predicted == known).mean())
 
     def _forward(self, images: Any) -> Tensor:
@@ -123,6 +138,11 @@ class FinetuneResult:
         if self.diverged:
             return self.status
         return f"support loss {self.losses[0]:.3f} to {self.losses[-1]:.3f}"
+
+
+def _some(labels: Sequence[object]) -> str:
+    more = f" and {len(labels) - 8} more" if len(labels) > 8 else ""
+    return ", ".join(map(repr, labels[:8])) + more
 
 
 def predictions(logits: Tensor) -> NDArray[np.int64]:

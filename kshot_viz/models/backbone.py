@@ -22,7 +22,7 @@ from kshot_viz.models.inputs.example import (
     explain,
     probe_or_guess,
 )
-from kshot_viz.models.modes import evaluating, fingerprint, private_copy
+from kshot_viz.models.modes import evaluating, fingerprint, not_finite, private_copy
 from kshot_viz.models.probe import LayerInfo, forward, layer_table
 
 
@@ -61,7 +61,8 @@ class Backbone:
     Raises
     ------
     KShotValueError
-        When the network cannot be probed, has no layer to group, or its head cannot be replaced.
+        When the network cannot be probed, has no layer to group, its head cannot be replaced, or
+        weights besides the head's are NaN or infinite.
     KShotKeyError
         When ``head`` names no module that runs.
     """
@@ -83,6 +84,7 @@ class Backbone:
         network, tried = probe_or_guess(self.module, example, self.preprocess)
         self._position = settle(self.module, find_head(self.module, network, head), tried)
         owns = self._position.owns
+        _check_finite(self.module, self.name, owns)
         self.layers = {k: _outside(v, owns) for k, v in network.layers.items() if not owns(k)}
         self.not_groupable = {k: v for k, v in network.not_groupable.items() if not owns(k)}
         self.input_shape = tuple(tried.shape[1:])
@@ -271,6 +273,21 @@ def row_by_row(batch: Tensor) -> Tensor:
 def _outside(info: LayerInfo, owned: Callable[[str], bool]) -> LayerInfo:
     """Untie a batch norm that goes away with the old head."""
     return replace(info, norm=None) if info.norm is not None and owned(info.norm) else info
+
+
+def _check_finite(module: nn.Module, name: str, owned: Callable[[str], bool]) -> None:
+    """Raise a KShotValueError that names weights no image passes through unharmed."""
+    broken = not_finite(
+        {**dict(module.named_parameters()), **dict(module.named_buffers())},
+        dict(module.named_parameters()),
+        owned,
+    )
+    if broken:
+        more = f" and {len(broken) - 8} more" if len(broken) > 8 else ""
+        raise KShotValueError(
+            f"{name} has weights that are NaN or infinite: {', '.join(broken[:8])}{more}. Load "
+            f"the weights again, or take those from before the training diverged."
+        )
 
 
 def _names_below(module: nn.Module, prefix: str) -> set[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any
@@ -39,6 +39,37 @@ def private_copy(module: nn.Module) -> nn.Module:
         raise KShotValueError(f"`module` cannot be copied: {error}") from error
     private.zero_grad(set_to_none=True)
     return private.eval()
+
+
+def not_finite(
+    tensors: Mapping[str, Tensor], parameters: Container[str], left_out: Callable[[str], bool]
+) -> list[str]:
+    """Name the tensors that no network computes anything with.
+
+    These are parameters with NaN or infinity, and other tensors with NaN; a buffer may hold
+    infinities, as the masks of transformers do.
+
+    Parameters
+    ----------
+    tensors : mapping of str to Tensor
+    parameters : container of str
+        The names that are parameters.
+    left_out : function
+        Says which names are not looked at.
+    """
+    return [
+        name
+        for name, tensor in tensors.items()
+        if not left_out(name) and _broken(tensor, finite=name in parameters)
+    ]
+
+
+def _broken(tensor: Tensor, *, finite: bool) -> bool:
+    if tensor.is_meta or not (tensor.is_floating_point() or tensor.is_complex()):
+        return False
+    # Types of eight bits know neither test.
+    values = tensor.detach().float() if tensor.element_size() == 1 else tensor.detach()
+    return not bool(torch.isfinite(values).all()) if finite else bool(torch.isnan(values).any())
 
 
 def fingerprint(module: nn.Module) -> str:

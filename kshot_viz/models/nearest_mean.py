@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from kshot_viz.data.dataset import ImageDataset
 from kshot_viz.data.episodes import Episode
-from kshot_viz.data.images import image_count, slice_images, to_unit
+from kshot_viz.data.images import filled_count, slice_images, to_unit
 from kshot_viz.errors import KShotValueError
 from kshot_viz.models.backbone import Backbone
 from kshot_viz.models.head_init import head_features
@@ -41,7 +41,7 @@ def penultimate_features(backbone: Backbone | nn.Module, images: Any) -> Tensor:
     torch.Tensor
         float32 ``(N, features)`` on the CPU.
     """
-    parts = (slice_images(images, i, i + _BATCH) for i in range(0, image_count(images), _BATCH))
+    parts = (slice_images(images, i, i + _BATCH) for i in range(0, filled_count(images), _BATCH))
     compute = _backbone_features if isinstance(backbone, Backbone) else _module_features
     with torch.no_grad():
         return torch.cat([compute(backbone, part).float().cpu() for part in parts])
@@ -64,7 +64,8 @@ def nearest_mean_accuracy(
     Returns
     -------
     numpy.ndarray
-        float64 ``(len(episodes),)``, the share of queries that are right.
+        float64 ``(len(episodes),)``, the share of queries that are right; the mean over classes
+        where these have different numbers of queries.
 
     Raises
     ------
@@ -85,8 +86,11 @@ def _accuracy(features: Tensor, position: np.ndarray, episode: Episode) -> float
     queries = features[position[list(episode.query)]]
     means = F.normalize(support.view(episode.way, episode.shot, -1).mean(dim=1), dim=1)
     guesses = (queries @ means.T).argmax(dim=1)
-    truth = torch.arange(episode.way).repeat_interleave(episode.query_per_class)
-    return float((guesses == truth).double().mean())
+    counts = torch.tensor(episode.query_counts)
+    hits = (guesses == torch.arange(episode.way).repeat_interleave(counts)).double()
+    if counts.unique().numel() == 1:
+        return float(hits.mean())
+    return float(torch.stack([part.mean() for part in hits.split(counts.tolist())]).mean())
 
 
 def _backbone_features(backbone: Any, images: Any) -> Tensor:

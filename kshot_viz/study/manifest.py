@@ -171,11 +171,24 @@ def describe(
         "fewest_test": min(len(one.episodes(episodes)) for one in tasks),
         "n_query": sorted({len(one.query) for one in episodes}),
         "queries_per_class": sorted({one.query_per_class for one in episodes}),
+        **_fewer_queries(data, episodes),
         "distinct_images": distinct_images(episodes),
         # Intervals are of one task each, so it is within a task that reuse makes them too narrow.
         "query_reuse": max(query_reuse(one.episodes(episodes)) for one in tasks),
         "versions": versions(),
     }
+
+
+def _fewer_queries(data: ImageDataset, episodes: Sequence[Episode]) -> dict[str, dict[str, int]]:
+    """Return the classes that lack images for the queries of the others, with their numbers."""
+    found = {
+        (c, n)
+        for one in episodes
+        for c, n in zip(one.classes, one.query_counts, strict=True)
+        if n < one.query_per_class
+    }
+    fewest = {data.classes[c]: n for c, n in sorted(found, reverse=True)}
+    return {"fewer_queries": fewest} if fewest else {}
 
 
 def versions() -> dict[str, str]:
@@ -245,7 +258,20 @@ def _scoring(manifest: Mapping[str, Any]) -> str:
     return (
         f"{counted(int(manifest['n_test']), 'test episode')} in all, {queries}scored on "
         f"{counted(int(manifest['distinct_images']), 'distinct image')}; a query image is used "
-        f"{float(manifest['query_reuse']):.1f} times a task on average."
+        f"{float(manifest['query_reuse']):.1f} times a task on average.{_short(manifest)}"
+    )
+
+
+def _short(manifest: Mapping[str, Any]) -> str:
+    """Name the classes with fewer queries, the shortest first."""
+    fewer = sorted(manifest.get("fewer_queries", {}).items(), key=lambda pair: pair[1])
+    if not fewer:
+        return ""
+    more = f" and {len(fewer) - 5} others" if len(fewer) > 5 else ""
+    listed = ", ".join(f"{name!r} {n}" for name, n in fewer[:5]) + more
+    return (
+        f" Classes with few images have fewer queries ({listed}); an accuracy is the mean over "
+        f"the classes of an episode."
     )
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from kshot_viz.data.dataset import ImageDataset, dataset_from_arrays
+from kshot_viz.data.dataset import ImageDataset
 from kshot_viz.data.episodes import Episode, sample_episodes
 from kshot_viz.errors import KShotError
 from kshot_viz.evaluate.evaluate import evaluate
@@ -211,7 +211,9 @@ def _data() -> ImageDataset:
     images = rng.integers(0, 90, (len(targets), SIZE, SIZE, 1), dtype=np.uint8)
     for image, target in zip(images, targets, strict=True):
         image[target : target + 3, target : target + 3] += 150
-    return dataset_from_arrays(images, targets, [f"c{i}" for i in range(WAY)], name="corners")
+    return ImageDataset.from_arrays(
+        images, targets, classes=[f"c{i}" for i in range(WAY)], name="corners"
+    )
 
 
 def _episodes(data: ImageDataset) -> list[Episode]:

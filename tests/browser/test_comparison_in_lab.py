@@ -79,9 +79,11 @@ def test_names_with_html_in_them_stay_text(notebook):
     lab = notebook(
         START,
         f"""
-from kshot_viz.data.dataset import dataset_from_arrays
+from kshot_viz.data.dataset import ImageDataset
 data = hand_data()
-named = dataset_from_arrays(data.images, data.targets, [{evil!r}, "b", "c"], name={evil!r})
+named = ImageDataset.from_arrays(
+    data.images, data.targets, classes=[{evil!r}, "b", "c"], name={evil!r}
+)
 answers = {{"plain": ANSWERS["plain"], {evil!r}: ANSWERS["grouped"]}}
 view = KShotComparison(hand_made(data=named, answers=answers))
 view

@@ -32,7 +32,7 @@ COMMANDS: dict[str, Command] = {
     "a picture cut off": (lambda w: after(lambda: cut(w.file), w.command()), ("03.png",)),
     "too few pictures": (
         lambda w: w.command("--shots", 16),
-        ("class 'ape' of 'zoo' has 16 images", "16 shots + at least 1 query", "at most 15"),
+        ("class 'ape' of 'zoo' has 16 images", "16 shots + at least 5 queries", "at most 11"),
     ),
     "shots 0": (lambda w: w.command("--shots", 0), ("--shots",)),
     "shots as a word": (lambda w: w.command("--shots", "one"), ("--shots",)),

@@ -5,13 +5,13 @@ import pickle
 import numpy as np
 import pytest
 
-from kshot_viz.data.dataset import ImageDataset, dataset_from_arrays
+from kshot_viz.data.dataset import ImageDataset
 from kshot_viz.errors import KShotValueError
 
 
 def toy(n: int = 6, name: str = "toy") -> ImageDataset:
     images = np.arange(n * 12, dtype=np.uint8).reshape(n, 2, 2, 3)
-    return dataset_from_arrays(images, np.arange(n) % 2, ["a", "<b>"], name=name)
+    return ImageDataset.from_arrays(images, np.arange(n) % 2, classes=["a", "<b>"], name=name)
 
 
 def test_labels_are_class_names() -> None:
@@ -44,7 +44,7 @@ def test_fingerprint_depends_on_content_and_not_on_name() -> None:
     other = toy()
     images = other.images.copy()
     images[0, 0, 0, 0] += 1
-    changed = dataset_from_arrays(images, other.targets, other.classes, name="toy")
+    changed = ImageDataset.from_arrays(images, other.targets, classes=other.classes, name="toy")
     assert changed.fingerprint != other.fingerprint
 
 
@@ -72,17 +72,19 @@ def test_bad_indices(indices: list[float], message: str) -> None:
         toy().take(indices)
 
 
-@pytest.mark.parametrize("images", [np.zeros((2, 4, 4)), np.zeros((2, 4, 4, 4), np.uint8)])
+@pytest.mark.parametrize(
+    "images", [np.zeros((2, 4, 4), np.int64), np.zeros((2, 4, 4, 4), np.uint8)]
+)
 def test_bad_pixels(images: np.ndarray) -> None:
     with pytest.raises(KShotValueError, match="uint8"):
-        dataset_from_arrays(images, [0, 1], ["a", "b"], name="bad")
+        ImageDataset.from_arrays(images, [0, 1], classes=["a", "b"], name="bad")
 
 
 def test_bad_targets_and_classes() -> None:
     images = np.zeros((2, 4, 4), np.uint8)
     with pytest.raises(KShotValueError, match=r"0\.\.1"):
-        dataset_from_arrays(images, [0, 2], ["a", "b"], name="bad")
+        ImageDataset.from_arrays(images, [0, 2], classes=["a", "b"], name="bad")
     with pytest.raises(KShotValueError, match="differ in length"):
-        dataset_from_arrays(images, [0], ["a", "b"], name="bad")
+        ImageDataset.from_arrays(images, [0], classes=["a", "b"], name="bad")
     with pytest.raises(KShotValueError, match="distinct"):
-        dataset_from_arrays(images, [0, 1], ["a", "a"], name="bad")
+        ImageDataset.from_arrays(images, [0, 1], classes=["a", "a"], name="bad")

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from kshot_viz.data.dataset import ImageFiles, dataset_from_arrays
+from kshot_viz.data.dataset import ImageDataset, ImageFiles
 from kshot_viz.data.images import image_count, pixels, slice_images, to_unit
 from kshot_viz.errors import KShotFileError, KShotValueError
 
@@ -34,7 +34,7 @@ def test_all_forms_of_the_same_batch_agree(n: int, h: int, w: int, c: int) -> No
     assert reference.dtype == torch.float32
     assert reference.is_contiguous()
     pils = [Image.fromarray(a[..., 0] if c == 1 else a) for a in array]
-    data = dataset_from_arrays(array, [0] * n, ["x"], name="x")
+    data = ImageDataset.from_arrays(array, [0] * n, classes=["x"], name="x")
     tensor = torch.from_numpy(array).permute(0, 3, 1, 2)
     for form in (pils, tuple(pils), data, data.images, tensor, list(array), reference):
         assert torch.equal(unit(form), reference)

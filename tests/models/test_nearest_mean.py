@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from kshot_viz.data.dataset import ImageDataset, dataset_from_arrays
+from kshot_viz.data.dataset import ImageDataset
 from kshot_viz.data.episodes import sample_episodes
 from kshot_viz.errors import KShotValueError
 from kshot_viz.models.backbone import Backbone
@@ -20,7 +20,7 @@ def noisy_stripes(seed: int = 0) -> ImageDataset:
     targets = np.repeat(np.arange(3), 20)
     for c in range(3):
         images[targets == c, 10 * c : 10 * c + 8] += 180
-    return dataset_from_arrays(images, targets, ["a", "b", "c"], name="stripes")
+    return ImageDataset.from_arrays(images, targets, classes=["a", "b", "c"], name="stripes")
 
 
 def test_separable_classes_are_all_right() -> None:

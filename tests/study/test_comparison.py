@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from networks import toy_backbone
 
-from kshot_viz.data.dataset import dataset_from_arrays
+from kshot_viz.data.dataset import ImageDataset
 from kshot_viz.data.episodes import distinct_images, query_reuse, sample_episodes
 from kshot_viz.methods.registry import FIRST
 from kshot_viz.study.compare import compare_methods
@@ -93,10 +93,10 @@ def test_a_comparison_is_frozen(comparison):
 def nasty():
     """Names that would be markup if nobody escaped them."""
     rng = np.random.default_rng(0)
-    data = dataset_from_arrays(
+    data = ImageDataset.from_arrays(
         rng.integers(0, 256, (36, 8, 8, 1), dtype=np.uint8),
         np.repeat([0, 1], 18),
-        ["<b>bold</b>", "a & b"],
+        classes=["<b>bold</b>", "a & b"],
         name="<script>alert(1)</script>",
     )
     episodes = sample_episodes(data, way=2, shot=1, query=5, n=2)

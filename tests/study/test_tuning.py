@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from networks import toy_data
 
-from kshot_viz.data.dataset import dataset_from_arrays
+from kshot_viz.data.dataset import ImageDataset
 from kshot_viz.data.episodes import sample_episodes, validation_episodes
 from kshot_viz.errors import KShotError, KShotKeyError, KShotValueError
 from kshot_viz.study.task import tuning_episodes
@@ -63,10 +63,10 @@ def test_groups_are_formed_apart_from_the_queries_of_tuning(data, episodes, sour
 
 
 def test_copies_of_a_query_are_left_out_too(data, episodes, source):
-    doubled = dataset_from_arrays(
+    doubled = ImageDataset.from_arrays(
         np.concatenate([source.images, source.images]),
         np.concatenate([source.targets, source.targets]),
-        source.classes,
+        classes=source.classes,
         name="doubled",
     )
     found = tuning(data, episodes, tune="source", source=doubled)

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from kshot_viz.data.dataset import ImageDataset, dataset_from_arrays
+from kshot_viz.data.dataset import ImageDataset
 from kshot_viz.models.backbone import Backbone
 
 
@@ -49,4 +49,6 @@ def toy_data(
     images = rng.integers(0, 90, (len(targets), size, size, 1), dtype=np.uint8)
     for image, target in zip(images, targets, strict=True):
         image[target : target + 3, target : target + 3] += 150
-    return dataset_from_arrays(images, targets, [f"c{i}" for i in range(classes)], name="toy")
+    return ImageDataset.from_arrays(
+        images, targets, classes=[f"c{i}" for i in range(classes)], name="toy"
+    )

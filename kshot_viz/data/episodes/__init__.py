@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from kshot_viz.data.episodes.episode import POOLS, Episode, load_episodes, save_episodes
 from kshot_viz.data.episodes.sampling import (
+    MIN_QUERY,
     distinct_images,
     query_reuse,
     sample_episodes,
@@ -11,6 +12,7 @@ from kshot_viz.data.episodes.sampling import (
 )
 
 __all__ = [
+    "MIN_QUERY",
     "POOLS",
     "Episode",
     "distinct_images",

@@ -19,7 +19,7 @@ from kshot_viz.errors import KShotFileError, KShotValueError
 from kshot_viz.files import read_json, whole_file
 
 POOLS = ("test", "val")
-SCHEMA = 1
+SCHEMA = 2
 _KIND = "kshot_viz.episodes"
 
 
@@ -36,15 +36,18 @@ class Episode:
     classes : tuple of int
         The ``way`` class indices in the data set, ascending.
     support, query : tuple of int
-        Image indices, class by class: ``way * shot`` and ``way * query_per_class`` of them.
+        Image indices, class by class: ``way * shot`` and the sum of ``query_counts`` of them.
     way, shot, query_per_class : int
-        Sizes of the task.
+        Sizes of the task; a class that has fewer images has fewer queries.
     val_share : float
         Share of each class that belongs to the validation pool.
     seed : int
         Seed of the split and of the draw.
     data_name, fingerprint : str
         The data set these indices belong to.
+    queries_by_class : tuple of int or None
+        Queries of each class, in the order of ``classes``; None where all have
+        ``query_per_class``.
     """
 
     index: int
@@ -59,8 +62,11 @@ class Episode:
     seed: int
     data_name: str
     fingerprint: str
+    queries_by_class: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
+        if self.queries_by_class == (self.query_per_class,) * self.way:
+            object.__setattr__(self, "queries_by_class", None)
         if self.pool not in POOLS:
             raise KShotValueError(f"`pool` must be one of {POOLS}; not {self.pool!r}.")
         _check_sizes(self)
@@ -73,6 +79,11 @@ class Episode:
     def name(self) -> str:
         """Pool and number, for example ``"test/3"``."""
         return f"{self.pool}/{self.index}"
+
+    @property
+    def query_counts(self) -> tuple[int, ...]:
+        """The number of queries of each class, in the order of ``classes`` and of ``query``."""
+        return self.queries_by_class or (self.query_per_class,) * self.way
 
     def split(self, data: ImageDataset) -> tuple[ImageDataset, ImageDataset]:
         """Return support and query with the episode's classes as targets ``0..way-1``.
@@ -94,26 +105,30 @@ class Episode:
             )
 
     def to_dict(self) -> dict[str, Any]:
-        """Return all fields as plain JSON types."""
+        """Return all fields as plain JSON types; ``queries_by_class`` only where it is not None."""
         return {
             key: list(value) if isinstance(value, tuple) else value
             for key, value in asdict(self).items()
+            if value is not None
         }
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> Episode:
         """Rebuild an episode from :meth:`to_dict`; missing or odd fields are an error."""
         names = {f.name for f in fields(cls)}
-        if not isinstance(record, Mapping) or set(record) != names:
-            given = sorted(record) if isinstance(record, Mapping) else type(record).__name__
-            raise KShotValueError(f"an episode has the fields {sorted(names)}; not {given}.")
+        given = set(record) if isinstance(record, Mapping) else set()
+        if not names - {"queries_by_class"} <= given <= names:
+            found = sorted(given) if isinstance(record, Mapping) else type(record).__name__
+            raise KShotValueError(f"an episode has the fields {sorted(names)}; not {found}.")
         return cls(**{key: _field(key, value) for key, value in record.items()})
 
 
 def save_episodes(episodes: Sequence[Episode], path: str | Path) -> None:
     """Write episodes as JSON; one line per episode, so that files can be compared."""
     lines = ",\n".join(json.dumps(episode.to_dict()) for episode in episodes)
-    head = f'{{"schema": {SCHEMA}, "kind": "{_KIND}", "episodes": [\n'
+    # What older versions can read keeps their schema.
+    schema = SCHEMA if any(one.queries_by_class for one in episodes) else 1
+    head = f'{{"schema": {schema}, "kind": "{_KIND}", "episodes": [\n'
     with whole_file(Path(path), called=repr(str(path))) as part:
         part.write_text(f"{head}{lines}\n]}}\n", encoding="utf-8")
 
@@ -130,9 +145,9 @@ def load_episodes(path: str | Path) -> list[Episode]:
     if not isinstance(document, dict) or document.get("kind") != _KIND:
         raise KShotFileError(f"{str(path)!r} holds no episodes of kshot_viz.")
     schema = document.get("schema")
-    if schema != SCHEMA:
+    if isinstance(schema, bool) or schema not in range(1, SCHEMA + 1):
         raise KShotFileError(
-            f"{str(path)!r} has schema {schema!r}; this version reads {SCHEMA}. "
+            f"{str(path)!r} has schema {schema!r}; this version reads 1 to {SCHEMA}. "
             "Update kshot_viz, or sample the episodes again."
         )
     try:
@@ -142,23 +157,34 @@ def load_episodes(path: str | Path) -> list[Episode]:
 
 
 def _check_sizes(episode: Episode) -> None:
+    counts = episode.query_counts
     expected = {
         "classes": episode.way,
         "support": episode.way * episode.shot,
-        "query": episode.way * episode.query_per_class,
+        "query": sum(counts),
     }
     for key, size in expected.items():
         if len(getattr(episode, key)) != size:
             raise KShotValueError(
                 f"episode {episode.name}: `{key}` must have {size} entries for {episode.way} way, "
-                f"{episode.shot} shot, {episode.query_per_class} queries; not "
-                f"{len(getattr(episode, key))}."
+                f"{episode.shot} shot, {_each(counts)} queries; not {len(getattr(episode, key))}."
             )
+    if len(counts) != episode.way or not all(1 <= n <= episode.query_per_class for n in counts):
+        raise KShotValueError(
+            f"episode {episode.name}: `queries_by_class` must be {episode.way} numbers from 1 to "
+            f"{episode.query_per_class}; not {list(counts)}."
+        )
+
+
+def _each(counts: Sequence[int]) -> str:
+    low, high = min(counts, default=0), max(counts, default=0)
+    return f"{low}" if low == high else f"{low} to {high}"
 
 
 def _field(key: str, value: Any) -> Any:
     kinds: dict[str, type | tuple[type, ...]] = {"pool": str, "data_name": str, "fingerprint": str}
-    kinds |= {"val_share": (int, float), "classes": list, "support": list, "query": list}
+    kinds |= {"val_share": (int, float)}
+    kinds |= dict.fromkeys(("classes", "support", "query", "queries_by_class"), list)
     wanted = kinds.get(key, int)
     entries = value if isinstance(value, (list, tuple)) else []
     odd = any(isinstance(e, bool) or not isinstance(e, int) for e in entries)

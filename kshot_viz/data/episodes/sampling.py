@@ -17,6 +17,9 @@ from kshot_viz.errors import KShotValueError
 from kshot_viz.seeds import numpy_rng
 from kshot_viz.text import counted
 
+# Queries of a class below which an accuracy says little about that class.
+MIN_QUERY = 5
+
 
 def sample_episodes(
     data: ImageDataset,
@@ -28,7 +31,7 @@ def sample_episodes(
     val_share: float = 0.4,
     seed: int = 0,
     pool: str = "test",
-    min_query: int = 5,
+    min_query: int = MIN_QUERY,
 ) -> list[Episode]:
     """Draw ``n`` episodes; only indices are made, no image is touched.
 
@@ -45,8 +48,8 @@ def sample_episodes(
     shot : int
         Labelled images per class.
     query : int, default 15
-        Upper limit of query images per class. The number used is the same for all classes and
-        both pools: what the smallest pool leaves after the shots.
+        Upper limit of query images per class. A class that has fewer images has fewer queries:
+        what its smaller pool leaves after the shots. An accuracy is then the mean over classes.
     n : int, default 20
         Number of episodes.
     val_share : float, default 0.4
@@ -56,7 +59,8 @@ def sample_episodes(
     pool : {"test", "val"}
         Which side of the split to draw from.
     min_query : int, default 5
-        Fewer query images per class than this (or than ``query``, if that is less) are an error.
+        Fewer query images of any class than this (or than ``query``, if that is less) are an
+        error; ``--min-query`` on the command line.
 
     Returns
     -------
@@ -70,13 +74,21 @@ def sample_episodes(
     way = data.n_classes if way is None else way
     _check_request(data, way, shot, query, n, val_share, pool, min_query)
     pools = _split(data, val_share, seed)
-    used = _query_size(data, pools, shot, query, min(query, min_query))
-    common: dict[str, Any] = {"way": way, "shot": shot, "query_per_class": used}
+    used = _query_counts(data, pools, shot, query, min(query, min_query))
+    common: dict[str, Any] = {"way": way, "shot": shot, "query_per_class": max(used)}
     common |= {"val_share": float(val_share), "seed": int(seed)}
     common |= {"data_name": data.name, "fingerprint": data.fingerprint}
     draws = (_draw(pools[pool], way, shot, used, seed, pool, index) for index in range(n))
     return [
-        Episode(index=i, pool=pool, classes=classes, support=support, query=queries, **common)
+        Episode(
+            index=i,
+            pool=pool,
+            classes=classes,
+            support=support,
+            query=queries,
+            queries_by_class=tuple(used[c] for c in classes),
+            **common,
+        )
         for i, (classes, support, queries) in enumerate(draws)
     ]
 
@@ -108,6 +120,8 @@ def validation_episodes(
         val_share=like.val_share,
         seed=like.seed,
         pool="val",
+        # How few queries of a class suffice was said when the episodes were drawn.
+        min_query=1,
     )
 
 
@@ -137,18 +151,20 @@ def _split(data: ImageDataset, val_share: float, seed: int) -> dict[str, list[np
     return pools if val_share > 0 else {"test": pools["test"]}
 
 
-def _query_size(
+def _query_counts(
     data: ImageDataset,
     pools: Mapping[str, list[np.ndarray]],
     shot: int,
     query: int,
     least: int,
-) -> int:
+) -> list[int]:
+    """Return the queries of each class: the same in both pools, so that tuning tasks are alike."""
     sizes = ((len(m), c, side) for side, members in pools.items() for c, m in enumerate(members))
     size, c, side = min(sizes)
     if size - shot < least:
         raise _too_few(data, pools, c, side, shot, least)
-    return min(query, size - shot)
+    smaller = (min(map(len, own)) for own in zip(*pools.values(), strict=True))
+    return [min(query, size - shot) for size in smaller]
 
 
 def _too_few(
@@ -184,13 +200,20 @@ def _cures(size: int, shot: int, least: int, *, split: bool) -> list[str]:
         cures.append(f"use fewer shots (at most {size - least})")
     if size > shot:
         cures.append(f"ask for fewer queries (`query`, at most {size - shot})")
+        cures.append(f"accept fewer of such a class (`min_query={size - shot}`, --min-query)")
     if split:
         cures.append('another `val_share`, or `val_share=0` with tune="source"')
     return [*cures, "leave the class out" if not cures else "or leave the class out"]
 
 
 def _draw(
-    members: list[np.ndarray], way: int, shot: int, query: int, seed: int, pool: str, index: int
+    members: list[np.ndarray],
+    way: int,
+    shot: int,
+    query: Sequence[int],
+    seed: int,
+    pool: str,
+    index: int,
 ) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
     rng = numpy_rng(seed, "episode", pool, index)
     classes = sorted(rng.permutation(len(members))[:way].tolist())
@@ -200,7 +223,7 @@ def _draw(
         # A stream per class: the draw of one class does not depend on which others were drawn.
         mixed = numpy_rng(seed, "episode", pool, index, c).permutation(members[c]).tolist()
         support += mixed[:shot]
-        queries += mixed[len(mixed) - query :]
+        queries += mixed[len(mixed) - query[c] :]
     return tuple(classes), tuple(support), tuple(queries)
 
 

@@ -15,7 +15,7 @@ import PIL
 import torch
 from torch import Tensor
 
-from kshot_viz.data.dataset import ImageDataset, content_fingerprint, dataset_from_arrays
+from kshot_viz.data.dataset import ImageDataset, content_fingerprint
 from kshot_viz.data.glyphs.bank import GlyphBank, glyph_bank
 from kshot_viz.data.glyphs.jitter import Jitter, jitter
 from kshot_viz.data.images import to_bytes
@@ -152,7 +152,9 @@ def held_out_glyphs(bank: GlyphBank, *, per_class: int = 20, seed: int = 0) -> I
     images = jitter(bank.drawings[rows[kept]], torch_rng(seed, "held out"), HELD_OUT_JITTER)
     numbers, targets = np.unique(letters[kept], return_inverse=True)
     classes = [chr(bank.points[number]) for number in numbers.tolist()]
-    return dataset_from_arrays(to_bytes(images), targets, classes, name="held-out glyphs")
+    return ImageDataset.from_arrays(
+        to_bytes(images), targets, classes=classes, name="held-out glyphs"
+    )
 
 
 class GlyphStream:

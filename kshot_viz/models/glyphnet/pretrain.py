@@ -44,6 +44,7 @@ SCHEMA = 1
 ROUGH = Jitter(affine=0.18, rotate=8, stroke=0.8, coarse=0.3, blur=0.5, contrast=0.2)
 _NAME = "glyphnet"
 _EPISODES = 400
+_SEEN = 512
 
 
 @dataclass(frozen=True)
@@ -220,8 +221,15 @@ def _weights(net: nn.Module) -> dict[str, Tensor]:
     return {name: value.contiguous() for name, value in net.state_dict().items()}
 
 
+def _pixels(stream: GlyphStream) -> dict[str, float]:
+    """Return brightness and contrast of the images, which others are compared with."""
+    images, _ = stream.batch(0, _SEEN)
+    return {"mean": round(float(images.mean()), 3), "std": round(float(images.std()), 3)}
+
+
 def _record(bank: GlyphBank, recipe: PretrainRecipe, seed: int, homoglyphs: str) -> dict[str, Any]:
-    trained = GlyphStream(bank, recipe.jitter, seed).points
+    stream = GlyphStream(bank, recipe.jitter, child_seed(seed, "pretrain"))
+    trained = stream.points
     return {
         "network": f"GlyphNet(width={recipe.width})",
         "seed": seed,
@@ -230,6 +238,7 @@ def _record(bank: GlyphBank, recipe: PretrainRecipe, seed: int, homoglyphs: str)
         "letters": len(trained),
         "drawings": int(np.isin(bank.letters, np.searchsorted(bank.points, trained)).sum()),
         "images_seen": recipe.steps * recipe.batch,
+        "pixels": _pixels(stream),
         "versions": {
             "python": platform.python_version(),
             "torch": torch.__version__,

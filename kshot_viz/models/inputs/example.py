@@ -9,9 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from kshot_viz.data.images import to_unit
+from kshot_viz.data.images import image_count, unit_batches
 from kshot_viz.errors import KShotFileError, KShotValueError, unknown_name
 from kshot_viz.models.inputs.preprocess import CHANNELS, RECIPES, Preprocess
+from kshot_viz.models.inputs.resize import joined
 from kshot_viz.models.modes import GROUPABLE, evaluating
 from kshot_viz.models.probe import NetworkMap, forward, probe
 from kshot_viz.seeds import torch_rng
@@ -58,16 +59,20 @@ def apply_preprocess(preprocess: Prepare | None, images: object) -> Tensor:
     """Return the batch that goes into a network, (N, ...).
 
     A :class:`Preprocess` sees the images as they are. A function sees one float batch in [0, 1],
-    or one image at a time, (1, C, H, W), where their sizes differ.
+    or one image at a time, (1, C, H, W), where their sizes differ or the batch is large; see
+    :func:`kshot_viz.data.images.unit_batches`.
     """
     if isinstance(preprocess, Preprocess):
         return preprocess(images)
-    unit = to_unit(images)
-    if preprocess is None:
-        return _stack([image[None] for image in unit]) if isinstance(unit, list) else unit
-    if isinstance(unit, list):
-        return _stack([_call(preprocess, image[None]) for image in unit])
-    return _call(preprocess, unit)
+    units = unit_batches(images)
+    parts = units if preprocess is None else (_call(preprocess, unit) for unit in units)
+    return joined(parts, image_count(images), _TO_ONE_SIZE)
+
+
+_TO_ONE_SIZE = (
+    "different shapes after `preprocess`, for example {}; it must bring them to one size, as "
+    "Preprocess(size=...) does."
+)
 
 
 def _call(preprocess: Prepare, batch: Tensor) -> Tensor:
@@ -79,16 +84,6 @@ def _call(preprocess: Prepare, batch: Tensor) -> Tensor:
             f"{tuple(batch.shape)}; it returned {found}."
         )
     return prepared
-
-
-def _stack(parts: list[Tensor]) -> Tensor:
-    shapes = sorted({tuple(part.shape[1:]) for part in parts})
-    if len(shapes) > 1:
-        raise KShotValueError(
-            f"The images have {len(shapes)} different shapes after `preprocess`, from {shapes[0]} "
-            f"to {shapes[-1]}; it must bring them to one size, as Preprocess(size=...) does."
-        )
-    return torch.cat(parts)
 
 
 _SIZES = (224, 64, 32, 28, 96, 84, 128, 299, 384, 16, 8)

@@ -7,20 +7,21 @@ stored as JSON beside the weights, and applied exactly once.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
-import torch
 from torch import Tensor
-from torch.nn.functional import interpolate
 
-from kshot_viz.data.images import to_unit
+from kshot_viz.data.dataset import ImageDataset, ImageFiles
+from kshot_viz.data.images import image_count, unit_batches
 from kshot_viz.errors import KShotFileError, KShotValueError
+from kshot_viz.models.inputs.prepared_files import KEPT
+from kshot_viz.models.inputs.resize import column, cropped, joined, luma, resampled
 
 SCHEMA = 1
 CHANNELS = {"RGB": 3, "BGR": 3, "L": 1}
-_LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,8 @@ class Preprocess:
         Filter before shrinking, as Pillow does.
     interpolation : {"bilinear", "bicubic"}
         How pixels are resampled.
+    invert : bool
+        Swap black and white, as dark strokes on paper need for a network that learned bright ones.
     """
 
     size: int | None = None
@@ -57,6 +60,7 @@ class Preprocess:
     std: tuple[float, ...] = (1.0,)
     antialias: bool = True
     interpolation: str = "bilinear"
+    invert: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "mean", _numbers("mean", self.mean))
@@ -65,6 +69,8 @@ class Preprocess:
         _one_of("channels", self.channels, tuple(CHANNELS))
         _one_of("interpolation", self.interpolation, ("bilinear", "bicubic"))
         _one_of("scale", self.scale, (1.0, 255.0))
+        _one_of("antialias", self.antialias, (True, False))
+        _one_of("invert", self.invert, (True, False))
         self._check_sizes()
         self._check_statistics()
 
@@ -86,9 +92,11 @@ class Preprocess:
         KShotValueError
             For rows of features, or images of different sizes when ``size`` is None.
         """
-        unit = to_unit(images)
-        batch = self._stack([self._one_size(part) for part in _batches(unit)])
-        return (batch * self.scale - _column(self.mean, batch)) / _column(self.std, batch)
+        source = images.images if isinstance(images, ImageDataset) else images
+        if self.size is not None and isinstance(source, ImageFiles) and len(source):
+            return joined(KEPT.batches(source, self, self._normalised), len(source), _NO_SIZE)
+        parts = (self._normalised(part) for part in unit_batches(source))
+        return joined(parts, image_count(source), _NO_SIZE)
 
     def with_size(self, px: int | None) -> Preprocess:
         """Return a copy for another side in pixels; ``short_side`` keeps its proportion."""
@@ -98,7 +106,8 @@ class Preprocess:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values that :meth:`from_dict` reads back."""
-        return asdict(self) | {"mean": list(self.mean), "std": list(self.std)}
+        values = asdict(self) | {"mean": list(self.mean), "std": list(self.std)}
+        return {key: value for key, value in values.items() if key != "invert" or value}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Preprocess:
@@ -120,7 +129,7 @@ class Preprocess:
         """Read :meth:`to_json`'s text, or a bare dictionary of the fields."""
         try:
             values = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise KShotFileError(f"The preprocess is not valid JSON: {error}.") from error
         if not isinstance(values, dict):
             raise KShotFileError("The preprocess must be a JSON object of its fields.")
@@ -150,24 +159,44 @@ class Preprocess:
         if min(self.std) <= 0:
             raise KShotValueError(f"`std` must be positive; not {self.std}.")
 
-    def _one_size(self, batch: Tensor) -> Tensor:
-        return _fit(self._recolour(batch), self)
+    def __repr__(self) -> str:
+        # Comparisons are kept with this text; those from before there was `invert` stay valid.
+        shown = [one for one in fields(self) if one.name != "invert" or self.invert]
+        return (
+            f"Preprocess({', '.join(f'{one.name}={getattr(self, one.name)!r}' for one in shown)})"
+        )
+
+    def _normalised(self, batch: Tensor) -> Tensor:
+        if batch.ndim != 4:
+            raise KShotValueError(
+                f"A `Preprocess` needs images (N, C, H, W); not rows of shape {tuple(batch.shape)}."
+                " For rows of features use a backbone with `preprocess=None`."
+            )
+        pixels = self._fit(self._recolour(batch))
+        scaled = (1.0 - pixels if self.invert else pixels) * self.scale
+        return scaled.sub_(column(self.mean, scaled)).div_(column(self.std, scaled))
+
+    def _fit(self, batch: Tensor) -> Tensor:
+        """Stretch or crop (N, C, H, W) to (N, C, size, size); without a size change nothing."""
+        if self.size is None:
+            return batch
+        how: dict[str, Any] = {"mode": self.interpolation, "antialias": self.antialias}
+        if self.resize == "stretch":
+            return resampled(batch, (self.size, self.size), **how)
+        return cropped(batch, self.size, self.short_side or self.size, **how)
 
     def _recolour(self, batch: Tensor) -> Tensor:
         given = batch.shape[1]
         if self.channels == "L":
-            return batch if given == 1 else _grey(batch)
+            return batch if given == 1 else luma(batch)
         colour = batch.expand(-1, 3, -1, -1) if given == 1 else batch
         return colour.flip(1) if self.channels == "BGR" else colour
 
-    def _stack(self, parts: list[Tensor]) -> Tensor:
-        sizes = sorted({tuple(part.shape[2:]) for part in parts})
-        if len(sizes) > 1:
-            raise KShotValueError(
-                f"The images have {len(sizes)} different sizes, from {sizes[0]} to {sizes[-1]} px, "
-                "and this preprocess leaves them as they are; give it a `size`."
-            )
-        return torch.cat(parts) if len(parts) > 1 else parts[0]
+
+_NO_SIZE = (
+    "different sizes, for example {}, and this preprocess leaves them as they are; "
+    "give it a `size`."
+)
 
 
 def _unwrapped(values: dict[str, Any]) -> dict[str, Any]:
@@ -182,63 +211,14 @@ def _unwrapped(values: dict[str, Any]) -> dict[str, Any]:
     return inner
 
 
-def _batches(unit: Tensor | list[Tensor]) -> list[Tensor]:
-    if isinstance(unit, list):
-        return [image[None] for image in unit]
-    if unit.ndim != 4:
-        raise KShotValueError(
-            f"A `Preprocess` needs images (N, C, H, W); not rows of shape {tuple(unit.shape)}. "
-            "For rows of features use a backbone with `preprocess=None`."
-        )
-    return [unit]
-
-
-def _fit(batch: Tensor, how: Preprocess) -> Tensor:
-    """Stretch or crop (N, C, H, W) to (N, C, size, size); ``size=None`` returns it unchanged."""
-    if how.size is None:
-        return batch
-    if how.resize == "stretch":
-        return _resample(batch, (how.size, how.size), how)
-    target = _short_side_to(batch, how.short_side or how.size)
-    return _centre(_resample(batch, target, how), how.size)
-
-
-def _short_side_to(batch: Tensor, px: int) -> tuple[int, int]:
-    """Return the height and width whose shorter one is ``px``, cut off as torchvision does."""
-    height, width = batch.shape[2:]
-    if height <= width:
-        return px, int(px * width / height)
-    return int(px * height / width), px
-
-
-def _resample(batch: Tensor, target: tuple[int, int], how: Preprocess) -> Tensor:
-    if tuple(batch.shape[2:]) == target:
-        return batch
-    resampled = interpolate(
-        batch, target, mode=how.interpolation, align_corners=False, antialias=how.antialias
-    )
-    # Bicubic weights are partly negative and overshoot the range of the pixels.
-    return resampled.clamp(0.0, 1.0)
-
-
-def _centre(batch: Tensor, px: int) -> Tensor:
-    top, left = (round((side - px) / 2) for side in batch.shape[2:])
-    return batch[:, :, top : top + px, left : left + px]
-
-
-def _grey(batch: Tensor) -> Tensor:
-    return (batch * _column(_LUMA, batch)).sum(dim=1, keepdim=True)
-
-
-def _column(values: tuple[float, ...], like: Tensor) -> Tensor:
-    return like.new_tensor(values).view(1, -1, 1, 1)
-
-
 def _numbers(name: str, values: object) -> tuple[float, ...]:
     try:
-        return tuple(float(value) for value in values)  # type: ignore[attr-defined]
-    except TypeError as error:
+        found = tuple(float(value) for value in values)  # type: ignore[attr-defined]
+    except (TypeError, ValueError, OverflowError) as error:
         raise KShotValueError(f"`{name}` must be a list of numbers; not {values!r}.") from error
+    if not all(map(math.isfinite, found)):
+        raise KShotValueError(f"`{name}` must be finite numbers; not {found}.")
+    return found
 
 
 def _one_of(name: str, value: object, allowed: tuple[object, ...]) -> None:

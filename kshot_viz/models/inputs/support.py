@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from kshot_viz.data.arrays import label_row
 from kshot_viz.data.images import image_count
 from kshot_viz.errors import KShotValueError
 
@@ -72,7 +73,10 @@ def _parts(support: Any) -> tuple[Any, NDArray[np.int64], NDArray[Any]]:
             "`support` must have `.images` and `.labels`, or be a pair (images, labels); "
             f"not {type(support).__name__}."
         )
-    classes, targets = np.unique(np.asarray(labels), return_inverse=True)
+    try:
+        classes, targets = np.unique(label_row(labels), return_inverse=True)
+    except TypeError as error:
+        raise KShotValueError(f"labels must be all names or all numbers: {error}.") from error
     return images, targets.ravel().astype(np.int64), classes
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import zipfile
-import zlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,20 +13,12 @@ import torch
 from torch import Tensor, nn
 
 from kshot_viz.errors import KShotFileError, KShotValueError
+from kshot_viz.models.modes import not_finite
 
 _WRAPPERS = ("state_dict", "model_state_dict", "model")
 _PREFIXES = ("module.", "_orig_mod.")  # left by DataParallel and torch.compile
 _COUNTER = "num_batches_tracked"
 _LISTED = 8
-_UNREADABLE = (
-    OSError,
-    RuntimeError,
-    ValueError,
-    EOFError,
-    KeyError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
 
 
 @dataclass(frozen=True)
@@ -88,7 +78,8 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
         raise KShotFileError(f"There is no weights file {path}.")
     try:
         found = reader(path)
-    except _UNREADABLE as error:
+    # Readers of broken files raise nearly anything, and so does torch for types it has not.
+    except Exception as error:
         raise KShotFileError(_unreadable(path, error)) from error
     return _strip(_only_tensors(path, _unwrap(found)))
 
@@ -108,9 +99,16 @@ def load_weights(module: nn.Module, path: str | Path, head: str | None = None) -
     Raises
     ------
     KShotValueError
-        Lists missing and unexpected keys and those of another shape.
+        Lists missing and unexpected keys and those of another shape, and names weights that are
+        NaN or infinite.
     """
     given, wanted = read_weights(path), module.state_dict()
+    broken = not_finite(given, dict(module.named_parameters()), lambda key: _under(key, head))
+    if broken:
+        raise KShotValueError(
+            f"The weights file {Path(path).name} holds values that are NaN or infinite: "
+            f"{_some(broken)}."
+        )
     fitting = {k: v for k, v in given.items() if k in wanted and v.shape == wanted[k].shape}
     missing = [k for k in wanted if k not in given and not k.endswith(_COUNTER)]
     unexpected = [k for k in given if k not in wanted]
@@ -160,9 +158,12 @@ READERS: dict[str, Callable[[Path], Any]] = {
 
 
 def _unwrap(found: Any) -> Any:
-    for key in _WRAPPERS:
-        if isinstance(found, Mapping) and isinstance(found.get(key), Mapping):
-            return _unwrap(found[key])
+    seen: set[int] = set()
+    # A dictionary may hold itself.
+    while isinstance(found, Mapping) and id(found) not in seen:
+        seen.add(id(found))
+        inner = (found[key] for key in _WRAPPERS if isinstance(found.get(key), Mapping))
+        found = next(inner, found)
     return found
 
 
@@ -178,9 +179,8 @@ def _only_tensors(path: Path, found: Any) -> dict[str, Tensor]:
 
 
 def _strip(weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    for prefix in _PREFIXES:
-        if all(key.startswith(prefix) for key in weights):
-            return _strip({key.removeprefix(prefix): value for key, value in weights.items()})
+    while prefix := next((p for p in _PREFIXES if all(key.startswith(p) for key in weights)), ""):
+        weights = {key.removeprefix(prefix): value for key, value in weights.items()}
     return weights
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from kshot_viz.data.dataset import ImageDataset, dataset_from_arrays
+from kshot_viz.data.dataset import ImageDataset
 from kshot_viz.data.episodes.episode import Episode
 from kshot_viz.data.episodes.sampling import sample_episodes
 from kshot_viz.errors import KShotValueError
@@ -127,8 +127,11 @@ def augmented_support_reward(
         )
         copies.append(augment(shown[chosen], seed, task))
         labels.append(known[chosen])
-    data = dataset_from_arrays(
-        np.concatenate(copies), np.concatenate(labels), classes, name=f"{support.name}, varied"
+    data = ImageDataset.from_arrays(
+        np.concatenate(copies),
+        np.concatenate(labels),
+        classes=classes,
+        name=f"{support.name}, varied",
     )
     common = _common(data, way, shot, query, seed)
     start, each = len(shown), way * query

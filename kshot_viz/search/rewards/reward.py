@@ -77,7 +77,7 @@ class Reward:
             "episodes": len(self.episodes),
             "way": first.way,
             "shot": first.shot,
-            "queries": first.way * first.query_per_class,
+            "queries": len(first.query),
             "target_labels": self.target_labels,
             "note": self.note,
             **self.settings,
@@ -85,9 +85,10 @@ class Reward:
 
     def __repr__(self) -> str:
         first = self.episodes[0]
+        most = "at most " if any(one.queries_by_class for one in self.episodes) else ""
         return (
             f"Reward({self.name!r}: {len(self.episodes)} tasks of {self.data.name!r}, "
-            f"{first.way}-way {first.shot}-shot, {first.query_per_class} queries a class; "
+            f"{first.way}-way {first.shot}-shot, {most}{first.query_per_class} queries a class; "
             f"{self.target_labels} target labels beyond the k. {self.note})"
         )
 

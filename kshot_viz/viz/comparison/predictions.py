@@ -109,8 +109,8 @@ def _predictions(row: dict[str, Any], episode: Episode) -> pd.DataFrame:
             **{name: row[name] for name in TASK},
             "episode": row["episode"],
             "image": np.asarray(episode.query, dtype=np.int64),
-            # Queries are ordered by class, with the same number of each.
-            "truth": np.repeat(classes, episode.query_per_class),
+            # Queries are ordered by class.
+            "truth": np.repeat(classes, episode.query_counts),
             "predicted": classes[predicted],
         }
     )

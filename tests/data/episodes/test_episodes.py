@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kshot_viz.data.dataset import ImageDataset, dataset_from_arrays
+from kshot_viz.data.dataset import ImageDataset
 from kshot_viz.data.episodes import (
     Episode,
     distinct_images,
@@ -27,7 +27,14 @@ def numbered(counts: list[int]) -> ImageDataset:
     targets = np.repeat(np.arange(len(counts)), counts)
     images = np.zeros((len(targets), 1, 2), np.uint8)
     images[:, 0, 0], images[:, 0, 1] = np.divmod(np.arange(len(targets)), 256)
-    return dataset_from_arrays(images, targets, [f"c{i}" for i in range(len(counts))], name="toy")
+    return ImageDataset.from_arrays(
+        images, targets, classes=[f"c{i}" for i in range(len(counts))], name="toy"
+    )
+
+
+def smaller_pool(size: int, share: float) -> int:
+    val = round(share * size)
+    return min(val, size - val) if share else size
 
 
 @settings(max_examples=40, deadline=None)
@@ -53,7 +60,14 @@ def test_laws(
         support, queries = episode.split(toy)
         assert support.classes == queries.classes == tuple(toy.classes[c] for c in episode.classes)
         assert list(support.counts().values()) == [shot] * way
-        assert list(queries.counts().values()) == [episode.query_per_class] * way
+        assert list(queries.counts().values()) == list(episode.query_counts)
+        assert episode.query_counts == tuple(
+            min(
+                query,
+                min(counts[c] - round(share * counts[c]), round(share * counts[c]) or 99) - shot,
+            )
+            for c in episode.classes
+        )
         assert episode.query_per_class <= query
         assert not set(support.digests) & set(queries.digests)
     if share:
@@ -77,7 +91,7 @@ def test_duplicates_are_one_image() -> None:
     base = numbered([12, 12])
     images = np.concatenate([base.images, base.images])
     targets = np.concatenate([base.targets, base.targets])
-    doubled = dataset_from_arrays(images, targets, base.classes, name="doubled")
+    doubled = ImageDataset.from_arrays(images, targets, classes=base.classes, name="doubled")
     episodes = sample_episodes(doubled, way=2, shot=1, query=15, n=30, val_share=0.0)
     assert episodes[0].query_per_class == 11
     assert max(i for e in episodes for i in (*e.support, *e.query)) < len(base)
@@ -87,14 +101,14 @@ def test_a_copy_in_another_class_is_never_drawn() -> None:
     base = numbered([12, 12])
     images = np.concatenate([base.images, base.images[:1]])
     targets = np.concatenate([base.targets, [1]])
-    mixed = dataset_from_arrays(images, targets, base.classes, name="mixed")
+    mixed = ImageDataset.from_arrays(images, targets, classes=base.classes, name="mixed")
     episodes = sample_episodes(mixed, way=2, shot=1, n=50, val_share=0.0)
     assert all(len(base) not in (*e.support, *e.query) for e in episodes)
 
 
-def test_query_is_what_the_smaller_pool_allows() -> None:
+def test_query_is_what_the_smaller_pool_of_a_class_allows() -> None:
     episodes = sample_episodes(numbered([40, 30]), way=2, shot=2, query=15, val_share=0.4)
-    assert episodes[0].query_per_class == 30 * 0.4 - 2
+    assert episodes[0].query_counts == (40 * 0.4 - 2, 30 * 0.4 - 2)
 
 
 def test_too_few_images_names_class_and_counts() -> None:
@@ -196,7 +210,7 @@ def _broken(path: Path, change: str) -> None:
     text = path.read_text()
     edits = {
         "cut": text[: len(text) // 2],
-        "newer": text.replace('"schema": 1', '"schema": 2'),
+        "newer": text.replace('"schema": 1', '"schema": 3'),
         "kind": text.replace("kshot_viz.episodes", "other"),
         "field": text.replace('"shot"', '"shots"', 1),
         "type": text.replace('"way": 2', '"way": "2"', 1),

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from small_comparison import ANSWERS, RIGHT, hand_data, hand_made
 
-from kshot_viz.data.dataset import dataset_from_arrays
+from kshot_viz.data.dataset import ImageDataset
 from kshot_viz.errors import KShotKeyError, KShotValueError
 from kshot_viz.viz.comparison.predictions import confusion_frame, plot_confusion, predictions_frame
 
@@ -76,7 +76,9 @@ def test_an_unknown_method_is_named():
 
 def test_markup_in_names_of_classes_is_plain_text():
     data = hand_data()
-    named = dataset_from_arrays(data.images, data.targets, ["$x^2$", "<b>", "a_b"], name="odd")
+    named = ImageDataset.from_arrays(
+        data.images, data.targets, classes=["$x^2$", "<b>", "a_b"], name="odd"
+    )
     ax = plot_confusion(hand_made(data=named), "plain")
     assert not ax.get_yticklabels()[0].get_parse_math()
     ax.figure.canvas.draw()

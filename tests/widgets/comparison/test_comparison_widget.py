@@ -11,7 +11,7 @@ from left_behind import leaves
 from small_comparison import ANSWERS, hand_data, hand_made
 
 import kshot_viz as kv
-from kshot_viz.data.dataset import dataset_from_arrays
+from kshot_viz.data.dataset import ImageDataset
 from kshot_viz.errors import KShotKeyError, KShotValueError
 from kshot_viz.viz.comparison.comparison_view import VIEWS, ComparisonView
 from kshot_viz.viz.comparison.measures import measure_frame
@@ -202,7 +202,7 @@ def test_poor_tables_are_shown_as_far_as_they_go(predictions):
 def test_names_of_classes_and_methods_are_escaped():
     data = hand_data()
     odd = "<script>alert(1)</script>"
-    named = dataset_from_arrays(data.images, data.targets, [odd, "b", "c"], name=odd)
+    named = ImageDataset.from_arrays(data.images, data.targets, classes=[odd, "b", "c"], name=odd)
     predictions = {"plain": ANSWERS["plain"], odd: ANSWERS["grouped"]}
     widget = KShotComparison(hand_made(data=named, answers=predictions))
     for view in VIEWS:
