@@ -26,7 +26,7 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     try:
         # OpenMP counts by thread, BLAS by process.
-        with _controller().limit(limits=1, user_api="openmp"), _BLAS:
+        with _controller().select(user_api="openmp").limit(limits=1), _BLAS:
             yield
     finally:
         torch.set_num_threads(before)
@@ -46,7 +46,7 @@ class _OneBlasThread:
     def __enter__(self) -> None:
         with self._lock:
             self._inside += 1
-            limits = _controller().limit(limits=1, user_api="blas")
+            limits = _controller().select(user_api="blas").limit(limits=1)
             # Libraries that were loaded within a block, or were changed there.
             if limits.get_original_num_threads()["blas"] != 1:
                 self._limits.append(limits)

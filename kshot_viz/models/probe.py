@@ -207,6 +207,7 @@ def probe(module: nn.Module, example: Tensor) -> NetworkMap:
     )
 
 
+@one_thread()
 def forward(module: nn.Module, batch: Tensor) -> Tensor:
     """Run ``module`` without gradients; failures and odd outputs become :class:`KShotValueError`.
 

@@ -11,7 +11,7 @@ import warnings
 import pytest
 from networks import toy_backbone, toy_data
 from pool_work import awkward, die, fail, sleep, whose
-from processes import finished, linux, script
+from processes import GONE, finished, linux, marked, script
 
 from kshot_viz.data.episodes import sample_episodes
 from kshot_viz.errors import KShotError
@@ -208,13 +208,19 @@ def test_processes_end_though_a_copy_of_their_parent_lives():
     import os
     copy = os.fork()
     if copy:
-        print(copy, flush=True)
+        print(copy, *(worker._process.pid for worker in pool._STARTED), flush=True)
     time.sleep(600)
     """
     running = script(WORKING + copied)
-    copy = int(running.line())
+    copy, *working = map(int, running.line().split())
+    assert len(working) == 2
     running.end(signal.SIGKILL)
-    assert running.left() == [copy]
+    end = time.monotonic() + GONE
+    while set(working) & set(marked(running.mark)) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert set(working).isdisjoint(marked(running.mark))
+    os.kill(copy, signal.SIGKILL)
+    assert running.left() == []
 
 
 @linux
