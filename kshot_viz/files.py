@@ -46,11 +46,11 @@ def whole_file(target: Path, *, called: object = None) -> Iterator[Path]:
             part.unlink(missing_ok=True)
 
 
-def write_json(path: str | Path, record: Any) -> Path:
+def write_json(path: str | Path, record: Any, *, indent: int | None = None) -> Path:
     """Write JSON; a reader never sees half a file."""
     target = Path(path)
     with whole_file(target) as part:
-        part.write_text(json.dumps(record), encoding="utf-8")
+        part.write_text(json.dumps(record, indent=indent), encoding="utf-8")
     return target
 
 

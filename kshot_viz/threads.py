@@ -3,27 +3,75 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import sys
 import threading
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
 
 
 @contextlib.contextmanager
 def one_thread() -> Iterator[None]:
-    """Compute on one thread, then restore the number of threads.
+    """Compute on one thread of the processor; also a decorator.
 
-    So sums are formed in the same order in every process.
+    The one rule for all that computes: tuning, gradients, captures, predictions, clustering,
+    embeddings, tables. A sum depends on how many threads form it, so numbers could differ between a
+    table and a dashboard, or between two machines; and threads that wait for one another lose far
+    more on a busy machine than they gain on an idle one. What is large is many runs, or many
+    images, and processes share those out with equal rows. A GPU is not limited.
     """
-    from threadpoolctl import threadpool_limits
-
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        with threadpool_limits(limits=1):
+        # OpenMP counts by thread, BLAS by process.
+        with _controller().select(user_api="openmp").limit(limits=1), _BLAS:
             yield
     finally:
         torch.set_num_threads(before)
+
+
+class _OneBlasThread:
+    """Keeps BLAS on one thread from the first block that is entered until the last one is left.
+
+    Blocks of several Python threads overlap: the first that is left must not undo it for the rest.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._limits: list[Any] = []
+
+    def __enter__(self) -> None:
+        with self._lock:
+            self._inside += 1
+            limits = _controller().select(user_api="blas").limit(limits=1)
+            # Libraries that were loaded within a block, or were changed there.
+            if limits.get_original_num_threads()["blas"] != 1:
+                self._limits.append(limits)
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            while self._limits and not self._inside:
+                self._limits.pop().restore_original_limits()
+
+
+_BLAS = _OneBlasThread()
+
+
+def _controller() -> Any:
+    """Return what controls the libraries that are loaded; looking for them takes milliseconds."""
+    return _controller_of(len(sys.modules))
+
+
+@functools.lru_cache(maxsize=1)
+def _controller_of(modules: int) -> Any:
+    """Look for the libraries that so many modules have loaded."""
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
 
 
 def begin_thread(work: Callable[[], object], name: str | None = None) -> threading.Thread:

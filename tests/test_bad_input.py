@@ -33,7 +33,7 @@ from spoilt import (
 import kshot_viz as kv
 from kshot_viz.data.folder import load_unlabelled
 from kshot_viz.errors import KShotError, KShotFileError, KShotKeyError, KShotValueError
-from kshot_viz.evaluate.rows import RowStore
+from kshot_viz.evaluate.row_store import RowStore
 
 Case = tuple[Callable[[World], Any], type[KShotError], tuple[str, ...]]
 VALUE, KEY, FILE = KShotValueError, KShotKeyError, KShotFileError

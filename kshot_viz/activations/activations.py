@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from kshot_viz.activations.pooling import inner_products, isometric
 from kshot_viz.errors import unknown_name
 from kshot_viz.text import html_details, html_table
+from kshot_viz.threads import one_thread
 
 # A neuron counts as dead when its output moves by less than this share of its own level, of the
 # layer's usual level or of the layer's liveliest neuron: float32 sums of a constant already wobble
@@ -56,12 +57,10 @@ class LayerActivations:
     @cached_property
     def compact(self) -> NDArray[np.float64]:
         """Points of at most ``neurons`` dimensions with the same distances, float64."""
-        from threadpoolctl import threadpool_limits
-
         if self.points.shape[1] <= self.width:
             return np.asarray(self.points, dtype=np.float64)
         # One thread: kept from now on, these bits decide which neuron is on which side of a border.
-        with threadpool_limits(limits=1):
+        with one_thread():
             return isometric(inner_products(self.points))
 
     def distances(self) -> NDArray[np.float64]:

@@ -18,11 +18,13 @@ from kshot_viz.activations.store import Collector
 from kshot_viz.data.images import filled_count, image_count, slice_images
 from kshot_viz.errors import KShotValueError, unknown_name
 from kshot_viz.models.modes import evaluating, watching
+from kshot_viz.threads import one_thread
 
 if TYPE_CHECKING:
     from kshot_viz.models.backbone import Backbone
 
 
+@one_thread()
 def capture_activations(
     backbone: Backbone,
     images: Any,

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from kshot_viz.activations.activations import LayerActivations
 from kshot_viz.activations.pooling import FLOAT64_AT_ONCE, isometric, mean_and_std
 from kshot_viz.errors import KShotValueError
+from kshot_viz.threads import one_thread
 
 
 class Store(Protocol):
@@ -76,12 +77,10 @@ class InnerProductStore:
 
     def finish(self) -> LayerActivations:
         """Return coordinates with the same inner products, shape (neurons, rank)."""
-        from threadpoolctl import threadpool_limits
-
         products = self._products.numpy()
         mean = self._sums.numpy() / self._count
         variance = np.maximum(np.diag(products) / self._count - mean**2, 0.0)
-        with threadpool_limits(limits=1):
+        with one_thread():
             points = isometric(products)
         return LayerActivations(points, mean, np.sqrt(variance), self._count, "inner_products")
 

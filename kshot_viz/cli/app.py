@@ -10,9 +10,8 @@ from typing import Annotated, Literal, NoReturn
 import typer
 
 from kshot_viz.cli import options as opt
+from kshot_viz.cli.signals import INTERRUPTED, interrupted_by_signals
 from kshot_viz.errors import KShotError
-
-INTERRUPTED = 130
 
 app = typer.Typer(
     add_completion=False,
@@ -46,6 +45,7 @@ def _options(
     """Take the options that belong to no command."""
 
 
+@interrupted_by_signals()
 def main() -> None:
     """Run a command; what a user caused is one line on stderr, never a traceback."""
     try:

@@ -14,6 +14,7 @@ import typer
 
 from kshot_viz.activations import capture_activations
 from kshot_viz.errors import KShotFileError
+from kshot_viz.files import read_json, write_json
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -57,7 +58,7 @@ def write_results(
 
 def save_request(out: Path, request: Mapping[str, Any]) -> None:
     """Write what is needed to load the same data and network again."""
-    (out / REQUEST).write_text(json.dumps(dict(request), indent=1), encoding="utf-8")
+    write_json(out / REQUEST, dict(request), indent=1)
 
 
 def refuse_another(out: Path, request: Mapping[str, Any]) -> None:
@@ -78,10 +79,10 @@ def refuse_another(out: Path, request: Mapping[str, Any]) -> None:
 
 def load_request(out: Path) -> dict[str, Any]:
     """Read the request back; a KShotFileError names the file."""
-    try:
-        return dict(json.loads((out / REQUEST).read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError) as error:
-        raise KShotFileError(f"{out / REQUEST} cannot be read: {error}") from error
+    record = read_json(out / REQUEST)
+    if not isinstance(record, dict):
+        raise KShotFileError(f"{out / REQUEST} holds no request.")
+    return record
 
 
 def _file_name(caption: str) -> str:

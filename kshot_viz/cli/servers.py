@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
-import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +12,7 @@ import typer
 
 from kshot_viz.cli.requests import TaskRequest
 from kshot_viz.errors import KShotFileError
+from kshot_viz.files import read_json, write_json
 
 if TYPE_CHECKING:
     from ipywidgets import Widget
@@ -35,8 +33,21 @@ def run_dashboard(request: TaskRequest, out: Path, *, port: int) -> int:
     typer.echo(f"{request.network()}")
     prepare(request, out)
     typer.echo("Once the server is up, it prints the address to open; a token is part of it.")
-    command = voila_command(out, port=port)
-    return subprocess.run(command, env=voila_environment(), check=False).returncode
+    # Read while Voila is imported.
+    os.environ["JUPYTER_PATH"] = template_path()
+    from kshot_viz.cli.local_voila import LocalVoila
+
+    return serve(LocalVoila, voila_arguments(out, port=port))
+
+
+def serve(application: Any, arguments: Sequence[str]) -> int:
+    """Run a server of Jupyter's in this process until it is ended; return its exit status.
+
+    So a signal reaches the server itself, which ends its kernels; and these end by themselves where
+    the process is killed.
+    """
+    application.launch_instance(argv=list(arguments))
+    return 0
 
 
 def prepare(request: TaskRequest, out: Path) -> None:
@@ -56,28 +67,29 @@ def prepare(request: TaskRequest, out: Path) -> None:
     }
     try:
         out.mkdir(parents=True, exist_ok=True)
-        (out / APP).write_text(json.dumps(notebook, indent=1), encoding="utf-8")
-        (out / REQUEST).write_text(json.dumps(asdict(request), indent=1), encoding="utf-8")
     except OSError as error:
         raise KShotFileError(f"{out} cannot be written: {error.strerror or error}.") from error
+    write_json(out / APP, notebook, indent=1)
+    write_json(out / REQUEST, asdict(request), indent=1)
 
 
-def voila_command(out: Path, *, port: int) -> list[str]:
-    """Return the command of the server: the loopback address only, with a token of its own."""
+def voila_arguments(out: Path, *, port: int) -> list[str]:
+    """Return the arguments of the server: the loopback address only, with a token of its own."""
     return [
-        *(sys.executable, "-m", "voila", str(out / APP)),
-        *(f"--template={TEMPLATE}", "--Voila.ip=127.0.0.1", f"--port={port}"),
+        *(str(out / APP), f"--template={TEMPLATE}", "--Voila.ip=127.0.0.1", f"--port={port}"),
         # Voila makes the token and prints it; on a command line others could read it.
         "--Voila.auto_token=True",
         # It would open the page without the token.
         "--no-browser",
+        # Seconds that a kernel which is busy may go on after the server was told to end.
+        "--KernelManager.shutdown_wait_time=2",
     ]
 
 
-def voila_environment() -> dict[str, str]:
-    """Return the environment in which Voila finds the template that needs no other server."""
+def template_path() -> str:
+    """Return the JUPYTER_PATH with which Voila finds the template that needs no other server."""
     before = os.environ.get("JUPYTER_PATH", "")
-    return {**os.environ, "JUPYTER_PATH": os.pathsep.join(filter(None, [str(JUPYTER), before]))}
+    return os.pathsep.join(filter(None, [str(JUPYTER), before]))
 
 
 def open_dashboard(folder: str | Path = ".") -> Widget:
@@ -86,7 +98,7 @@ def open_dashboard(folder: str | Path = ".") -> Widget:
 
     try:
         path = Path(folder)
-        return _dashboard(json.loads((path / REQUEST).read_text("utf-8")), path)
+        return _dashboard(read_json(path / REQUEST), path)
     except Exception as error:
         # Any error at all: a blank page would explain nothing.
         status = Status()
@@ -105,8 +117,8 @@ def _dashboard(record: Mapping[str, Any], folder: Path) -> Widget:
     )
 
 
-def lab_command(notebooks: Path) -> list[str]:
-    """Return the command that opens JupyterLab on the first notebook of a folder.
+def lab_arguments(notebooks: Path) -> list[str]:
+    """Return the arguments with which JupyterLab opens the first notebook of a folder.
 
     Raises
     ------
@@ -119,9 +131,12 @@ def lab_command(notebooks: Path) -> list[str]:
             f"There is no {first}: call this in the project's folder, or name the one that holds "
             f"its notebooks with --notebooks."
         )
-    return [sys.executable, "-m", "jupyterlab", str(first)]
+    return [str(first)]
 
 
 def run_lab(notebooks: Path) -> int:
     """Run JupyterLab until it is left; return its exit status."""
-    return subprocess.run(lab_command(notebooks), check=False).returncode
+    arguments = lab_arguments(notebooks)
+    from jupyterlab.labapp import LabApp
+
+    return serve(LabApp, arguments)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import closing
 from dataclasses import replace
 from numbers import Integral
 from pathlib import Path
@@ -14,7 +15,8 @@ from kshot_viz.errors import KShotValueError
 from kshot_viz.evaluate.executors import Executor, resolve_executor
 from kshot_viz.evaluate.job import Job
 from kshot_viz.evaluate.planning import Request, plan_jobs
-from kshot_viz.evaluate.rows import Row, RowStore
+from kshot_viz.evaluate.row_store import RowStore
+from kshot_viz.evaluate.rows import Row
 from kshot_viz.finetune.candidate import Candidate
 from kshot_viz.finetune.loop import check_device
 from kshot_viz.grouping.clustering.cluster_cache import ClusteringCache
@@ -186,19 +188,23 @@ def _finish(
     done = {job.key: store[job.key] for job in jobs if store and job.key in store}
     missing = [job for job in jobs if job.key not in done]
     runs = {job.key: len(job.entries) for job in jobs}
-    with tqdm(
+    bar = tqdm(
         desc=progress if isinstance(progress, str) else None,
         initial=sum(runs[key] for key in done),
         total=sum(runs.values()),
         unit="run",
         disable=not (progress and jobs),
-    ) as bar:
-        for rows in run(missing, workers):
+    )
+    # Closed at once: the traceback of an interrupt would keep other processes at work.
+    with bar, closing(run(missing, workers)) as finished:
+        for rows in finished:
             key = rows[0]["job"]
             done[key] = rows
             if store:
                 store.add(key, rows)
             bar.update(runs[key])
+    if store and missing:
+        store.sync()
     by_run: dict[str, list[Row]] = {}
     for row in (row for rows in done.values() for row in rows):
         by_run.setdefault(row["run"], []).append(row)

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import ctypes
-import functools
 import os
 import sys
-import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,16 +16,20 @@ from kshot_viz.evaluate.episode_cache import (
     episode_cache,
 )
 from kshot_viz.evaluate.job import Job, prepare_batch, run_job
+from kshot_viz.evaluate.memory import keep_freed_memory
+from kshot_viz.evaluate.pool import run_in_pool
 from kshot_viz.evaluate.rows import Entry, Row
 from kshot_viz.threads import one_thread
 
+# Rows of one job after the other, as they finish; closing it ends what is still running.
+Finished = Generator[list[Row], None, None]
 # A task whose worker was lost runs again, this often; it gives the same rows.
 RETRIES = 5
 # Tasks handed in at a time, as a multiple of the cluster's CPUs, so that none waits for us.
 AHEAD = 4
 
 
-def run_on_ray(jobs: Sequence[Job], workers: int | None) -> Iterator[list[Row]]:
+def run_on_ray(jobs: Sequence[Job], workers: int | None) -> Finished:
     """Run jobs on the cluster this process is connected to, else on one of its own.
 
     Rows come as they finish. At most ``workers`` tasks work at once, by default as many as the
@@ -127,48 +127,10 @@ def _work(light: _LightJob, inputs: EpisodeInputs, prepared: Prepared) -> list[R
     return run_job(light.with_inputs(inputs))
 
 
-# From glibc's malloc.h.
-_TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD = -1, -2, -3
+Executor = Callable[[Sequence[Job], int | None], Finished]
 
 
-@functools.cache
-def keep_freed_memory() -> bool:
-    """Let the process keep what it frees, since the next step asks for the same sizes again.
-
-    By default glibc hands large blocks back to the system at once, and touching them anew costs as
-    much as computing on them. Elsewhere (musl, macOS, Windows) nothing happens.
-    """
-    mallopt = _library("mallopt")
-    if mallopt is None:
-        return False
-    settings = {_MMAP_THRESHOLD: 2**30, _TRIM_THRESHOLD: 2**31 - 1, _TOP_PAD: 2**26}
-    done = [mallopt(name, value) for name, value in settings.items()]
-    return all(done)
-
-
-def give_memory_back() -> None:
-    """Hand what was freed back to the system, between two jobs.
-
-    The pool takes a worker that holds 300 MB more than at its start for one that leaks, ends it and
-    starts another, which takes seconds.
-    """
-    trim = _library("malloc_trim")
-    if trim is not None:
-        trim(0)
-
-
-def _library(name: str) -> Any:
-    """Return a function of the C library, or None where it has none of that name."""
-    try:
-        return getattr(ctypes.CDLL(None), name)
-    except (OSError, AttributeError, TypeError):
-        return None
-
-
-Executor = Callable[[Sequence[Job], int | None], Iterator[list[Row]]]
-
-
-def serial(jobs: Sequence[Job], workers: int | None = None) -> Iterator[list[Row]]:
+def serial(jobs: Sequence[Job], workers: int | None = None) -> Finished:
     """Run one job after the other in this process."""
     try:
         for job in jobs:
@@ -177,74 +139,23 @@ def serial(jobs: Sequence[Job], workers: int | None = None) -> Iterator[list[Row
         clear_episode_cache()
 
 
-def processes(jobs: Sequence[Job], workers: int | None = None) -> Iterator[list[Row]]:
-    """Run jobs in a pool of processes (joblib's loky); results come as they finish.
+def processes(jobs: Sequence[Job], workers: int | None = None) -> Finished:
+    """Run jobs in several processes, one thread each; results come as they finish.
 
-    The pool stays up for a while, so the next call finds it warm.
+    The processes stay up for a while, so the next call finds them warm. A single one is this one.
     """
-    from joblib import Parallel, delayed
-    from joblib.externals.loky.process_executor import TerminatedWorkerError
-
-    count = _POOL.size(len(jobs), workers or cores())
-    # Jobs travel whole (`max_nbytes`): removing the files that joblib would map large arrays from
-    # takes a second at the end of every call.
-    pool = Parallel(
-        n_jobs=count,
-        backend="loky",
-        return_as="generator_unordered",
-        batch_size=1,
-        max_nbytes=None,
-    )
-    try:
-        with _worker_warning_is_no_error():
-            yield from pool(delayed(in_worker)(job) for job in jobs)
-    except TerminatedWorkerError as error:
-        raise KShotError(
-            "A worker process died, most likely for lack of memory. Finished rows are kept where "
-            "`store=` was given; run again with fewer `workers`."
-        ) from error
-
-
-@contextmanager
-def _worker_warning_is_no_error() -> Iterator[None]:
-    """Keep loky's warning about a stopped worker a warning, whatever the caller's filters are.
-
-    loky warns in the thread that manages its workers. Where warnings are errors, that thread would
-    die of it, nobody would mark the pool as broken, and joblib would wait for ever.
-    """
-    message = "A worker stopped while some jobs were given to the executor"
-    warnings.filterwarnings("default", message=message, category=UserWarning)
-    item = warnings.filters[0]
-    try:
-        yield
-    finally:
-        # The filters may have been replaced meanwhile (`catch_warnings`), and with them this one.
-        with suppress(ValueError):
-            warnings.filters.remove(item)  # type: ignore[attr-defined]
-
-
-class _Pool:
-    """Remembers how many processes are up: a pool that shrinks and grows starts them anew."""
-
-    def __init__(self) -> None:
-        self._up = 1
-
-    def size(self, jobs: int, most: int) -> int:
-        """Return how many processes to use for ``jobs`` jobs, at most ``most``."""
-        self._up = min(most, max(jobs, self._up))
-        return self._up
-
-
-_POOL = _Pool()
+    count = min(workers or cores(), len(jobs))
+    if count > 1:
+        yield from run_in_pool(in_worker, jobs, count)
+    else:
+        keep_freed_memory()
+        yield from serial(jobs)
 
 
 def in_worker(job: Job) -> list[Row]:
     """Run a job in a process of our own."""
     keep_freed_memory()
-    try:
-        return run_job(job)
-    finally:
-        give_memory_back()
+    return run_job(job)
 
 
 EXECUTORS: dict[str, Executor] = {"serial": serial, "processes": processes, "ray": run_on_ray}

@@ -21,11 +21,13 @@ from kshot_viz.methods.loss import cross_entropy
 from kshot_viz.methods.registry import resolve_method
 from kshot_viz.models.inputs.support import prepare_support
 from kshot_viz.models.modes import evaluating
+from kshot_viz.threads import one_thread
 
 if TYPE_CHECKING:
     from kshot_viz.models.backbone import Backbone
 
 
+@one_thread()
 def neuron_gradients(
     backbone: Backbone, support: Any, *, head_steps: int = 20, head_lr: float = 0.1
 ) -> dict[str, NDArray[np.float64]]:
@@ -93,6 +95,7 @@ class GradientTrace:
         return 1 - np.divide(after, before, out=unknown, where=before > 0)
 
 
+@one_thread()
 def gradient_trace(
     backbone: Backbone,
     support: Any,

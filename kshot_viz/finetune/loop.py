@@ -24,11 +24,13 @@ from kshot_viz.methods.slots import Slot
 from kshot_viz.models.inputs.support import Support, prepare_support, support_images
 from kshot_viz.models.modes import evaluating
 from kshot_viz.seeds import child_seed
+from kshot_viz.threads import one_thread
 
 if TYPE_CHECKING:
     from kshot_viz.models.backbone import Backbone
 
 
+@one_thread()
 def finetune(
     backbone: Backbone,
     support: Any,

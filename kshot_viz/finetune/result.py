@@ -18,6 +18,7 @@ from kshot_viz.errors import KShotValueError
 from kshot_viz.grouping.grouping import Grouping
 from kshot_viz.methods.config import FinetuneConfig
 from kshot_viz.models.modes import evaluating
+from kshot_viz.threads import one_thread
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -65,6 +66,7 @@ class FinetuneResult:
         steps = range(len(self.losses))
         return pd.DataFrame({"step": steps, "loss": self.losses, "accuracy": self.accuracies})
 
+    @one_thread()
     def logits(self, images: Any, *, batch_size: int = 256) -> Tensor:
         """Return the head's outputs, shape (images, way), on the CPU.
 

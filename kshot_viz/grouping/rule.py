@@ -14,6 +14,7 @@ from kshot_viz.grouping.clustering.methods import METHODS
 from kshot_viz.grouping.grouping import Grouping
 from kshot_viz.records import plain, record_digest
 from kshot_viz.seeds import child_seed
+from kshot_viz.threads import one_thread
 
 if TYPE_CHECKING:
     from kshot_viz.models.backbone import Backbone
@@ -196,14 +197,12 @@ class GroupingRule:
 
     def _cut(self, cache: ClusteringCache, layers: Sequence[str]) -> Grouping:
         """Group some layers, each by its own settings."""
-        from threadpoolctl import threadpool_limits
-
         rows, last = {}, {}
         by: dict[str, list[str]] = {}
         for name in layers:
             by.setdefault(self._from(name), []).append(name)
         # One thread: sums in another order could move a neuron on the border between two groups.
-        with threadpool_limits(limits=1):
+        with one_thread():
             for groups_from, names in by.items():
                 found = cache.layers(
                     names,

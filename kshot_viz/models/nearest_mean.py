@@ -22,10 +22,12 @@ from kshot_viz.errors import KShotValueError
 from kshot_viz.models.backbone import Backbone
 from kshot_viz.models.head_init import head_features
 from kshot_viz.models.modes import evaluating
+from kshot_viz.threads import one_thread
 
 _BATCH = 256
 
 
+@one_thread()
 def penultimate_features(backbone: Backbone | nn.Module, images: Any) -> Tensor:
     """Compute what the head reads, mean-pooled where it has axes besides the channels.
 
@@ -47,6 +49,7 @@ def penultimate_features(backbone: Backbone | nn.Module, images: Any) -> Tensor:
         return torch.cat([compute(backbone, part).float().cpu() for part in parts])
 
 
+@one_thread()
 def nearest_mean_accuracy(
     backbone: Backbone | nn.Module, data: ImageDataset, episodes: Sequence[Episode]
 ) -> np.ndarray:

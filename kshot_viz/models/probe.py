@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from kshot_viz.errors import KShotValueError
 from kshot_viz.models.modes import BATCH_NORM, GROUPABLE, Recorder, evaluating, recording
 from kshot_viz.text import html_table
+from kshot_viz.threads import one_thread
 
 _SHOWN = 40
 
@@ -169,6 +170,7 @@ class NetworkMap:
     returns_probabilities: bool = False
 
 
+@one_thread()
 def probe(module: nn.Module, example: Tensor) -> NetworkMap:
     """Run ``module`` once on ``example`` and describe its layers.
 
@@ -205,6 +207,7 @@ def probe(module: nn.Module, example: Tensor) -> NetworkMap:
     )
 
 
+@one_thread()
 def forward(module: nn.Module, batch: Tensor) -> Tensor:
     """Run ``module`` without gradients; failures and odd outputs become :class:`KShotValueError`.
 

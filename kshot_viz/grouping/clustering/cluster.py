@@ -10,6 +10,7 @@ from kshot_viz.errors import KShotValueError, unknown_name
 from kshot_viz.grouping.clustering.cluster_cache import ClusteredLayer
 from kshot_viz.grouping.clustering.methods import METHODS
 from kshot_viz.grouping.grouping import Grouping
+from kshot_viz.threads import one_thread
 
 DEAD = ("separate", "keep")
 
@@ -65,11 +66,9 @@ def cluster_neurons(
     if dead not in DEAD:
         raise unknown_name("dead", dead, DEAD)
     check_bounds(max_within=max_within, min_between=min_between)
-    from threadpoolctl import threadpool_limits
-
     rows, last = {}, {}
     # One thread: sums in another order could move a neuron on the border between two groups.
-    with threadpool_limits(limits=1):
+    with one_thread():
         for name, wanted in _wanted(activations, n_groups).items():
             layer = ClusteredLayer(
                 activations.layer(name), name, method=method, dead=dead, seed=seed

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from kshot_viz.errors import unknown_name
 from kshot_viz.seeds import child_seed
 from kshot_viz.text import counted
+from kshot_viz.threads import one_thread
 from kshot_viz.viz.neurons.layer_groups import LayerGroups, layer_groups
 from kshot_viz.viz.style.canvas import entitle, new_axes, text_colour, tidy
 from kshot_viz.viz.style.colours import rgb
@@ -233,6 +234,7 @@ def neuron_embedding(
     return Embedding(umap_coordinates(whole.compact, child_seed(seed, "umap", layer)), method, None)
 
 
+@one_thread()
 def principal_components(
     points: NDArray[np.float64],
 ) -> tuple[NDArray[np.float64], tuple[float, float]]:
@@ -249,6 +251,7 @@ def principal_components(
     return coordinates, (float(shares[0]), float(shares[1]))
 
 
+@one_thread()
 def umap_coordinates(points: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
     """Return coordinates by UMAP, or by PCA for layers too small for it."""
     if len(points) < 5:

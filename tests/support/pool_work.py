@@ -1,0 +1,36 @@
+"""Work for processes of a pool; it imports little, so that they are ready soon."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+
+def whose(number: int) -> tuple[int, int]:
+    time.sleep(0.2)
+    return number, os.getpid()
+
+
+def fail(number: int) -> None:
+    raise ValueError(f"no {number}")
+
+
+def die(number: int) -> None:
+    os.kill(os.getpid(), getattr(signal, "SIGKILL", signal.SIGTERM))
+
+
+def sleep(seconds: float) -> float:
+    time.sleep(seconds)
+    return seconds
+
+
+class AwkwardError(Exception):
+    """An error that is packed and cannot be unpacked."""
+
+    def __init__(self, one: str, two: str) -> None:
+        super().__init__(one + two)
+
+
+def awkward(number: int) -> None:
+    raise AwkwardError("this", "that")
