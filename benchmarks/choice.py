@@ -27,7 +27,7 @@ from kshot_viz.grouping.rule import GroupingRule
 from kshot_viz.seeds import numpy_rng
 from kshot_viz.study.choice import RULES, SETTING, choose, tuned_settings
 from kshot_viz.study.compare import rivals_of
-from kshot_viz.study.tuning import FIRST, clearly_behind
+from kshot_viz.study.racing import run_raced
 
 RESULTS = Path(__file__).parents[1] / "docs" / "results"
 METHODS = ("head_only", "last_block", "plain", "grouped")
@@ -124,14 +124,27 @@ def regrets(tuning: pd.DataFrame, test: pd.DataFrame, times: int) -> pd.DataFram
     return pd.DataFrame(made)
 
 
+@dataclass(frozen=True)
+class Tried:
+    """Stands for a candidate whose rows are known."""
+
+    name: str
+    setting_key: str
+
+
 def races(tuning: pd.DataFrame, times: int, n: int = 6) -> pd.DataFrame:
     """Return one row per draw and method: whether racing changed the choice, and what it cost."""
+    keys = tuning[["method", "setting"]].drop_duplicates().itertuples(index=False)
+    settings = [Tried(*key) for key in keys]
     made = []
-    for chosen_from in draws(tuning["episode"].unique(), n, times):
-        rows = tuning[tuning["episode"].isin(chosen_from)]
-        behind = clearly_behind(rows[rows["episode"].isin(chosen_from[:FIRST])])
-        stopped = pd.MultiIndex.from_frame(rows[["method", "setting"]]).isin(behind)
-        raced = rows[~stopped | rows["episode"].isin(chosen_from[:FIRST])]
+    for drawn in draws(tuning["episode"].unique(), n, times):
+        rows = tuning[tuning["episode"].isin(drawn)]
+
+        def run(episodes: Sequence[str], some: Sequence[Tried], known: Any = rows) -> pd.DataFrame:
+            wanted = known["setting"].isin([one.setting_key for one in some])
+            return known[wanted & known["episode"].isin(episodes)]
+
+        raced = run_raced(run, drawn, settings, race=True)
         whole, some = (choose(one).set_index("method") for one in (rows, raced))
         for method, row in whole.iterrows():
             same = (some.loc[method, SETTING] == row[SETTING]).all()

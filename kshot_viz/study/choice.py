@@ -34,9 +34,10 @@ def choose(frame: pd.DataFrame, rule: str = "guarded") -> pd.DataFrame:
         Rows of tuning episodes.
     rule : {"guarded", "best"}
         ``"best"`` takes the best mean accuracy. ``"guarded"`` first leaves out every setting that
-        collapsed in a tuning episode, at its own or at a neighbouring number of steps. Of the rest
-        it takes the smallest step sizes whose mean is within one standard error of the best.
-        Where every setting collapsed somewhere, those that did so least often are left.
+        collapsed in a tuning episode, at its own or at a neighbouring number of steps (where every
+        setting collapsed somewhere, all but those that did so least often). Of the rest it takes
+        the smallest step size with a mean within one standard error of the best, and there the best
+        of the other settings.
 
     Returns
     -------
@@ -55,8 +56,9 @@ def choose(frame: pd.DataFrame, rule: str = "guarded") -> pd.DataFrame:
     -----
     A run collapsed if it diverged, or if its accuracy is no better than guessing while another
     setting of the method is clearly better in the same episode, or its own mean is. The standard
-    error is that of the paired difference over episodes; the rule follows Breiman et al.,
-    Classification and Regression Trees (1984).
+    error is that of the paired difference over episodes, and at most that of the best mean as a
+    share of all queries; the rule follows Breiman et al., Classification and Regression Trees
+    (1984).
     """
     import pandas as pd
 
@@ -98,14 +100,14 @@ def at_chance(accuracy: Any, n: Any, way: Any) -> Any:
     return np.round(accuracy, _DIGITS) <= np.round(binom.ppf(0.95, n, 1 / way) / n, _DIGITS)
 
 
-def clearly_less(share: Any, best: Any, n: Any) -> Any:
-    """Return whether a share is below another one by more than two standard errors.
+def clearly_less(share: Any, best: Any, n: Any, *, errors: float = 2.0) -> Any:
+    """Return whether a share is below another one by more than some standard errors.
 
     They are those of the difference of shares of ``n`` independent queries each. Those of the same
     queries are correlated, so the true error is smaller and too few differences count as clear.
     """
     spread = (share * (1 - share) + best * (1 - best)) / n
-    return best - share > 2 * np.sqrt(spread) + 10.0**-_DIGITS
+    return best - share > errors * np.sqrt(spread) + 10.0**-_DIGITS
 
 
 def tried(rows: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray]:
@@ -116,7 +118,8 @@ def tried(rows: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray]:
     Returns
     -------
     settings : DataFrame
-        What names a setting, and ``val_accuracy, n_val, collapsed``.
+        What names a setting, and ``val_accuracy, n_val, n_query`` (of all episodes),
+        ``collapsed``.
     accuracies : ndarray, shape (settings, episodes)
     """
     counts = rows.groupby(SETTING)["episode"].transform("size")
@@ -125,6 +128,7 @@ def tried(rows: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray]:
     found = whole.groupby(_SHOWN, sort=False).agg(
         val_accuracy=("accuracy", "mean"),
         n_val=("accuracy", "size"),
+        n_query=("n_query", "sum"),
         collapsed=("collapsed", "sum"),
     )
     accuracies = whole["accuracy"].to_numpy(dtype=float).reshape(len(found), -1)
@@ -134,7 +138,7 @@ def tried(rows: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray]:
 def _chosen(rows: pd.DataFrame, rule: Rule) -> dict[str, Any]:
     settings, accuracies = tried(rows)
     index = rule(settings, accuracies)
-    chosen = settings.loc[index]
+    chosen = settings.loc[index].drop("n_query")
     others = settings["val_accuracy"][settings["step_size"] != chosen["step_size"]]
     margin = round(chosen["val_accuracy"] - others.max(), _DIGITS)
     return {**{name: rows[name].iloc[0] for name in METHOD}, **dict(chosen), "margin": margin}
@@ -154,14 +158,26 @@ def _best(settings: pd.DataFrame, accuracies: np.ndarray) -> int:
 
 
 def _guarded(settings: pd.DataFrame, accuracies: np.ndarray) -> int:
-    """Return the first setting that is safe and within one standard error of the best safe one."""
+    """Return the setting with the smallest step size that is safe and as good as the best."""
     near = _collapsed_nearby(settings)
     safe = np.flatnonzero(near == near.min())
     best = safe[_best(settings, accuracies[safe])]
     behind = accuracies[best] - accuracies[safe]
+    error = _standard_error(behind, accuracies[best].mean(), settings["n_query"].iloc[0])
+    good = safe[(behind.mean(axis=1) - error).round(_DIGITS) <= 0]
+    sizes = settings["step_size"].to_numpy()[good]
+    small = good[sizes == sizes.min()]
+    return int(small[_best(settings, accuracies[small])])
+
+
+def _standard_error(behind: np.ndarray, share: float, n_query: float) -> np.ndarray:
+    """Return the standard error of differences over episodes, shape (settings, episodes).
+
+    At most that of a share of all queries: two or three differences alone tell little about theirs.
+    """
     n = behind.shape[1]
-    error = behind.std(axis=1, ddof=1) / np.sqrt(n) if n > 1 else np.zeros(len(safe))
-    return int(safe[np.argmax((behind.mean(axis=1) - error).round(_DIGITS) <= 0)])
+    most = np.full(len(behind), np.sqrt(share * (1 - share) / n_query))
+    return np.minimum(behind.std(axis=1, ddof=1) / np.sqrt(n), most) if n > 1 else most
 
 
 def _collapsed_nearby(settings: pd.DataFrame) -> np.ndarray:

@@ -82,7 +82,7 @@ def compare_methods(
         How a setting is taken from the accuracies on the tuning episodes: see
         :func:`kshot_viz.study.choice.choose`; :meth:`Comparison.choices` shows both.
     race : bool
-        Stop settings that are clearly behind after two tuning episodes; rows tell which.
+        Stop settings that are clearly behind after some tuning episodes; rows tell which.
     config : FinetuneConfig, optional
         Everything that is not tuned.
     full : bool

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from kshot_viz.data.episodes.episode import Episode
 from kshot_viz.finetune.candidate import Candidate
-from kshot_viz.study.choice import SETTING, at_chance, choose, clearly_less, collapsed, tried
+from kshot_viz.study.choice import at_chance, choose, tried
 from kshot_viz.study.grid import TuningGrid
+from kshot_viz.study.racing import Run, run_raced
 
 if TYPE_CHECKING:
     import pandas as pd
 
-# After so many episodes settings that are clearly behind are stopped.
-FIRST = 2
 # Only step sizes have values beyond those given.
 GROWING = ("lr", "head_lr")
 EDGES = (*GROWING, "steps")
 
-Run = Callable[[Sequence[Episode], Sequence[Candidate]], "pd.DataFrame"]
 Values = dict[str, tuple[Any, ...]]
 
 
@@ -37,7 +35,7 @@ class Tuner:
     rule : str
         As in :func:`kshot_viz.study.choice.choose`.
     race : bool
-        Stop settings that are clearly behind after two episodes.
+        Stop settings that are clearly behind.
     """
 
     run: Run
@@ -56,7 +54,7 @@ class Tuned:
     tuner : Tuner
     rows : DataFrame
         As of :func:`kshot_viz.evaluate`, with ``stopped``: the setting was clearly behind after
-        the first episodes and did not run on the others.
+        some episodes and did not run on the others.
     candidates : tuple of Candidate
         Every setting that was tried.
     values : mapping of str to mapping
@@ -89,59 +87,16 @@ def tune(tuner: Tuner, episodes: Sequence[Episode]) -> Tuned:
     """Try the whole grid on the tuning episodes of one task, and what lies beyond its edges."""
     values = {one.name: tuner.grid.tuned(one.method) for one in tuner.rivals}
     new = [each for one in tuner.rivals for each in tuner.grid.candidates(one)]
-    found = Tuned(tuner, _raced(tuner, episodes, new, None), tuple(new), values)
+    found = Tuned(tuner, run_raced(tuner.run, episodes, new, race=tuner.race), tuple(new), values)
     for _ in range(tuner.grid.extend):
         grown = _grown(tuner, found)
         if len(grown.candidates) == len(found.candidates):
             break
         new = list(grown.candidates[len(found.candidates) :])
-        found = replace(grown, rows=_raced(tuner, episodes, new, found.rows))
+        found = replace(
+            grown, rows=run_raced(tuner.run, episodes, new, found.rows, race=tuner.race)
+        )
     return found
-
-
-def _raced(
-    tuner: Tuner, episodes: Sequence[Episode], new: Sequence[Candidate], rows: pd.DataFrame | None
-) -> pd.DataFrame:
-    """Return ``rows`` and those of new candidates; what is clearly behind stops early."""
-    if not tuner.race or len(episodes) <= FIRST:
-        return _joined(rows, tuner.run(episodes, new).assign(stopped=False))
-    rows = _joined(rows, tuner.run(episodes[:FIRST], new).assign(stopped=True))
-    # What was ahead at first may collapse later; then what stopped because of it goes on.
-    while left := _going_on(rows, new):
-        rest = tuner.run(episodes[FIRST:], left).assign(stopped=False)
-        named = _names(rows).isin([(one.name, one.setting_key) for one in left])
-        rows = _joined(rows.assign(stopped=rows["stopped"] & ~named), rest)
-    return rows
-
-
-def _going_on(rows: pd.DataFrame, new: Sequence[Candidate]) -> list[Candidate]:
-    """Return the candidates that stopped and are not clearly behind."""
-    stopped = set(_names(rows[rows["stopped"]])) - clearly_behind(rows)
-    return [one for one in new if (one.name, one.setting_key) in stopped]
-
-
-def clearly_behind(rows: pd.DataFrame) -> set[tuple[str, str]]:
-    """Return (method, setting) of what is clearly behind the best of its method.
-
-    At all step counts, on the episodes that every setting ran on. The best is one that collapsed in
-    none of its episodes.
-    """
-    met = rows.groupby("episode")["setting"].transform("nunique")
-    keyed = rows.assign(collapsed=collapsed(rows), common=met == met.max())
-    found = keyed.groupby(["method", *SETTING], sort=False)["collapsed"].any().rename("unsafe")
-    common = keyed[keyed["common"]].groupby(["method", *SETTING], sort=False)
-    shares = common.agg(share=("accuracy", "mean"), n=("n_query", "sum")).join(found).reset_index()
-    safe = shares["share"].where(~shares["unsafe"])
-    best = safe.groupby(shares["method"]).transform("max")
-    behind = clearly_less(shares["share"], best, shares["n"])
-    everywhere = behind.groupby([shares["method"], shares["setting"]]).all()
-    return set(everywhere.index[everywhere])
-
-
-def _names(rows: pd.DataFrame) -> pd.MultiIndex:
-    import pandas as pd
-
-    return pd.MultiIndex.from_frame(rows[["method", "setting"]])
 
 
 def _grown(tuner: Tuner, found: Tuned) -> Tuned:
@@ -190,10 +145,3 @@ def next_value(values: Sequence[float]) -> float:
     before = values[-3] if len(values) > 2 else values[-2] ** 2 / values[-1]
     ratio = values[-2] / before
     return float(f"{values[-1] * ratio:.3g}")
-
-
-def _joined(*parts: pd.DataFrame | None) -> pd.DataFrame:
-    """Return the rows of all parts that have any."""
-    import pandas as pd
-
-    return pd.concat([part for part in parts if part is not None and len(part)], ignore_index=True)
