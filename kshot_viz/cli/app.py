@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from pathlib import Path
 from typing import Annotated, Literal, NoReturn
@@ -10,6 +9,8 @@ from typing import Annotated, Literal, NoReturn
 import typer
 
 from kshot_viz.cli import options as opt
+from kshot_viz.cli.image_commands import compare, dashboard
+from kshot_viz.cli.options import command_line
 from kshot_viz.cli.signals import INTERRUPTED, interrupted_by_signals
 from kshot_viz.errors import KShotError
 
@@ -78,73 +79,10 @@ def demo(
     """Compare six methods on handwritten digits at 1 and 5 shots, offline."""
     from kshot_viz.cli.compare import run_demo
 
-    run_demo(out, workers=workers, full=full, seed=seed, command=_command())
+    run_demo(out, workers=workers, full=full, seed=seed, command=command_line())
 
 
-@app.command()
-def compare(
-    folder: Annotated[Path, typer.Argument(help="One folder of images per class.")],
-    backbone: opt.Network = "glyphnet",
-    weights: opt.Weights = "DEFAULT",
-    preprocess: opt.Recipe = None,
-    size: opt.Size = None,
-    shots: opt.Shots = [1],  # noqa: B006
-    way: opt.Way = None,
-    query: opt.Query = 15,
-    min_query: opt.MinQuery = 5,
-    episodes: opt.Episodes = 20,
-    val_episodes: Annotated[int, typer.Option(min=1, help="Tuning episodes per k.")] = 6,
-    val_share: Annotated[
-        float, typer.Option(min=0, max=1, help="Share of images kept for tuning.")
-    ] = 0.4,
-    source: opt.Source = None,
-    groups: opt.Groups = "0.1",
-    lr: Annotated[
-        list[float] | None, typer.Option(help="Step sizes of the body to choose from.")
-    ] = None,
-    head_lr: Annotated[
-        list[float] | None, typer.Option(help="Step sizes of the head to choose from.")
-    ] = None,
-    steps: Annotated[
-        list[int] | None, typer.Option(min=1, help="Step counts to choose from.")
-    ] = None,
-    tune: Annotated[
-        Literal["validation", "source", "none"],
-        typer.Option(help="Where settings are chosen; source needs class folders in --source."),
-    ] = "validation",
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    workers: opt.Workers = None,
-    out: opt.Out = Path("runs/compare"),
-    skip_bad: opt.SkipBad = False,
-    full: opt.Full = False,
-    seed: opt.Seed = 0,
-) -> None:
-    """Compare methods on your own images, each method at its own best settings."""
-    from kshot_viz.cli.compare import CompareRequest, run_compare
-
-    request = CompareRequest(
-        folder=str(folder.absolute()),
-        backbone=backbone,
-        weights=opt.weights_from_text(weights),
-        preprocess=preprocess,
-        size=size,
-        shots=tuple(dict.fromkeys(shots)),
-        way=way,
-        query=query,
-        min_query=min_query,
-        episodes=episodes,
-        val_episodes=val_episodes,
-        val_share=val_share,
-        source=None if source is None else str(source.absolute()),
-        groups=opt.groups_from_text(groups),
-        grid=_grid(lr, head_lr, steps),
-        tune=None if tune == "none" else tune,
-        device=device,
-        skip_bad=skip_bad,
-        full=full,
-        seed=seed,
-    )
-    run_compare(request, out, workers=workers, command=_command())
+app.command()(compare)
 
 
 @app.command()
@@ -206,46 +144,7 @@ def lab(
     raise typer.Exit(run_lab(notebooks))
 
 
-@app.command()
-def dashboard(
-    folder: Annotated[Path, typer.Argument(help="One folder of images per class.")],
-    backbone: opt.Network = "glyphnet",
-    weights: opt.Weights = "DEFAULT",
-    preprocess: opt.Recipe = None,
-    size: opt.Size = None,
-    shots: opt.Shots = [1],  # noqa: B006
-    way: opt.Way = None,
-    query: opt.Query = 15,
-    min_query: opt.MinQuery = 5,
-    episodes: opt.Episodes = 5,
-    source: opt.Source = None,
-    groups: opt.Groups = "0.1",
-    out: opt.Out = Path("runs/dashboard"),
-    port: Annotated[int, typer.Option(min=1, max=65535, help="Port on this machine.")] = 8866,
-    skip_bad: opt.SkipBad = False,
-    seed: opt.Seed = 0,
-) -> None:
-    """Serve the dashboards of your own images as a page, to this machine only."""
-    from kshot_viz.cli.requests import TaskRequest
-    from kshot_viz.cli.servers import run_dashboard
-
-    request = TaskRequest(
-        folder=str(folder.absolute()),
-        backbone=backbone,
-        weights=opt.absolute_file(opt.weights_from_text(weights)),
-        preprocess=opt.absolute_file(preprocess),
-        size=size,
-        shots=tuple(dict.fromkeys(shots)),
-        way=way,
-        query=query,
-        min_query=min_query,
-        episodes=episodes,
-        source=None if source is None else str(source.absolute()),
-        groups=opt.groups_from_text(groups),
-        skip_bad=skip_bad,
-        seed=seed,
-    )
-    raise typer.Exit(run_dashboard(request, out, port=port))
+app.command()(dashboard)
 
 
 @app.command()
@@ -277,17 +176,6 @@ def pretrain(
 
     pretrain_glyphnet(out, seed=seed, homoglyphs=homoglyphs)
     typer.echo(f"Written: {out / 'glyphnet.safetensors'} and {out / 'glyphnet.json'}.")
-
-
-def _grid(
-    lr: list[float] | None, head_lr: list[float] | None, steps: list[int] | None
-) -> dict[str, list[float]]:
-    given = {"lrs": lr, "head_lrs": head_lr, "head_only_lrs": head_lr, "steps": steps}
-    return {name: list(values) for name, values in given.items() if values}
-
-
-def _command() -> str:
-    return shlex.join(["kshot-viz", *sys.argv[1:]])
 
 
 def _fail(message: str, code: int) -> NoReturn:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,11 +16,13 @@ from kshot_viz.data.episodes import sample_episodes
 from kshot_viz.data.folder import load_folder
 from kshot_viz.data.load_dataset import load_dataset
 from kshot_viz.errors import KShotFileError, KShotValueError
+from kshot_viz.finetune.candidate import Candidate
 from kshot_viz.methods.config import FinetuneConfig
+from kshot_viz.methods.registry import FIRST, list_methods
 from kshot_viz.models.loading.load_backbone import load_backbone
 from kshot_viz.study.compare import compare_methods
 from kshot_viz.study.comparison import Comparison
-from kshot_viz.study.grid import TuningGrid
+from kshot_viz.study.settings.grid import TuningGrid
 
 if TYPE_CHECKING:
     from kshot_viz.data.dataset import ImageDataset
@@ -38,6 +40,11 @@ class CompareRequest(TaskRequest):
     tune: str | None
     device: str
     full: bool
+    methods: tuple[str, ...] = ()
+    candidates: tuple[str, ...] = ()
+    choose: str = "guarded"
+    race: bool = True
+    budget_minutes: float | None = None
 
     def __post_init__(self) -> None:
         if self.tune == "source" and self.source is None:
@@ -60,11 +67,24 @@ class CompareRequest(TaskRequest):
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> CompareRequest:
-        """Rebuild the request."""
-        # Requests from before there was this option have none.
-        record = {"min_query": 1, **record}
-        known = {item.name: record[item.name] for item in fields(cls)}
-        return cls(**{**known, "shots": tuple(record["shots"])})
+        """Rebuild the request; one from before there was an option has its default."""
+        given = {"min_query": 1, **record}
+        known = {item.name: given[item.name] for item in fields(cls) if item.name in given}
+        lists = {name: tuple(known.get(name, ())) for name in ("shots", "methods", "candidates")}
+        return cls(**known | lists)
+
+    def rivals(self) -> list[str | Candidate]:
+        """Return what is compared: methods by name, and candidates from files.
+
+        A candidate that is called like a method takes the name of its file. Where there are
+        candidates, only plain fine-tuning is added by itself.
+        """
+        loaded = [(Path(one), Candidate.load(one)) for one in self.candidates]
+        named = [
+            replace(one, name=path.stem) if one.name in list_methods() else one
+            for path, one in loaded
+        ]
+        return [*(self.methods or (("plain",) if named else FIRST)), *named]
 
 
 def run_compare(request: CompareRequest, out: Path, *, workers: int | None, command: str) -> None:
@@ -78,10 +98,14 @@ def run_compare(request: CompareRequest, out: Path, *, workers: int | None, comm
         backbone,
         data,
         request.tasks(data, val_share=request.val_share if request.tune == "validation" else 0.0),
+        methods=request.rivals(),
         groups_from="support" if source is None else "source",
         n_groups=request.groups,
         source=source,
         tune=request.tune,
+        choose=request.choose,
+        race=request.race,
+        budget_minutes=request.budget_minutes,
         grid=TuningGrid.from_dict(request.grid),
         config=request.config,
         n_val=request.val_episodes,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import shlex
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -34,6 +36,11 @@ Source = Annotated[
 Groups = Annotated[str, typer.Option(help="Groups: a share (0.1) or a count (10).")]
 SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Skip unreadable images.")]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of everything random.")]
+
+
+def command_line() -> str:
+    """Return the command as it was typed."""
+    return shlex.join(["kshot-viz", *sys.argv[1:]])
 
 
 def groups_from_text(text: str) -> float | int:

@@ -11,7 +11,6 @@ import typer
 from kshot_viz.cli.options import resolve_device
 from kshot_viz.cli.requests import NetworkRequest
 from kshot_viz.data.load_dataset import load_dataset
-from kshot_viz.files import write_json
 from kshot_viz.search.group_search import GroupSearch
 from kshot_viz.search.rewards.protocols import pseudo_episode_reward
 from kshot_viz.search.search_groups import progress_bar
@@ -78,7 +77,7 @@ def _write(found: SearchResult, out: Path) -> None:
     from kshot_viz.viz import plot_search, save_figure
 
     found.history.to_csv(out / "history.csv", index=False)
-    write_json(out / "best.json", found.best.to_dict())
+    found.best.save(out / "best.json")
     save_figure(plot_search(found), out / "search.png")
 
 

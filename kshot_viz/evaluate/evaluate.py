@@ -15,6 +15,7 @@ from kshot_viz.errors import KShotValueError
 from kshot_viz.evaluate.executors import Executor, resolve_executor
 from kshot_viz.evaluate.job import Job
 from kshot_viz.evaluate.planning import Request, plan_jobs
+from kshot_viz.evaluate.progress import one_of_each_first, progress_of
 from kshot_viz.evaluate.row_store import RowStore
 from kshot_viz.evaluate.rows import Row
 from kshot_viz.finetune.candidate import Candidate
@@ -183,26 +184,21 @@ def _finish(
     progress: bool | str,
 ) -> dict[str, list[Row]]:
     """Return the rows of every run, from the store where they are there."""
-    from tqdm.auto import tqdm
-
     done = {job.key: store[job.key] for job in jobs if store and job.key in store}
-    missing = [job for job in jobs if job.key not in done]
+    missing = one_of_each_first([job for job in jobs if job.key not in done])
     runs = {job.key: len(job.entries) for job in jobs}
-    bar = tqdm(
-        desc=progress if isinstance(progress, str) else None,
-        initial=sum(runs[key] for key in done),
-        total=sum(runs.values()),
-        unit="run",
-        disable=not (progress and jobs),
-    )
+    before = sum(runs[key] for key in done)
     # Closed at once: the traceback of an interrupt would keep other processes at work.
-    with bar, closing(run(missing, workers)) as finished:
+    with (
+        progress_of(missing, before, progress) as bar,
+        closing(run(missing, workers)) as finished,
+    ):
         for rows in finished:
             key = rows[0]["job"]
             done[key] = rows
             if store:
                 store.add(key, rows)
-            bar.update(runs[key])
+            bar.finished(key, rows, runs[key])
     if store and missing:
         store.sync()
     by_run: dict[str, list[Row]] = {}

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from kshot_viz.data.dataset import ImageDataset
@@ -14,11 +17,12 @@ from kshot_viz.grouping.rule import GroupingRule
 from kshot_viz.methods.base import Method
 from kshot_viz.methods.config import FinetuneConfig
 from kshot_viz.methods.registry import FIRST, resolve_method
-from kshot_viz.study.choice import METHOD, SETTING, known_rule
 from kshot_viz.study.comparison import Comparison
-from kshot_viz.study.grid import TuningGrid
 from kshot_viz.study.plan import ComparisonPlan, joined
+from kshot_viz.study.settings.choice import METHOD, SETTING, known_rule
+from kshot_viz.study.settings.grid import TuningGrid
 from kshot_viz.study.task import tuning_episodes
+from kshot_viz.study.timing import check_budget, left_out, told
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,6 +51,7 @@ def compare_methods(
     workers: int | None = None,
     device: str | None = None,
     out: str | Path | None = None,
+    budget_minutes: float | None = None,
     seed: int = 0,
     progress: bool = False,
 ) -> Comparison:
@@ -80,7 +85,7 @@ def compare_methods(
         What is tried; it grows by itself where the best step size is at its edge.
     choose : {"guarded", "best"}
         How a setting is taken from the accuracies on the tuning episodes: see
-        :func:`kshot_viz.study.choice.choose`; :meth:`Comparison.choices` shows both.
+        :func:`kshot_viz.study.settings.choice.choose`; :meth:`Comparison.choices` shows both.
     race : bool
         Stop settings that are clearly behind after some tuning episodes; rows tell which.
     config : FinetuneConfig, optional
@@ -90,9 +95,14 @@ def compare_methods(
     executor, workers, device
         As in :func:`kshot_viz.evaluate`.
     out : path, optional
-        Folder that keeps finished rows; the same call goes on from there after an interrupt.
+        Folder that keeps finished rows; the same call goes on from there after an interrupt. In the
+        end it holds the comparison: see :meth:`Comparison.load`.
+    budget_minutes : float, optional
+        Take fewer episodes and step sizes where the first episode of each task tells that the whole
+        would take longer; the table says what was left out.
     seed : int
     progress : bool
+        Say how long the whole will take, and show progress bars.
 
     Returns
     -------
@@ -103,6 +113,7 @@ def compare_methods(
     KShotValueError
         For episodes of other data, a source image among the queries, or too small pools.
     """
+    check_budget(budget_minutes)
     rule = rule or GroupingRule(groups_from=groups_from, n_groups=n_groups)
     plan = ComparisonPlan(
         backbone=backbone,
@@ -113,28 +124,53 @@ def compare_methods(
         tuning=tuning_episodes(data, episodes, source=source, tune=tune, n_val=n_val),
         rule=known_rule(choose),
         race=race,
-        options={
-            "executor": executor,
-            "workers": workers,
-            "device": device,
-            "store": None if out is None else Path(out) / "rows.jsonl",
-            "seed": seed,
-        },
+        options={"executor": executor, "workers": workers, "device": device, "seed": seed},
         progress=progress,
-    ).bound(source)
-    tuned = plan.tune()
-    settings = joined([one.settings for one in tuned.values()]) if tuned else plan.untuned()
-    tested = plan.test(settings, tuned, full)
-    return Comparison(
+    )
+    with _rows_kept(plan, out) as plan:
+        plan, about = _timed(plan.bound(source), budget_minutes)
+        tuned = plan.tune()
+        settings = joined([one.settings for one in tuned.values()]) if tuned else plan.untuned()
+        tested = plan.test(settings, tuned, full)
+    found = Comparison(
         frame=_frame([*(one.rows for one in tuned.values()), tested], settings),
         settings=settings,
-        manifest=plan.manifest(tune) | plan.origin(source),
+        manifest=plan.manifest(tune) | plan.origin(source) | about,
         candidates=plan.tried(settings, tuned),
         episodes=plan.keyed(),
         backbone=backbone,
         data=data,
         tuning_data=plan.tuning.data,
     )
+    if out is not None:
+        found.save(out)
+    return found
+
+
+@contextmanager
+def _rows_kept(plan: ComparisonPlan, out: str | Path | None) -> Iterator[ComparisonPlan]:
+    """Keep finished rows in a folder, for the time of the call where none is given."""
+    with ExitStack() as stack:
+        folder = out or stack.enter_context(TemporaryDirectory(prefix="kshot_viz_"))
+        yield replace(plan, options=plan.options | {"store": Path(folder) / "rows.jsonl"})
+
+
+def _timed(plan: ComparisonPlan, minutes: float | None) -> tuple[ComparisonPlan, dict[str, Any]]:
+    """Return the plan that fits into so many minutes; tell how long it takes, and what is left out.
+
+    Where nobody asked for either, nothing is measured.
+    """
+    if not plan.progress and minutes is None:
+        return plan, {}
+    timing, asked = plan.measure(), plan.sizes
+    sizes = asked if minutes is None else timing.fit(asked, 60 * minutes)
+    omitted = left_out(asked, sizes)
+    if plan.progress:
+        from tqdm.auto import tqdm
+
+        tqdm.write(told(timing, sizes, omitted))
+    about = {"budget_minutes": minutes, "left_out": omitted} if minutes is not None else {}
+    return plan.within(sizes) if omitted else plan, about
 
 
 def _frame(parts: Sequence[pd.DataFrame], settings: pd.DataFrame) -> pd.DataFrame:

@@ -19,8 +19,8 @@ from kshot_viz.grouping.grouping import Grouping
 from kshot_viz.grouping.rule import GroupingRule
 from kshot_viz.study import manifest as files
 from kshot_viz.study import tables
-from kshot_viz.study.choice import both_rules
-from kshot_viz.study.manifest import footer
+from kshot_viz.study.footer import footer
+from kshot_viz.study.settings.choice import both_rules
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,8 +43,8 @@ class Comparison:
         ``pool`` is ``"val"`` for tuning rows, whose ``data`` is the data set they tune for.
     settings : DataFrame
         The chosen setting of each task and method: the columns of
-        :func:`kshot_viz.study.choice.choose`, and ``edge``, which says where it is the smallest or
-        largest that was tried.
+        :func:`kshot_viz.study.settings.choice.choose`, and ``edge``, which says where it is the
+        smallest or largest that was tried.
     manifest : mapping
         What was compared on what, with versions; plain JSON values.
     candidates : mapping of str to Candidate
@@ -92,8 +92,8 @@ class Comparison:
         Returns
         -------
         DataFrame
-            The columns of :func:`kshot_viz.study.choice.choose`, with both rules of each task and
-            method; empty where nothing was tuned.
+            The columns of :func:`kshot_viz.study.settings.choice.choose`, with both rules of each
+            task and method; empty where nothing was tuned.
         """
         return both_rules(self.frame[self.frame["pool"] == "val"])
 

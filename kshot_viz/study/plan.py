@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING, Any
 from kshot_viz.data.dataset import ImageDataset
 from kshot_viz.data.episodes.episode import Episode, check_source
 from kshot_viz.evaluate.evaluate import bind, evaluate
+from kshot_viz.evaluate.executors import cores
 from kshot_viz.finetune.candidate import Candidate
 from kshot_viz.grouping.rule import GroupingRule
-from kshot_viz.study.choice import tuned_settings
 from kshot_viz.study.comparison import episode_key
-from kshot_viz.study.grid import TuningGrid
 from kshot_viz.study.manifest import describe
+from kshot_viz.study.settings.choice import tuned_settings
+from kshot_viz.study.settings.grid import TuningGrid
+from kshot_viz.study.settings.tuning import Tuned, Tuner, tune
 from kshot_viz.study.task import Task, Tuning, tasks_of
-from kshot_viz.study.tuning import Tuned, Tuner, tune
+from kshot_viz.study.timing import Sizes, Timing, seconds_per_run
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -62,6 +64,42 @@ class ComparisonPlan:
     def tasks(self) -> list[Task]:
         """The distinct tasks of the test episodes."""
         return tasks_of(self.episodes, self.backbone)
+
+    @property
+    def sizes(self) -> Sizes:
+        """How much is run for each task."""
+        tuning, test = (
+            max((len(task.episodes(some)) for task in self.tasks), default=0)
+            for some in (self.tuning.episodes, self.episodes)
+        )
+        return Sizes(tuning, test)
+
+    def measure(self) -> Timing:
+        """Time the first episode of every task; with a store its rows serve again later."""
+        counts = {
+            one.name: [len(grid.candidates(one)) for grid in (self.grid, self.grid.thinned())]
+            for one in self.rivals
+        }
+        seconds = {task: seconds_per_run(self._first_rows(task)) for task in self.tasks}
+        side_by_side = self.options["executor"] != "serial"
+        workers = (self.options["workers"] or cores()) if side_by_side else 1
+        return Timing(seconds, counts, workers)
+
+    def within(self, sizes: Sizes) -> ComparisonPlan:
+        """Return the plan with no more episodes and step sizes than these."""
+        return replace(
+            self,
+            episodes=[e for task in self.tasks for e in task.episodes(self.episodes)[: sizes.test]],
+            tuning=self.tuning.first(self.tasks, sizes.tuning),
+            grid=self.grid.thinned() if sizes.every > 1 else self.grid,
+        )
+
+    def _first_rows(self, task: Task) -> pd.DataFrame:
+        title, tuning = f"measure {task.shot}-shot", task.episodes(self.tuning.episodes)
+        if tuning:
+            return self._run_settings(title, self.tuning.data, tuning[:1], self._grid())
+        test = task.episodes(self.episodes)
+        return self._run(title, self.data, test[:1], self.rivals, None)
 
     def tune(self) -> dict[Task, Tuned]:
         """Try the grid, and what lies beyond its edges, on the tuning episodes of each task."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from kshot_viz.data.dataset import ImageDataset
@@ -66,6 +66,13 @@ class Tuning:
     data: ImageDataset
     episodes: list[Episode]
     target_labels: int
+
+    def first(self, tasks: Iterable[Task], n: int) -> Tuning:
+        """Return the tuning with the first ``n`` episodes of each task alone."""
+        kept = [one for task in tasks for one in task.episodes(self.episodes)[:n]]
+        return replace(
+            self, episodes=kept, target_labels=len(_images(kept)) if self.target_labels else 0
+        )
 
     def without_queries(self, source: Any) -> Any:
         """Return the source images that groups may be formed from: no query of a tuning episode.

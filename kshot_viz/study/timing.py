@@ -101,15 +101,16 @@ def check_budget(minutes: float | None) -> None:
         )
 
 
-def told(timing: Timing, sizes: Sizes) -> str:
-    """Say how long a comparison will take."""
+def told(timing: Timing, sizes: Sizes, omitted: str) -> str:
+    """Say how long a comparison will take, and what it leaves out for that."""
     tuning, test = timing.tuning(sizes), timing.test(sizes)
-    parts = f"{duration(tuning)} to choose settings and {duration(test)} for the test episodes"
-    return (
-        f"At most about {duration(tuning + test)}: {parts}."
+    parts = (
+        f": {duration(tuning)} to choose settings, {duration(test)} for the test episodes"
         if tuning
-        else (f"About {duration(test)}.")
+        else ""
     )
+    taken = f" Taken to fit: {omitted}." if omitted else ""
+    return f"This takes at most about {duration(tuning + test)}{parts}.{taken}"
 
 
 def left_out(asked: Sizes, taken: Sizes) -> str:

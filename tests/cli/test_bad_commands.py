@@ -118,9 +118,9 @@ COMMANDS: dict[str, Command] = {
     ),
     "replay of a newer file": (
         lambda w: [
-            "replay", rewritten(w.finished() / "comparison.json", schema=3).parent, "--row", 0
+            "replay", rewritten(w.finished() / "comparison.json", schema=4).parent, "--row", 0
         ],
-        ("comparison.json has schema 3", "newer"),
+        ("comparison.json has schema 4", "newer"),
     ),
     "replay of a cut-off request": (
         lambda w: ["replay", cut(w.finished() / "request.json").parent, "--row", 0],

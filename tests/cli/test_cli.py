@@ -15,6 +15,7 @@ import pytest
 from command_line import UNTUNED, Ended, kshot, make_pictures, make_weights, picture, small_run
 
 import kshot_viz
+import kshot_viz as kv
 from kshot_viz.evaluate import executors
 from kshot_viz.methods.registry import FIRST
 from kshot_viz.study.comparison import Comparison
@@ -177,6 +178,29 @@ def test_several_shots_without_tuning_keep_unreadable_pictures_out(weights, tmp_
     assert not list((tmp_path / "out").glob("*step_size*"))
     again = kshot("replay", tmp_path / "out", "--row", 0)
     assert again.out.endswith(": identical\n")
+
+
+def test_methods_are_chosen_and_a_saved_candidate_keeps_its_settings(pictures, weights, tmp_path):
+    grouping = kv.Grouping({"blocks.3.conv": [0] * 16 + [1] * 16})
+    config = kv.FinetuneConfig(lr=0.02, head_lr=0.05, steps=4, layer_lr={"blocks.0.conv": 0.0})
+    best = kv.Candidate(grouping, config).save(tmp_path / "best.json")
+    words = ("--method", "bitfit", "--candidate", best, "--episodes", 2, *UNTUNED)
+    out = tmp_path / "out"
+    ended = kshot(*small_run(pictures, weights, out, *words))
+    assert ended.code == 0, ended.err
+    found = Comparison.load(out)
+    assert list(found.settings.method) == ["bitfit", "best"]
+    used = found.called("best", setting=found.settings["setting"].iloc[-1])[0]
+    assert (used.config, used.grouping) == (config, grouping)
+    assert kshot("replay", out, "--row", len(found.frame) - 1).code == 0
+
+
+def test_a_budget_is_kept_and_told(pictures, weights, tmp_path):
+    words = ("--method", "plain", "--method", "head_only", "--budget-minutes", 60)
+    ended = kshot(*small_run(pictures, weights, tmp_path / "out", *words))
+    assert ended.code == 0, ended.err
+    assert "This takes at most about" in ended.out + ended.err
+    assert "To fit" not in ended.out
 
 
 def test_groups_from_a_flat_folder_of_other_pictures(pictures, weights, tmp_path):

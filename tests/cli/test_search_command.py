@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import pandas as pd
 import pytest
 from command_line import kshot, make_pictures
@@ -22,7 +20,7 @@ def test_a_search_leaves_its_files_and_is_not_run_twice(tmp_path):
     assert "10 of 10 evaluations spent" in first.out
     history = pd.read_csv(out / "history.csv")
     assert len(history) == 10
-    assert Candidate.from_dict(json.loads((out / "best.json").read_text())).name == "searched"
+    assert Candidate.load(out / "best.json").name == "searched"
     journal = (out / "search.journal").read_bytes()
     assert kshot(*SMALL, "--out", out).code == 0
     assert (out / "search.journal").read_bytes().startswith(journal)

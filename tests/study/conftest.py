@@ -14,7 +14,7 @@ from kshot_viz.data.episodes.episode import Episode
 from kshot_viz.models.backbone import Backbone
 from kshot_viz.study.compare import compare_methods
 from kshot_viz.study.comparison import Comparison
-from kshot_viz.study.grid import TuningGrid
+from kshot_viz.study.settings.grid import TuningGrid
 
 GRID = TuningGrid(
     lrs=(0.01, 0.1), head_lrs=(0.3, 1.0), head_only_lrs=(0.1, 1.0), steps=(2, 8), extend=0

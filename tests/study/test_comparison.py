@@ -13,7 +13,7 @@ from kshot_viz.data.dataset import ImageDataset
 from kshot_viz.data.episodes import distinct_images, query_reuse, sample_episodes
 from kshot_viz.methods.registry import FIRST
 from kshot_viz.study.compare import compare_methods
-from kshot_viz.study.grid import TuningGrid
+from kshot_viz.study.settings.grid import TuningGrid
 
 SUMMARY = (
     "data backbone way shot method accuracy low high n step_size tuned head_lr steps difference "

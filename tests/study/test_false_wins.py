@@ -12,7 +12,7 @@ import pytest
 
 from kshot_viz.seeds import numpy_rng
 from kshot_viz.study import plan
-from kshot_viz.study.grid import TuningGrid
+from kshot_viz.study.settings.grid import TuningGrid
 from kshot_viz.viz.report.summary_text import headlines, notes
 
 CARELESS = {"choose": "best", "race": False}

@@ -58,7 +58,7 @@ def test_groups_from_a_source_are_kept_in_the_file(compare, source, backbone, da
 
 
 def test_diverged_rows_come_out_again(compare, episodes):
-    from kshot_viz.study.grid import TuningGrid
+    from kshot_viz.study.settings.grid import TuningGrid
 
     grid = TuningGrid(lrs=(1e12,), head_lrs=(1.0,), steps=(5,))
     found = compare(methods=["plain"], episodes=episodes[:3], grid=grid)

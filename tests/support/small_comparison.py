@@ -12,8 +12,8 @@ from kshot_viz.data.dataset import ImageDataset
 from kshot_viz.data.episodes.episode import Episode
 from kshot_viz.finetune.candidate import Candidate
 from kshot_viz.methods.config import FinetuneConfig
-from kshot_viz.study.choice import tuned_settings
 from kshot_viz.study.comparison import Comparison
+from kshot_viz.study.settings.choice import tuned_settings
 
 # The setting that every method has chosen.
 SETTING = Candidate(None, FinetuneConfig(lr=0.001, head_lr=0.1, steps=8))

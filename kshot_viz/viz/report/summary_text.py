@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kshot_viz.methods.registry import method_class
-from kshot_viz.study.manifest import footer
+from kshot_viz.study.footer import footer
 from kshot_viz.viz.comparison.selection import task_name
 from kshot_viz.viz.report.choice_notes import choice_notes
 from kshot_viz.viz.report.table import (

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from kshot_viz.study.manifest import footer
+from kshot_viz.study.footer import footer
 from kshot_viz.viz.report.summary_text import headlines, summary_markdown, summary_text
 
 NAN = float("nan")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kshot_viz.study.manifest import footer
+from kshot_viz.study.footer import footer
 from kshot_viz.text import counted
 
 MANIFEST = {

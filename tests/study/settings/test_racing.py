@@ -10,10 +10,10 @@ import pytest
 from tuning_rows import row, tuned
 
 from kshot_viz.finetune.candidate import Candidate
-from kshot_viz.study.choice import tuned_settings
-from kshot_viz.study.grid import TuningGrid
-from kshot_viz.study.racing import clearly_behind
-from kshot_viz.study.tuning import Tuner, next_value, tune
+from kshot_viz.study.settings.choice import tuned_settings
+from kshot_viz.study.settings.grid import TuningGrid
+from kshot_viz.study.settings.racing import clearly_behind
+from kshot_viz.study.settings.tuning import Tuner, next_value, tune
 
 EPISODES = [f"val/{i}" for i in range(6)]
 PLAIN, HEAD = Candidate(), Candidate(method="head_only")

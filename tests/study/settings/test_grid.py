@@ -10,7 +10,7 @@ from kshot_viz.errors import KShotValueError
 from kshot_viz.finetune.candidate import Candidate
 from kshot_viz.grouping.rule import GroupingRule
 from kshot_viz.methods.config import FinetuneConfig
-from kshot_viz.study.grid import TuningGrid
+from kshot_viz.study.settings.grid import TuningGrid
 
 GRID = TuningGrid(lrs=(0.1, 0.01), head_lrs=(0.3,), head_only_lrs=(1.0, 0.2), steps=(8, 2, 2))
 HEAD = Candidate(None, method="head_only")

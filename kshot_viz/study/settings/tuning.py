@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from kshot_viz.data.episodes.episode import Episode
 from kshot_viz.finetune.candidate import Candidate
-from kshot_viz.study.choice import at_chance, choose, tried
-from kshot_viz.study.grid import TuningGrid
-from kshot_viz.study.racing import Run, run_raced
+from kshot_viz.study.settings.choice import at_chance, choose, tried
+from kshot_viz.study.settings.grid import TuningGrid
+from kshot_viz.study.settings.racing import Run, run_raced
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,7 +33,7 @@ class Tuner:
     rivals : sequence of Candidate
     grid : TuningGrid
     rule : str
-        As in :func:`kshot_viz.study.choice.choose`.
+        As in :func:`kshot_viz.study.settings.choice.choose`.
     race : bool
         Stop settings that are clearly behind.
     """

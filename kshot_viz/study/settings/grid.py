@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import Any
 
@@ -115,6 +115,11 @@ class TuningGrid:
         counts = self.steps if rival.method.scheduled else (self.last,)
         points = product(*found.values(), counts)
         return [rival.at(**dict(zip((*found, "steps"), one, strict=True))) for one in points]
+
+    def thinned(self) -> TuningGrid:
+        """Return the grid with every second step size."""
+        lists = {name: getattr(self, name)[::2] for name in _LISTS if name != "steps"}
+        return replace(self, **lists)
 
     def holds(self, candidate: Candidate) -> bool:
         """Return whether a candidate's setting is one that the grid tries."""

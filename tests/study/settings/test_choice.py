@@ -10,7 +10,7 @@ import pytest
 from tuning_rows import row, tuned
 
 from kshot_viz.errors import KShotKeyError
-from kshot_viz.study.choice import both_rules, choose, collapsed
+from kshot_viz.study.settings.choice import both_rules, choose, collapsed
 
 # ---- the best mean -----------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from kshot_viz.data.episodes.episode import Episode
 from kshot_viz.finetune.candidate import Candidate
-from kshot_viz.study.choice import SETTING, clearly_less, collapsed
+from kshot_viz.study.settings.choice import SETTING, clearly_less, collapsed
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -1,0 +1,1 @@
+"""How the settings of methods are tried and chosen."""

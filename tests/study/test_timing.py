@@ -1,0 +1,111 @@
+"""How long a comparison takes is said before, and a budget takes less of everything."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+from networks import toy_data
+
+import kshot_viz as kv
+from kshot_viz.study.comparison import Comparison
+from kshot_viz.study.task import Task
+from kshot_viz.study.timing import (
+    Sizes,
+    Timing,
+    check_budget,
+    duration,
+    left_out,
+    seconds_per_run,
+    told,
+)
+
+TASK = Task("toy", "net", 3, 1)
+ASKED = Sizes(tuning=6, test=20)
+# 10 settings of plain at 2 seconds, 6 of head_only at half a second.
+TIMING = Timing(
+    {TASK: {"plain": 2.0, "head_only": 0.5}}, {"plain": (10, 4), "head_only": (6, 3)}, 1
+)
+
+
+def test_the_whole_is_runs_times_seconds():
+    assert TIMING.tuning(ASKED) == 6 * (10 * 2.0 + 6 * 0.5)
+    assert TIMING.tuning(Sizes(3, 20, every=2)) == 3 * (4 * 2.0 + 3 * 0.5)
+    assert TIMING.test(ASKED) == 20 * 2.5
+    assert TIMING.whole(ASKED) == 188.0
+    assert Timing(TIMING.seconds, SETTINGS, workers=4).whole(ASKED) == 47.0
+
+
+@pytest.mark.parametrize("budget", [1000, 188, 150, 100, 60])
+def test_a_budget_is_used_and_kept(budget):
+    sizes = TIMING.fit(ASKED, budget)
+    assert TIMING.whole(sizes) <= budget
+    assert TIMING.whole(sizes) > 0.6 * min(budget, 188)
+    assert (sizes == ASKED) is (budget >= 188)
+
+
+def test_there_is_a_smallest_size():
+    sizes = TIMING.fit(ASKED, 1.0)
+    assert (sizes.tuning, sizes.test, sizes.every) == (3, 10, 2)
+    few = Sizes(tuning=2, test=4)
+    assert TIMING.fit(few, 0.1) == Sizes(2, 4, 2)
+    assert TIMING.fit(Sizes(0, 20), 1.0) == Sizes(0, 10)
+
+
+def test_what_is_left_out_is_told():
+    assert left_out(ASKED, ASKED) == ""
+    assert left_out(ASKED, Sizes(3, 10, 2)) == (
+        "3 of 6 tuning episodes, 10 of 20 test episodes a task, every second step size"
+    )
+    text = told(TIMING, ASKED, "")
+    assert "at most about 3 minutes: 2 minutes to choose settings, 50 seconds for the test" in text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.2, "1 second"), (40, "40 seconds"), (200, "3 minutes"), (9000, "2.5 hours")],
+)
+def test_durations_are_words(seconds, text):
+    assert duration(seconds) == text
+
+
+@pytest.mark.parametrize("wrong", [0, -1, float("nan"), float("inf"), "5", True])
+def test_a_budget_is_a_positive_number(wrong):
+    with pytest.raises(kv.KShotError, match="`budget_minutes` must be a positive number"):
+        check_budget(wrong)
+
+
+def test_the_rows_of_a_run_share_its_time():
+    rows = pd.DataFrame(
+        {
+            "method": ["plain"] * 4 + ["head_only"] * 2,
+            "episode": ["val/0"] * 6,
+            "run": ["a", "a", "b", "b", "c", "c"],
+            "seconds": [1.0, 1.0, 3.0, 3.0, 0.5, 0.5],
+        }
+    )
+    assert seconds_per_run(rows) == {"head_only": 0.5, "plain": 2.0}
+
+
+def test_a_comparison_within_a_budget_says_what_it_left_out(compare, data, capsys):
+    episodes = kv.sample_episodes(toy_data(3, 24), way=3, shot=1, query=5, n=14, seed=1)
+    found = compare(methods=["plain"], episodes=episodes, n_val=4, budget_minutes=1e-9)
+    assert found.manifest["n_val"] == 3
+    assert found.manifest["n_test"] == 10
+    assert "3 of 4 tuning episodes, 10 of 14 test episodes a task" in found.note
+    assert capsys.readouterr().err == ""
+    plenty = compare(methods=["plain"], episodes=episodes[:3], budget_minutes=60)
+    assert "left out" not in plenty.note
+    assert "To fit" not in plenty.note
+
+
+def test_progress_says_how_long_it_takes(compare, episodes, capsys):
+    compare(methods=["plain"], episodes=episodes[:3], progress=True)
+    shown = capsys.readouterr()
+    assert "This takes at most about 1 second" in shown.out + shown.err
+
+
+def test_the_folder_of_rows_holds_the_comparison_in_the_end(compare, episodes, tmp_path):
+    found = compare(methods=["plain"], episodes=episodes[:3], out=tmp_path)
+    loaded = Comparison.load(tmp_path)
+    assert loaded.summary().equals(found.summary())
+    assert (tmp_path / "rows.jsonl").exists()
