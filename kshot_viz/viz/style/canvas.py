@@ -191,15 +191,18 @@ def transparent_thumbnail(images: Any, index: int, side: int) -> NDArray[np.floa
     unit = to_unit(slice_images(images, index, index + 1))[0].numpy()
     if unit.ndim != 3:
         raise KShotValueError("Rows of features are no images, so there is nothing to show.")
-    channels, height, width = unit.shape
-    longest = max(height, width)
-    square = np.zeros((longest, longest, 4))
-    top, left = (longest - height) // 2, (longest - width) // 2
-    part = square[top : top + height, left : left + width]
-    part[..., :3] = np.moveaxis(unit if channels == 3 else np.repeat(unit[:1], 3, axis=0), 0, -1)
-    part[..., 3] = 1.0
+    longest = max(unit.shape[1:])
     nearest = np.arange(side) * longest // side
-    return square[np.ix_(nearest, nearest)]
+    rows, columns = (nearest - (longest - length) // 2 for length in unit.shape[1:])
+    tall = (rows >= 0) & (rows < unit.shape[1])
+    wide = (columns >= 0) & (columns < unit.shape[2])
+    # Only the pixels that are shown: the square around a photograph would take half a gigabyte.
+    shown = np.moveaxis(unit[:, rows[tall]][:, :, columns[wide]], 0, -1)
+    part = np.ones((*shown.shape[:2], 4))
+    part[..., :3] = shown
+    square = np.zeros((side, side, 4))
+    square[np.ix_(tall, wide)] = part
+    return square
 
 
 # Metadata left out of the file: date, program and version.
