@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from networks import toy_backbone, toy_data
 
+import kshot_viz as kv
 from kshot_viz.errors import KShotError, KShotValueError
 from kshot_viz.finetune.gradients import neuron_gradients
 from kshot_viz.finetune.loop import finetune
@@ -252,3 +253,29 @@ def test_a_support_with_missing_labels_is_refused(missing):
     mixed = np.array(["a", 1] * 4 + ["a"], dtype=object)
     with pytest.raises(KShotValueError, match="all names or all numbers"):
         finetune(toy_backbone(), (data.images, mixed), method="plain")
+
+
+@pytest.mark.parametrize("turn", [lambda x: x[::-1], lambda x: x[:, ::-1], lambda x: x[:, :, ::-1]])
+@pytest.mark.parametrize("floats", [False, True])
+def test_arrays_read_backwards_work_wherever_images_do(turn, floats):
+    data = toy_data(3, 3)
+    whole = (data.images / 255.0).transpose(0, 3, 1, 2) if floats else data.images
+    given, copied = turn(whole), turn(whole).copy()
+    labels = data.labels[::-1] if given.strides[0] < 0 else data.labels
+    found = []
+    for images in (given, copied):
+        result = finetune(toy_backbone(), (images, labels), method="plain", config=CONFIG)
+        gradients = neuron_gradients(toy_backbone(), (images, labels))
+        activations = kv.capture_activations(toy_backbone(), images)
+        estimator = kv.KShotClassifier(toy_backbone(), steps=2).fit(images, labels)
+        found.append(
+            [
+                result.logits(images).numpy(),
+                np.array(result.score(images, labels)),
+                *(np.asarray(activations[name]) for name in activations),
+                *map(np.asarray, gradients.values()),
+                estimator.predict_proba(images),
+            ]
+        )
+    for one, two in zip(*found, strict=True):
+        np.testing.assert_array_equal(one, two)
