@@ -66,5 +66,5 @@ def read_json(path: str | Path, *, called: object = None) -> Any:
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     # Thousands of brackets, one inside the other, are a RecursionError.
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, ValueError, TypeError, RecursionError) as error:
         raise KShotFileError(f"{called or path} cannot be read: {error}.") from error

@@ -49,3 +49,9 @@ def test_json_that_cannot_be_read_is_named(tmp_path, content):
             read_json(wrong)
     with pytest.raises(KShotFileError, match=r"^the record cannot be read"):
         read_json(path, called="the record")
+
+
+def test_json_nested_without_end_is_a_file_error(tmp_path):
+    (tmp_path / "deep.json").write_text("[" * 100_000)
+    with pytest.raises(KShotFileError, match=r"deep\.json cannot be read"):
+        read_json(tmp_path / "deep.json")

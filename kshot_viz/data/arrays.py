@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -28,7 +28,10 @@ def eight_bit(images: Any) -> np.ndarray:
     KShotValueError
         For another type or shape, and for values outside [0, 1], NaN or infinity.
     """
-    given = np.asarray(images)
+    try:
+        given = np.asarray(images)
+    except ValueError as error:
+        raise KShotValueError(f"`images` must be one array, all of one size: {error}") from error
     array = given[..., None] if given.ndim == 3 else given
     usual = array.dtype == np.uint8 or array.dtype.kind == "f"
     if not usual or array.ndim != 4 or array.shape[3] not in (1, 3):
@@ -75,7 +78,8 @@ def named_targets(labels: Any, classes: Sequence[str] | None) -> tuple[np.ndarra
     if classes is None:
         found, targets = np.unique(values, return_inverse=True)
         return targets.reshape(-1).astype(np.int64), tuple(map(str, found.tolist()))
-    if isinstance(classes, (str, bytes)):
+    single = isinstance(classes, (str, bytes)) or getattr(classes, "ndim", 1) == 0
+    if single or not isinstance(classes, Iterable):
         raise KShotValueError(f"`classes` must be a list of names; not {classes!r}.")
     names = tuple(map(str, classes))
     if values.dtype.kind != "U":

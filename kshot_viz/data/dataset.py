@@ -79,8 +79,8 @@ class ImageDataset:
     notes: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        sizes = {"images": len(self.images), "targets": len(self.targets)}
-        sizes["digests"] = len(self.digests)
+        parts = {"images": self.images, "targets": self.targets, "digests": self.digests}
+        sizes = {name: _length(name, part) for name, part in parts.items()}
         if len(set(sizes.values())) != 1:
             raise KShotValueError(f"`images`, `targets` and `digests` differ in length: {sizes}.")
         if len(set(self.classes)) != len(self.classes):
@@ -174,8 +174,8 @@ class ImageDataset:
         KShotValueError
             If an index is out of range or an image belongs to none of ``classes``.
         """
-        keep = _checked_indices(indices, len(self))
-        old = [int(c) for c in classes]
+        keep = _checked_indices("indices", indices, len(self))
+        old = _checked_indices("classes", classes, self.n_classes).tolist()
         renamed = np.full(self.n_classes, -1, dtype=np.int64)
         renamed[old] = np.arange(len(old))
         return ImageDataset(
@@ -216,6 +216,12 @@ def _sha256(parts: Iterable[object]) -> str:
     return content_digest(b"%d:%b" % (len(text), text) for text in texts)
 
 
+def _length(name: str, part: Any) -> int:
+    if not hasattr(part, "__len__") or getattr(part, "ndim", 1) == 0:
+        raise KShotValueError(f"`{name}` must be a sequence; not {type(part).__name__}.")
+    return len(part)
+
+
 def _checked_targets(targets: np.ndarray, n_classes: int) -> np.ndarray:
     array = np.asarray(targets)
     if array.ndim != 1 or (array.size and array.dtype.kind not in "iu"):
@@ -229,12 +235,15 @@ def _checked_targets(targets: np.ndarray, n_classes: int) -> np.ndarray:
     return array.astype(np.int64)
 
 
-def _checked_indices(indices: Iterable[int] | np.ndarray, length: int) -> np.ndarray:
-    values = indices if isinstance(indices, np.ndarray) else list(indices)
-    array = np.asarray(values)
-    array = array.astype(np.int64) if array.size == 0 else array
+def _checked_indices(argument: str, indices: Iterable[int] | np.ndarray, length: int) -> np.ndarray:
+    try:
+        values = indices if isinstance(indices, np.ndarray) else list(indices)
+        array = np.asarray(values)
+    except (TypeError, ValueError) as error:
+        raise KShotValueError(f"`{argument}` must be a row of integers: {error}.") from error
+    array = array.astype(np.int64) if array.size == 0 and array.dtype.kind in "fiu" else array
     if array.ndim != 1 or array.dtype.kind not in "iu":
-        raise KShotValueError(f"`indices` must be a row of integers; not {array.dtype}.")
+        raise KShotValueError(f"`{argument}` must be a row of integers; not {array.dtype}.")
     if array.size and not (array.min() >= 0 and array.max() < length):
-        raise KShotValueError(f"`indices` must lie in 0..{length - 1}; not {values!r}.")
+        raise KShotValueError(f"`{argument}` must lie in 0..{length - 1}; not {values!r}.")
     return array.astype(np.int64)

@@ -176,11 +176,11 @@ def _below(folder: Path) -> Iterator[Path]:
         yield from (here / one.name for one in entries if not is_folder(one))
 
 
-def is_folder(path: str | os.PathLike[str]) -> bool:
+def is_folder(path: object) -> bool:
     """Return whether there is a folder that can be seen, also through a link."""
     try:
-        return Path(path).is_dir()
-    except (OSError, ValueError):
+        return Path(path).is_dir()  # type: ignore[arg-type]
+    except (OSError, ValueError, TypeError):
         return False
 
 

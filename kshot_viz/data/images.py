@@ -6,7 +6,7 @@ NCHW tensor, a list of PIL images, an :class:`ImageDataset` or its ``images``, a
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import chain
 from typing import Any
 
@@ -117,7 +117,8 @@ def image_count(images: Any) -> int:
     KShotValueError
         If it is no batch: a single PIL image, a 0-d array, something without a length.
     """
-    single = isinstance(images, (Image.Image, str)) or not hasattr(images, "__len__")
+    no_batch = (Image.Image, str, bytes, Mapping)
+    single = isinstance(images, no_batch) or not hasattr(images, "__len__")
     if single or getattr(images, "ndim", 1) == 0:
         raise KShotValueError(f"`images` must be {_FORMS}; not {type(images).__name__}.")
     return len(images)

@@ -73,8 +73,10 @@ class FinetuneResult:
         Raises
         ------
         KShotValueError
-            For an empty batch.
+            For an empty batch, and unless ``batch_size`` is a whole number >= 1.
         """
+        if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
+            raise KShotValueError(f"`batch_size` must be an integer >= 1; not {batch_size!r}.")
         starts = range(0, filled_count(images), batch_size)
         parts = [self._forward(slice_images(images, i, i + batch_size)) for i in starts]
         return torch.cat(parts)

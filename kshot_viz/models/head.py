@@ -181,6 +181,8 @@ def find_head(module: nn.Module, network: NetworkMap, head: str | None) -> HeadP
     KShotValueError
         For a head in the middle of the network, or a network that ends in a softmax.
     """
+    if head is not None and not isinstance(head, str):
+        raise KShotValueError(f"`head` must be the name of a module; not {head!r}.")
     if head != OUTPUT and network.returns_probabilities and not network.returns_last:
         raise KShotValueError(
             "The network ends in a softmax, but a head must return logits. Give the network "

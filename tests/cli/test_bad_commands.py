@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
+from unittest.mock import patch
 
 import pytest
 import torch
@@ -187,3 +188,17 @@ def test_a_shell_sees_one_line_and_a_code(world, name, workers):
     assert "Traceback" not in ended.stderr
     last = ended.stderr.rstrip().split("\n")[-1]
     assert all(word in last for word in expected), ended.stderr
+
+
+def test_fewer_queries_of_a_small_class_have_to_be_allowed(world):
+    for path in sorted((world.pictures / "bee").iterdir())[4:]:
+        path.unlink()
+    refused = kshot(*world.command())
+    assert refused.code == 2
+    for part in ("class 'bee' of 'zoo' has 4 images", "at least 5 queries", "--min-query"):
+        assert part in refused.complaint
+    drawn = dict.fromkeys(("comparison_figures", "grouping_figures"), lambda *inputs: {})
+    with patch.multiple("kshot_viz.cli.results", **drawn):
+        ended = kshot(*world.command("--min-query", 3, "--episodes", 1))
+    assert ended.code == 0, ended.err
+    assert "fewer queries ('bee' 3)" in ended.out

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from kshot_viz.data.dataset import ImageDataset, ImageFiles
-from kshot_viz.data.images import image_count, pixels, slice_images, to_unit
+from kshot_viz.data.images import image_count, image_digests, pixels, slice_images, to_unit
 from kshot_viz.errors import KShotFileError, KShotValueError
 
 
@@ -157,3 +157,35 @@ def test_float_pixels_must_have_one_meaning() -> None:
     assert pixels(Image.fromarray(np.array([[0.0, 1.0]], np.float32))).tolist() == [[[0], [255]]]
     with pytest.raises(KShotValueError, match="from 0 to 7"):
         pixels(Image.fromarray(np.array([[0.0, 7.0]], np.float32)))
+
+
+@pytest.mark.parametrize(
+    "turn", [lambda x: x[::-1], lambda x: x[..., ::-1, :], lambda x: x[:, ::-1]]
+)
+@pytest.mark.parametrize("dtype", [np.uint8, np.float16, np.float32, np.float64, ">f4"])
+def test_arrays_read_backwards_are_as_good_as_their_copies(turn: Any, dtype: Any) -> None:
+    whole = noise(3, 6, 5, 3)
+    batch = whole if dtype == np.uint8 else (whole / 255).astype(dtype).transpose(0, 3, 1, 2)
+    turned = turn(batch)
+    copied = np.array(turned, dtype=np.dtype(dtype).newbyteorder("="), order="C")
+    assert torch.equal(unit(turned), unit(copied))
+    assert torch.equal(unit(list(turned)), unit(copied))
+    assert image_digests(turned) == image_digests(list(copied))
+
+
+def test_digests_of_pictures_are_those_of_their_pixels() -> None:
+    colour = noise(2, 6, 5, 3)
+    pictures = [Image.fromarray(one) for one in colour]
+    floats = torch.from_numpy(colour).permute(0, 3, 1, 2) / 255
+    data = ImageDataset.from_arrays(colour, [0, 1])
+    for batch in (
+        colour,
+        pictures,
+        list(colour),
+        floats,
+        torch.from_numpy(colour).permute(0, 3, 1, 2),
+    ):
+        assert image_digests(batch) == data.digests
+    assert image_digests(np.zeros((2, 7), np.float32)) == ()
+    with pytest.raises(KShotValueError, match="uint8 arrays"):
+        image_digests(np.zeros((2, 4, 4, 4), np.uint8))

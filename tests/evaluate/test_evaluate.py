@@ -7,12 +7,14 @@ from importlib import import_module
 
 import pandas as pd
 import pytest
+import torch
 from networks import toy_backbone, toy_data
 from torch import nn
 
 from kshot_viz.errors import KShotError
 from kshot_viz.evaluate import executors
 from kshot_viz.evaluate.evaluate import evaluate
+from kshot_viz.evaluate.rows import class_mean
 from kshot_viz.finetune.candidate import Candidate
 from kshot_viz.finetune.loop import finetune
 from kshot_viz.grouping.grouping import Grouping
@@ -224,3 +226,10 @@ def test_another_network_with_equal_weights_gets_its_own_rows(tmp_path, data, ep
     evaluate(first, data, episodes[:1], [Candidate(None, CONFIG)], store=store)
     evaluate(second, data, episodes[:1], [Candidate(None, CONFIG)], store=store)
     assert len(store.read_text().splitlines()) == 2
+
+
+def test_an_accuracy_is_the_mean_over_classes():
+    hits = torch.tensor([1.0, 1, 1, 0, 0, 0, 1], dtype=torch.float64)
+    equal, unequal = torch.tensor([0, 0, 1, 1, 2, 2]), torch.tensor([0, 0, 0, 0, 0, 1, 1])
+    assert class_mean(hits[:6], equal) == hits[:6].mean().item()
+    assert class_mean(hits, unequal) == pytest.approx((3 / 5 + 1 / 2) / 2)

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from networks import toy_backbone, toy_data
 
+import kshot_viz as kv
 from kshot_viz.errors import KShotError, KShotValueError
 from kshot_viz.finetune.gradients import neuron_gradients
 from kshot_viz.finetune.loop import finetune
@@ -197,3 +198,84 @@ def test_layer_lr_reaches_a_batch_norm_by_its_own_name():
     }
     with pytest.raises(KShotError, match="head_lr"):
         finetune(backbone, data, method="plain", config=CONFIG.but(layer_lr={"head": 0}))
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (["c0"] * 8 + ["q"], r"among the classes 'c0', 'c1', 'c2'; not 'q'"),
+        ([0] * 9, "not 0"),
+        ([-1] * 9, "not -1"),
+        ([float("nan")] * 9, "9 that are missing"),
+        ([None] * 9, "9 that are missing"),
+        ([["c0"]] * 9, "must be a row"),
+        ([["c0"], "c1"] * 4 + ["c1"], "must be a row"),
+        ("c0", "must be a row"),
+        (None, "must be a row"),
+        (["c0"] * 8, "one for each of the 9 images"),
+    ],
+)
+def test_labels_that_are_no_classes_are_refused(labels, message):
+    data = toy_data(3, 3)
+    result = finetune(toy_backbone(), data, method="plain", config=FinetuneConfig(steps=1))
+    with pytest.raises(KShotValueError, match=message):
+        result.score(data.images, labels)
+
+
+def test_an_empty_batch_is_refused_everywhere():
+    data = toy_data(3, 3)
+    result = finetune(toy_backbone(), data, method="plain", config=FinetuneConfig(steps=1))
+    nothing = data.take([])
+    for call in (result.predict, result.predict_proba, result.logits):
+        with pytest.raises(KShotValueError, match="empty batch"):
+            call(nothing)
+    with pytest.raises(KShotValueError, match="empty batch"):
+        result.score(nothing, [])
+
+
+def test_numbers_of_another_type_are_the_same_classes():
+    data = toy_data(3, 3)
+    pair = data.images, data.targets
+    result = finetune(toy_backbone(), pair, method="plain", config=FinetuneConfig(steps=1))
+    share = result.score(*pair)
+    for kind in (np.int8, np.float64, object):
+        assert result.score(data.images, data.targets.astype(kind)) == share
+
+
+@pytest.mark.parametrize("missing", [None, float("nan")])
+def test_a_support_with_missing_labels_is_refused(missing):
+    data = toy_data(3, 3)
+    labels = np.array([0.0, 1.0, 2.0] * 3, dtype=object)
+    labels[4] = missing
+    for kind in (object, float):
+        with pytest.raises(KShotValueError, match="1 that are missing"):
+            finetune(toy_backbone(), (data.images, labels.astype(kind)), method="plain")
+    mixed = np.array(["a", 1] * 4 + ["a"], dtype=object)
+    with pytest.raises(KShotValueError, match="all names or all numbers"):
+        finetune(toy_backbone(), (data.images, mixed), method="plain")
+
+
+@pytest.mark.parametrize("turn", [lambda x: x[::-1], lambda x: x[:, ::-1], lambda x: x[:, :, ::-1]])
+@pytest.mark.parametrize("floats", [False, True])
+def test_arrays_read_backwards_work_wherever_images_do(turn, floats):
+    data = toy_data(3, 3)
+    whole = (data.images / 255.0).transpose(0, 3, 1, 2) if floats else data.images
+    given, copied = turn(whole), turn(whole).copy()
+    labels = data.labels[::-1] if given.strides[0] < 0 else data.labels
+    found = []
+    for images in (given, copied):
+        result = finetune(toy_backbone(), (images, labels), method="plain", config=CONFIG)
+        gradients = neuron_gradients(toy_backbone(), (images, labels))
+        activations = kv.capture_activations(toy_backbone(), images)
+        estimator = kv.KShotClassifier(toy_backbone(), steps=2).fit(images, labels)
+        found.append(
+            [
+                result.logits(images).numpy(),
+                np.array(result.score(images, labels)),
+                *(np.asarray(activations[name]) for name in activations),
+                *map(np.asarray, gradients.values()),
+                estimator.predict_proba(images),
+            ]
+        )
+    for one, two in zip(*found, strict=True):
+        np.testing.assert_array_equal(one, two)

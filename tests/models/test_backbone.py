@@ -372,3 +372,27 @@ def test_what_is_shown():
     assert "<b>net" not in html
     assert html.count("<tr>") == 3
     assert Backbone(mlp(5)).name == "Sequential"
+
+
+def test_weights_that_are_not_finite_are_named():
+    module = nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(16, 3))
+    example = torch.rand(2, 1, 4, 4)
+    module[3].weight.data.fill_(float("nan"))
+    assert Backbone(module, head="3", example=example).head_name == "3"
+    module[0].weight.data[0, 0, 0, 0] = float("inf")
+    module[1].running_var[1] = float("nan")
+    with pytest.raises(KShotValueError, match=r"NaN or infinite: 0\.weight, 1\.running_var\."):
+        Backbone(module, head="3", example=example)
+
+
+def test_a_mask_of_infinities_is_no_broken_weight():
+    class Masked(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.register_buffer("mask", torch.full((4, 4), float("-inf")).triu(1))
+            self.body, self.head = nn.Linear(4, 4), nn.Linear(4, 2)
+
+        def forward(self, x):
+            return self.head(self.body(x) + self.mask[0].exp())
+
+    assert Backbone(Masked(), head="head", example=torch.rand(2, 4)).layers

@@ -74,3 +74,25 @@ def test_episodes_of_other_data_are_refused() -> None:
     episodes = sample_episodes(noisy_stripes(), way=2, shot=1)
     with pytest.raises(KShotValueError, match="belongs to"):
         nearest_mean_accuracy(nn.Flatten(), noisy_stripes(1), episodes)
+
+
+def test_classes_with_fewer_queries_count_as_much_as_the_others() -> None:
+    pixels = np.random.default_rng(1).integers(0, 256, (46, 8, 8), dtype=np.uint8)
+    data = ImageDataset.from_arrays(pixels, np.repeat([0, 1, 2], [20, 20, 6]))
+    episode = sample_episodes(data, way=3, shot=2, n=1, val_share=0.0, min_query=1)[0]
+    assert episode.query_counts == (15, 15, 4)
+    support, query = episode.split(data)
+    noise = np.random.default_rng(0).normal(size=(8 * 8, 3))
+
+    def features(part: ImageDataset) -> np.ndarray:
+        rows = part.images.reshape(len(part), -1) / 255.0 @ noise
+        return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+    net = nn.Sequential(nn.Flatten(), nn.Linear(8 * 8, 3, bias=False))
+    net[1].weight.data = torch.from_numpy(noise.T).float()
+    means = np.stack([features(support)[support.targets == c].mean(0) for c in range(3)])
+    means /= np.linalg.norm(means, axis=1, keepdims=True)
+    right = (features(query) @ means.T).argmax(1) == query.targets
+    expected = np.mean([right[query.targets == c].mean() for c in range(3)])
+    assert expected != pytest.approx(right.mean())
+    np.testing.assert_allclose(nearest_mean_accuracy(net, data, [episode]), [expected])

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
+from networks import toy_backbone, toy_data
 
+import kshot_viz as kv
 from kshot_viz.study.footer import footer
 from kshot_viz.text import counted
 
@@ -55,3 +58,30 @@ def test_few_episodes_are_warned_of(n, warned):
 
 def test_counts_agree_with_their_noun():
     assert [counted(n, "shot") for n in (0, 1, 2000)] == ["0 shots", "1 shot", "2,000 shots"]
+
+
+def test_classes_with_fewer_queries_are_named_the_shortest_first():
+    text = said(queries_per_class=[15], fewer_queries={"mug": 4, "pen": 2})
+    assert "with 15 queries a class" in text
+    assert "fewer queries ('pen' 2, 'mug' 4); an accuracy is the mean over the classes" in text
+    many = said(fewer_queries={f"c{i}": i for i in range(1, 9)})
+    assert "'c5' 5 and 3 others)" in many
+    assert "fewer queries" not in said()
+
+
+def test_a_comparison_with_a_small_class_says_so_and_can_be_replayed(tmp_path):
+    whole = toy_data(3, 24)
+    data = whole.take([i for i in range(len(whole)) if i < 56])
+    episodes = kv.sample_episodes(data, way=3, shot=1, query=5, n=2, val_share=0.5, min_query=1)
+    given = {"methods": ["plain"], "tune": None, "config": kv.FinetuneConfig(steps=2)}
+    comparison = kv.compare_methods(toy_backbone(), data, episodes, **given)
+    assert comparison.manifest["fewer_queries"] == {"c2": 3}
+    assert "'c2' 3" in " ".join(footer(comparison.manifest))
+    again = kv.Comparison.load(comparison.save(tmp_path / "out"))
+    assert again.episodes == comparison.episodes
+    row = comparison.frame.iloc[0]
+    hits = np.repeat([0, 1, 2], [5, 5, 3]) == np.asarray(row["predicted"])
+    assert row["accuracy"] == pytest.approx(
+        np.mean([hits[:5].mean(), hits[5:10].mean(), hits[10:].mean()])
+    )
+    assert again.replay(0, backbone=toy_backbone(), data=data).identical

@@ -98,6 +98,8 @@ class Episode:
 
     def check(self, data: ImageDataset) -> None:
         """Raise a KShotValueError unless the episode was drawn from ``data``."""
+        if not isinstance(data, ImageDataset):
+            raise KShotValueError(f"`data` must be an ImageDataset; not {type(data).__name__}.")
         if data.fingerprint != self.fingerprint:
             raise KShotValueError(
                 f"episode {self.name} belongs to {self.data_name!r} with fingerprint "
@@ -123,8 +125,16 @@ class Episode:
         return cls(**{key: _field(key, value) for key, value in record.items()})
 
 
+def check_episodes(episodes: object) -> None:
+    """Raise a KShotValueError unless this is a list of episodes."""
+    if isinstance(episodes, (list, tuple)) and all(isinstance(one, Episode) for one in episodes):
+        return
+    raise KShotValueError(f"`episodes` must be a list of episodes; not {type(episodes).__name__}.")
+
+
 def save_episodes(episodes: Sequence[Episode], path: str | Path) -> None:
     """Write episodes as JSON; one line per episode, so that files can be compared."""
+    check_episodes(episodes)
     lines = ",\n".join(json.dumps(episode.to_dict()) for episode in episodes)
     # What older versions can read keeps their schema.
     schema = SCHEMA if any(one.queries_by_class for one in episodes) else 1

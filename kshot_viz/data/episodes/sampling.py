@@ -12,13 +12,14 @@ from typing import Any
 import numpy as np
 
 from kshot_viz.data.dataset import ImageDataset
-from kshot_viz.data.episodes.episode import POOLS, Episode
+from kshot_viz.data.episodes.episode import POOLS, Episode, check_episodes
 from kshot_viz.errors import KShotValueError
 from kshot_viz.seeds import numpy_rng
 from kshot_viz.text import counted
 
 # Queries of a class below which an accuracy says little about that class.
 MIN_QUERY = 5
+MOST_EPISODES = 100_000
 
 
 def sample_episodes(
@@ -71,6 +72,8 @@ def sample_episodes(
     KShotValueError
         If a number is out of range or a class has too few images; names the class and the counts.
     """
+    if not isinstance(data, ImageDataset):
+        raise KShotValueError(f"`data` must be an ImageDataset; not {type(data).__name__}.")
     way = data.n_classes if way is None else way
     _check_request(data, way, shot, query, n, val_share, pool, min_query)
     pools = _split(data, val_share, seed)
@@ -228,6 +231,7 @@ def _draw(
 
 
 def _common_request(episodes: Sequence[Episode]) -> Episode:
+    check_episodes(episodes)
     if not episodes:
         raise KShotValueError("`episodes` is empty; at least one episode is needed.")
     keys = ("way", "shot", "query_per_class", "val_share", "seed", "fingerprint")
@@ -250,11 +254,13 @@ def _check_request(
     for name, value in counts.items():
         if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
             raise KShotValueError(f"`{name}` must be an integer >= 1; not {value!r}.")
+    if n > MOST_EPISODES:
+        raise KShotValueError(f"`n` must be at most {MOST_EPISODES:,} episodes; not {n:,}.")
     if not 2 <= way <= data.n_classes:
         raise KShotValueError(
             f"`way` must be 2..{data.n_classes}, the classes of {data.name!r}; not {way}."
         )
-    if pool not in POOLS:
+    if not isinstance(pool, str) or pool not in POOLS:
         raise KShotValueError(f"`pool` must be one of {POOLS}; not {pool!r}.")
     number = isinstance(val_share, (int, float, np.number)) and not isinstance(val_share, bool)
     if not number or not 0 <= val_share < 1:

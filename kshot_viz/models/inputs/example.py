@@ -115,6 +115,10 @@ def probe_or_guess(
     KShotValueError
         When the network takes none of them.
     """
+    if example is not None and not isinstance(example, Tensor):
+        raise KShotValueError(
+            f"`example` must be a tensor as the network takes it; not {type(example).__name__}."
+        )
     if example is not None:
         return _probe_one(module, cast_like(example, module))
     if isinstance(preprocess, Preprocess) and preprocess.size is not None:

@@ -12,6 +12,7 @@ import contextlib
 import os
 import tempfile
 import threading
+import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
@@ -46,10 +47,12 @@ class PreparedFiles:
 
     def __init__(self, most_bytes: int = MOST_BYTES) -> None:
         self._most = most_bytes
+        self._close: Callable[[], object] = lambda: None
         self.clear()
 
     def clear(self) -> None:
         """Forget everything and give the disk back."""
+        self._close()
         self._lock = threading.Lock()
         self._entries: OrderedDict[Hashable, _Entry] = OrderedDict()
         self._file: Any = None
@@ -72,8 +75,7 @@ class PreparedFiles:
             key = how, *_identity(files.paths[index])
             found = self._read(key)
             if found is None:
-                found = next(unit_batches(files[index : index + 1]))
-                found = prepare(found)
+                found = prepare(next(unit_batches(files[index : index + 1])))
                 self._write(key, found)
             yield found
 
@@ -96,6 +98,7 @@ class PreparedFiles:
         with self._lock, contextlib.suppress(OSError):
             if self._file is None:
                 self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115
+                self._close = weakref.finalize(self, self._file.close)
             offset = self._room(memory.nbytes)
             self._file.seek(offset)
             if self._file.write(memory) == memory.nbytes:

@@ -21,6 +21,7 @@ from kshot_viz.models.inputs.prepared_files import KEPT
 from kshot_viz.models.inputs.resize import column, cropped, joined, luma, resampled
 
 SCHEMA = 1
+_LARGEST = 16_384
 CHANNELS = {"RGB": 3, "BGR": 3, "L": 1}
 
 
@@ -112,8 +113,12 @@ class Preprocess:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Preprocess:
         """Build from :meth:`to_dict`; missing keys take their defaults, unknown ones are errors."""
+        if not isinstance(values, Mapping):
+            raise KShotValueError(
+                f"A preprocess is made of a dictionary of its fields; not {type(values).__name__}."
+            )
         allowed = [field.name for field in fields(cls)]
-        unknown = sorted(set(values) - set(allowed))
+        unknown = sorted(map(str, set(values) - set(allowed)))
         if unknown:
             raise KShotValueError(
                 f"A preprocess has no key {', '.join(map(repr, unknown))}; allowed are {allowed}."
@@ -129,7 +134,7 @@ class Preprocess:
         """Read :meth:`to_json`'s text, or a bare dictionary of the fields."""
         try:
             values = json.loads(text)
-        except (ValueError, RecursionError) as error:
+        except (ValueError, TypeError, RecursionError) as error:
             raise KShotFileError(f"The preprocess is not valid JSON: {error}.") from error
         if not isinstance(values, dict):
             raise KShotFileError("The preprocess must be a JSON object of its fields.")
@@ -139,9 +144,10 @@ class Preprocess:
         for name in ("size", "short_side"):
             value = getattr(self, name)
             whole = isinstance(value, int) and not isinstance(value, bool)
-            if value is not None and not (whole and value >= 1):
+            if value is not None and not (whole and 1 <= value <= _LARGEST):
                 raise KShotValueError(
-                    f"`{name}` must be None or a whole number of pixels; not {value!r}."
+                    f"`{name}` must be None or a whole number of pixels, 1 to {_LARGEST}; "
+                    f"not {value!r}."
                 )
         if self.size is not None and self.short_side is not None and self.short_side < self.size:
             raise KShotValueError(
@@ -222,7 +228,7 @@ def _numbers(name: str, values: object) -> tuple[float, ...]:
 
 
 def _one_of(name: str, value: object, allowed: tuple[object, ...]) -> None:
-    if value not in allowed:
+    if not isinstance(value, (str, int, float)) or value not in allowed:
         raise KShotValueError(f"`{name}` must be one of {allowed}; not {value!r}.")
 
 

@@ -126,6 +126,10 @@ def _local_file(name: str, weights: str | Path | None) -> Path | None:
     """Return the path when ``weights`` means a file, by its type or its ending."""
     if weights is None:
         return None
+    if not isinstance(weights, (str, Path)):
+        raise KShotValueError(
+            f"`weights` must be a file, a name or None; not {type(weights).__name__}."
+        )
     path = Path(weights).expanduser()
     if isinstance(weights, Path) or path.suffix.lower() in READERS:
         return path

@@ -10,9 +10,10 @@ from kshot_viz.errors import KShotValueError
 from kshot_viz.text import counted
 from kshot_viz.viz.comparison.predictions import class_names, predictions_frame, share_columns
 from kshot_viz.viz.comparison.selection import only_task, records, task_name
-from kshot_viz.viz.style.canvas import bare, entitle, new_axes, text_colour, thumbnail
+from kshot_viz.viz.style.canvas import bare, entitle, new_axes, text_colour
 from kshot_viz.viz.style.colours import method_label, rgb
 from kshot_viz.viz.style.intervals import interval_text, shortened
+from kshot_viz.viz.style.thumbnails import thumbnail
 
 if TYPE_CHECKING:
     import pandas as pd

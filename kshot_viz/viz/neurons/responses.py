@@ -20,9 +20,9 @@ from kshot_viz.viz.style.canvas import (
     rows_axis,
     text_colour,
     tidy,
-    transparent_thumbnail,
 )
 from kshot_viz.viz.style.intervals import shortened
+from kshot_viz.viz.style.thumbnails import transparent_thumbnail
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -239,3 +239,64 @@ def test_support_and_query_must_be_disjoint() -> None:
     record["query"][0] = record["support"][0]
     with pytest.raises(KShotValueError, match="twice"):
         Episode.from_dict(record)
+
+
+# --- classes with few images ---------------------------------------------------------------------
+
+
+def test_a_small_class_has_fewer_queries_and_the_others_keep_theirs() -> None:
+    toy = numbered([60, 8, 60])
+    with pytest.raises(
+        KShotValueError, match=r"'c1'.*accept fewer of such a class \(`min_query=2`"
+    ):
+        sample_episodes(toy, way=3, shot=1)
+    episodes = sample_episodes(toy, way=3, shot=1, n=3, min_query=1)
+    assert {one.query_counts for one in episodes} == {(15, 2, 15)}
+    assert {one.query_per_class for one in episodes} == {15}
+    for one in episodes:
+        support, query = one.split(toy)
+        assert list(query.counts().values()) == [15, 2, 15]
+        assert not set(support.digests) & set(query.digests)
+    assert {one.query_counts for one in validation_episodes(toy, episodes)} == {(15, 2, 15)}
+
+
+def test_the_queries_of_a_large_class_do_not_depend_on_the_small_one() -> None:
+    with_small = numbered([60, 60, 8])
+    first, second = (
+        sample_episodes(with_small, way=3, shot=1, query=query, n=1, min_query=1)[0]
+        for query in (15, 2)
+    )
+    assert second.query_counts == (2, 2, 2)
+    assert set(second.query) < set(first.query)
+
+
+@pytest.mark.parametrize("counts", [[40, 40, 40], [9, 9, 9]])
+def test_equal_classes_give_episodes_as_they_were_written_before(counts: list[int]) -> None:
+    episode = sample_episodes(numbered(counts), way=3, shot=1, n=1, min_query=1)[0]
+    record = episode.to_dict()
+    assert sorted(record) == [
+        *("classes", "data_name", "fingerprint", "index", "pool", "query", "query_per_class"),
+        *("seed", "shot", "support", "val_share", "way"),
+    ]
+    assert episode.queries_by_class is None
+    assert Episode(**{**vars(episode), "queries_by_class": episode.query_counts}) == episode
+
+
+def test_files_say_by_their_schema_who_can_read_them(tmp_path: Path) -> None:
+    equal = sample_episodes(numbered([40, 40]), way=2, shot=1, n=2)
+    mixed = sample_episodes(numbered([40, 8]), way=2, shot=1, n=2, min_query=1)
+    for episodes, schema in ((equal, 1), (mixed, 2)):
+        save_episodes(episodes, tmp_path / "e.json")
+        assert json.loads((tmp_path / "e.json").read_text())["schema"] == schema
+        assert load_episodes(tmp_path / "e.json") == episodes
+
+
+@pytest.mark.parametrize("counts", [(15, 2), (15, 0, 17), (16, 1, 15), (15, 2, 14), [15, 2, 15]])
+def test_numbers_of_queries_that_do_not_fit_are_an_error(counts: tuple[int, ...]) -> None:
+    episode = sample_episodes(numbered([60, 8, 60]), way=3, shot=1, n=1, min_query=1)[0]
+    record = episode.to_dict() | {"queries_by_class": list(counts)}
+    if isinstance(counts, list):
+        assert Episode.from_dict(record) == episode
+        return
+    with pytest.raises(KShotValueError, match=r"test/0: `quer"):
+        Episode.from_dict(record)

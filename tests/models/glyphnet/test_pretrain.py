@@ -9,7 +9,7 @@ import torch
 from kshot_viz.data.episodes import sample_episodes
 from kshot_viz.data.glyphs.bank import glyph_bank
 from kshot_viz.data.glyphs.fonts import find_faces
-from kshot_viz.data.glyphs.load_glyphs import is_held_out
+from kshot_viz.data.glyphs.load_glyphs import GlyphStream, is_held_out
 from kshot_viz.data.load_dataset import load_digits
 from kshot_viz.errors import KShotValueError
 from kshot_viz.models.glyphnet import pretrain
@@ -17,6 +17,7 @@ from kshot_viz.models.glyphnet.pretrain import PretrainRecipe, pretrain_glyphnet
 from kshot_viz.models.inputs.preprocess import RECIPES
 from kshot_viz.models.loading.load_backbone import bundled_glyphnet, load_backbone
 from kshot_viz.models.nearest_mean import nearest_mean_accuracy
+from kshot_viz.seeds import child_seed
 
 TINY = PretrainRecipe(steps=4, batch=8, width=4, average=0.5)
 WEIGHTS = Path(pretrain.__file__).with_name("weights")
@@ -99,4 +100,6 @@ def test_the_bundled_network_is_small_and_keeps_its_promise() -> None:
 def test_the_bundled_record_belongs_to_the_default_recipe() -> None:
     record = json.loads((WEIGHTS / "glyphnet.json").read_text())["record"]
     assert record["homoglyphs"] == "exclude"
+    stream = GlyphStream(glyph_bank(), PretrainRecipe().jitter, child_seed(0, "pretrain"))
+    assert record["pixels"] == pretrain._pixels(stream)
     assert record["recipe"] == json.loads(json.dumps(pretrain.asdict(PretrainRecipe())))

@@ -28,6 +28,7 @@ preprocesses = st.builds(
     std=st.floats(0.1, 200).map(lambda x: (x,)),
     antialias=st.booleans(),
     interpolation=st.sampled_from(["bilinear", "bicubic"]),
+    invert=st.booleans(),
 )
 
 
@@ -139,6 +140,12 @@ def test_with_size_keeps_the_proportion():
         ({"mean": 1.0}, "mean"),
         ({"channels": "L", "std": (1.0, 1.0, 1.0)}, "std"),
         ({"std": (0.0,)}, "std"),
+        ({"std": (float("nan"),)}, "std"),
+        ({"mean": (float("inf"),)}, "mean"),
+        ({"mean": "abc"}, "mean"),
+        ({"mean": (10**400,)}, "mean"),
+        ({"invert": "no"}, "invert"),
+        ({"antialias": "no"}, "antialias"),
     ],
 )
 def test_bad_fields_are_named(values, word):
@@ -208,3 +215,25 @@ def test_what_a_function_returns_is_checked():
 def test_no_preprocess_passes_rows_through():
     rows = np.array([[1.5, -2.0]], dtype=np.float32)
     assert apply_preprocess(None, rows).tolist() == rows.tolist()
+
+
+def test_inverting_swaps_black_and_white():
+    pixels = images(h=20, w=30)
+    for how in (RECIPES["unit"], RECIPES["glyphs"], Preprocess(size=8, resize="crop", mean=(0.4,))):
+        swapped = Preprocess.from_dict(how.to_dict() | {"invert": True})
+        torch.testing.assert_close(swapped(pixels), how(255 - pixels), atol=1e-5, rtol=1e-5)
+
+
+def test_one_that_does_not_invert_is_written_as_before_there_was_such_a_field():
+    how = RECIPES["glyphs"]
+    assert "invert" not in repr(how) + how.to_json()
+    assert repr(how).startswith("Preprocess(size=28, resize='stretch', short_side=None, channels=")
+    assert repr(how).endswith("antialias=True, interpolation='bilinear')")
+    swapped = Preprocess(invert=True)
+    assert eval(repr(swapped)) == swapped
+    assert swapped != Preprocess()
+
+
+def test_json_nested_without_end_is_a_file_error():
+    with pytest.raises(KShotFileError, match="JSON"):
+        Preprocess.from_json("[" * 100_000)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import contextlib
+
 import numpy as np
 import pytest
 import torch
@@ -165,3 +167,50 @@ def test_the_type_of_the_network_stays(tmp_path):
     target = net()
     load_weights(target, path)
     assert target[0].weight.dtype == torch.float32
+
+
+def test_dates_in_an_archive_are_a_file_error(tmp_path):
+    np.savez(tmp_path / "dates.npz", day=np.array(["2026-01-01"], dtype="datetime64[D]"))
+    with pytest.raises(KShotFileError, match=r"dates\.npz cannot be read"):
+        read_weights(tmp_path / "dates.npz")
+
+
+@pytest.mark.parametrize("key", ["state_dict", "model"])
+def test_a_file_that_holds_itself_is_a_file_error(tmp_path, key):
+    circle = {}
+    circle[key] = circle
+    torch.save(circle, tmp_path / "circle.pt")
+    with pytest.raises(KShotFileError, match=r"circle\.pt must hold only tensors"):
+        read_weights(tmp_path / "circle.pt")
+
+
+def test_wrappers_and_prefixes_without_end_are_taken_off(tmp_path):
+    weights = {"module." * 2000 + "a": torch.zeros(1)}
+    for _ in range(400):
+        weights = {"model": weights}
+    torch.save(weights, tmp_path / "deep.pt")
+    assert list(read_weights(tmp_path / "deep.pt")) == ["a"]
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_file_with_changed_bytes_is_read_or_named(path, seed):
+    rng = np.random.default_rng(seed)
+    whole = bytearray(save(net().state_dict(), path).read_bytes())
+    for _ in range(rng.integers(1, 30)):
+        # Headers are where most damage shows.
+        most = len(whole) if rng.random() < 0.5 else 200
+        whole[rng.integers(min(most, len(whole)))] = rng.integers(256)
+    path.write_bytes(bytes(whole[: rng.integers(len(whole) // 2, len(whole) + 1)]))
+    with contextlib.suppress(KShotFileError):
+        assert all(isinstance(value, torch.Tensor) for value in read_weights(path).values())
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_not_finite_are_named(path, value):
+    weights = net().state_dict()
+    weights["0.weight"][0, 0, 0, 0] = value
+    target = net()
+    with pytest.raises(KShotValueError, match=rf"{path.name}.*NaN or infinite: 0\.weight"):
+        load_weights(target, save(weights, path))
+    assert bool(torch.isfinite(target[0].weight).all())
+    load_weights(net(), path, head="0")

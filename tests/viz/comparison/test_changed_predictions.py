@@ -10,7 +10,7 @@ from small_comparison import hand_data, hand_made
 
 from kshot_viz.errors import KShotValueError
 from kshot_viz.viz.comparison.changed_predictions import changed_frame, changes_frame, plot_changed
-from kshot_viz.viz.style.canvas import thumbnail
+from kshot_viz.viz.style.thumbnails import thumbnail
 
 
 def test_every_change_is_one_row():

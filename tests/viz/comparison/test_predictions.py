@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from small_comparison import ANSWERS, RIGHT, hand_data, hand_made
@@ -82,3 +84,16 @@ def test_markup_in_names_of_classes_is_plain_text():
     ax = plot_confusion(hand_made(data=named), "plain")
     assert not ax.get_yticklabels()[0].get_parse_math()
     ax.figure.canvas.draw()
+
+
+def test_queries_of_a_class_that_has_fewer_are_paired_with_their_class():
+    comparison, data = hand_made(), hand_data()
+    rows = comparison.frame
+    for key, one in comparison.episodes.items():
+        comparison.episodes[key] = replace(
+            one, query=(*one.query[:1], *one.query[2:]), queries_by_class=(1, 2, 2)
+        )
+    comparison.frame["predicted"] = [answer[:1] + answer[2:] for answer in rows["predicted"]]
+    frame = predictions_frame(comparison, "plain", shot=1)
+    assert len(frame) == 15
+    assert (data.targets[frame["image"]] == frame["truth"]).all()
