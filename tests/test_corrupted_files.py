@@ -202,11 +202,6 @@ def test_a_damaged_file_is_an_error_or_read_rightly(name, tmp_path):
     assert problems == []
 
 
-REQUESTS = {
-    "request": (lambda world: world.finished(), "request.json", replayed),
-}
-
-
 @pytest.mark.parametrize("seed", range(EACH))
 def test_a_damaged_request_is_an_error_or_the_row_again(world, seed):
     folder = world.finished()
