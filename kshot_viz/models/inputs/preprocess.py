@@ -237,7 +237,7 @@ def _column(values: tuple[float, ...], like: Tensor) -> Tensor:
 def _numbers(name: str, values: object) -> tuple[float, ...]:
     try:
         return tuple(float(value) for value in values)  # type: ignore[attr-defined]
-    except TypeError as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise KShotValueError(f"`{name}` must be a list of numbers; not {values!r}.") from error
 
 

@@ -24,6 +24,8 @@ _UNREADABLE = (
     OSError,
     RuntimeError,
     ValueError,
+    AttributeError,
+    TypeError,
     EOFError,
     KeyError,
     zipfile.BadZipFile,
