@@ -129,9 +129,7 @@ def test_a_number_that_was_changed_is_noticed(store):
     record = json.loads(lines[2])
     record["rows"][0]["accuracy"] = 0.25
     store.write_text("\n".join([*lines[:2], json.dumps(record), *lines[3:]]) + "\n")
-    with pytest.raises(
-        KShotFileError, match=r"line 3, .* .not what was written"
-    ):
+    with pytest.raises(KShotFileError, match=r"line 3, .* .not what was written"):
         RowStore(store)
 
 
