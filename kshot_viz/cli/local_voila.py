@@ -16,7 +16,7 @@ FOREIGN_HOST = r"(?!(?:localhost|127(?:\.\d+){3}|\[::1\])$).*"
 
 
 class LocalVoila(Voila):
-    """Voila that answers to the names of this machine only."""
+    """Voila that serves the names of this machine only."""
 
     @default("identity_provider_class")
     def _identity_provider(self) -> type:

@@ -14,7 +14,7 @@ INTERRUPTED = 130
 
 @contextmanager
 def interrupted_by_signals() -> Iterator[None]:
-    """Take SIGTERM and SIGHUP for Ctrl-C; only the exit status tells them apart (143 and 129).
+    """Take SIGTERM and SIGHUP for Ctrl-C; only the exit status differs (143 and 129).
 
     A second signal ends the process at once. What the caller has set up, or ignores as ``nohup``
     does, is left alone.

@@ -36,7 +36,7 @@ def run_in_pool(
     """Call a function with each argument, in several processes; results come as they finish.
 
     Where the generator is closed, or an error or an interrupt ends it, the processes that are
-    still working are ended, and the next call starts others in their place.
+    still working are ended, and the next call replaces them.
 
     Parameters
     ----------
@@ -95,11 +95,11 @@ class Worker:
         return self._process.exitcode is None
 
     def greet(self) -> None:
-        """Ask for a sign of life; :meth:`answers` reads it."""
+        """Ask for a sign of life; :meth:`responds` waits for it."""
         with suppress(OSError):
             self.connection.send_bytes(HELLO)
 
-    def answers(self, end: float) -> bool:
+    def responds(self, end: float) -> bool:
         """Wait for the sign of life until a moment of the monotonic clock."""
         try:
             while not self.connection.poll(LOOK_SECONDS):
@@ -180,13 +180,13 @@ class _Pool:
         self._resting: list[Worker] = []
 
     def take(self, wanted: int) -> list[Worker]:
-        """Return processes that answer, as many as wanted or as can be started."""
+        """Return processes that respond, as many as wanted or as can be started."""
         with self._lock:
             taken = [self._resting.pop() for _ in range(min(wanted, len(self._resting)))]
         try:
-            found = _answering(taken)
+            found = _responding(taken)
             begun, why = _begin(wanted - len(found), taken)
-            found += _answering(begun)
+            found += _responding(begun)
         except BaseException:
             for worker in taken:
                 worker.kill()
@@ -219,14 +219,14 @@ def _begin(wanted: int, taken: list[Worker]) -> tuple[list[Worker], str]:
     return begun, ""
 
 
-def _answering(workers: Sequence[Worker]) -> list[Worker]:
+def _responding(workers: Sequence[Worker]) -> list[Worker]:
     """Return the processes that give a sign of life; the others are ended."""
     end = time.monotonic() + START_SECONDS
     for worker in workers:
         worker.greet()
     found = []
     for worker in workers:
-        if worker.answers(end):
+        if worker.responds(end):
             found.append(worker)
         else:
             worker.kill()

@@ -6,6 +6,7 @@ import json
 import math
 import os
 import time
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,8 @@ class RowStore:
     def add(self, job: str, rows: list[Row]) -> None:
         """Keep the rows of one job; a KShotFileError names the file if the disk is full."""
         self._rows[job] = rows
-        self._write(json.dumps({"job": job, "rows": rows}) + "\n", SYNC_SECONDS)
+        line = json.dumps({"job": job, "rows": rows, "check": _check(job, rows)})
+        self._write(f"{line}\n", SYNC_SECONDS)
 
     def sync(self) -> None:
         """Wait until the disk has all that was added."""
@@ -112,6 +114,8 @@ class RowStore:
             record = json.loads(line)
             job, rows = record["job"], record["rows"]
             wrong = _wrong(job, rows)
+            if not wrong and record.get("check", _check(job, rows)) != _check(job, rows):
+                wrong = "not what was written"
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             wrong = f"{type(error).__name__}: {error}"
         if wrong:
@@ -120,6 +124,11 @@ class RowStore:
                 "or move the file away to start anew."
             )
         return job, rows
+
+
+def _check(job: str, rows: list[Row]) -> int:
+    """Return a number by which a changed or damaged line is recognised."""
+    return zlib.crc32(json.dumps([job, rows]).encode())
 
 
 def _whole_lines(content: bytes) -> bytes:

@@ -43,10 +43,10 @@ def serve(connection: Connection, parent: int) -> None:
         if resting:
             _rest()
             continue
-        answer = HELLO if message == HELLO else _answer(message)
+        result = HELLO if message == HELLO else _result(message)
         with suppress(OSError):
             # Where the parent is gone, the other thread ends this process.
-            connection.send_bytes(answer)
+            connection.send_bytes(result)
 
 
 def _receive(connection: Connection, parent: int, inbox: queue.SimpleQueue[bytes]) -> None:
@@ -66,23 +66,23 @@ def _orphaned(parent: int) -> bool:
     return os.name == "posix" and os.getppid() != parent
 
 
-def _answer(message: bytes) -> bytes:
+def _result(message: bytes) -> bytes:
     """Run what was sent; return its result, or the error with its traceback as text."""
-    answer: tuple[bool, Any, str]
+    result: tuple[bool, Any, str]
     try:
         function, argument = loads(message)
-        answer = True, function(argument), ""
+        result = True, function(argument), ""
     except BaseException as error:
-        answer = False, error, traceback.format_exc()
+        result = False, error, traceback.format_exc()
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
     try:
-        packed = dumps(answer)
-        if not answer[0]:
+        packed = dumps(result)
+        if not result[0]:
             # An error may be packed and yet not be unpacked again.
             loads(packed)
     except Exception:
-        why = answer[2] or traceback.format_exc()
+        why = result[2] or traceback.format_exc()
         packed = dumps((False, RuntimeError(str(why).strip().splitlines()[-1]), why))
     return packed
 

@@ -15,6 +15,7 @@ from kshot_viz.data.episodes.episode import Episode
 from kshot_viz.errors import KShotError, KShotFileError
 from kshot_viz.files import whole_file
 from kshot_viz.finetune.candidate import Candidate
+from kshot_viz.records import content_digest, record_digest
 from kshot_viz.study.settings.choice import METHOD, tuned_settings
 from kshot_viz.study.task import Tuning, tasks_of
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from kshot_viz.study.comparison import Comparison
 
 SCHEMA = 3
+# What both files hold, so that what is loaded is what was saved.
+CHECK = "check"
 ROWS, ABOUT = "results.parquet", "comparison.json"
 
 
@@ -42,6 +45,8 @@ def save(comparison: Comparison, folder: str | Path) -> Path:
     with rows as rows_path, rest as rest_path:
         target.mkdir(parents=True, exist_ok=True)
         comparison.frame.to_parquet(rows_path, index=False)
+        about = json.loads(json.dumps(about))
+        about[CHECK] = _digest(about, rows_path)
         rest_path.write_text(json.dumps(about, indent=1), encoding="utf-8")
     return target
 
@@ -50,10 +55,16 @@ def load(folder: str | Path) -> dict[str, Any]:
     """Read both files into the fields of a comparison."""
     import pandas as pd
 
-    path = Path(folder) / ABOUT
+    path, rows = Path(folder) / ABOUT, Path(folder) / ROWS
     about = _read_about(path)
+    frame, check = _read_rows(rows), about.pop(CHECK, None)
+    if check is not None and check != _digest(about, rows):
+        raise KShotFileError(
+            f"{path} and {ROWS} are not what was saved: one of them was changed or damaged. The "
+            "command that made them, given again, computes only what is missing."
+        )
     found = {
-        "frame": _read_rows(Path(folder) / ROWS),
+        "frame": frame,
         "settings": pd.DataFrame(about["settings"]),
         "manifest": about["manifest"],
         **_objects(path, about),
@@ -61,6 +72,11 @@ def load(folder: str | Path) -> dict[str, Any]:
     for older, upgrade in _UPGRADES.items():
         found = upgrade(found) if about["schema"] <= older else found
     return found
+
+
+def _digest(about: dict[str, Any], rows: Path) -> str:
+    """Name the content of both files."""
+    return record_digest([about, content_digest([rows.read_bytes()])])
 
 
 def _objects(path: Path, about: dict[str, Any]) -> dict[str, Any]:

@@ -7,12 +7,9 @@ from pathlib import Path
 
 import pytest
 from chromium import opened
-from command_line import make_pictures, make_weights
+from command_line import COMMAND, make_pictures, make_weights
 from lab_server import free_port, own_folders, running
 from playwright.sync_api import expect
-
-from kshot_viz.cli.requests import TaskRequest
-from kshot_viz.cli.servers import prepare, voila_command, voila_environment
 
 ADDRESS = re.compile(r"(http:" + r"//127\.0\.0\.1:\d+)/\S*\?token=(\w+)")
 
@@ -21,25 +18,11 @@ ADDRESS = re.compile(r"(http:" + r"//127\.0\.0\.1:\d+)/\S*\?token=(\w+)")
 def served(tmp_path):
     """The address of the page, and the token that the server printed."""
     pictures, weights = make_pictures(tmp_path / "zoo"), make_weights(tmp_path / "net.safetensors")
-    request = TaskRequest(
-        folder=str(pictures),
-        backbone="glyphnet",
-        weights=str(weights),
-        preprocess="glyphs",
-        size=16,
-        shots=(1,),
-        way=None,
-        query=5,
-        episodes=2,
-        source=None,
-        groups=0.2,
-        skip_bad=False,
-        seed=0,
-    )
-    prepare(request, tmp_path / "out")
-    command = voila_command(tmp_path / "out", port=free_port())
-    env = {**own_folders(tmp_path), "JUPYTER_PATH": voila_environment()["JUPYTER_PATH"]}
-    with running(command, env, Path.cwd(), ready="?token=") as log:
+    words = ["--weights", weights, "--preprocess", "glyphs", "--size", 16, "--query", 5]
+    words += ["--episodes", 2, "--groups", 0.2, "--out", tmp_path / "out", "--port", free_port()]
+    command = [*COMMAND, "dashboard", pictures, *words]
+    env = own_folders(tmp_path)
+    with running([*map(str, command)], env, Path.cwd(), ready="?token=") as log:
         base, token = ADDRESS.search("".join(log)).groups()
         yield base, token
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import subprocess
-import sys
 from dataclasses import replace
 
 import nbformat
@@ -20,11 +18,11 @@ from kshot_viz.cli.servers import (
     APP,
     JUPYTER,
     TEMPLATE,
-    lab_command,
+    lab_arguments,
     open_dashboard,
     prepare,
-    voila_command,
-    voila_environment,
+    template_path,
+    voila_arguments,
 )
 from kshot_viz.errors import KShotFileError
 from kshot_viz.models.inputs.preprocess import RECIPES
@@ -47,38 +45,40 @@ REQUEST = TaskRequest(
 
 
 class Called:
-    """Stands in for ``subprocess.run``."""
+    """Stands in for what runs a server."""
 
     def __init__(self) -> None:
-        self.command: list[str] = []
-        self.env: dict[str, str] = {}
+        self.application = ""
+        self.arguments: list[str] = []
+        self.path = ""
 
-    def __call__(self, command, *, env=None, check=False):
-        self.command, self.env = command, env or {}
-        return subprocess.CompletedProcess(command, 0)
+    def __call__(self, application, arguments):
+        self.application, self.arguments = application.__name__, list(arguments)
+        self.path = os.environ.get("JUPYTER_PATH", "")
+        return 0
 
 
 @pytest.fixture
 def called(monkeypatch):
     made = Called()
-    monkeypatch.setattr(subprocess, "run", made)
+    monkeypatch.setattr(servers, "serve", made)
+    monkeypatch.setenv("JUPYTER_PATH", "")
     return made
 
 
 def test_the_server_listens_to_this_machine_only_and_keeps_its_token_off_the_command_line(tmp_path):
-    command = voila_command(tmp_path, port=1234)
-    assert command[:3] == [sys.executable, "-m", "voila"]
-    assert "--Voila.ip=127.0.0.1" in command
-    assert "--Voila.auto_token=True" in command
-    assert {"--port=1234", "--no-browser"} <= set(command)
-    assert not any("token=" in word and word != "--Voila.auto_token=True" for word in command)
+    arguments = voila_arguments(tmp_path, port=1234)
+    assert "--Voila.ip=127.0.0.1" in arguments
+    assert "--Voila.auto_token=True" in arguments
+    assert {"--port=1234", "--no-browser"} <= set(arguments)
+    assert not any("token=" in word and word != "--Voila.auto_token=True" for word in arguments)
 
 
 def test_the_template_is_found_beside_those_of_the_user(monkeypatch):
     monkeypatch.setenv("JUPYTER_PATH", "mine")
-    assert voila_environment()["JUPYTER_PATH"] == f"{JUPYTER}{os.pathsep}mine"
+    assert template_path() == f"{JUPYTER}{os.pathsep}mine"
     monkeypatch.delenv("JUPYTER_PATH")
-    assert voila_environment()["JUPYTER_PATH"] == str(JUPYTER)
+    assert template_path() == str(JUPYTER)
 
 
 def test_the_template_names_no_address():
@@ -113,7 +113,9 @@ def test_the_command_hands_over_the_request(tmp_path, called):
     out = tmp_path / "out"
     ended = kshot("dashboard", pictures, *words, "--out", out, "--port", 1234)
     assert ended.code == 0, ended.err
-    assert called.command == voila_command(out, port=1234)
+    assert called.application == "LocalVoila"
+    assert called.arguments == voila_arguments(out, port=1234)
+    assert called.path == str(JUPYTER)
     record = json.loads((out / "dashboard.json").read_text("utf-8"))
     assert (record["backbone"], record["shots"], record["groups"]) == ("resnet18", [1, 5], 10)
     assert record["folder"] == str(pictures)
@@ -140,14 +142,14 @@ def test_what_is_wrong_with_the_network_is_reported_before_anything_starts(tmp_p
     ended = kshot("dashboard", tmp_path / "pictures", *words)
     assert ended.code == 2
     assert "There is no weights file" in ended.complaint
-    assert called.command == []
+    assert called.arguments == []
 
 
 def test_a_folder_that_is_not_there_is_named_before_anything_starts(tmp_path, called):
     ended = kshot("dashboard", tmp_path / "nowhere", "--out", tmp_path / "out")
     assert ended.code == 2
     assert "There is no folder" in ended.complaint
-    assert called.command == []
+    assert called.arguments == []
 
 
 @pytest.mark.parametrize("folder", ["nowhere", "empty"])
@@ -173,11 +175,12 @@ def test_the_page_shows_any_other_error_with_its_kind(tmp_path, monkeypatch):
 def test_lab_opens_the_first_notebook(tmp_path, called):
     (tmp_path / "00_start_here.ipynb").write_text("{}")
     assert kshot("lab", "--notebooks", tmp_path).code == 0
-    assert called.command == lab_command(tmp_path)
-    assert called.command[-1] == str(tmp_path / "00_start_here.ipynb")
+    assert called.application == "LabApp"
+    assert called.arguments == lab_arguments(tmp_path)
+    assert called.arguments[-1] == str(tmp_path / "00_start_here.ipynb")
 
 
 def test_lab_says_where_the_notebooks_are_missing(tmp_path):
     with pytest.raises(KShotFileError, match=r"There is no .*00_start_here"):
-        lab_command(tmp_path)
+        lab_arguments(tmp_path)
     assert kshot("lab", "--notebooks", tmp_path).code == 2

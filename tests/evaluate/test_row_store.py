@@ -43,10 +43,11 @@ def again(store, data, episodes):
 
 
 def changed(store, number, **values):
-    """Rewrite a line with other values in its first row."""
+    """Rewrite a line with other values in its first row, as versions without a check did."""
     lines = store.read_text().splitlines()
     record = json.loads(lines[number - 1])
     record["rows"][0] |= values
+    del record["check"]
     lines[number - 1] = json.dumps(record)
     store.write_text("\n".join(lines) + "\n")
 
@@ -123,6 +124,15 @@ def test_what_no_job_has_written_is_refused_by_its_line(store, values):
         RowStore(store)
 
 
+def test_a_number_that_was_changed_is_noticed(store):
+    lines = store.read_text().splitlines()
+    record = json.loads(lines[2])
+    record["rows"][0]["accuracy"] = 0.25
+    store.write_text("\n".join([*lines[:2], json.dumps(record), *lines[3:]]) + "\n")
+    with pytest.raises(KShotFileError, match=r"line 3, .* .not what was written"):
+        RowStore(store)
+
+
 @pytest.mark.parametrize("line", ["[]", "{}", "12", '{"job": 1, "rows": []}', '{"job": "a"}', "["])
 def test_a_line_that_is_no_job_is_refused(store, line):
     store.write_text(store.read_text() + line + "\n")
@@ -135,7 +145,7 @@ def test_rows_with_other_columns_are_computed_again(store, again):
     changed(store, 2, shots=1)
     lines = store.read_text().splitlines()
     record = json.loads(lines[4])
-    del record["rows"][0]["spent"]
+    del record["rows"][0]["spent"], record["check"]
     store.write_text("\n".join([*lines[:4], json.dumps(record), lines[5]]) + "\n")
     found, missing = again()
     assert found.equals(rows)

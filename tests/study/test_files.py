@@ -119,6 +119,8 @@ def test_results_of_the_second_schema_load(comparison, tmp_path):
     about["settings"] = [
         {k: v for k, v in one.items() if k not in NEW_SETTINGS} for one in about["settings"]
     ]
+    # Nor had those files a digest.
+    del about["check"]
     (folder / ABOUT).write_text(json.dumps(about | {"schema": 2}))
     comparison.frame.drop(columns=["tuned", "stopped"]).to_parquet(folder / ROWS, index=False)
     loaded = Comparison.load(folder)
@@ -143,6 +145,7 @@ def test_results_of_the_first_schema_load_and_replay(comparison, tmp_path):
         {k: v for k, v in one.items() if k not in ("data", "backbone", "setting", *NEW_SETTINGS)}
         for one in about["settings"]
     ]
+    del about["check"]
     about |= {"schema": 1, "candidates": candidates, "settings": settings}
     (folder / ABOUT).write_text(json.dumps(about))
     new = ["data", "backbone", "weight_decay", "options", "setting", "tuned", "stopped"]
@@ -155,3 +158,28 @@ def test_results_of_the_first_schema_load_and_replay(comparison, tmp_path):
     assert set(comparison.frame.columns) == set(loaded.frame.columns)
     row = int(loaded.frame.index[loaded.frame.method == "shuffled"][-1])
     assert loaded.replay(row, backbone=comparison.backbone, data=comparison.data).identical
+
+
+@pytest.mark.parametrize("change", ["accuracy of a row", "step size of a setting", "older rows"])
+def test_what_was_changed_after_it_was_saved_is_noticed(short, folder, change):
+    if change == "accuracy of a row":
+        frame = pd.read_parquet(folder / ROWS)
+        frame.loc[0, "accuracy"] = 0.99
+        frame.to_parquet(folder / ROWS, index=False)
+    elif change == "older rows":
+        frame = short.frame.iloc[:-1]
+        frame.to_parquet(folder / ROWS, index=False)
+    else:
+        about = json.loads((folder / ABOUT).read_text())
+        about["settings"][0]["lr"] = 0.5
+        (folder / ABOUT).write_text(json.dumps(about))
+    with pytest.raises(KShotFileError, match=r"not what was saved: .*given again"):
+        Comparison.load(folder)
+
+
+def test_files_without_a_check_load(comparison, tmp_path):
+    folder = comparison.save(tmp_path / "older")
+    about = json.loads((folder / ABOUT).read_text())
+    del about["check"]
+    (folder / ABOUT).write_text(json.dumps(about))
+    assert Comparison.load(folder).frame.equals(comparison.frame)

@@ -22,9 +22,8 @@ from kshot_viz.study.timing import (
 TASK = Task("toy", "net", 3, 1)
 ASKED = Sizes(tuning=6, test=20)
 # 10 settings of plain at 2 seconds, 6 of head_only at half a second.
-TIMING = Timing(
-    {TASK: {"plain": 2.0, "head_only": 0.5}}, {"plain": (10, 4), "head_only": (6, 3)}, 1
-)
+SETTINGS = {"plain": (10, 4), "head_only": (6, 3)}
+TIMING = Timing({TASK: {"plain": 2.0, "head_only": 0.5}}, SETTINGS, workers=1)
 
 
 def test_the_whole_is_runs_times_seconds():

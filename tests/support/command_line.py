@@ -17,6 +17,8 @@ from safetensors.torch import save_file
 from kshot_viz.cli import main
 from kshot_viz.models.glyphnet.glyphnet import GlyphNet
 
+# The command as a process of its own.
+COMMAND = (sys.executable, "-c", "from kshot_viz.cli import main; main()")
 CLASSES = ("ape", "bee", "cat")
 TUNED = ["--lr", "0.003", "--lr", "0.03", "--head-lr", "0.1", "--steps", "2", "--steps", "5"]
 UNTUNED = ["--tune", "none", "--lr", "0.003", "--head-lr", "0.1", "--steps", "3"]

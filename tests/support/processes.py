@@ -7,9 +7,10 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +35,16 @@ class Marked:
         assert self.process.stdout is not None
         return self.process.stdout.readline().strip()
 
+    def drain(self) -> None:
+        """Read what else it prints, and forget it."""
+
+        def read() -> None:
+            with suppress(ValueError):
+                for _ in self.process.stdout or ():
+                    pass
+
+        threading.Thread(target=read, daemon=True).start()
+
     def end(self, number: int) -> int:
         """Send a signal, and return the exit status."""
         self.process.send_signal(number)
@@ -52,16 +63,15 @@ class Marked:
         return found
 
 
-def start(command: Sequence[object], **options: object) -> Marked:
+def start(command: Sequence[object], env: Mapping[str, str] | None = None) -> Marked:
     """Start a command with a mark of its own."""
     mark = uuid.uuid4().hex
     process = subprocess.Popen(
         list(map(str, command)),
-        env={**os.environ, MARK: mark},
+        env={**(env or os.environ), MARK: mark},
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        **options,  # type: ignore[call-overload]
     )
     return Marked(process, mark)
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from optuna.study import StudyDirection
 from optuna.trial import TrialState, create_trial
 
-from kshot_viz.errors import KShotFileError, KShotValueError
+from kshot_viz.errors import KShotError, KShotFileError, KShotValueError
+from kshot_viz.records import record_digest
 from kshot_viz.search.result import Rollout
 from kshot_viz.search.storage.storages import Owner, file_of, in_use, is_journal, open_study, quiet
 
@@ -21,6 +24,8 @@ if TYPE_CHECKING:
 MANIFEST, STATE, REQUEST = "search", "state", "request"
 EARLIER = "earlier_versions"
 SCHEMA = 1
+# Digest of what was stored, so that what comes back is that, or an error.
+CHECK = "check"
 
 
 class Ledger:
@@ -41,6 +46,9 @@ class Ledger:
         self, storage: str | Path | BaseStorage, *, own: bool, key: str | None = None
     ) -> None:
         self._owner: Owner | None = None
+        self._storage = storage
+        # Finished trials never change, so each is checked once.
+        self._known: dict[int, Rollout | None] = {}
         file = file_of(storage)
         self.path = file if is_journal(storage) else None
         if self.path is not None and own:
@@ -48,8 +56,10 @@ class Ledger:
         elif file is not None and not file.exists() and not own:
             raise KShotFileError(f"There is no search in {file}: the file does not exist.")
         try:
-            with quiet():
+            with quiet(), self._readable():
                 self._study = open_study(storage, key, create=own)
+                if self._study.direction != StudyDirection.MAXIMIZE:
+                    raise ValueError("a search maximises its reward")
         except BaseException:
             self.close()
             raise
@@ -76,7 +86,7 @@ class Ledger:
         """
         stored = self.manifest
         if not stored:
-            self._study.set_user_attr(MANIFEST, dict(manifest))
+            self._store(manifest)
             return
         changed = _changed(stored, manifest)
         if changed:
@@ -89,7 +99,7 @@ class Ledger:
             earlier = [*earlier, stored["versions"]]
         renewed = {**manifest, **({EARLIER: earlier} if earlier else {})}
         if renewed != stored:
-            self._study.set_user_attr(MANIFEST, renewed)
+            self._store(renewed)
 
     def holds(self, manifest: Mapping[str, Any]) -> bool:
         """Return whether this search is the one stored."""
@@ -98,14 +108,23 @@ class Ledger:
     @property
     def manifest(self) -> dict[str, Any]:
         """The stored manifest; empty for a new search."""
-        return dict(self._study.user_attrs.get(MANIFEST, {}))
+        with self._readable():
+            stored = dict(self._study.user_attrs.get(MANIFEST, {}))
+            if stored.pop(CHECK, None) not in (None, record_digest(stored)):
+                raise KShotFileError(f"The settings of the search in {self._storage} are damaged.")
+        return stored
+
+    def _store(self, manifest: Mapping[str, Any]) -> None:
+        record = {**manifest, CHECK: record_digest(dict(manifest))}
+        self._study.set_user_attr(MANIFEST, record)
 
     # -- state and requests ------------------------------------------------------------------
 
     @property
     def state(self) -> str:
         """The state the search stored last."""
-        return str(self._study.user_attrs.get(STATE, "new"))
+        with self._readable():
+            return str(self._study.user_attrs.get(STATE, "new"))
 
     @state.setter
     def state(self, value: str) -> None:
@@ -115,7 +134,8 @@ class Ledger:
     @property
     def request(self) -> str:
         """The request of another process: ``""``, ``"pause"``, ``"resume"`` or ``"stop"``."""
-        return str(self._study.user_attrs.get(REQUEST, ""))
+        with self._readable():
+            return str(self._study.user_attrs.get(REQUEST, ""))
 
     @request.setter
     def request(self, value: str) -> None:
@@ -138,8 +158,12 @@ class Ledger:
 
     def rollouts(self) -> list[Rollout]:
         """Return all rollouts, in order."""
-        trials = self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-        found = {one.number: one for one in map(_rollout, trials) if one is not None}
+        with self._readable():
+            trials = self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+            for trial in trials:
+                if trial.number not in self._known:
+                    self._known[trial.number] = _rollout(trial)
+        found = {one.number: one for one in self._known.values() if one is not None}
         return [found[number] for number in sorted(found)]
 
     def add(self, rollout: Rollout, distributions: Mapping[str, BaseDistribution]) -> None:
@@ -152,7 +176,11 @@ class Ledger:
                     value=rollout.reward,
                     params={name: rollout.parameters[name] for name in names},
                     distributions={name: distributions[name] for name in names},
-                    user_attrs={"rollout": rollout.number, **rollout.record},
+                    user_attrs={
+                        "rollout": rollout.number,
+                        CHECK: _digest(rollout, names),
+                        **rollout.record,
+                    },
                 )
             )
 
@@ -161,6 +189,18 @@ class Ledger:
         states = (TrialState.RUNNING, TrialState.WAITING)
         for trial in self._study.get_trials(deepcopy=False, states=states):
             self._study.tell(trial.number, state=TrialState.FAIL)
+
+    @contextmanager
+    def _readable(self) -> Iterator[None]:
+        """Name the storage where it holds what cannot be read, however Optuna notices."""
+        try:
+            yield
+        except KShotError:
+            raise
+        except Exception as error:
+            raise KShotFileError(
+                f"{self._storage} holds no readable search ({type(error).__name__}: {error})."
+            ) from error
 
 
 def _changed(stored: Mapping[str, Any], manifest: Mapping[str, Any]) -> list[str]:
@@ -171,7 +211,16 @@ def _changed(stored: Mapping[str, Any], manifest: Mapping[str, Any]) -> list[str
 
 def _rollout(trial: FrozenTrial) -> Rollout | None:
     record = dict(trial.user_attrs)
-    number = record.pop("rollout", None)
+    number, check = record.pop("rollout", None), record.pop(CHECK, None)
     if number is None or trial.value is None:
         return None
-    return Rollout(int(number), dict(trial.params), float(trial.value), record)
+    found = Rollout(int(number), dict(trial.params), float(trial.value), record)
+    if check not in (None, _digest(found, list(trial.params))):
+        raise ValueError(f"trial {trial.number} is not what was stored")
+    return found
+
+
+def _digest(rollout: Rollout, names: Sequence[str]) -> str:
+    """Name a rollout by all that is stored of it."""
+    parameters = {name: rollout.parameters[name] for name in names}
+    return record_digest([rollout.number, parameters, float(rollout.reward), dict(rollout.record)])
