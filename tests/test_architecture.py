@@ -18,7 +18,7 @@ HOMES = {
     for alias in node.names
 }
 LINE_AS_DRAWN = """
-errors, files, lazy, records, seeds, stats, text, threads -> data -> models -> activations
+errors, checks, files, lazy, records, seeds, stats, text, threads -> data -> models -> activations
 -> grouping -> methods -> finetune -> evaluate -> search -> study -> analysis -> viz -> widgets
 -> cli -> testing
 """

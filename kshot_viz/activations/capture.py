@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,15 +15,23 @@ from kshot_viz.activations.activations import Activations, LayerActivations
 from kshot_viz.activations.cache import ActivationCache
 from kshot_viz.activations.pooling import POOLS, neuron_rows
 from kshot_viz.activations.store import Collector
+from kshot_viz.checks import checked, flag, names, optional, text, whole
 from kshot_viz.data.images import filled_count, image_count, slice_images
 from kshot_viz.errors import KShotValueError, unknown_name
-from kshot_viz.models.modes import evaluating, watching
+from kshot_viz.models.backbone import BACKBONE, Backbone
+from kshot_viz.models.modes import check_device, evaluating, watching
 from kshot_viz.threads import one_thread
 
-if TYPE_CHECKING:
-    from kshot_viz.models.backbone import Backbone
 
-
+@checked(
+    backbone=BACKBONE,
+    layers=optional(names),
+    pool=text,
+    grid=whole(1),
+    batch_size=whole(1),
+    max_memory=optional(whole(1)),
+    progress=flag,
+)
 @one_thread()
 def capture_activations(
     backbone: Backbone,
@@ -87,7 +95,7 @@ def capture_activations(
     KShotFileError
         When ``cache`` cannot be written.
     """
-    _check(pool, grid, batch_size, dtype)
+    _check(pool, dtype)
     names = _names(backbone, layers)
     batches = _Batches(backbone, images, batch_size, dtype, device, progress)
     settings = {"pool": pool, "grid": grid, "max_memory": max_memory, "dtype": str(dtype)}
@@ -137,11 +145,9 @@ class _Batches:
             yield self.backbone.prepare(part)
 
 
-def _check(pool: str, grid: int, batch_size: int, dtype: torch.dtype | None) -> None:
+def _check(pool: str, dtype: torch.dtype | None) -> None:
     if pool not in POOLS:
         raise unknown_name("pool", pool, POOLS)
-    if grid < 1 or batch_size < 1:
-        raise KShotValueError(f"`grid` and `batch_size` must be >= 1; not {grid}, {batch_size}.")
     known = dtype is None or (isinstance(dtype, torch.dtype) and dtype.is_floating_point)
     if not known:
         raise KShotValueError(f"`dtype` must be a floating point torch.dtype; not {dtype!r}.")
@@ -150,6 +156,7 @@ def _check(pool: str, grid: int, batch_size: int, dtype: torch.dtype | None) -> 
 def _moved(
     backbone: Backbone, dtype: torch.dtype | None, device: str | torch.device | None
 ) -> Backbone:
+    check_device(device)
     moved = backbone if device is None else backbone.to(device)
     return moved if dtype is None else moved.to(dtype)
 

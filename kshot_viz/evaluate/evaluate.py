@@ -9,6 +9,7 @@ from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from kshot_viz.checks import checked, flag, instance, optional, text, whole
 from kshot_viz.data.dataset import ImageDataset
 from kshot_viz.data.episodes.episode import Episode, check_source
 from kshot_viz.errors import KShotValueError
@@ -19,21 +20,32 @@ from kshot_viz.evaluate.progress import one_of_each_first, progress_of
 from kshot_viz.evaluate.row_store import RowStore
 from kshot_viz.evaluate.rows import Row
 from kshot_viz.finetune.candidate import Candidate
-from kshot_viz.finetune.loop import check_device
 from kshot_viz.grouping.clustering.cluster_cache import ClusteringCache
 from kshot_viz.grouping.grouping import Grouping
 from kshot_viz.grouping.rule import GroupingRule
+from kshot_viz.models.backbone import BACKBONE, Backbone
 from kshot_viz.models.inputs.source_pixels import warn_if_unlike_source
+from kshot_viz.models.modes import check_device
 from kshot_viz.threads import one_thread
 
 if TYPE_CHECKING:
     import pandas as pd
+    import torch
 
-    from kshot_viz.models.backbone import Backbone
 
 T = TypeVar("T")
 
 
+@checked(
+    backbone=BACKBONE,
+    data=instance(ImageDataset),
+    executor=text,
+    workers=optional(whole(1)),
+    path=text,
+    max_memory=optional(whole(1)),
+    mix_names=flag,
+    seed=whole(0),
+)
 def evaluate(
     backbone: Backbone,
     data: ImageDataset,
@@ -47,7 +59,7 @@ def evaluate(
     path: str = "auto",
     max_memory: int | None = None,
     mix_names: bool = True,
-    device: str | None = None,
+    device: str | torch.device | None = None,
     store: str | Path | None = None,
     seed: int = 0,
     progress: bool | str = False,
@@ -81,7 +93,7 @@ def evaluate(
     mix_names : bool
         Candidates of different names may be computed together. A comparison says False, so that
         the rows of one method are the same bits whichever others it is compared with.
-    device : str, optional
+    device : str or torch.device, optional
     store : path, optional
         File that keeps finished rows; the same call goes on from it after an interrupt.
     seed : int
@@ -117,6 +129,7 @@ def evaluate(
 
     execute = resolve_executor(executor, workers)
     check_device(device)
+    device = None if device is None else str(device)
     episodes = all_of("episodes", episodes, Episode)
     candidates = all_of("candidates", candidates, Candidate)
     steps = None if at_steps is None else tuple(map(int, all_of("at_steps", at_steps, Integral)))

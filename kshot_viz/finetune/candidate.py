@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from kshot_viz.checks import checked, instance, optional, text
 from kshot_viz.errors import KShotError, KShotFileError, KShotValueError, unknown_name
 from kshot_viz.files import read_json, write_json
 from kshot_viz.grouping.grouping import Grouping
@@ -46,6 +47,12 @@ class Candidate:
     method: Method
     name: str
 
+    @checked(
+        grouping=optional(instance(Grouping, GroupingRule)),
+        config=optional(instance(FinetuneConfig)),
+        method=instance(str, Method, type),
+        name=text,
+    )
     def __init__(
         self,
         grouping: Grouping | GroupingRule | None = None,

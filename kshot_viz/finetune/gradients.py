@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from kshot_viz.checks import checked, number, whole
 from kshot_viz.errors import KShotValueError
 from kshot_viz.finetune.loop import finetune, start_run
 from kshot_viz.grouping.grouping import Grouping
@@ -19,14 +20,13 @@ from kshot_viz.grouping.metrics import group_means
 from kshot_viz.methods.config import FinetuneConfig
 from kshot_viz.methods.loss import cross_entropy
 from kshot_viz.methods.registry import resolve_method
+from kshot_viz.models.backbone import BACKBONE, Backbone
 from kshot_viz.models.inputs.support import prepare_support
 from kshot_viz.models.modes import evaluating
 from kshot_viz.threads import one_thread
 
-if TYPE_CHECKING:
-    from kshot_viz.models.backbone import Backbone
 
-
+@checked(backbone=BACKBONE, head_steps=whole(0), head_lr=number(0))
 @one_thread()
 def neuron_gradients(
     backbone: Backbone, support: Any, *, head_steps: int = 20, head_lr: float = 0.1

@@ -6,11 +6,12 @@ import contextlib
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from kshot_viz.checks import checked, flag, instance, optional, whole
 from kshot_viz.errors import KShotValueError
 from kshot_viz.finetune.candidate import grouping_for
 from kshot_viz.finetune.optimizer import TiedOptimizer
@@ -21,15 +22,20 @@ from kshot_viz.methods.base import Batch, Method, Setup, Step
 from kshot_viz.methods.config import FinetuneConfig
 from kshot_viz.methods.registry import resolve_method
 from kshot_viz.methods.slots import Slot
+from kshot_viz.models.backbone import BACKBONE, Backbone
 from kshot_viz.models.inputs.support import Support, prepare_support, support_images
-from kshot_viz.models.modes import evaluating
+from kshot_viz.models.modes import check_device, evaluating
 from kshot_viz.seeds import child_seed
 from kshot_viz.threads import one_thread
 
-if TYPE_CHECKING:
-    from kshot_viz.models.backbone import Backbone
 
-
+@checked(
+    backbone=BACKBONE,
+    grouping=optional(instance(Grouping, GroupingRule)),
+    config=optional(instance(FinetuneConfig)),
+    seed=whole(0),
+    progress=flag,
+)
 @one_thread()
 def finetune(
     backbone: Backbone,
@@ -188,19 +194,6 @@ def check_applies(method: Method, backbone: Backbone) -> None:
     reason = method.applies(backbone)
     if reason:
         raise KShotValueError(f"method={method.name!r} cannot tune {backbone.name!r}: {reason}.")
-
-
-def check_device(device: str | torch.device | None) -> None:
-    """Raise a KShotValueError unless torch can compute there; None is the network's own device."""
-    if device is None:
-        return
-    try:
-        torch.zeros(1, device=device).item()
-    except (RuntimeError, AssertionError, NotImplementedError, TypeError) as error:
-        raise KShotValueError(
-            f"`device` must be one that torch can use here, such as 'cpu'; not {str(device)!r}: "
-            f"{str(error).splitlines()[0]}"
-        ) from error
 
 
 def _train_only(module: nn.Module, slots: list[Slot]) -> None:

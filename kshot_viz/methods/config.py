@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
+from kshot_viz.checks import check, mapping, number, text
 from kshot_viz.errors import KShotKeyError, KShotValueError, unknown_name
 from kshot_viz.records import record_digest
 
+_LARGEST = 3.4e38  # of float32
 OPTIMIZERS = ("sgd", "adam", "adamw")
 # These would give two neurons of one group different steps although their gradients are equal.
 MIXING_OPTIMIZERS = ("adafactor", "lamb", "lars", "lbfgs", "muon", "shampoo", "soap")
@@ -56,6 +57,7 @@ class FinetuneConfig:
     train_mode: bool = False
 
     def __post_init__(self) -> None:
+        check("layer_lr", self.layer_lr, mapping)
         object.__setattr__(self, "layer_lr", dict(self.layer_lr))
         _check_choice(self, "others", ("train", "freeze"))
         _check_choice(self, "reduce", ("mean", "sum"))
@@ -95,11 +97,13 @@ class FinetuneConfig:
 
 
 def _check_choice(config: FinetuneConfig, name: str, allowed: tuple[str, ...]) -> None:
+    check(name, getattr(config, name), text)
     if getattr(config, name) not in allowed:
         raise unknown_name(name, getattr(config, name), allowed)
 
 
 def _check_optimizer(name: object) -> None:
+    check("optimizer", name, text)
     if str(name).lower() in MIXING_OPTIMIZERS:
         raise KShotKeyError(
             f"`optimizer` {name!r} mixes the entries of a tensor, so neurons of one group would "
@@ -110,6 +114,6 @@ def _check_optimizer(name: object) -> None:
 
 
 def _check_not_negative(name: str, value: Any) -> None:
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not number or not math.isfinite(value) or value < 0:
+    # What does not fit into float32 would overflow in the middle of a step.
+    if number(0)(value) or value > _LARGEST:
         raise KShotValueError(f"`{name}` must be a finite number >= 0; not {value!r}.")

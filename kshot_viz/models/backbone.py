@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import Parameter
 
+from kshot_viz.checks import instance
 from kshot_viz.errors import KShotKeyError, KShotValueError, unknown_name
 from kshot_viz.models.head import find_head, install, settle
 from kshot_viz.models.inputs.example import (
@@ -293,3 +294,6 @@ def _check_finite(module: nn.Module, name: str, owned: Callable[[str], bool]) ->
 def _names_below(module: nn.Module, prefix: str) -> set[str]:
     names: Iterable[str] = (name for name, _ in module.named_parameters())
     return {name for name in names if name.startswith(f"{prefix}.")}
+
+
+BACKBONE = instance(Backbone, cure="kv.Backbone(module) makes one of any network")

@@ -196,3 +196,16 @@ def evaluating(module: nn.Module) -> Iterator[None]:
     finally:
         for child, training in modes.items():
             child.training = training
+
+
+def check_device(device: str | torch.device | None) -> None:
+    """Raise a KShotValueError unless torch can compute there; None is the network's own device."""
+    if device is None:
+        return
+    try:
+        torch.zeros(1, device=device).item()
+    except (RuntimeError, AssertionError, NotImplementedError, TypeError) as error:
+        raise KShotValueError(
+            f"`device` must be one that torch can use here, such as 'cpu'; not {str(device)!r}: "
+            f"{str(error).splitlines()[0]}"
+        ) from error

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from optuna.storages import InMemoryStorage
 
+from kshot_viz.checks import checked, number, optional, whole
 from kshot_viz.errors import KShotError, KShotFileError, KShotValueError
+from kshot_viz.models.backbone import BACKBONE, Backbone
 from kshot_viz.search.controller.reinforce import ReinforceConfig
 from kshot_viz.search.engine import Engine
 from kshot_viz.search.lifecycle import ControllableSearch, Events, Requests
@@ -28,8 +30,6 @@ from kshot_viz.threads import begin_thread
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
     from optuna.storages import BaseStorage
-
-    from kshot_viz.models.backbone import Backbone
 
 
 class GroupSearch(ControllableSearch):
@@ -78,6 +78,12 @@ class GroupSearch(ControllableSearch):
     local = True
     state = "new"
 
+    @checked(
+        backbone=BACKBONE,
+        budget=number(0, above=True),
+        workers=optional(whole(1)),
+        seed=whole(0),
+    )
     def __init__(
         self,
         backbone: Backbone,

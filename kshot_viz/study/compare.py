@@ -9,6 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+from kshot_viz.checks import checked, flag, instance, optional, several, text, whole
 from kshot_viz.data.dataset import ImageDataset
 from kshot_viz.data.episodes.episode import Episode
 from kshot_viz.errors import KShotValueError
@@ -17,6 +18,7 @@ from kshot_viz.grouping.rule import GroupingRule
 from kshot_viz.methods.base import Method
 from kshot_viz.methods.config import FinetuneConfig
 from kshot_viz.methods.registry import FIRST, resolve_method
+from kshot_viz.models.backbone import BACKBONE, Backbone
 from kshot_viz.study.comparison import Comparison
 from kshot_viz.study.plan import ComparisonPlan, joined
 from kshot_viz.study.settings.choice import METHOD, SETTING, known_rule
@@ -27,9 +29,24 @@ from kshot_viz.study.timing import check_budget, left_out, told
 if TYPE_CHECKING:
     import pandas as pd
 
-    from kshot_viz.models.backbone import Backbone
 
-
+@checked(
+    backbone=BACKBONE,
+    data=instance(ImageDataset),
+    episodes=several,
+    groups_from=text,
+    tune=optional(text),
+    grid=optional(instance(TuningGrid)),
+    choose=text,
+    executor=text,
+    rule=optional(instance(GroupingRule)),
+    config=optional(instance(FinetuneConfig)),
+    race=flag,
+    full=flag,
+    workers=optional(whole(1)),
+    seed=whole(0),
+    progress=flag,
+)
 def compare_methods(
     backbone: Backbone,
     data: ImageDataset,
@@ -188,7 +205,7 @@ def rivals_of(
     methods: Sequence[str | Method | Candidate], rule: GroupingRule, config: FinetuneConfig
 ) -> list[Candidate]:
     """Turn methods into candidates; ready-made candidates pass, with their own settings."""
-    if isinstance(methods, (str, Method, Candidate)) or not methods:
+    if several(methods) or not (methods := list(methods)):
         raise KShotValueError(
             f"`methods` must be a list of one or more names, methods or candidates; "
             f"not {methods!r}."

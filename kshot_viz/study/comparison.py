@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kshot_viz.checks import checked, number, optional, text
 from kshot_viz.data.dataset import ImageDataset
 from kshot_viz.data.episodes.episode import Episode
 from kshot_viz.errors import KShotValueError
@@ -62,6 +63,7 @@ class Comparison:
     data: ImageDataset | None = field(default=None, repr=False)
     tuning_data: ImageDataset | None = field(default=None, repr=False)
 
+    @checked(reference=text)
     def summary(self, *, reference: str = tables.PLAIN) -> pd.DataFrame:
         """Return one row per task and method, each at its own chosen setting.
 
@@ -97,6 +99,7 @@ class Comparison:
         """
         return both_rules(self.frame[self.frame["pool"] == "val"])
 
+    @checked(head_lr=optional(number(0)))
     def curve(self, *, head_lr: float | None = None) -> pd.DataFrame:
         """Return accuracy against step size on the validation episodes, at the longest run.
 

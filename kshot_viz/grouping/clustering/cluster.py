@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kshot_viz.activations.activations import Activations
+from kshot_viz.checks import checked, instance, number, text, whole
 from kshot_viz.errors import KShotValueError, unknown_name
 from kshot_viz.grouping.clustering.cluster_cache import ClusteredLayer
 from kshot_viz.grouping.clustering.methods import METHODS
@@ -15,6 +16,7 @@ from kshot_viz.threads import one_thread
 DEAD = ("separate", "keep")
 
 
+@checked(activations=instance(Activations), method=text, dead=text, seed=whole(0))
 def cluster_neurons(
     activations: Activations,
     *,
@@ -99,7 +101,7 @@ def check_bounds(**bounds: float | Mapping[str, float | None] | None) -> None:
     """Raise a KShotValueError for a bound outside [0, 1], of all layers or of one."""
     for name, bound in bounds.items():
         for value in bound.values() if isinstance(bound, Mapping) else [bound]:
-            if value is not None and not 0 <= value <= 1:
+            if value is not None and (number(0)(value) or value > 1):
                 raise KShotValueError(
                     f"`{name}` is a quantile of the layer's distances in [0, 1]; not {value!r}."
                 )

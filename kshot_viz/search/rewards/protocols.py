@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from kshot_viz.checks import checked, flag, instance, optional, whole
 from kshot_viz.data.dataset import ImageDataset
 from kshot_viz.data.episodes.episode import Episode
 from kshot_viz.data.episodes.sampling import sample_episodes
@@ -16,6 +17,7 @@ from kshot_viz.search.rewards.reward import Reward, forming, renumbered
 from kshot_viz.text import counted
 
 
+@checked(source=instance(ImageDataset), shot=whole(1), n=whole(1), same_classes=flag)
 def pseudo_episode_reward(
     source: ImageDataset,
     *,
@@ -73,6 +75,14 @@ def pseudo_episode_reward(
     )
 
 
+@checked(
+    support=instance(ImageDataset),
+    query=whole(1),
+    n=whole(1),
+    distractors=optional(instance(ImageDataset)),
+    source=optional(instance(ImageDataset)),
+    seed=whole(0),
+)
 def augmented_support_reward(
     support: ImageDataset,
     *,
@@ -154,6 +164,7 @@ def augmented_support_reward(
     )
 
 
+@checked(support=instance(ImageDataset), source=optional(instance(ImageDataset)), seed=whole(0))
 def cross_validation_reward(
     support: ImageDataset, *, source: ImageDataset | None = None, seed: int = 0
 ) -> Reward:
@@ -192,6 +203,7 @@ def cross_validation_reward(
     )
 
 
+@checked(data=instance(ImageDataset), source=optional(instance(ImageDataset)))
 def validation_reward(
     data: ImageDataset, episodes: Sequence[Episode], *, source: ImageDataset | None = None
 ) -> Reward:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import Any
 
+from kshot_viz.checks import check, mapping
 from kshot_viz.errors import KShotValueError
 from kshot_viz.finetune.candidate import Candidate
 from kshot_viz.methods.base import Method
@@ -50,6 +51,7 @@ class TuningGrid:
     def __post_init__(self) -> None:
         for name in _LISTS:
             object.__setattr__(self, name, _ascending(name, getattr(self, name)))
+        check("others", self.others, mapping)
         object.__setattr__(self, "others", dict(self.others))
         if any(int(count) != count for count in self.steps):
             raise KShotValueError(f"`steps` must be whole numbers; not {self.steps}.")
@@ -145,7 +147,7 @@ def _ascending(name: str, values: Sequence[float]) -> tuple[Any, ...]:
     try:
         ordered = tuple(sorted(set(values)))
         fine = bool(ordered) and all(math.isfinite(value) and value > 0 for value in ordered)
-    except TypeError:
+    except (TypeError, ValueError, RuntimeError, OverflowError):
         fine = False
     if not fine:
         raise KShotValueError(f"`{name}` must be one or more positive numbers; not {values!r}.")
