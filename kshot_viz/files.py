@@ -37,6 +37,9 @@ def whole_file(target: Path, *, called: object = None) -> Iterator[Path]:
     part = target.with_name(f"{target.name}.{os.getpid()}.part")
     try:
         yield part
+        with part.open("rb+") as file:
+            # Else the new name may reach the disk before the content does.
+            os.fsync(file.fileno())
         part.replace(target)
     except OSError as error:
         why = f"{called or target} cannot be written: {error.strerror or error}."

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from kshot_viz.errors import KShotFileError
@@ -15,6 +17,16 @@ def test_a_reader_sees_the_old_file_until_the_new_one_is_whole(tmp_path):
         part.write_text("new")
     assert target.read_text() == "new"
     assert list(tmp_path.iterdir()) == [target]
+
+
+def test_the_disk_has_the_content_before_the_name(tmp_path, monkeypatch):
+    seen = []
+    target = tmp_path / "rows.txt"
+    monkeypatch.setattr(
+        os, "fsync", lambda file: seen.append((os.fstat(file).st_size, target.exists()))
+    )
+    write_json(target, [1, 2])
+    assert seen == [(6, False)]
 
 
 def test_a_failure_of_any_kind_leaves_the_old_file_alone(tmp_path):

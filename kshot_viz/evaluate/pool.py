@@ -201,9 +201,12 @@ class _Pool:
 
     def leave(self, workers: Sequence[Worker]) -> None:
         """Keep processes for the next call."""
-        kept = [worker for worker in workers if worker.rest()]
-        with self._lock:
-            self._resting += kept
+        for worker in workers:
+            if worker.rest():
+                with self._lock:
+                    self._resting.append(worker)
+            else:
+                worker.kill()
 
 
 def _begin(wanted: int, taken: list[Worker]) -> tuple[list[Worker], str]:

@@ -74,8 +74,9 @@ def _result(message: bytes) -> bytes:
         result = True, function(argument), ""
     except BaseException as error:
         result = False, error, traceback.format_exc()
-    for stream in (sys.stdout, sys.stderr):
-        stream.flush()
+    with suppress(OSError, ValueError, AttributeError):
+        # What was printed is seen at once; there may be no stream to print to.
+        sys.stdout.flush()
     try:
         packed = dumps(result)
         if not result[0]:

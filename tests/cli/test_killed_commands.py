@@ -72,7 +72,7 @@ def history(out: Path) -> Any:
 def tasks(tmp_path) -> dict[str, Task]:
     pictures, weights = make_pictures(tmp_path / "zoo"), make_weights(tmp_path / "net.safetensors")
     network = ["--weights", weights, "--preprocess", "glyphs", "--size", 16, "--workers", 2]
-    searched = ["search", pictures, *network, "--query", 5, "--tasks", 4, "--budget", 24]
+    searched = ["search", pictures, *network, "--query", 5, "--tasks", 4, "--budget", 12]
     return {
         "compare": Task(
             lambda out: [*small_run(pictures, weights, out), "--workers", 2, "--episodes", 4],
