@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from kshot_viz.data.pixels import MAX_PIXELS, decode, digest, open_regular
+from kshot_viz.data.pixels import MAX_PIXELS, decode, digest, open_regular, pixel_count
 from kshot_viz.errors import KShotFileError
 
 # Four photographs of 12 megapixels: about 0.4 GB while they are decoded.
@@ -43,7 +43,9 @@ def check_files(paths: Sequence[Path], *, max_pixels: int = MAX_PIXELS) -> list[
             with open_regular(path) as file:
                 content = hashlib.file_digest(file, "sha256").hexdigest()
                 file.seek(0)
-                return CheckedFile(content, digest(decode(file, path, max_pixels, bound.turn)))
+                with bound.turn(pixel_count(file, path, max_pixels)):
+                    file.seek(0)
+                    return CheckedFile(content, digest(decode(file, path, max_pixels)))
         except (OSError, KShotFileError) as error:
             return CheckedFile(problem=str(error))
 

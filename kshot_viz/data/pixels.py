@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager
 from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO
@@ -103,12 +103,7 @@ def open_regular(path: str | Path) -> BufferedReader:
     return os.fdopen(handle, "rb")
 
 
-def decode(
-    file: BinaryIO,
-    path: str | Path,
-    max_pixels: int = MAX_PIXELS,
-    turn: Callable[[int], AbstractContextManager[object]] = nullcontext,
-) -> np.ndarray:
+def decode(file: BinaryIO, path: str | Path, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     """Decode an open image file into uint8 ``(H, W, 3)``.
 
     Parameters
@@ -118,23 +113,32 @@ def decode(
         Its name in errors.
     max_pixels : int
         An image of more pixels is an error, raised before anything is decoded.
-    turn : function
-        Called with the number of pixels; decoding waits for the context it returns.
 
     Raises
     ------
     KShotFileError
         If the file is cut off, too large or no image.
     """
+    with _opened(file, path, max_pixels) as picture:
+        picture.load()
+        return as_rgb(pixels(picture))
+
+
+def pixel_count(file: BinaryIO, path: str | Path, max_pixels: int = MAX_PIXELS) -> int:
+    """Return how many pixels an open image file has, by its header; the rest as for decoding."""
+    with _opened(file, path, max_pixels) as picture:
+        return picture.width * picture.height
+
+
+@contextmanager
+def _opened(file: BinaryIO, path: str | Path, max_pixels: int) -> Iterator[Image.Image]:
+    """Yield the picture in a file, undecoded; what fails in the block is a KShotFileError."""
     _raise_pillows_limit(max_pixels)
     try:
         with Image.open(file) as picture:
-            size = picture.width * picture.height
-            if size > max_pixels:
+            if picture.width * picture.height > max_pixels:
                 raise _too_large(path, f"{picture.width:,} x {picture.height:,}", max_pixels)
-            with turn(size):
-                picture.load()
-                return as_rgb(pixels(picture))
+            yield picture
     except _BOMBS as error:
         raise _too_large(path, "too many", max_pixels) from error
     except KShotFileError:
