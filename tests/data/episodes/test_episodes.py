@@ -225,3 +225,12 @@ def test_support_and_query_must_be_disjoint() -> None:
     record["query"][0] = record["support"][0]
     with pytest.raises(KShotValueError, match="twice"):
         Episode.from_dict(record)
+
+
+def test_a_list_of_episodes_prints_as_a_list() -> None:
+    drawn = sample_episodes(numbered([40, 40]), way=2, shot=1, query=5, n=2)
+    name = drawn[0].data_name
+    assert repr(drawn) == (
+        f"[Episode('test/0': 2 classes of {name!r}, 1 shot, 10 query images), "
+        f"Episode('test/1': 2 classes of {name!r}, 1 shot, 10 query images)]"
+    )
