@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from numbers import Integral
 from pathlib import Path
@@ -47,6 +47,7 @@ def evaluate(
     store: str | Path | None = None,
     seed: int = 0,
     progress: bool | str = False,
+    watch: Callable[[int, int], object] | None = None,
 ) -> pd.DataFrame:
     """Tune every candidate on every episode's support and score it on its queries.
 
@@ -84,6 +85,9 @@ def evaluate(
         Seed of clustering, shuffling and dropout, by episode.
     progress : bool or str
         Show a progress bar, with this title.
+    watch : callable, optional
+        Takes the numbers of finished and of all runs, before the first and whenever some end. An
+        error that it raises ends the call.
 
     Returns
     -------
@@ -114,7 +118,8 @@ def evaluate(
     bound = tuple(bind(backbone, candidates, source, seed))
     request = Request(backbone, bound, steps, path, max_memory, mix_names, device, seed)
     plan = plan_jobs(request, data, episodes)
-    finished = _finish(plan.jobs, execute, workers, RowStore(store) if store else None, progress)
+    kept = RowStore(store) if store else None
+    finished = _finish(plan.jobs, execute, workers, kept, progress, watch or _unwatched)
     return pd.DataFrame([row for run in plan.runs for row in finished[run]])
 
 
@@ -164,12 +169,17 @@ def bind(
         return [bound(candidate) for candidate in candidates]
 
 
+def _unwatched(done: int, total: int) -> None:
+    """Look at nothing."""
+
+
 def _finish(
     jobs: Sequence[Job],
     run: Executor,
     workers: int | None,
     store: RowStore | None,
     progress: bool | str,
+    watch: Callable[[int, int], object],
 ) -> dict[str, list[Row]]:
     """Return the rows of every run, from the store where they are there."""
     from tqdm.auto import tqdm
@@ -184,12 +194,14 @@ def _finish(
         unit="run",
         disable=not (progress and jobs),
     ) as bar:
+        watch(sum(runs[key] for key in done), sum(runs.values()))
         for rows in run(missing, workers):
             key = rows[0]["job"]
             done[key] = rows
             if store:
                 store.add(key, rows)
             bar.update(runs[key])
+            watch(sum(runs[key] for key in done), sum(runs.values()))
     by_run: dict[str, list[Row]] = {}
     for row in (row for rows in done.values() for row in rows):
         by_run.setdefault(row["run"], []).append(row)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from optuna.trial import TrialState, create_trial
 
 from kshot_viz.errors import KShotFileError, KShotValueError
-from kshot_viz.search.result import Rollout
+from kshot_viz.search.rollouts import Rollout
 from kshot_viz.search.storage.storages import Owner, file_of, in_use, is_journal, open_study, quiet
 
 if TYPE_CHECKING:
