@@ -28,7 +28,8 @@ from search_parts.tasks import TASKS, Task
 import kshot_viz as kv
 from kshot_viz.grouping.rule import GroupingRule
 from kshot_viz.methods.registry import FIRST
-from kshot_viz.search.result import Rollout, SearchResult
+from kshot_viz.search.result import SearchResult
+from kshot_viz.search.rollouts import Rollout
 from kshot_viz.stats import bootstrap_mean, paired_test
 from kshot_viz.study.samplers import SamplerComparison
 from kshot_viz.viz import (

@@ -2,13 +2,50 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from html import escape
+from unicodedata import bidirectional
+
+# Classes of letters that run from right to left, and of marks that turn what follows.
+_TURNED = {"R", "AL", "AN", "RLE", "RLO", "RLI", "LRE", "LRO", "LRI", "FSI", "PDF", "PDI"}
 
 
 def counted(n: int, one: str) -> str:
     """Return ``"1 shot"`` or ``"5 shots"``, with thousands separated."""
     return f"{n:,} {one}" if n == 1 else f"{n:,} {one}s"
+
+
+def interval_text(value: float, low: float, high: float, form: str, unit: str = "") -> str:
+    """Return ``"71.4 [70.1, 72.6]"``, or the value alone where there is no interval.
+
+    ``form`` is the format specification of one number, ``".1f"`` or ``"+.1f"``.
+    """
+    text = f"{value:{form}}{unit}"
+    return text if math.isnan(low) else f"{text} [{low:{form}}, {high:{form}}]"
+
+
+def points(share: float) -> str:
+    """Return a difference of shares as ``"+0.9"`` points; what rounds to zero has no sign."""
+    rounded = round(100 * share, 1)
+    return f"{rounded:+.1f}" if rounded else "0.0"
+
+
+def p_text(p: float) -> str:
+    """Return ``"0.012"``, ``"<0.001"``, or nothing where there is no test."""
+    if math.isnan(p):
+        return ""
+    return "<0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def isolated(name: str) -> str:
+    """Return a name that stays together inside a sentence, whichever way its letters run.
+
+    Letters that run from right to left would take numbers and brackets beside them along; such a
+    name is put between Unicode's isolates, all others stay as they are.
+    """
+    turned = any(bidirectional(letter) in _TURNED for letter in name)
+    return f"\N{FIRST STRONG ISOLATE}{name}\N{POP DIRECTIONAL ISOLATE}" if turned else name
 
 
 def html_table(head: Iterable[object], rows: Iterable[Iterable[object]]) -> str:

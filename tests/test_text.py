@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from kshot_viz.text import counted, html_details, html_table
+from kshot_viz.text import counted, html_details, html_table, isolated
 
 
 @pytest.mark.parametrize(
@@ -20,3 +20,10 @@ def test_a_table_escapes_every_cell():
     )
     assert html_details("<x>", "").startswith("<details open><summary>&lt;x&gt;</summary>")
     assert html_details("x", "", opened=False).startswith("<details><summary>")
+
+
+def test_names_that_run_from_right_to_left_are_isolated():
+    assert isolated("cat 3 (big)") == "cat 3 (big)"
+    assert isolated("חתול") == "\u2068חתול\u2069"
+    assert isolated("قط 3") == "\u2068قط 3\u2069"
+    assert isolated("a\u202eb") == "\u2068a\u202eb\u2069"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from dataclasses import replace
 from numbers import Integral
@@ -63,6 +63,7 @@ def evaluate(
     store: str | Path | None = None,
     seed: int = 0,
     progress: bool | str = False,
+    watch: Callable[[int, int], object] | None = None,
 ) -> pd.DataFrame:
     """Tune every candidate on every episode's support and score it on its queries.
 
@@ -100,6 +101,9 @@ def evaluate(
         Seed of clustering, shuffling and dropout, by episode.
     progress : bool or str
         Show a progress bar, with this title.
+    watch : callable, optional
+        Takes the numbers of finished and of all runs, before the first and whenever some end. An
+        error that it raises ends the call.
 
     Returns
     -------
@@ -139,7 +143,8 @@ def evaluate(
     bound = tuple(bind(backbone, candidates, source, seed))
     request = Request(backbone, bound, steps, path, max_memory, mix_names, device, seed)
     plan = plan_jobs(request, data, episodes)
-    finished = _finish(plan.jobs, execute, workers, RowStore(store) if store else None, progress)
+    kept = RowStore(store) if store else None
+    finished = _finish(plan.jobs, execute, workers, kept, progress, watch or _unwatched)
     return pd.DataFrame([row for run in plan.runs for row in finished[run]])
 
 
@@ -189,12 +194,17 @@ def bind(
         return [bound(candidate) for candidate in candidates]
 
 
+def _unwatched(done: int, total: int) -> None:
+    """Look at nothing."""
+
+
 def _finish(
     jobs: Sequence[Job],
     run: Executor,
     workers: int | None,
     store: RowStore | None,
     progress: bool | str,
+    watch: Callable[[int, int], object],
 ) -> dict[str, list[Row]]:
     """Return the rows of every run, from the store where they are there."""
     done = {job.key: store[job.key] for job in jobs if store and job.key in store}
@@ -206,12 +216,14 @@ def _finish(
         progress_of(missing, before, progress) as bar,
         closing(run(missing, workers)) as finished,
     ):
+        watch(before, sum(runs.values()))
         for rows in finished:
             key = rows[0]["job"]
             done[key] = rows
             if store:
                 store.add(key, rows)
             bar.finished(key, rows, runs[key])
+            watch(sum(runs[key] for key in done), sum(runs.values()))
     if store and missing:
         store.sync()
     by_run: dict[str, list[Row]] = {}

@@ -17,6 +17,7 @@ from kshot_viz.methods.base import Method
 from kshot_viz.methods.config import FinetuneConfig
 from kshot_viz.methods.registry import UnknownMethod, method_from_dict, resolve_method
 from kshot_viz.records import plain, record_digest
+from kshot_viz.text import counted, html_details, html_table
 
 # Of the files of candidates; a newer one is refused.
 SCHEMA = 1
@@ -65,6 +66,32 @@ class Candidate:
         object.__setattr__(self, "config", config or FinetuneConfig())
         object.__setattr__(self, "method", found)
         object.__setattr__(self, "name", name or found.name)
+
+    @property
+    def groups(self) -> str:
+        """What shares gradients, in words."""
+        if self.grouping is None:
+            return "nothing shares a gradient"
+        if isinstance(self.grouping, GroupingRule):
+            return self.grouping.summary
+        n_groups = sum(self.grouping.n_groups(layer) for layer in self.grouping)
+        return f"{counted(n_groups, 'group')} in {counted(len(self.grouping), 'layer')}"
+
+    def __repr__(self) -> str:
+        method = "" if self.name == self.method.name else f"{self.method.name}, "
+        return f"Candidate({self.name!r}: {method}{self.groups}; {self.config.summary})"
+
+    def _repr_html_(self) -> str:
+        rows = [
+            ("method", self.method.label or self.method.name),
+            ("groups", self.groups),
+            *((name, value) for name, value in self.method.options().items()),
+            ("settings", self.config.summary),
+        ]
+        table = html_table(("", ""), rows)
+        if isinstance(self.grouping, Grouping):
+            table += self.grouping._repr_html_()
+        return html_details(f"Candidate {self.name}", table)
 
     def setting(self, name: str) -> Any:
         """Return a setting by name: a field of the config, or an option of the method."""

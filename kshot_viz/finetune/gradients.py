@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ from kshot_viz.finetune.loop import finetune, start_run
 from kshot_viz.grouping.grouping import Grouping
 from kshot_viz.grouping.labels import Labels
 from kshot_viz.grouping.metrics import group_means
+from kshot_viz.methods.base import Method
 from kshot_viz.methods.config import FinetuneConfig
 from kshot_viz.methods.loss import cross_entropy
 from kshot_viz.methods.registry import resolve_method
@@ -103,7 +104,9 @@ def gradient_trace(
     layer: str,
     *,
     config: FinetuneConfig | None = None,
+    method: Method | str = "grouped",
     seed: int = 0,
+    watch: Callable[[int, int], object] | None = None,
 ) -> GradientTrace:
     """Tune on the support with a grouping and record the gradients of one layer's neurons.
 
@@ -114,7 +117,11 @@ def gradient_trace(
     grouping : Grouping
     layer : str
     config : FinetuneConfig, optional
+    method : Method or str
+        One that shares gradients.
     seed : int
+    watch : callable, optional
+        Takes the numbers of finished and of all steps; an error that it raises ends the run.
 
     Returns
     -------
@@ -130,14 +137,14 @@ def gradient_trace(
         If the settings freeze the layer.
     """
     labels = grouping[layer]
-    run = start_run(
-        backbone, support, resolve_method("grouped"), grouping, config or FinetuneConfig()
-    )
+    run = start_run(backbone, support, resolve_method(method), grouping, config or FinetuneConfig())
     parameters = list(run.backbone.tied_parameters(layer).values())
     if not all(parameter.requires_grad for parameter in parameters):
         raise KShotValueError(f"`config` freezes layer {layer!r}, so it has no gradient.")
-    found = []
+    found: list[tuple[NDArray[np.float64], NDArray[np.float64]]] = []
     for _ in run.states(seed):
+        if watch is not None:
+            watch(len(found), run.config.steps)
         with evaluating(run.backbone.module):
             loss = run.method.loss(run.backbone, run.batch())
         found.append(_lengths(np.concatenate(_rows(loss, parameters), axis=1), labels))

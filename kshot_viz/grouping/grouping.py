@@ -260,7 +260,9 @@ class Grouping(Mapping[str, Labels]):
         sizes = {layer: self.sizes(layer) for layer in self}
         rows = [(layer, n.sum(), n.size, n.max(), (n == 1).sum()) for layer, n in sizes.items()]
         table = html_table(("layer", "neurons", "groups", "largest", "singletons"), rows)
-        origin = ", ".join(f"{key}={value}" for key, value in self._origin.items())
+        # Not the members of named and edited groups, which are lists as long as the layers.
+        told = {k: v for k, v in self._origin.items() if not isinstance(v, dict)}
+        origin = ", ".join(f"{key}={value}" for key, value in told.items())
         return html_details(f"Grouping of {len(self)} layers ({origin})", table)
 
     def _with(self, layer: str, labels: Labels) -> Grouping:

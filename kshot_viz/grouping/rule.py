@@ -14,6 +14,7 @@ from kshot_viz.grouping.clustering.methods import METHODS
 from kshot_viz.grouping.grouping import Grouping
 from kshot_viz.records import plain, record_digest
 from kshot_viz.seeds import child_seed
+from kshot_viz.text import counted
 from kshot_viz.threads import one_thread
 
 if TYPE_CHECKING:
@@ -78,6 +79,19 @@ class GroupingRule:
         """Rebuild a rule."""
         given = record.get("given")
         return cls(**{**record, "given": None if given is None else Grouping.from_dict(given)})
+
+    @property
+    def summary(self) -> str:
+        """What forms the groups, in words."""
+        null = ["shuffled"] if self.shuffled else []
+        if self._whole is not None:
+            return ", ".join([*null, f"{counted(len(self._whole), 'layer')} given"])
+        size = f"groups: {self.n_groups} a layer"
+        if isinstance(self.n_groups, Mapping):
+            size = f"groups of {counted(len(self.n_groups), 'layer')}"
+        elif isinstance(self.n_groups, float):
+            size = f"groups: {self.n_groups:g} of the width"
+        return ", ".join([*null, size, self.method, f"from {' and '.join(sorted(self.kinds))}"])
 
     @property
     def key(self) -> str:
@@ -173,6 +187,13 @@ class GroupingRule:
             return list(self.n_groups)
         return list(backbone.layers)
 
+    def unmade(self, backbone: Backbone) -> set[str]:
+        """Return the sources of the layers whose groups are not given."""
+        if self._whole is not None:
+            return set()
+        given = self.given or ()
+        return {self._from(one) for one in self.layers(backbone) if one not in given}
+
     @staticmethod
     def clustering_cache(
         backbone: Backbone, images: Any, seed: int, episode: str | None = None
@@ -184,6 +205,33 @@ class GroupingRule:
     def shuffle(self, whole: Grouping, *, name: str, seed: int) -> Grouping:
         """Return the null grouping of one episode."""
         return whole.shuffled(seed=child_seed(seed, "shuffle", name))
+
+    def edited(self, made: Grouping, now: Grouping) -> GroupingRule:
+        """Return the rule after an edit by hand of the groups that it made in one episode.
+
+        Layers that were edited have the groups of ``now`` in every episode, all others are formed
+        anew in each.
+
+        Parameters
+        ----------
+        made : Grouping
+            What the rule made.
+        now : Grouping
+            The same after the edit; a layer that it lacks trains freely.
+        """
+        if now == made:
+            return self
+        if self._whole is not None:
+            return replace(self, given=now)
+        changed = [one for one in now if one not in made or now.only([one]) != made.only([one])]
+        given = self.given or Grouping({})
+        kept = [one for one in given if one in now and one not in changed]
+        return replace(
+            self,
+            groups_from={one: self._from(one) for one in now},
+            n_groups={one: _of(self.n_groups, one, 1.0) for one in now},
+            given=given.only(kept).join(now.only(changed)),
+        )
 
     @property
     def _whole(self) -> Grouping | None:

@@ -9,6 +9,7 @@ from typing import Any
 from kshot_viz.checks import check, mapping, number, text
 from kshot_viz.errors import KShotKeyError, KShotValueError, unknown_name
 from kshot_viz.records import record_digest
+from kshot_viz.text import counted
 
 _LARGEST = 3.4e38  # of float32
 OPTIMIZERS = ("sgd", "adam", "adamw")
@@ -91,9 +92,35 @@ class FinetuneConfig:
         return cls().but(**record)
 
     @property
+    def summary(self) -> str:
+        """Step sizes, steps, multipliers and frozen layers in words, and whatever is unusual."""
+        usual = FinetuneConfig()
+        rest = [
+            f"{one.name} {getattr(self, one.name)}"
+            for one in fields(self)
+            if one.name not in _SAID and getattr(self, one.name) != getattr(usual, one.name)
+        ]
+        scaled = [f"{layer} ×{factor:g}" for layer, factor in self.layer_lr.items() if factor]
+        frozen = [layer for layer, factor in self.layer_lr.items() if not factor]
+        words = [f"lr {self.lr:g}", f"head_lr {self.head_lr:g}", counted(self.steps, "step")]
+        words += [*rest, *_few(scaled, "more multipliers")]
+        return ", ".join([*words, *(["frozen: " + ", ".join(_few(frozen, "more"))] * bool(frozen))])
+
+    @property
     def key(self) -> str:
         """A short digest of all settings, the same on every machine."""
         return record_digest(self.to_dict(), 12)
+
+
+# What a summary says anyway, and how many layers it names.
+_SAID, _NAMED = ("lr", "head_lr", "steps", "layer_lr"), 4
+
+
+def _few(words: list[str], more: str) -> list[str]:
+    left = len(words) - _NAMED
+    if left <= 1:
+        return words
+    return [*words[:_NAMED], f"{left} {more}"]
 
 
 def _check_choice(config: FinetuneConfig, name: str, allowed: tuple[str, ...]) -> None:

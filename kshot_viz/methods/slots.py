@@ -121,6 +121,29 @@ def labels_of(plan: SlotPlan, grouping: Grouping | None) -> Labels | None:
     return None if grouping is None or plan.layer is None else grouping[plan.layer]
 
 
+def layer_steps(
+    network: Backbone, plans: Iterable[SlotPlan], config: FinetuneConfig
+) -> dict[str, float]:
+    """Return what the step size of each layer is multiplied by; 0 for a layer that is frozen.
+
+    Parameters
+    ----------
+    network : Backbone
+    plans : iterable of SlotPlan
+        As :meth:`Method.plan` returns them.
+    config : FinetuneConfig
+    """
+    factors = {one.name: one.factor if one.lr(config) > 0 else 0.0 for one in plans}
+    names = {id(one): name for name, one in network.module.named_parameters()}
+    return {
+        layer: max(
+            (factors.get(names[id(one)], 0.0) for one in network.tied_parameters(layer).values()),
+            default=0.0,
+        )
+        for layer in network.layers
+    }
+
+
 def _check_layer_lr(network: Backbone, layer_lr: Mapping[str, float]) -> None:
     modules = {name for name, _ in network.module.named_modules() if name}
     head = network.head_parameters()

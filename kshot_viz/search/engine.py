@@ -14,8 +14,8 @@ from optuna.trial import TrialState, create_trial
 
 from kshot_viz.finetune.candidate import Candidate
 from kshot_viz.search.controller.sampler import ReinforceSampler
-from kshot_viz.search.result import Rollout, batches
 from kshot_viz.search.rewards.reward import Score, Scorer
+from kshot_viz.search.rollouts import Rollout, batches
 from kshot_viz.search.settings import SearchSettings
 from kshot_viz.search.storage.ledger import Ledger
 from kshot_viz.search.storage.storages import quiet

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -10,122 +9,24 @@ from typing import TYPE_CHECKING, Any
 from kshot_viz.data.dataset import ImageDataset
 from kshot_viz.data.episodes.episode import Episode, without_queries
 from kshot_viz.errors import KShotValueError
-from kshot_viz.evaluate.evaluate import evaluate
+from kshot_viz.evaluate.evaluate import bind, evaluate
 from kshot_viz.finetune.candidate import Candidate
 from kshot_viz.grouping.grouping import Grouping
 from kshot_viz.grouping.rule import GroupingRule
 from kshot_viz.search.rewards.reward import Reward
+from kshot_viz.search.rollouts import Rollout, history_frame, policy_frame
 from kshot_viz.search.spaces.base import Space
 from kshot_viz.stats import bootstrap_mean
-from kshot_viz.text import counted
+from kshot_viz.text import counted, html_details, html_table
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from kshot_viz.models.backbone import Backbone
 
-# Rollouts in a moving average of rewards.
-MOVING = 20
 
-
-@dataclass(frozen=True)
-class Rollout:
-    """One finished trial.
-
-    Attributes
-    ----------
-    number : int
-    parameters : mapping
-    reward : float
-    record : mapping
-        Everything else that is stored of it; plain JSON values.
-    """
-
-    number: int
-    parameters: Mapping[str, Any]
-    reward: float
-    record: Mapping[str, Any]
-
-
-def batches(rollouts: Sequence[Rollout], size: int) -> list[list[Rollout]]:
-    """Cut rollouts into batches; the last one may be incomplete."""
-    found: dict[int, list[Rollout]] = {}
-    for one in rollouts:
-        found.setdefault(one.number // size, []).append(one)
-    return [found[number] for number in sorted(found)]
-
-
-def history_frame(rollouts: Sequence[Rollout], manifest: Mapping[str, Any]) -> pd.DataFrame:
-    """Return one row a rollout.
-
-    Returns
-    -------
-    DataFrame
-        ``rollout, batch, reward, best`` (so far, of those that ran all tasks), ``mean`` (moving
-        average of the last 20), ``spent`` (budget so far), ``cost, steps, tasks, status, candidate,
-        log_probability`` (of all that was chosen), ``advantage, entropy, gradient_norm`` and every
-        parameter. Columns without a value for a sampler are NaN.
-    """
-    import pandas as pd
-
-    names = ["reward", "cost", "steps", "tasks", "status", "candidate"]
-    learned = ["log_probability", "advantage", "entropy", "gradient_norm"]
-    size = int(manifest["batch_size"])
-    updates = {
-        one.number // size: one.record["update"] for one in rollouts if "update" in one.record
-    }
-    rows = [
-        {
-            "rollout": one.number,
-            "batch": one.number // size,
-            **{name: ({**one.record, "reward": one.reward}).get(name) for name in names},
-            **_learned(updates.get(one.number // size), one.number % size),
-            **one.parameters,
-        }
-        for one in rollouts
-    ]
-    searched = list(rollouts[0].parameters) if rollouts else []
-    frame = pd.DataFrame(rows, columns=["rollout", "batch", *names, *learned, *searched])
-    frame[learned] = frame[learned].astype(float)
-    whole = frame["tasks"] == manifest["reward"]["episodes"]
-    frame.insert(3, "best", frame["reward"].where(whole).cummax().ffill())
-    frame.insert(4, "mean", frame["reward"].rolling(MOVING, min_periods=1).mean())
-    frame.insert(5, "spent", frame["cost"].cumsum())
-    return frame
-
-
-def policy_frame(rollouts: Sequence[Rollout], space: Space) -> pd.DataFrame:
-    """Return the probability of each value of each parameter, batch by batch.
-
-    Returns
-    -------
-    DataFrame
-        ``batch, parameter, value, probability``; empty for samplers without a policy.
-    """
-    import pandas as pd
-
-    values = space.values
-    rows = [
-        [batch, parameter, str(value), probability]
-        for batch, policy in enumerate(
-            one.record["update"]["policy"] for one in rollouts if "update" in one.record
-        )
-        for parameter, shares in policy.items()
-        for value, probability in zip(values[parameter], shares, strict=True)
-    ]
-    return pd.DataFrame(rows, columns=["batch", "parameter", "value", "probability"])
-
-
-def _learned(update: Mapping[str, Any] | None, index: int) -> dict[str, float]:
-    """Return the controller's columns of one rollout of a batch."""
-    if update is None:
-        return {}
-    return {
-        "log_probability": sum(map(math.log, update["probabilities"][index].values())),
-        "advantage": update["advantages"][index],
-        "entropy": update["entropy"],
-        "gradient_norm": update["gradient_norm"],
-    }
+# Candidates that a notebook shows.
+_SHOWN = 5
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,7 +49,7 @@ class SearchResult:
 
     @property
     def history(self) -> pd.DataFrame:
-        """One row a rollout; see :func:`kshot_viz.search.result.history_frame`."""
+        """One row a rollout; see :func:`kshot_viz.search.rollouts.history_frame`."""
         return history_frame(self.rollouts, self.manifest)
 
     @property
@@ -182,6 +83,20 @@ class SearchResult:
         """The best candidate: its grouping, or a rule that makes one, and its settings."""
         return self.space.candidate(self.best_rollout.parameters)
 
+    def bound(self) -> Candidate:
+        """Return the best candidate with the groups that are the same in every task.
+
+        Groups from source images and from weights are made already, so the candidate needs neither
+        the source nor the seed of the search: it is the one that was rewarded.
+
+        Raises
+        ------
+        KShotValueError
+            If the network and the reward of the search are not known.
+        """
+        backbone, reward = self._parts()
+        return bind(backbone, [self.best], reward.source, int(self.manifest["seed"]))[0]
+
     def grouping(self, support: Any = None, *, name: str = "support") -> Grouping | None:
         """Return the best grouping for some k-shot images; None where nothing is grouped.
 
@@ -193,14 +108,12 @@ class SearchResult:
             Name of the episode; seeds are derived from it.
         """
         rule = self.best.grouping
+        if isinstance(rule, GroupingRule):
+            rule = self.bound().grouping
         if not isinstance(rule, GroupingRule):
             return rule
-        backbone, reward = self._parts()
         seed = int(self.manifest["seed"])
-        bound = rule.bind(backbone, source=reward.source, seed=seed)
-        if isinstance(bound, Grouping):
-            return bound
-        return bound.in_episode(backbone, support, name=name, seed=seed)
+        return rule.in_episode(self._parts()[0], support, name=name, seed=seed)
 
     def rescore(
         self,
@@ -285,3 +198,15 @@ class SearchResult:
             f"{self.manifest['sampler']!r}: best reward {best.reward:.3f} (rollout {best.number}), "
             f"{self.history['spent'].iloc[-1]:.0f} of {self.manifest['budget']:g} evaluations spent"
         )
+
+    def _repr_html_(self) -> str:
+        found = [(one, self.space.candidate(one.parameters)) for one in self.top(_SHOWN)]
+        rows = [
+            (one.number, f"{one.reward:.3f}", candidate.groups, candidate.config.summary)
+            for one, candidate in found
+        ]
+        table = html_table(("rollout", "reward", "groups", "settings"), rows)
+        note = (
+            "The best of many is lucky in part: .rescore(episodes, data) scores it on fresh tasks."
+        )
+        return html_details(repr(self), table + f"<p>{note}</p>" if rows else "")

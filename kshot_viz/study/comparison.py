@@ -21,6 +21,7 @@ from kshot_viz.grouping.rule import GroupingRule
 from kshot_viz.study import manifest as files
 from kshot_viz.study import tables
 from kshot_viz.study.footer import footer
+from kshot_viz.study.overview import overview_html, overview_text
 from kshot_viz.study.settings.choice import both_rules
 
 if TYPE_CHECKING:
@@ -183,13 +184,11 @@ class Comparison:
     def __repr__(self) -> str:
         shots = sorted(self.frame["shot"].unique().tolist()) if len(self.frame) else []
         methods = list(dict.fromkeys(self.settings["method"]))
-        return f"Comparison of {methods} at {shots} shots, {len(self.frame)} rows. {self.note}"
+        about = f"Comparison of {methods} at {shots} shots, {len(self.frame)} rows."
+        return f"{about}\n\n{overview_text(self.summary(), self.note)}"
 
     def _repr_html_(self) -> str:
-        import html
-
-        table = self.summary().round(4).to_html(index=False, escape=True)
-        return f"{table}<p>{html.escape(self.note)}</p>"
+        return overview_html(self.summary(), self.note)
 
 
 _UNKNOWN = "A loaded comparison knows no images and no network: give `backbone=` and `data=`."

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from kshot_viz.data.dataset import ImageDataset
 from kshot_viz.data.episodes.episode import Episode
@@ -12,7 +14,10 @@ from kshot_viz.errors import KShotValueError
 from kshot_viz.evaluate.evaluate import evaluate
 from kshot_viz.finetune.candidate import Candidate
 from kshot_viz.grouping.grouping import Grouping
+from kshot_viz.grouping.rule import GroupingRule
+from kshot_viz.methods.base import Method
 from kshot_viz.methods.config import FinetuneConfig
+from kshot_viz.methods.registry import resolve_method
 from kshot_viz.stats import paired_test
 from kshot_viz.study.tables import mean_columns
 
@@ -23,6 +28,9 @@ if TYPE_CHECKING:
     from kshot_viz.study.comparison import Comparison
 
 GROUPED = "grouped"
+Groups = Grouping | GroupingRule
+# Takes a name, and the numbers of finished and of all episodes.
+Watch = Callable[[str, int, int], object]
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +44,8 @@ class Rescoring:
     episodes : tuple of Episode
         All of one way and shot.
     config : FinetuneConfig
+        Step sizes, multipliers and frozen layers.
+    method : Method
     setting : str
         Where the setting comes from, for the reader.
     executor : str
@@ -47,39 +57,116 @@ class Rescoring:
     data: ImageDataset
     episodes: tuple[Episode, ...]
     config: FinetuneConfig
+    method: Method = field(default_factory=lambda: resolve_method(GROUPED))
     setting: str = "settings as given, not tuned"
     executor: str = "processes"
     seed: int = 0
-    _kept: dict[Grouping, pd.DataFrame] = field(default_factory=dict, repr=False)
+    _kept: dict[Hashable, pd.DataFrame] = field(default_factory=dict, repr=False)
 
-    def rows(self, grouping: Grouping) -> pd.DataFrame:
-        """Return one row an episode, as of :func:`kshot_viz.evaluate`."""
-        if grouping not in self._kept:
-            self._kept[grouping] = evaluate(
+    def candidate(self, groups: Groups) -> Candidate:
+        """Return groups with the settings that they are scored with."""
+        return Candidate(groups, self.config, self.method)
+
+    def rows(
+        self, groups: Groups, *, watch: Callable[[int, int], object] | None = None
+    ) -> pd.DataFrame:
+        """Return one row an episode, as of :func:`kshot_viz.evaluate`.
+
+        Parameters
+        ----------
+        groups : Grouping or GroupingRule
+            A rule forms groups in every episode from its support.
+        watch : callable, optional
+            As in :func:`kshot_viz.evaluate`; what it ends is not kept.
+        """
+        key = _key(groups)
+        if key not in self._kept:
+            self._kept[key] = evaluate(
                 self.backbone,
                 self.data,
                 self.episodes,
-                [Candidate(grouping, self.config)],
+                [self.candidate(groups)],
                 executor=self.executor,
                 seed=self.seed,
+                watch=watch,
             )
-        return self._kept[grouping]
+        return self._kept[key]
 
-    def compare(self, groupings: Mapping[str, Grouping]) -> pd.DataFrame:
+    def compare(
+        self,
+        groupings: Mapping[str, Groups],
+        *,
+        seen: Collection[str] = (),
+        watch: Watch | None = None,
+    ) -> pd.DataFrame:
         """Score groupings and pair each with the first one, episode by episode.
+
+        Parameters
+        ----------
+        groupings : mapping of str to Grouping or GroupingRule
+        seen : collection of str, optional
+            Digests of images that formed groups: as queries they are left out, for all groupings.
+        watch : callable, optional
+            Takes the name of a grouping and the numbers of its finished and of all episodes; an
+            error that it raises ends the scoring.
 
         Returns
         -------
         DataFrame
             ``name, accuracy, low, high, n, difference, difference_low, difference_high, p_value,
-            diverged``; shares, 95 % bootstrap intervals (NaN for a single episode), and the p-value
-            of Wilcoxon's test.
+            diverged, queries, left_out``; shares, 95 % bootstrap intervals (NaN for a single
+            episode), the p-value of Wilcoxon's test, and the numbers of queries. Episodes without
+            a query that counts are dropped.
+
+        Raises
+        ------
+        KShotValueError
+            If every query was seen.
         """
         import pandas as pd
 
-        rows = {name: self.rows(grouping) for name, grouping in groupings.items()}
+        counted = [self._counted(one, seen) for one in self.episodes]
+        if not any(one.any() for one in counted):
+            raise KShotValueError(
+                "Every query of these episodes formed groups, so no query is left to score on."
+            )
+        rows = {
+            name: self._scored(name, groups, counted, watch) for name, groups in groupings.items()
+        }
         first = next(iter(rows.values()))
-        return pd.DataFrame([_summary(name, one, first) for name, one in rows.items()])
+        every = np.concatenate(counted)
+        known = {"queries": int(every.sum()), "left_out": int((~every).sum())}
+        return pd.DataFrame([_summary(name, one, first) | known for name, one in rows.items()])
+
+    def _counted(self, episode: Episode, seen: Collection[str]) -> np.ndarray:
+        """Return which queries count, shape (queries,)."""
+        return np.array([self.data.digests[one] not in seen for one in episode.query])
+
+    def _scored(
+        self, name: str, groups: Groups, counted: Sequence[np.ndarray], watch: Watch | None
+    ) -> pd.DataFrame:
+        """Return the rows with their accuracy on the queries that count."""
+
+        def named(done: int, total: int) -> None:
+            if watch is not None:
+                watch(name, done, total)
+
+        rows = self.rows(groups, watch=named)
+        if all(one.all() for one in counted):
+            return rows
+        known = zip(self.episodes, rows["predicted"], rows["accuracy"], counted, strict=True)
+        shares = [self._share(*one) for one in known]
+        kept = [one.any() for one in counted]
+        return rows.assign(accuracy=shares)[kept].reset_index(drop=True)
+
+    def _share(
+        self, episode: Episode, predicted: Sequence[int], accuracy: float, counted: np.ndarray
+    ) -> float:
+        # One that diverged predicts nothing and is scored at chance.
+        if not len(predicted) or not counted.any():
+            return accuracy
+        targets = episode.split(self.data)[1].targets
+        return float((np.asarray(predicted) == targets)[counted].mean())
 
 
 def rescoring(
@@ -88,7 +175,9 @@ def rescoring(
     *,
     data: ImageDataset | None = None,
     table: Comparison | None = None,
+    candidate: Candidate | None = None,
     config: FinetuneConfig | None = None,
+    name: str = GROUPED,
     n: int = 5,
     executor: str = "processes",
     seed: int = 0,
@@ -103,9 +192,13 @@ def rescoring(
     data : ImageDataset, optional
         What the episodes were drawn from; the comparison's by default.
     table : Comparison, optional
-        Its chosen setting of the grouped method is used.
+        Its chosen setting of the method ``name`` is used, where no other is given.
+    candidate : Candidate, optional
+        Its settings and its method are used: step sizes, multipliers, frozen layers.
     config : FinetuneConfig, optional
-        The setting, where no table tells it.
+        The setting, where neither tells it.
+    name : str
+        The method of the comparison.
     n : int
         Number of episodes, the first ones.
     executor, seed
@@ -114,7 +207,7 @@ def rescoring(
     Raises
     ------
     KShotValueError
-        If there is no episode or no data, or the table did not tune the grouped method for them.
+        If there is no episode or no data, or the table did not tune the method for them.
     """
     if n < 1:
         raise KShotValueError(f"Scoring needs at least one episode; not {n!r}.")
@@ -128,12 +221,15 @@ def rescoring(
             f"{chosen[0].data_name!r}: give `data=` (or a comparison, `table=`, that has them)."
         )
     setting = "settings as given, not tuned"
-    if table is not None and config is None:
-        config = _tuned(table, way, shot)
+    if candidate is not None:
+        setting = f"the settings of {candidate.name!r}"
+    elif table is not None and config is None:
+        candidate = _tuned(table, way, shot, name)
         setting = "the comparison's chosen setting"
-    return Rescoring(
-        backbone, found, same, config or FinetuneConfig(), setting, executor=executor, seed=seed
-    )
+    given = config or FinetuneConfig() if candidate is None else candidate.config
+    own = candidate is not None and candidate.method.shares
+    method = candidate.method if candidate and own else resolve_method(GROUPED)
+    return Rescoring(backbone, found, same, given, method, setting, executor, seed)
 
 
 def _episodes(episodes: Sequence[Episode] | None, table: Comparison | None) -> tuple[Episode, ...]:
@@ -144,18 +240,25 @@ def _episodes(episodes: Sequence[Episode] | None, table: Comparison | None) -> t
     return tuple(episodes)
 
 
-def _tuned(table: Comparison, way: int, shot: int) -> FinetuneConfig:
-    """Return the setting that a comparison chose for its grouped method."""
+def _tuned(table: Comparison, way: int, shot: int, name: str) -> Candidate:
+    """Return a method's candidate at the setting that a comparison chose."""
     settings = table.settings
     rows = settings[
-        (settings["way"] == way) & (settings["shot"] == shot) & (settings["method"] == GROUPED)
+        (settings["way"] == way) & (settings["shot"] == shot) & (settings["method"] == name)
     ]
-    chosen = [] if rows.empty else table.called(GROUPED, setting=rows["setting"].iloc[0])
+    chosen = [] if rows.empty else table.called(name, setting=rows["setting"].iloc[0])
     if not chosen:
         raise KShotValueError(
-            f"`table` has no setting of {GROUPED!r} for {way} way, {shot} shot; give `config=`."
+            f"`table` has no setting of {name!r} for {way} way, {shot} shot; give `config=`."
         )
-    return chosen[0].config.but(steps=int(rows["steps"].iloc[0]))
+    return chosen[0].at(steps=int(rows["steps"].iloc[0]))
+
+
+def _key(groups: Groups) -> Hashable:
+    """Return what the rows of groups are kept by: not how they were made, or are named."""
+    if isinstance(groups, Grouping):
+        return groups
+    return replace(groups, given=None).key, groups.given
 
 
 def _summary(name: str, rows: pd.DataFrame, first: pd.DataFrame) -> dict[str, Any]:

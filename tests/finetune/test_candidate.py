@@ -73,3 +73,15 @@ def test_a_cut_off_or_binary_file_is_named(tmp_path, content):
     path.write_bytes(content)
     with pytest.raises(KShotFileError, match=r"best\.json (cannot be read|holds no candidate)"):
         kv.Candidate.load(path)
+
+
+def test_it_says_what_it_is_in_one_line_and_as_html():
+    searched, grouped, found = CANDIDATES
+    settings = "lr 0.07, head_lr 0.3, 3 steps, deep ×0.3, frozen: first"
+    assert repr(searched) == f"Candidate('searched': plain, nothing shares a gradient; {settings})"
+    assert repr(grouped) == f"Candidate('grouped': 5 groups in 2 layers; {settings})"
+    assert "groups of 2 layers, kmeans, from source and support" in repr(found)
+    for one in CANDIDATES:
+        assert settings in one._repr_html_()
+    assert "first" in grouped._repr_html_()
+    assert "<i>" not in kv.Candidate(None, name="<i>")._repr_html_()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from small_search import small_search
 
-from kshot_viz.search.result import MOVING, batches
+from kshot_viz.search.rollouts import MOVING, batches
 
 
 def test_the_columns_of_a_history_follow_from_its_rewards():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from html import escape
+
 from networks import toy_data
 from small_search import small_search
 
@@ -37,3 +39,15 @@ def test_a_searched_candidate_is_compared_like_any_method():
         backbone, digits, episodes, methods=["plain", searched], grid=grid, n_val=1
     )
     assert set(table.frame["method"]) == {"plain", "searched"}
+
+
+def test_a_notebook_shows_the_best_candidates_with_their_settings():
+    result = small_search("memory").run()
+    shown = result._repr_html_()
+    best = result.best_rollout
+    assert escape(repr(result)) in shown
+    assert f"<td>{best.number}</td><td>{best.reward:.3f}</td>" in shown
+    assert result.best.config.summary in shown
+    assert ".rescore(episodes)" in shown
+    empty = small_search("memory").result
+    assert "SearchResult without rollouts" in empty._repr_html_()

@@ -17,6 +17,7 @@ from kshot_viz.data.dataset import ImageDataset
 from kshot_viz.data.images import image_digests
 from kshot_viz.errors import KShotFileError, KShotValueError
 from kshot_viz.files import read_json, whole_file
+from kshot_viz.text import counted
 
 POOLS = ("test", "val")
 SCHEMA = 2
@@ -74,6 +75,12 @@ class Episode:
         twice = sorted(image for image, count in used.items() if count > 1)
         if twice:
             raise KShotValueError(f"episode {self.name} uses the images {twice} twice.")
+
+    def __repr__(self) -> str:
+        return (
+            f"Episode({self.name!r}: {self.way} classes of {self.data_name!r}, "
+            f"{counted(self.shot, 'shot')}, {counted(len(self.query), 'query image')})"
+        )
 
     @property
     def name(self) -> str:

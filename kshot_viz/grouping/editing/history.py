@@ -54,6 +54,11 @@ class EditHistory:
         return self._steps[self._at].grouping
 
     @property
+    def past(self) -> tuple[Grouping, ...]:
+        """The groupings up to the present one."""
+        return tuple(step.grouping for step in self._steps[: self._at + 1])
+
+    @property
     def first(self) -> Grouping:
         """The grouping as it was given."""
         return self._steps[0].grouping

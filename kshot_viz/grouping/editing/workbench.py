@@ -11,6 +11,7 @@ from kshot_viz.errors import KShotValueError, unknown_name
 from kshot_viz.grouping.clustering.cluster_cache import ClusteredLayer
 from kshot_viz.grouping.clustering.methods import METHODS, NESTED
 from kshot_viz.grouping.editing.history import EditHistory, named
+from kshot_viz.grouping.editing.numbers import group_of, group_title, numbered
 from kshot_viz.grouping.grouping import Grouping
 from kshot_viz.grouping.labels import Labels
 from kshot_viz.seeds import child_seed
@@ -92,7 +93,8 @@ class Workbench:
         """
         self.prepare(layer, method, n_groups)
         labels, dead = self._clustered[layer, method].labels(n_groups)
-        return self.grouping.join(Grouping({layer: labels}, dead={layer: dead}))
+        made = self.grouping.join(Grouping({layer: labels}, dead={layer: dead}))
+        return self._numbered(made, layer)
 
     def recut(self, grouping: Grouping, layer: str, drag: str = "") -> Grouping:
         """Take over a cut; several of one layer in a row and one ``drag`` are a single step."""
@@ -109,7 +111,7 @@ class Workbench:
             If the grouping was made for another network.
         """
         _check_widths(self._activations, grouping)
-        return self._apply("", grouping, "took over another grouping")
+        return self._apply("", self._numbered(grouping, *grouping), "took over another grouping")
 
     def edit(self, what: str, layer: str, neurons: Sequence[int], value: Any = None) -> Grouping:
         """Make an edit by its name: that of a method below, ``"undo"`` or ``"redo"``.
@@ -121,7 +123,7 @@ class Workbench:
         neurons : sequence of int
             The selection.
         value : int or str, optional
-            The group to move to, or the name.
+            The number of the group to move to, as it is shown, or the name.
         """
         if what not in EDITS:
             raise unknown_name("what", what, EDITS)
@@ -148,20 +150,21 @@ class Workbench:
         return self._apply(layer, made, f"made a group of {counted(len(neurons), 'neuron')}")
 
     def move(self, layer: str, neurons: Sequence[int], group: int | None) -> Grouping:
-        """Put neurons into a group that is there."""
+        """Put neurons into a group that is there, by its label."""
         self._check(layer, neurons)
         if group is None:
             raise KShotValueError("Choose a group to move the selection to.")
-        made = self.grouping.move(layer, neurons, group)
-        return self._apply(layer, made, f"moved {counted(len(neurons), 'neuron')} to group {group}")
+        made, target = self.grouping.move(layer, neurons, group), self._title(layer, group)
+        what = f"moved {counted(len(neurons), 'neuron')} to group {target}"
+        return self._apply(layer, made, what)
 
     def merge(self, layer: str, neurons: Sequence[int]) -> Grouping:
         """Make one group of all groups that the neurons are in."""
         groups = self._groups(layer, neurons)
         if len(groups) < 2:
             raise KShotValueError(
-                f"The selection lies in group {groups[0]} alone: select neurons of two groups or "
-                f"more to merge them."
+                f"The selection lies in group {self._title(layer, groups[0])} alone: select "
+                f"neurons of two groups or more to merge them."
             )
         made = self.grouping.merge(layer, groups)
         return self._apply(layer, made, f"merged {len(groups)} groups")
@@ -169,13 +172,13 @@ class Workbench:
     def split(self, layer: str, neurons: Sequence[int]) -> Grouping:
         """Split the group that the neurons are in where its members differ most."""
         group = self._group(layer, neurons, "split")
-        members = self.grouping.members(layer, group)
+        members, title = self.grouping.members(layer, group), self._title(layer, group)
         if members.size < 2:
             raise KShotValueError(
-                f"Group {group} of {layer!r} has one neuron, which cannot be split."
+                f"Group {title} of {layer!r} has one neuron, which cannot be split."
             )
         made = self.grouping.split(layer, _half(self._activations.layer(layer), members))
-        return self._apply(layer, made, f"split group {group}")
+        return self._apply(layer, made, f"split group {title}")
 
     def shuffle(self, layer: str) -> Grouping:
         """Draw the members of a layer's groups at random: the null grouping."""
@@ -188,11 +191,20 @@ class Workbench:
     def name(self, layer: str, neurons: Sequence[int], name: str) -> Grouping:
         """Name the group that the neurons are in."""
         group = self._group(layer, neurons, "name")
-        made = named(self.grouping, layer, group, name)
-        return self._apply(layer, made, f"named group {group}")
+        made, title = named(self.grouping, layer, group, name), self._title(layer, group)
+        return self._apply(layer, made, f"named group {title}")
+
+    def _title(self, layer: str, group: int) -> str:
+        return group_title(self.grouping, layer, group)
+
+    def _numbered(self, grouping: Grouping, *layers: str) -> Grouping:
+        """Let the groups of edited layers keep their numbers."""
+        return numbered(grouping, self.grouping, layers, self.history.past)
 
     def _apply(self, layer: str, grouping: Grouping, what: str) -> Grouping:
         before = self.grouping
+        if layer:
+            grouping = self._numbered(grouping, layer)
         if self.history.apply(grouping, what, layer=layer) is not before:
             self._count(layer)
         return self.grouping
@@ -246,7 +258,9 @@ def _half(layer: LayerActivations, members: Labels) -> Labels:
 
 EDITS: dict[str, Callable[[Workbench, str, Sequence[int], Any], Grouping]] = {
     "group": lambda bench, layer, neurons, _: bench.group(layer, neurons),
-    "move": lambda bench, layer, neurons, value: bench.move(layer, neurons, value),
+    "move": lambda bench, layer, neurons, value: bench.move(
+        layer, neurons, None if value is None else group_of(bench.grouping, layer, value)
+    ),
     "merge": lambda bench, layer, neurons, _: bench.merge(layer, neurons),
     "split": lambda bench, layer, neurons, _: bench.split(layer, neurons),
     "shuffle": lambda bench, layer, *_: bench.shuffle(layer),

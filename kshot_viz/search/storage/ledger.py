@@ -12,7 +12,7 @@ from optuna.trial import TrialState, create_trial
 
 from kshot_viz.errors import KShotError, KShotFileError, KShotValueError
 from kshot_viz.records import record_digest
-from kshot_viz.search.result import Rollout
+from kshot_viz.search.rollouts import Rollout
 from kshot_viz.search.storage.storages import Owner, file_of, in_use, is_journal, open_study, quiet
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from kshot_viz.errors import KShotValueError, unknown_name
-from kshot_viz.text import counted
+from kshot_viz.text import counted, isolated
 from kshot_viz.viz.comparison.changed_predictions import changed_frame, plot_changed
 from kshot_viz.viz.comparison.episode_dots import episodes_frame, plot_episodes
 from kshot_viz.viz.comparison.measure_plots import plot_accuracy, plot_measure
@@ -192,7 +192,8 @@ class ComparisonView:
     def title(self) -> str:
         """The data set, the network and the number of methods."""
         about = self.comparison.manifest
-        return f"{about['data']['name']}, {about['backbone']['name']}: {len(self.known)} methods"
+        data, network = (isolated(about[part]["name"]) for part in ("data", "backbone"))
+        return f"{data}, {network}: {len(self.known)} methods"
 
 
 _FRAMES: dict[str, Callable[[ComparisonView], pd.DataFrame]] = {

@@ -14,6 +14,7 @@ from kshot_viz.text import counted
 from kshot_viz.viz.neurons.layer_groups import LayerGroups, layer_groups
 from kshot_viz.viz.style.canvas import bare, entitle, new_axes
 from kshot_viz.viz.style.colours import rgb, text_on
+from kshot_viz.viz.style.intervals import shortened
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from kshot_viz.models.backbone import Backbone
 
 AT_MOST = 1024
+# What fits into a frame.
+_LETTERS = 8
 # A cell in pixels: the kernel inside a frame that is higher above it, where the number is.
 _KERNEL, _SIDE, _TOP, _GAP = 42, 4, 13, 3
 _CELL_WIDTH = _KERNEL + 2 * _SIDE + _GAP
@@ -145,11 +148,12 @@ def _write_numbers(ax: Axes, frame: pd.DataFrame, groups: LayerGroups) -> None:
         ax.text(
             column * _CELL_WIDTH + _SIDE + _KERNEL / 2,
             row * _CELL_HEIGHT + _TOP / 2,
-            groups.name(group) if groups.known else str(neuron),
+            shortened(groups.name(group), _LETTERS) if groups.known else str(neuron),
             ha="center",
             va="center_baseline",
             fontsize=6.5 if few else 5,
             color=text_on(groups.colours[group]),
+            parse_math=False,
         )
 
 

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kshot_viz.errors import KShotValueError
-from kshot_viz.grouping.editing.history import group_names
 from kshot_viz.text import counted
-from kshot_viz.viz.neurons.layer_groups import palette
+from kshot_viz.viz.neurons.layer_groups import layer_groups
 from kshot_viz.viz.style.canvas import entitle, new_axes, rows_axis
-from kshot_viz.viz.style.colours import LONE_COLOUR, text_on
+from kshot_viz.viz.style.colours import DEAD_HATCH, HATCHES, LONE_COLOUR, text_on
 from kshot_viz.viz.style.intervals import beside, shortened
 
 if TYPE_CHECKING:
@@ -34,7 +33,7 @@ def plot_group_sizes(grouping: Grouping, *, ax: Axes | None = None) -> Axes:
 
     Bars show shares of the layer, so narrow and wide layers can be compared; the text beside them
     counts neurons, groups, and groups of a single member. Groups that a person named
-    show their names. Many single neurons share one bar. Dead neurons come last, hatched.
+    show their names. Many single neurons share one bar. Dead neurons come last, grey and hatched.
 
     Parameters
     ----------
@@ -58,14 +57,14 @@ def plot_group_sizes(grouping: Grouping, *, ax: Axes | None = None) -> Axes:
         beside(ax, row, text, gap=7, fontsize=_size(len(grouping)))
     ax.set_xlim(0, 100)
     ax.set_xlabel("share of the layer's neurons, %", fontsize=10)
-    dead = "; hatched: dead neurons" if frame["dead"].any() else ""
+    dead = "; grey and hatched: dead neurons" if frame["dead"].any() else ""
     numbers = "; numbers are group numbers" if len(grouping) <= _FEW else ""
     entitle(ax, "Group sizes", f"largest group first{numbers}{dead}")
     return ax
 
 
 def _sizes_frame(grouping: Grouping) -> pd.DataFrame:
-    """Return ``layer, row, group, groups, size, share, start, dead, colour, text``, as drawn.
+    """Return ``layer, row, group, groups, size, share, start, dead, ...``, as drawn.
 
     ``groups`` is 1, or how many single neurons the bar stands for; its ``group`` is -1 then.
     """
@@ -78,14 +77,15 @@ def _sizes_frame(grouping: Grouping) -> pd.DataFrame:
 def _layer_frame(grouping: Grouping, layer: str) -> pd.DataFrame:
     import pandas as pd
 
-    sizes = grouping.sizes(layer)
-    names = group_names(grouping, layer)
+    sizes, groups = grouping.sizes(layer), layer_groups(grouping, layer, grouping[layer].size)
     frame = pd.DataFrame({"layer": layer, "group": range(sizes.size), "groups": 1, "size": sizes})
-    frame["dead"] = frame["group"] == grouping.dead_group(layer)
-    frame["colour"] = palette(grouping, layer)
-    frame["text"] = [names.get(group, str(group)) for group in range(sizes.size)]
-    frame = frame.sort_values(["dead", "size", "group"], ascending=[True, False, True])
-    frame = _singles_joined(frame, list(names))
+    frame["dead"] = frame["group"] == groups.dead
+    frame["colour"] = groups.colours
+    frame["shape"] = groups.shapes
+    frame["number"] = groups.numbers
+    frame["text"] = [groups.name(group) for group in range(sizes.size)]
+    frame = frame.sort_values(["dead", "size", "number"], ascending=[True, False, True])
+    frame = _singles_joined(frame, list(groups.names))
     frame["share"] = 100 * frame["size"] / sizes.sum()
     frame["start"] = frame["share"].cumsum() - frame["share"]
     return frame
@@ -103,7 +103,12 @@ def _singles_joined(frame: pd.DataFrame, named: list[int]) -> pd.DataFrame:
         frame[alone]
         .head(1)
         .assign(
-            group=-1, groups=count, size=count, colour=LONE_COLOUR, text=f"{count:,} single neurons"
+            group=-1,
+            groups=count,
+            size=count,
+            colour=LONE_COLOUR,
+            shape=0,
+            text=f"{count:,} single neurons",
         )
     )
     rest = frame[~alone]
@@ -111,6 +116,8 @@ def _singles_joined(frame: pd.DataFrame, named: list[int]) -> pd.DataFrame:
 
 
 def _draw_bars(ax: Axes, frame: pd.DataFrame, grouping: Grouping) -> None:
+    from matplotlib.patheffects import withStroke
+
     bars = ax.barh(
         frame["row"],
         frame["share"],
@@ -120,13 +127,15 @@ def _draw_bars(ax: Axes, frame: pd.DataFrame, grouping: Grouping) -> None:
         edgecolor=ax.get_facecolor(),
         linewidth=0.6,
     )
-    for index in np.flatnonzero(frame["dead"].to_numpy()):
-        bars[index].set_hatch("////")
+    patterns = np.where(frame["dead"], DEAD_HATCH, np.take(HATCHES, frame["shape"]))
+    for bar, pattern in zip(bars, patterns.tolist(), strict=True):
+        bar.set_hatch(pattern or None)
     if len(grouping) > _FEW:
         return
     written = frame[~frame["dead"] & (frame["share"] >= _NUMBERED)]
-    columns = [written[name].tolist() for name in ("row", "start", "share", "colour", "text")]
-    for row, start, share, colour, text in zip(*columns, strict=True):
+    names = ("row", "start", "share", "colour", "shape", "text")
+    columns = [written[name].tolist() for name in names]
+    for row, start, share, colour, shape, text in zip(*columns, strict=True):
         ax.annotate(
             _fitting(text, share),
             (start + share / 2, row),
@@ -135,6 +144,8 @@ def _draw_bars(ax: Axes, frame: pd.DataFrame, grouping: Grouping) -> None:
             fontsize=8,
             color=text_on(colour),
             parse_math=False,
+            # On a pattern the number would be hard to read.
+            path_effects=[withStroke(linewidth=3, foreground=colour)] if shape else None,
         )
 
 

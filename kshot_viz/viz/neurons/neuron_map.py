@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,11 +16,12 @@ from kshot_viz.text import counted
 from kshot_viz.threads import one_thread
 from kshot_viz.viz.neurons.layer_groups import LayerGroups, layer_groups
 from kshot_viz.viz.style.canvas import entitle, new_axes, text_colour, tidy
-from kshot_viz.viz.style.colours import rgb
+from kshot_viz.viz.style.colours import MARKERS, rgb
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
+    from matplotlib.path import Path
 
     from kshot_viz.activations import Activations
     from kshot_viz.grouping.grouping import Grouping
@@ -104,14 +106,14 @@ def _map_frame(embedding: Embedding, groups: LayerGroups) -> pd.DataFrame:
 
 def _scatter(ax: Axes, frame: pd.DataFrame, groups: LayerGroups, selected: Collection[int]) -> None:
     chosen = frame["neuron"].isin(list(selected))
-    colours = np.array([rgb(colour) for colour in groups.colours])
+    colours, shapes = np.array([rgb(colour) for colour in groups.colours]), np.array(groups.shapes)
     few = len(frame) <= _FEW
     for part, alpha in ((frame[~chosen], 0.3 if len(selected) else 1.0), (frame[chosen], 1.0)):
         # Points of one colour are stamped, many times faster than points that each have their own.
         split = not few and len(colours) <= _STAMPS
         for points in (one for _, one in part.groupby("group")) if split else (part,):
             label = points["group"].to_numpy()
-            ax.scatter(
+            drawn = ax.scatter(
                 points["x"],
                 points["y"],
                 s=float(np.clip(9000 / len(frame), 2, 60)),
@@ -121,6 +123,17 @@ def _scatter(ax: Axes, frame: pd.DataFrame, groups: LayerGroups, selected: Colle
                 edgecolors=text_colour(ax) if few else "face",
                 linewidths=0.3 if few else 0,
             )
+            if few and shapes.any() and len(label):
+                drawn.set_paths([_path(shape) for shape in shapes[label].tolist()])
+
+
+@cache
+def _path(shape: int) -> Path:
+    """Return the outline of a marker."""
+    from matplotlib.markers import MarkerStyle
+
+    style = MarkerStyle(MARKERS[shape])
+    return style.get_path().transformed(style.get_transform())
 
 
 def _write_numbers(ax: Axes, frame: pd.DataFrame, groups: LayerGroups) -> int:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kshot_viz.errors import KShotValueError, unknown_name
+from kshot_viz.errors import unknown_name
 from kshot_viz.search.spaces.groups import GroupSpace
 from kshot_viz.text import counted
 from kshot_viz.viz.search.policy import plot_entropy, plot_policy
@@ -160,7 +160,7 @@ def plot_chosen(
     Raises
     ------
     KShotValueError
-        If there is no rollout yet, or the search was in another space.
+        If there is no rollout yet.
     """
     point = found.best_rollout.parameters if parameters is None else parameters
     frame = chosen_frame(found, point, grouping)
@@ -175,9 +175,7 @@ def plot_chosen(
     ax.set_xlim(0, 100)
     label = "groups asked for" if grouping is None else "groups that move"
     ax.set_xlabel(f"{label}, % of the layer's neurons", fontsize=10)
-    settings = {k.rpartition("/")[2]: v for k, v in point.items() if k.startswith("settings/")}
-    note = ", ".join(f"{name} {value}" for name, value in settings.items())
-    entitle(ax, "Chosen groups", note)
+    entitle(ax, "Chosen groups", found.space.candidate(point).config.but(layer_lr={}).summary)
     return ax
 
 
@@ -187,12 +185,13 @@ def chosen_frame(
     """Return ``layer, share, step_size, colour, words``: one row a layer."""
     import pandas as pd
 
-    if not isinstance(found.space, GroupSpace):
-        raise KShotValueError(
-            "Only a search in a GroupSpace chooses numbers of groups; draw the groups themselves "
-            "with plot_group_sizes(found.grouping())."
-        )
     whole, rows = found.space.complete(parameters), []
+    columns = ["layer", "share", "step_size", "colour", "words"]
+    if not isinstance(found.space, GroupSpace):
+        made = found.space.candidate(parameters).grouping
+        rows = [_assigned(one, whole[f"{one}/step_size"], made) for one in found.space.layers]
+        rows += [[layer, 0.0, 0.0, _SINGLE, "frozen"] for layer in found.space.frozen]
+        return pd.DataFrame(rows, columns=columns)
     for layer in found.space.layers:
         own = {name: whole[f"{layer}/{name}"] for name in found.space.layers[layer]}
         colour = _SINGLE if own["n_groups"] >= 1 else _COLOURS[own["groups_from"]]
@@ -201,8 +200,16 @@ def chosen_frame(
         # One group is a bar one can see; a frozen layer has none.
         share = max(share, 0.006) if own["step_size"] else 0.0
         rows.append([layer, share, own["step_size"], colour, _words(own, labels)])
-    columns = ["layer", "share", "step_size", "colour", "words"]
     return pd.DataFrame(rows, columns=columns)
+
+
+def _assigned(layer: str, step: float, made: Any) -> list[Any]:
+    """Return the row of a layer whose groups are assigned neuron by neuron."""
+    if not step:
+        return [layer, 0.0, step, _SINGLE, "frozen"]
+    labels = made[layer]
+    share = len(np.unique(labels)) / len(labels)
+    return [layer, share, step, _SINGLE, f"{_formed(labels)}, step ×{step:g}"]
 
 
 def _words(own: Mapping[str, Any], labels: NDArray[np.int64] | None) -> str:

@@ -7,15 +7,18 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from kshot_viz.errors import KShotValueError
 from kshot_viz.methods.base import MethodStyle
 from kshot_viz.methods.registry import list_methods, method_class
 
 # Okabe & Ito's set for colour-blind readers, without black, which is for text and frames.
 OKABE_ITO = ("#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7")
-DEAD_COLOUR = "#8C8C8C"
+DEAD_COLOUR, DEAD_HATCH = "#8C8C8C", "////"
 LONE_COLOUR = "#4C6A92"
+# Shapes of points and patterns of bars, by index; those of the browser's map follow this order.
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+HATCHES = ("", "///", "...", "xxx", "---", "ooo", "+++", "***")
 _GOLDEN_ANGLE = 137.508
+_LIGHTNESS = (0.45, 0.72, 0.56, 0.83, 0.64)
 
 
 SAMPLER_STYLES: dict[str, MethodStyle] = {
@@ -28,25 +31,30 @@ _FURTHER_MARKERS = ("X", "<", ">", "h", "*", "d")
 _FURTHER_DASHES = ("-", "--", "-.", ":")
 
 
-def group_colours(n: int) -> tuple[str, ...]:
-    """Return one colour for each of ``n`` groups, as ``"#RRGGBB"``.
+def group_colours(numbers: Iterable[int]) -> tuple[str, ...]:
+    """Return the colour of groups by their numbers, as ``"#RRGGBB"``; -1 is grey.
 
-    Up to seven groups get Okabe and Ito's colours. More get colours whose lightness rises with the
-    group's number, so that the order survives in grey, and whose hue turns by the golden angle, so
-    that neighbours differ. Sixty colours cannot be distinguished: figures also write the numbers.
-
-    Raises
-    ------
-    KShotValueError
-        If ``n`` is negative.
+    A number has one colour whatever other groups there are. The first seven are Okabe and Ito's;
+    further ones turn in hue by the golden angle and alternate in lightness, so that neighbours
+    differ. Sixty colours cannot be distinguished: figures also have shapes, and write the numbers.
     """
-    if n < 0:
-        raise KShotValueError(f"`n` must be a number of groups >= 0; not {n!r}.")
-    if n <= len(OKABE_ITO):
-        return OKABE_ITO[:n]
-    lightness = np.linspace(0.42, 0.88, n)
-    hue = np.deg2rad(250 + _GOLDEN_ANGLE * np.arange(n))
-    return tuple(map(_hex, _srgb(lightness, 0.125, hue)))
+    wanted = [int(number) for number in numbers]
+    more = np.maximum(np.asarray(wanted, dtype=np.float64) - len(OKABE_ITO), 0)
+    lightness = np.take(_LIGHTNESS, more.astype(int) % len(_LIGHTNESS))
+    further = _srgb(lightness, 0.125, np.deg2rad(250 + _GOLDEN_ANGLE * more))
+    return tuple(
+        OKABE_ITO[number]
+        if 0 <= number < len(OKABE_ITO)
+        else DEAD_COLOUR
+        if number < 0
+        else _hex(colour)
+        for number, colour in zip(wanted, further, strict=True)
+    )
+
+
+def group_shapes(numbers: Iterable[int]) -> tuple[int, ...]:
+    """Return the index of each group's marker and hatch: another one after every seven numbers."""
+    return tuple(max(0, int(n)) // len(OKABE_ITO) % len(MARKERS) for n in numbers)
 
 
 def method_styles(names: Iterable[str]) -> dict[str, MethodStyle]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
-from kshot_viz.text import counted
+from kshot_viz.text import counted, isolated
+from kshot_viz.text import interval_text as interval_text
+from kshot_viz.text import p_text as p_text
+from kshot_viz.text import points as points
 from kshot_viz.viz.style.canvas import text_colour
 from kshot_viz.viz.style.colours import MethodStyle
 
@@ -77,28 +79,6 @@ def beside(ax: Axes, row: float, text: str, *, gap: float = 8, **look: Any) -> A
     )
 
 
-def interval_text(value: float, low: float, high: float, form: str, unit: str = "") -> str:
-    """Return ``"71.4 [70.1, 72.6]"``, or the value alone where there is no interval.
-
-    ``form`` is the format specification of one number, ``".1f"`` or ``"+.1f"``.
-    """
-    text = f"{value:{form}}{unit}"
-    return text if math.isnan(low) else f"{text} [{low:{form}}, {high:{form}}]"
-
-
-def points(share: float) -> str:
-    """Return a difference of shares as ``"+0.9"`` points; what rounds to zero has no sign."""
-    rounded = round(100 * share, 1)
-    return f"{rounded:+.1f}" if rounded else "0.0"
-
-
-def p_text(p: float) -> str:
-    """Return ``"0.012"``, ``"<0.001"``, or nothing where there is no test."""
-    if math.isnan(p):
-        return ""
-    return "<0.001" if p < 0.001 else f"{p:.3f}"
-
-
 def count_range(numbers: Any, one: str) -> str:
     """Return ``"6 episodes"``, or ``"5 to 6 episodes"`` where rows differ."""
     low, high = int(min(numbers)), int(max(numbers))
@@ -107,4 +87,5 @@ def count_range(numbers: Any, one: str) -> str:
 
 def shortened(name: str, longest: int) -> str:
     """Return a name of at most ``longest`` characters."""
-    return name if len(name) <= longest else f"{name[: longest - 1]}\N{HORIZONTAL ELLIPSIS}"
+    short = name if len(name) <= longest else f"{name[: longest - 1]}\N{HORIZONTAL ELLIPSIS}"
+    return isolated(short)

@@ -300,3 +300,12 @@ def test_numbers_of_queries_that_do_not_fit_are_an_error(counts: tuple[int, ...]
         return
     with pytest.raises(KShotValueError, match=r"test/0: `quer"):
         Episode.from_dict(record)
+
+
+def test_a_list_of_episodes_prints_as_a_list() -> None:
+    drawn = sample_episodes(numbered([40, 40]), way=2, shot=1, query=5, n=2)
+    name = drawn[0].data_name
+    assert repr(drawn) == (
+        f"[Episode('test/0': 2 classes of {name!r}, 1 shot, 10 query images), "
+        f"Episode('test/1': 2 classes of {name!r}, 1 shot, 10 query images)]"
+    )

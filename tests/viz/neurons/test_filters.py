@@ -82,7 +82,7 @@ def test_many_input_channels_are_averaged(network: Backbone) -> None:
 def test_frames_have_the_colour_of_the_group(network: Backbone) -> None:
     groups = layer_groups(Grouping({FIRST: [0, 1, 0, 1, 0, 1, 2, 2]}), FIRST, 8)
     picture = _mosaic(_filters_frame(groups), _kernel_images(network, FIRST), groups)
-    np.testing.assert_array_equal(picture[0, 0, :3], rgb(group_colours(3)[0]))
+    np.testing.assert_array_equal(picture[0, 0, :3], rgb(group_colours([0])[0]))
     assert picture[..., 3].min() == 0
     assert picture.min() >= 0
     assert picture.max() <= 1

@@ -13,7 +13,7 @@ from kshot_viz.viz.style.colours import DEAD_COLOUR, group_colours
 
 def test_dead_neurons_are_grey_and_called_dead(groups: Grouping) -> None:
     found = layer_groups(groups, "b", 6)
-    assert found.colours == (*group_colours(2), DEAD_COLOUR) == palette(groups, "b")
+    assert found.colours == (*group_colours(range(2)), DEAD_COLOUR) == palette(groups, "b")
     assert [found.name(group) for group in range(3)] == ["0", "1", "dead"]
     assert found.summary == "2 groups and 1 dead neuron"
 

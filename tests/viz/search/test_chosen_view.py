@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
+from networks import toy_backbone, toy_data
+
 import kshot_viz as kv
 from kshot_viz.viz import plot_chosen
 from kshot_viz.viz.search.search_view import chosen_frame
@@ -52,3 +54,17 @@ def test_bars_and_words_are_on_the_picture():
     ax = plot_chosen(FOUND)
     assert [text.get_text() for text in ax.get_yticklabels()] == list(LAYERS)
     assert {"frozen", "every neuron on its own, step ×3"} <= {text.get_text() for text in ax.texts}
+
+
+def test_assigned_groups_are_counted_and_other_layers_are_frozen():
+    backbone = toy_backbone()
+    acts = kv.capture_activations(backbone, toy_data(3, 4))
+    space = kv.AssignmentSpace.of(
+        backbone, acts, layers=["deep"], depth=2, step_size=(0.3,), settings={"lr": (0.01,)}
+    )
+    point = {name: values[-1] for name, values in space.values.items()}
+    found = SimpleNamespace(space=space, best_rollout=SimpleNamespace(parameters=point))
+    words = list(chosen_frame(found, point)["words"])
+    assert words == ["3 groups of 8 neurons, step ×0.3", "frozen"]
+    ax = plot_chosen(found)
+    assert "lr 0.01, head_lr 0.1, 40 steps" in {text.get_text() for text in ax.texts}

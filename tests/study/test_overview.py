@@ -1,0 +1,81 @@
+"""What a comparison prints: the finding, a table, and what must stand under it."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+from small_comparison import hand_made
+
+from kshot_viz.study.overview import finding, overview_html, overview_text
+
+
+def row(method: str, difference: float, low: float, high: float, p: float) -> dict:
+    return {
+        "data": "toy",
+        "backbone": "net",
+        "way": 3,
+        "shot": 1,
+        "method": method,
+        "accuracy": 0.7 + difference,
+        "low": 0.6,
+        "high": 0.8,
+        "n": 20,
+        "steps": 40,
+        "difference": difference,
+        "difference_low": low,
+        "difference_high": high,
+        "p_holm": p,
+    }
+
+
+NAN = float("nan")
+PLAIN = row("plain", 0.0, NAN, NAN, NAN)
+CLEAR = row("grouped", 0.05, 0.02, 0.08, 0.001)
+VAGUE = row("head_only", -0.03, -0.08, 0.02, 0.3)
+
+
+def test_the_finding_names_what_differs_clearly_and_else_the_largest_difference():
+    assert finding([PLAIN, CLEAR, VAGUE]) == (
+        "groups +5.0 points (95 % interval +2.0 to +8.0, adjusted p 0.001, n = 20)."
+    )
+    assert finding([PLAIN, VAGUE]).startswith(
+        "no method differs clearly from plain fine-tuning; the largest difference: head only -3.0"
+    )
+    for rows in ([PLAIN], [CLEAR], []):
+        assert finding(rows) == "nothing was compared with plain fine-tuning."
+
+
+def test_an_interval_that_allows_for_the_number_of_rivals_counts_where_there_is_one():
+    almost = CLEAR | {"adjusted_low": -0.01, "adjusted_high": 0.09}
+    assert finding([PLAIN, almost]).startswith("no method differs clearly")
+
+
+def test_the_table_is_aligned():
+    text = overview_text(pd.DataFrame([CLEAR, PLAIN, VAGUE]), "the note")
+    lines = text.splitlines()
+    assert lines[0].startswith("3 classes, 1 shot: groups +5.0 points")
+    table = [line for line in lines if line.startswith(("method", "head_only", "plain", "grouped"))]
+    assert [line.split()[0] for line in table] == ["method", "head_only", "plain", "grouped"]
+    assert "+5.0 [+2.0, +8.0] *" in text
+    assert len({line.index("  ") > 0 for line in table}) == 1
+    assert text.endswith("the note")
+
+
+@pytest.mark.parametrize("shots", [(1,), (1, 5)])
+def test_a_comparison_prints_all_of_it(shots):
+    found = hand_made(shots=shots)
+    for shown in (repr(found), found._repr_html_()):
+        for shot in shots:
+            assert f"classes, {shot} shot" in shown
+        assert "no method differs clearly from plain fine-tuning" in shown
+        assert "reference" in shown
+        assert found.note in shown.replace("&#x27;", "'")
+    assert repr(found).startswith("Comparison of ['plain', 'grouped', 'head_only']")
+
+
+def test_names_are_escaped_and_those_that_run_from_right_to_left_stay_together():
+    rows = pd.DataFrame([PLAIN, CLEAR | {"method": "<i>x"}, VAGUE | {"method": "שלום"}])
+    shown = overview_html(rows, "<b>")
+    assert "<i>" not in shown
+    assert "<b>" not in shown
+    assert "\u2068שלום\u2069" in shown
