@@ -57,8 +57,8 @@ def _grouping(manifest: Mapping[str, Any]) -> str:
 _RULES = {
     "best": "the setting with the best mean accuracy.",
     "guarded": (
-        "of those that collapsed in no episode, the smallest step sizes whose mean accuracy is "
-        "within one standard error of the best."
+        "of those that collapsed in no episode, nor a neighbouring one, the smallest step size "
+        "whose mean accuracy is within one standard error of the best."
     ),
 }
 

@@ -94,7 +94,7 @@ def test_a_grid_that_starts_too_high(findings):
     found, careful = findings(too_high, LRS)
     assert "no method differs clearly" in careful
     plain = found.settings.set_index("method").loc["plain"]
-    assert (plain.lr, plain.edge) == (0.003, "")
+    assert (plain.lr, plain.edge) == (0.001, "")
     bounded, _ = findings(lambda one, each: too_high(one.at(lr=50 * one.config.lr), each), LRS)
     assert any("at an edge of what was tried: plain (lr smallest)" in one for one in notes(bounded))
 

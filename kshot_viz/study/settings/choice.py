@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -34,10 +34,10 @@ def choose(frame: pd.DataFrame, rule: str = "guarded") -> pd.DataFrame:
         Rows of tuning episodes.
     rule : {"guarded", "best"}
         ``"best"`` takes the best mean accuracy. ``"guarded"`` first leaves out every setting that
-        collapsed in a tuning episode, at its own or at a neighbouring number of steps (where every
-        setting collapsed somewhere, all but those that did so least often). Of the rest it takes
-        the smallest step size with a mean within one standard error of the best, and there the best
-        of the other settings.
+        collapsed in a tuning episode, or whose neighbour did: at the number of steps before or
+        after, or at the next larger step size (where every setting is such a one, all but those
+        that collapsed least often). Of the rest it takes the smallest step size with a mean within
+        one standard error of the best, and there the best of the other settings.
 
     Returns
     -------
@@ -118,27 +118,59 @@ def tried(rows: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray]:
     Returns
     -------
     settings : DataFrame
-        What names a setting, and ``val_accuracy, n_val, n_query`` (of all episodes),
-        ``collapsed``.
+        As of :func:`standing`.
     accuracies : ndarray, shape (settings, episodes)
     """
-    counts = rows.groupby(SETTING)["episode"].transform("size")
-    whole = rows.assign(collapsed=collapsed(rows))[counts == counts.max()]
-    whole = whole.sort_values([*ORDER, "episode"], kind="stable")
-    found = whole.groupby(_SHOWN, sort=False).agg(
+    settings = standing(rows)
+    settings = settings[settings["n_val"] == settings["n_val"].max()].reset_index(drop=True)
+    keys = settings[SETTING].assign(at=settings.index)
+    ordered = rows.merge(keys, on=SETTING).sort_values(["at", "episode"], kind="stable")
+    return settings, ordered["accuracy"].to_numpy(dtype=float).reshape(len(settings), -1)
+
+
+def standing(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the settings of one method on one task, smaller ones first.
+
+    Returns
+    -------
+    DataFrame
+        What names a setting, and ``val_accuracy, n_val, n_query`` (of all episodes), ``collapsed``
+        (in how many) and ``nearby``: as ``collapsed``, of it or a neighbour if that has more.
+        Neighbours have the number of steps before or after, or the next larger step size.
+    """
+    groups = rows.assign(collapsed=collapsed(rows)).groupby(_SHOWN, sort=False)
+    found = groups.agg(
         val_accuracy=("accuracy", "mean"),
         n_val=("accuracy", "size"),
         n_query=("n_query", "sum"),
         collapsed=("collapsed", "sum"),
-    )
-    accuracies = whole["accuracy"].to_numpy(dtype=float).reshape(len(found), -1)
-    return found.reset_index(), accuracies
+    ).reset_index()
+    found["beside"] = found["tuned"].map(beside)
+    found = found.sort_values(["step_size", "steps"], kind="stable")
+    near = _most(found["collapsed"], found, ["step_size", "beside"], (-1, 1))
+    found["nearby"] = _most(near, found, ["steps", "beside"], (-1,))
+    return found.drop(columns="beside").sort_values(ORDER, kind="stable").reset_index(drop=True)
+
+
+def _most(
+    counts: pd.Series[Any], settings: pd.DataFrame, by: list[str], moves: Sequence[int]
+) -> pd.Series[Any]:
+    """Return the largest of a count and its neighbours in groups of ordered settings."""
+    import pandas as pd
+
+    groups = counts.groupby([settings[name] for name in by])
+    return pd.concat([counts, *(groups.shift(move) for move in moves)], axis=1).max(axis=1)
+
+
+def beside(tuned: str) -> str:
+    """Name the tuned settings but the first one, over which accuracy is drawn."""
+    return json.dumps(list(json.loads(tuned).items())[1:])
 
 
 def _chosen(rows: pd.DataFrame, rule: Rule) -> dict[str, Any]:
     settings, accuracies = tried(rows)
     index = rule(settings, accuracies)
-    chosen = settings.loc[index].drop("n_query")
+    chosen = settings.loc[index].drop(["n_query", "nearby"])
     others = settings["val_accuracy"][settings["step_size"] != chosen["step_size"]]
     margin = round(chosen["val_accuracy"] - others.max(), _DIGITS)
     return {**{name: rows[name].iloc[0] for name in METHOD}, **dict(chosen), "margin": margin}
@@ -159,8 +191,7 @@ def _best(settings: pd.DataFrame, accuracies: np.ndarray) -> int:
 
 def _guarded(settings: pd.DataFrame, accuracies: np.ndarray) -> int:
     """Return the setting with the smallest step size that is safe and as good as the best."""
-    near = _collapsed_nearby(settings)
-    safe = np.flatnonzero(near == near.min())
+    safe = np.flatnonzero(settings["nearby"] == settings["nearby"].min())
     best = safe[_best(settings, accuracies[safe])]
     behind = accuracies[best] - accuracies[safe]
     error = _standard_error(behind, accuracies[best].mean(), settings["n_query"].iloc[0])
@@ -178,13 +209,6 @@ def _standard_error(behind: np.ndarray, share: float, n_query: float) -> np.ndar
     n = behind.shape[1]
     most = np.full(len(behind), np.sqrt(share * (1 - share) / n_query))
     return np.minimum(behind.std(axis=1, ddof=1) / np.sqrt(n), most) if n > 1 else most
-
-
-def _collapsed_nearby(settings: pd.DataFrame) -> np.ndarray:
-    """Count collapsed episodes of each setting, or of a neighbouring number of steps if more."""
-    own = settings.sort_values("steps").groupby("setting")["collapsed"]
-    sides = [own.shift(by).fillna(0) for by in (-1, 0, 1)]
-    return np.maximum.reduce([one.reindex(settings.index).to_numpy() for one in sides])
 
 
 RULES: dict[str, Rule] = {"guarded": _guarded, "best": _best}

@@ -9,7 +9,7 @@ import numpy as np
 
 from kshot_viz.data.episodes.episode import Episode
 from kshot_viz.finetune.candidate import Candidate
-from kshot_viz.study.settings.choice import SETTING, clearly_less, collapsed
+from kshot_viz.study.settings.choice import SETTING, clearly_less, standing
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -61,12 +61,11 @@ def clearly_behind(rows: pd.DataFrame) -> set[tuple[str, str]]:
     """Return (method, setting) of what is clearly behind its method's best at all step counts.
 
     Each setting is compared on the episodes that it ran on, the first ones, with the best one that
-    collapsed in none of its own.
+    has not collapsed, nor a neighbour of it: what is on the brink is chosen by no one.
     """
-    keyed = rows.assign(collapsed=collapsed(rows))
     return {
         (str(method), setting)
-        for method, part in keyed.groupby("method")
+        for method, part in rows.groupby("method")
         for setting in _behind(part)
     }
 
@@ -81,15 +80,16 @@ def _behind(rows: pd.DataFrame) -> set[str]:
 
 
 def _best_so_far(rows: pd.DataFrame) -> np.ndarray:
-    """Return the best mean accuracy over the first 1, 2, ... episodes, of what never collapsed.
+    """Return the best mean accuracy over the first 1, 2, ... episodes, of what is safe.
 
-    NaN, with which nothing compares, where everything collapsed.
+    NaN, with which nothing compares, where nothing is.
     """
+    settings = standing(rows)
+    safe = settings.loc[settings["nearby"] == 0, SETTING]
     means = np.full(rows["episode"].nunique(), np.nan)
-    for _, own in rows.groupby(SETTING, sort=False):
-        if not own["collapsed"].any():
-            found = own["accuracy"].to_numpy(dtype=float).cumsum() / np.arange(1, len(own) + 1)
-            means[: len(own)] = np.fmax(means[: len(own)], found)
+    for _, own in rows.merge(safe, on=SETTING).groupby(SETTING, sort=False):
+        found = own["accuracy"].to_numpy(dtype=float).cumsum() / np.arange(1, len(own) + 1)
+        means[: len(own)] = np.fmax(means[: len(own)], found)
     return means
 
 

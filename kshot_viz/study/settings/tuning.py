@@ -124,13 +124,16 @@ def _beyond(tuner: Tuner, rival: Candidate, found: Tuned) -> dict[str, float]:
     rows = found.rows[found.rows["method"] == rival.name]
     best, chosen = (choose(rows, rule).iloc[0] for rule in ("best", tuner.rule))
     settings, _ = tried(rows)
-    queries = rows["n_query"].iloc[0] * best["n_val"]
-    nothing = at_chance(best["val_accuracy"], queries, rows["way"].iloc[0])
+    guarded = tuner.rule == "guarded"
+    safe = settings[settings["nearby"] == settings["nearby"].min()] if guarded else settings
+    top = safe.loc[safe["val_accuracy"].idxmax()]
+    nothing = at_chance(top["val_accuracy"], top["n_query"], rows["way"].iloc[0])
     added = {}
     for name in (name for name in GROWING if len(given.get(name, ())) > 1):
         values = found.values[rival.name][name]
-        larger = settings["val_accuracy"][settings[name] > values[0]].max()
-        if best[name] == values[0] and (nothing or best["val_accuracy"] > larger):
+        larger = safe["val_accuracy"][safe[name] > values[0]]
+        rising = larger.empty or top["val_accuracy"] > larger.max()
+        if top[name] == values[0] and (nothing or rising):
             added[name] = next_value(values[::-1])
         elif values[-1] in (best[name], chosen[name]):
             added[name] = next_value(values)

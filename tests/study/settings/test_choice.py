@@ -87,28 +87,36 @@ def test_the_smallest_step_size_within_one_standard_error_is_taken():
 
 
 def test_a_setting_that_collapsed_in_an_episode_is_not_taken():
-    brink = tuned([0.9, 0.9, 0.34], lr=0.1)
+    brink, near = tuned([0.9, 0.9, 0.34], lr=1.0), tuned([0.6, 0.6, 0.7], lr=0.1)
     safe = tuned([0.6, 0.6, 0.7], lr=0.01)
-    found = guarded(brink, safe)
+    found = guarded(brink, near, safe)
     assert (found.lr, found.collapsed) == (0.01, 0)
-    assert choose(pd.DataFrame([*brink, *safe]), "best").iloc[0].lr == 0.1
+    assert choose(pd.DataFrame([*brink, *near, *safe]), "best").iloc[0].lr == 1.0
 
 
 def test_nor_one_whose_neighbouring_number_of_steps_collapsed():
     short, long = tuned([0.9, 0.9], lr=0.1, steps=4), tuned([0.9, 0.33], lr=0.1, steps=8)
     far = tuned([0.8, 0.8], lr=0.1, steps=2)
-    safe = [*tuned([0.5, 0.5], steps=4), *tuned([0.6, 0.6], steps=8)]
-    assert guarded(short, long, safe).lr == 0.01
-    found = guarded(far, short, long, safe)
+    between = [*tuned([0.5, 0.5], steps=4), *tuned([0.5, 0.5], steps=8)]
+    safe = [*tuned([0.5, 0.5], lr=0.001, steps=4), *tuned([0.6, 0.6], lr=0.001, steps=8)]
+    assert guarded(short, long, between, safe).lr == 0.001
+    found = guarded(far, short, long, between, safe)
     assert (found.lr, found.steps) == (0.1, 2)
+
+
+def test_nor_one_whose_next_larger_step_size_collapsed():
+    brink, beyond = tuned([0.9, 0.9], lr=0.1), tuned([0.9, 0.33], lr=1.0)
+    assert guarded(tuned([0.6, 0.6], lr=0.01), brink, beyond).lr == 0.01
+    # Also where it was stopped in the episode in which it did.
+    assert guarded(tuned([0.6, 0.6], lr=0.01), brink, tuned([0.33], lr=1.0)).lr == 0.01
 
 
 def test_where_all_collapsed_the_one_that_did_least_often_is_taken():
     often = tuned([0.9, 0.33, 0.33], lr=0.01)
-    once = tuned([0.6, 0.9, 0.33], lr=0.1)
-    other = tuned([0.33, 0.33, 0.9], lr=1.0)
-    found = guarded(often, once, other)
-    assert (found.lr, found.collapsed) == (0.1, 1)
+    other = tuned([0.33, 0.33, 0.9], lr=0.1)
+    once = tuned([0.6, 0.9, 0.33], lr=1.0)
+    found = guarded(often, other, once)
+    assert (found.lr, found.collapsed) == (1.0, 1)
 
 
 def test_settings_that_were_stopped_early_are_not_compared():
@@ -121,10 +129,11 @@ def test_one_tuning_episode_has_no_standard_error():
 
 
 def test_both_rules_are_told():
-    rows = pd.DataFrame([*tuned([0.9, 0.9, 0.34], lr=0.1), *tuned([0.6, 0.6, 0.7], lr=0.01)])
+    settings = {1.0: [0.9, 0.9, 0.34], 0.1: [0.6, 0.6, 0.7], 0.01: [0.6, 0.6, 0.7]}
+    rows = pd.DataFrame([one for lr, each in settings.items() for one in tuned(each, lr=lr)])
     found = both_rules(rows)
     assert found.rule.tolist() == ["guarded", "best"]
-    assert found.lr.tolist() == [0.01, 0.1]
+    assert found.lr.tolist() == [0.01, 1.0]
     assert len(both_rules(rows[:0])) == 0
     with pytest.raises(KShotKeyError, match="`choose` must be one of 'guarded', 'best'"):
         choose(rows, "first")

@@ -78,9 +78,10 @@ def test_what_stopped_goes_on_where_that_which_was_ahead_collapses_later():
         return 0.7 if config.lr == 0.03 else 0.5
 
     found, run = tuned_by(accuracy, race=True, extend=0, rule="guarded")
-    assert len(run.ran) == 2 * 6 + 1
-    assert found.settings.iloc[0].lr == 0.03
-    assert set(found.rows[found.rows.stopped].lr) == {0.01}
+    # The next smaller one is its neighbour, and on the brink with it.
+    assert len(run.ran) == 3 * 6
+    assert found.settings.iloc[0].lr == 0.01
+    assert not found.rows.stopped.any()
 
 
 def test_without_racing_everything_runs():
