@@ -14,7 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,8 @@ GRID = kv.TuningGrid(
     head_only_lrs=(0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0),
     steps=(5, 10, 20, 40),
 )
+# Photographs take a second a run.
+PHOTO_GRID = replace(GRID, head_lrs=(0.01, 0.1), head_only_lrs=(0.001, 0.003, 0.01, 0.03, 0.1, 0.3))
 COUNTS = (2, 3, 6, 12)
 
 
@@ -52,6 +54,12 @@ class Problem:
     shot: int
     n_val: int
     n_test: int
+    grid: kv.TuningGrid = GRID
+
+    @property
+    def counts(self) -> list[int]:
+        """Numbers of tuning episodes that leave different draws."""
+        return [n for n in COUNTS if n < self.n_val]
 
 
 def digits(shot: int) -> Problem:
@@ -62,10 +70,11 @@ def digits(shot: int) -> Problem:
 
 
 def photographs(folder: str, weights: str, source: str) -> Problem:
-    """Return photographs with SqueezeNet at 128 px, 1 shot."""
-    network = kv.load_backbone("squeezenet1_1", weights=weights, size=128)
+    """Return photographs with SqueezeNet at 64 px, 1 shot."""
+    network = kv.load_backbone("squeezenet1_1", weights=weights, size=64)
     images = kv.load_dataset(source, labelled=False)
-    return Problem(f"{Path(folder).name}1", network, kv.load_dataset(folder), images, 1, 12, 12)
+    data = kv.load_dataset(folder)
+    return Problem(f"{data.name}64", network, data, images, 1, 10, 10, PHOTO_GRID)
 
 
 def rows_of(problem: Problem, pool: str, workers: int | None) -> pd.DataFrame:
@@ -73,7 +82,7 @@ def rows_of(problem: Problem, pool: str, workers: int | None) -> pd.DataFrame:
     rule = GroupingRule(groups_from="source", n_groups=0.1)
     rivals = rivals_of(METHODS, rule, kv.FinetuneConfig())
     bound = bind(problem.backbone, rivals, problem.source, 0)
-    candidates = [each for one in bound for each in GRID.candidates(one)]
+    candidates = [each for one in bound for each in problem.grid.candidates(one)]
     episodes = kv.sample_episodes(
         problem.data,
         way=10,
@@ -89,7 +98,7 @@ def rows_of(problem: Problem, pool: str, workers: int | None) -> pd.DataFrame:
         candidates,
         executor="processes",
         workers=workers,
-        at_steps=GRID.steps,
+        at_steps=problem.grid.steps,
         mix_names=False,
         store=f"runs/choice/{problem.name}_{pool}.jsonl",
         progress=f"{problem.name} {pool}",
@@ -109,12 +118,14 @@ def draws(episodes: Sequence[str], n: int, times: int) -> Iterator[list[str]]:
         yield [str(one) for one in rng.choice(episodes, size=n, replace=False)]
 
 
-def regrets(tuning: pd.DataFrame, test: pd.DataFrame, times: int) -> pd.DataFrame:
+def regrets(
+    tuning: pd.DataFrame, test: pd.DataFrame, counts: Sequence[int], times: int
+) -> pd.DataFrame:
     """Return one row per draw, method and rule, with the regret in points."""
     truth = test.groupby(["method", *SETTING])["accuracy"].mean()
     best = truth.groupby("method").max()
     made = []
-    for n in COUNTS:
+    for n in counts:
         for chosen_from in draws(tuning["episode"].unique(), n, times):
             rows = tuning[tuning["episode"].isin(chosen_from)]
             for rule in RULES:
@@ -156,7 +167,7 @@ def races(tuning: pd.DataFrame, times: int, n: int = 6) -> pd.DataFrame:
 def summary(problem: Problem, times: int, workers: int | None) -> dict[str, Any]:
     """Measure one problem."""
     tuning, test = (rows_of(problem, pool, workers) for pool in ("val", "test"))
-    lost = regrets(tuning, test, times).groupby(["method", "n", "rule"])["regret"]
+    lost = regrets(tuning, test, problem.counts, times).groupby(["method", "n", "rule"])["regret"]
     found = lost.agg(mean="mean", worst_5_percent=lambda x: np.quantile(x, 0.95)).reset_index()
     raced = (
         races(tuning, times).groupby("method").agg(same=("same", "mean"), runs=("share", "mean"))
@@ -177,7 +188,7 @@ def page(cases: dict[str, Any]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-PREAMBLE = """Made by `python benchmarks/choice.py`.
+PREAMBLE = """Made by `python benchmarks/choice.py`, with `--photos` for photographs.
 
 Regret, in points of accuracy: the mean test accuracy of the best setting of a method minus that of
 the chosen one, over repeated draws of n tuning episodes; in brackets the regret that one draw in
@@ -186,11 +197,12 @@ twenty exceeds. `guarded` is the default; `best` takes the best mean."""
 
 def _regret_table(case: dict[str, Any]) -> str:
     cells = {(r["method"], r["rule"], r["n"]): r for r in case["regret"]}
-    lines = [f"| method | rule | {' | '.join(f'n = {n}' for n in COUNTS)} |"]
-    lines.append("| --- | --- |" + " ---: |" * len(COUNTS))
+    counts = sorted({row["n"] for row in case["regret"]})
+    lines = [f"| method | rule | {' | '.join(f'n = {n}' for n in counts)} |"]
+    lines.append("| --- | --- |" + " ---: |" * len(counts))
     for method in METHODS:
         for rule in RULES:
-            found = [cells[method, rule, n] for n in COUNTS]
+            found = [cells[method, rule, n] for n in counts]
             shown = [f"{one['mean']:.1f} ({one['worst_5_percent']:.1f})" for one in found]
             lines.append(f"| {method} | {rule} | {' | '.join(shown)} |")
     return "\n".join(lines)

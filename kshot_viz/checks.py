@@ -76,11 +76,13 @@ def optional(rule: Rule) -> Rule:
     return allowed
 
 
-def whole(least: int) -> Rule:
-    """Allow whole numbers from ``least`` on; a bool is none."""
+def whole(least: int, most: int = 2**40) -> Rule:
+    """Allow whole numbers from ``least`` to ``most``; a bool is none."""
 
     def allowed(value: Any) -> str:
         number = isinstance(value, Integral) and not isinstance(value, bool)
+        if number and value > most:
+            return f"at most {most:,}"
         return "" if number and value >= least else f"an integer >= {least}"
 
     return allowed

@@ -106,7 +106,7 @@ def label_row(labels: Any) -> np.ndarray:
     """
     try:
         array = np.asarray(labels)
-    except ValueError as error:
+    except (ValueError, TypeError, RuntimeError) as error:
         raise KShotValueError(f"`labels` must be a row, one for each image: {error}") from error
     if array.ndim != 1:
         raise KShotValueError(

@@ -6,7 +6,7 @@ NCHW tensor, a list of PIL images, an :class:`ImageDataset` or its ``images``, a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from itertools import chain
 from typing import Any
 
@@ -117,8 +117,10 @@ def image_count(images: Any) -> int:
     KShotValueError
         If it is no batch: a single PIL image, a 0-d array, something without a length.
     """
-    no_batch = (Image.Image, str, bytes, Mapping)
+    no_batch = (Image.Image, str, bytes, Mapping, Set, type)
     single = isinstance(images, no_batch) or not hasattr(images, "__len__")
+    if isinstance(images, Tensor) and images.is_meta:
+        raise KShotValueError("`images` is a tensor on the meta device, which holds no values.")
     if single or getattr(images, "ndim", 1) == 0:
         raise KShotValueError(f"`images` must be {_FORMS}; not {type(images).__name__}.")
     return len(images)

@@ -11,14 +11,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from kshot_viz.checks import checked, number, whole
+from kshot_viz.checks import checked, number
 from kshot_viz.errors import KShotValueError
 from kshot_viz.finetune.loop import finetune, start_run
 from kshot_viz.grouping.grouping import Grouping
 from kshot_viz.grouping.labels import Labels
 from kshot_viz.grouping.metrics import group_means
 from kshot_viz.methods.base import Method
-from kshot_viz.methods.config import FinetuneConfig
+from kshot_viz.methods.config import STEPS, FinetuneConfig
 from kshot_viz.methods.loss import cross_entropy
 from kshot_viz.methods.registry import resolve_method
 from kshot_viz.models.backbone import BACKBONE, Backbone
@@ -27,7 +27,7 @@ from kshot_viz.models.modes import evaluating
 from kshot_viz.threads import one_thread
 
 
-@checked(backbone=BACKBONE, head_steps=whole(0), head_lr=number(0))
+@checked(backbone=BACKBONE, head_steps=STEPS, head_lr=number(0))
 @one_thread()
 def neuron_gradients(
     backbone: Backbone, support: Any, *, head_steps: int = 20, head_lr: float = 0.1

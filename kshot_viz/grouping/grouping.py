@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from kshot_viz.checks import check, mapping
 from kshot_viz.errors import KShotValueError, unknown_name
 from kshot_viz.files import write_json
 from kshot_viz.grouping import labels as edit
@@ -54,6 +55,7 @@ class Grouping(Mapping[str, Labels]):
         dead: Mapping[str, int | None] | None = None,
         origin: Mapping[str, Any] | None = None,
     ) -> None:
+        check("labels", labels, mapping)
         last = {name: label for name, label in (dead or {}).items() if label is not None}
         self._labels = {name: _read_only(row, last.get(name)) for name, row in labels.items()}
         self._dead = frozenset(n for n, row in labels.items() if last.get(n) in np.asarray(row))

@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
-from kshot_viz.checks import check, mapping, number, text
+from kshot_viz.checks import check, mapping, number, text, whole
 from kshot_viz.errors import KShotKeyError, KShotValueError, unknown_name
 from kshot_viz.records import record_digest
 from kshot_viz.text import counted
 
 _LARGEST = 3.4e38  # of float32
+# More would take days, and are a mistake.
+STEPS = whole(0, most=10**6)
 OPTIMIZERS = ("sgd", "adam", "adamw")
 # These would give two neurons of one group different steps although their gradients are equal.
 MIXING_OPTIMIZERS = ("adafactor", "lamb", "lars", "lbfgs", "muon", "shampoo", "soap")
@@ -69,8 +71,7 @@ class FinetuneConfig:
             _check_not_negative(f"layer_lr[{layer!r}]", factor)
         if self.momentum >= 1:
             raise KShotValueError(f"`momentum` must be below 1; not {self.momentum!r}.")
-        if isinstance(self.steps, bool) or not isinstance(self.steps, int) or self.steps < 0:
-            raise KShotValueError(f"`steps` must be an integer >= 0; not {self.steps!r}.")
+        check("steps", self.steps, STEPS)
 
     def __hash__(self) -> int:
         return hash(self.key)

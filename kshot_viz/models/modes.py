@@ -204,7 +204,7 @@ def check_device(device: str | torch.device | None) -> None:
         return
     try:
         torch.zeros(1, device=device).item()
-    except (RuntimeError, AssertionError, NotImplementedError, TypeError) as error:
+    except (RuntimeError, AssertionError, NotImplementedError, TypeError, ValueError) as error:
         raise KShotValueError(
             f"`device` must be one that torch can use here, such as 'cpu'; not {str(device)!r}: "
             f"{str(error).splitlines()[0]}"

@@ -13,6 +13,7 @@ from kshot_viz.checks import checked, flag, instance, optional, several, text, w
 from kshot_viz.data.dataset import ImageDataset
 from kshot_viz.data.episodes.episode import Episode
 from kshot_viz.errors import KShotValueError
+from kshot_viz.evaluate.evaluate import all_of
 from kshot_viz.finetune.candidate import Candidate
 from kshot_viz.grouping.rule import GroupingRule
 from kshot_viz.methods.base import Method
@@ -131,6 +132,7 @@ def compare_methods(
         For episodes of other data, a source image among the queries, or too small pools.
     """
     check_budget(budget_minutes)
+    episodes = all_of("episodes", episodes, Episode)
     rule = rule or GroupingRule(groups_from=groups_from, n_groups=n_groups)
     plan = ComparisonPlan(
         backbone=backbone,

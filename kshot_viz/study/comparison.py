@@ -8,9 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from kshot_viz.checks import checked, number, optional, text
+from kshot_viz.checks import checked, number, optional, text, whole
 from kshot_viz.data.dataset import ImageDataset
 from kshot_viz.data.episodes.episode import Episode
 from kshot_viz.errors import KShotValueError
@@ -223,7 +221,7 @@ def replay_row(
 ) -> Replay:
     """Run row number ``row`` of a comparison's frame again, on whichever data it belongs to."""
     last = len(comparison.frame) - 1
-    if not isinstance(row, (int, np.integer)) or not 0 <= row <= last:
+    if whole(0)(row) or row > last:
         raise KShotValueError(f"`row` must be 0 to {last}, a row of `.frame`; not {row!r}.")
     network = _same(comparison, backbone)
     recorded: dict[str, Any] = dict(comparison.frame.iloc[row])  # type: ignore[call-overload]

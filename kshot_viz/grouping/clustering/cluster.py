@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kshot_viz.activations.activations import Activations
-from kshot_viz.checks import checked, instance, number, text, whole
+from kshot_viz.checks import checked, instance, number, optional, text, whole
 from kshot_viz.errors import KShotValueError, unknown_name
 from kshot_viz.grouping.clustering.cluster_cache import ClusteredLayer
 from kshot_viz.grouping.clustering.methods import METHODS
@@ -16,7 +16,14 @@ from kshot_viz.threads import one_thread
 DEAD = ("separate", "keep")
 
 
-@checked(activations=instance(Activations), method=text, dead=text, seed=whole(0))
+@checked(
+    activations=instance(Activations),
+    method=text,
+    max_within=optional(number(0)),
+    min_between=optional(number(0)),
+    dead=text,
+    seed=whole(0),
+)
 def cluster_neurons(
     activations: Activations,
     *,

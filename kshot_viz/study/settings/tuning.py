@@ -126,7 +126,7 @@ def _beyond(tuner: Tuner, rival: Candidate, found: Tuned) -> dict[str, float]:
     settings, _ = tried(rows)
     guarded = tuner.rule == "guarded"
     safe = settings[settings["nearby"] == settings["nearby"].min()] if guarded else settings
-    top = safe.loc[safe["val_accuracy"].idxmax()]
+    top = safe.iloc[int(safe["val_accuracy"].to_numpy().argmax())]
     nothing = at_chance(top["val_accuracy"], top["n_query"], rows["way"].iloc[0])
     added = {}
     for name in (name for name in GROWING if len(given.get(name, ())) > 1):
