@@ -120,8 +120,8 @@ class RowStore:
             wrong = f"{type(error).__name__}: {error}"
         if wrong:
             raise KShotFileError(
-                f"{self._path}, line {number}, is not a finished job ({wrong}). Remove the line, "
-                "or move the file away to start anew."
+                f"{self._path}, line {number}, is not a finished job ({wrong}). Move the file "
+                "away to start anew, or remove the line."
             )
         return job, rows
 

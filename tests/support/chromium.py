@@ -68,7 +68,8 @@ def opened(
     )
     context.route(re.compile("^https?:"), gate)
     page = context.new_page()
-    page.set_default_timeout(60_000)
+    # Beside eight busy processes a page with a kernel takes more than a minute.
+    page.set_default_timeout(240_000)
     try:
         yield page, refused
     finally:

@@ -81,7 +81,7 @@ def script(text: str, *arguments: object) -> Marked:
     return start([sys.executable, "-c", textwrap.dedent(text), *arguments])
 
 
-def finished(text: str, *arguments: object, within: float = 120) -> str:
+def finished(text: str, *arguments: object, within: float = 300) -> str:
     """Return what a script prints; it must end well, in time, and leave nothing behind."""
     running = script(text, *arguments)
     try:

@@ -23,13 +23,16 @@ WRITES = [("before", 1), ("after", 1), ("middle", 2), ("after", 2), ("middle", 3
 WRITES += [("before", 4), ("middle", 6), ("after", 7), ("middle", 9), ("after", 12)]
 
 
-def test_a_line_written_behind_a_torn_one_is_cut_with_it(tmp_path):
+@pytest.mark.parametrize(
+    "tail", [TORN + b'{"op_code":2,"study_id":0}\n', b"\0" * 4096, TORN + b"\0" * 99 + b"\n"]
+)
+def test_a_line_written_behind_a_torn_one_is_cut_with_it_and_so_are_zeros(tmp_path, tail):
     journal = tmp_path / "a.journal"
     whole = small_search(journal, budget=8).run().history
     journal.unlink()
     small_search(journal, budget=4).run()
     with journal.open("ab") as file:
-        file.write(TORN + b'{"op_code":2,"study_id":0}\n')
+        file.write(tail)
     assert small_search(journal, budget=8).run().history.equals(whole)
     assert len(list(tmp_path.glob("*.torn-*"))) == 1
 
