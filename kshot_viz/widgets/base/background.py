@@ -76,6 +76,10 @@ class Redraw:
             return self._busy
 
 
+class Stopped(Exception):  # noqa: N818 - nothing failed
+    """Work in the background was stopped."""
+
+
 class Background:
     """Computes in a thread, one thing after the other; of requests that wait only the last stays.
 
@@ -89,7 +93,7 @@ class Background:
         self._failed = failed
         self._change = threading.Condition()
         self._waiting: tuple[Callable[[], Any], Callable[[Any], None]] | None = None
-        self._busy, self._not_before = False, 0.0
+        self._busy, self._stopped, self._not_before = False, False, 0.0
 
     @property
     def busy(self) -> bool:
@@ -101,9 +105,11 @@ class Background:
     ) -> None:
         """Compute ``work()``, then hand its value to ``done``, both in the thread.
 
-        It begins after ``rest`` seconds without another request.
+        It begins after ``rest`` seconds without another request, and never after :meth:`stop`.
         """
         with self._change:
+            if self._stopped:
+                return
             self._waiting, self._not_before = (work, done), time.monotonic() + rest
             self._change.notify_all()
             if not self._busy:
@@ -115,11 +121,26 @@ class Background:
         with self._change:
             return self._change.wait_for(lambda: not self._busy, timeout)
 
+    def stop(self) -> None:
+        """Drop what waits and take nothing more; what runs stops at its next :meth:`check`."""
+        with self._change:
+            self._stopped, self._waiting = True, None
+            self._change.notify_all()
+
+    def check(self) -> None:
+        """Raise :class:`Stopped` after :meth:`stop`; long work calls it at its stages."""
+        if self._stopped or not going_on():
+            raise Stopped
+
     def _run(self) -> None:
         while (job := self._next()) is not None:
             work, done = job
             try:
-                done(work())
+                result = work()
+                if not self._stopped:
+                    done(result)
+            except Stopped:
+                continue
             except Exception as error:
                 self._failed(error)
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import base64
 import html
-import io
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,14 +20,14 @@ from kshot_viz.viz.neurons.layer_groups import LayerGroups
 from kshot_viz.viz.style.canvas import figure_of, to_png
 from kshot_viz.viz.style.colours import rgb
 from kshot_viz.viz.style.dark_mode import recolour
+from kshot_viz.widgets.base.background import Background, Ticker
+from kshot_viz.widgets.base.left_picture import LeavesPicture, tail_trait
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 
-# Pictures left in notebooks and exported pages for readers without a kernel: small and readable.
-_LEFT_BEHIND_DPI = 72
 STATIC = Path(__file__).parents[1] / "static"
 
 
@@ -51,6 +49,7 @@ class Page(anywidget.AnyWidget):
     _esm = static("page.js") + static("theme.js")
     _css = static("dashboard.css")
     dark = Bool(False).tag(sync=True)
+    left = tail_trait()
 
     def __init__(self) -> None:
         super().__init__()
@@ -128,12 +127,15 @@ class Status(ipywidgets.HTML):
         self.value = f'<span class="kv-{kind}" role="{role}">{html.escape(text)}</span>'
 
 
-class Dashboard(ipywidgets.VBox):
+class Dashboard(LeavesPicture, ipywidgets.VBox):
     """A box with the look of all dashboards, which leaves a figure where no kernel runs.
 
     Subclasses have ``frame()``, the numbers that are shown, and ``figure()``, all of it as one
     matplotlib figure.
     """
+
+    # What computes for it in the background, and ends when it is closed.
+    _working: Sequence[Background | Ticker] = ()
 
     def __init__(self, children: Any = (), **options: Any) -> None:
         page = Page()
@@ -145,7 +147,9 @@ class Dashboard(ipywidgets.VBox):
         return f"{type(self).__name__}()"
 
     def close(self) -> None:
-        """Close it with everything in it."""
+        """Close it with everything in it; what is being computed stops at its next stage."""
+        for one in self._working:
+            one.stop()
         close_parts(self)
         super().close()
 
@@ -153,8 +157,8 @@ class Dashboard(ipywidgets.VBox):
         for picture in _pictures(self):
             picture.dark = change["new"]
 
-    def _repr_mimebundle_(self, **options: Any) -> Any:
-        return with_picture(super()._repr_mimebundle_(**options), self)
+    def _hide(self, tail: str) -> None:
+        self.children[0].left = tail
 
 
 def _pictures(widget: Any) -> Iterator[Picture]:
@@ -162,30 +166,6 @@ def _pictures(widget: Any) -> Iterator[Picture]:
         if isinstance(child, Picture):
             yield child
         yield from _pictures(child)
-
-
-def with_picture(bundle: Any, shown: Any) -> Any:
-    """Add a widget's figure to what it displays, for pages without a running kernel.
-
-    A view that has no figure is displayed all the same: the widget shows why.
-    """
-    data, *rest = bundle if isinstance(bundle, tuple) else (bundle,)
-    try:
-        figure = shown.figure()
-    except KShotError:
-        return bundle
-    png = base64.b64encode(_small(to_png(figure, _LEFT_BEHIND_DPI))).decode()
-    return ({**data, "image/png": png}, *rest) if rest else {**data, "image/png": png}
-
-
-def _small(png: bytes) -> bytes:
-    """Return the picture in at most 128 colours, a third of the size: notebooks are kept in git."""
-    from PIL import Image
-
-    few = Image.open(io.BytesIO(png)).convert("RGB").quantize(128, dither=Image.Dither.NONE)
-    buffer = io.BytesIO()
-    few.save(buffer, "png", optimize=True)
-    return buffer.getvalue()
 
 
 def close_parts(widget: Any) -> None:
@@ -257,7 +237,7 @@ def as_integers(data: bytes) -> NDArray[np.int64]:
     return np.frombuffer(data, dtype="<i4").astype(np.int64)
 
 
-class NeuronCanvas(anywidget.AnyWidget):
+class NeuronCanvas(LeavesPicture, anywidget.AnyWidget):
     """Neurons of one layer, coloured by group, of which some are selected.
 
     Subclasses have ``figure()``, which is shown where no kernel runs.
@@ -265,7 +245,8 @@ class NeuronCanvas(anywidget.AnyWidget):
 
     _css = static("canvas.css")
 
-    labels, palette = sent(), sent()
+    labels, palette, numbers, shapes = sent(), sent(), sent(), sent()
+    left = tail_trait()
     names = Dict().tag(sync=True)
     dead = Int(-1).tag(sync=True)
     known = Bool(False).tag(sync=True)
@@ -278,6 +259,8 @@ class NeuronCanvas(anywidget.AnyWidget):
         with self.hold_sync():
             self.labels = as_bytes(groups.labels, "i4")
             self.palette = as_bytes(np.round(255 * colours), "u1")
+            self.numbers = as_bytes(groups.numbers, "i4")
+            self.shapes = as_bytes(groups.shapes, "u1")
             self.names = {str(group): name for group, name in groups.names.items()}
             self.dead = -1 if groups.dead is None else int(groups.dead)
             self.known = groups.known
@@ -287,5 +270,5 @@ class NeuronCanvas(anywidget.AnyWidget):
         """The selected neurons, ascending."""
         return as_integers(self.selection)
 
-    def _repr_mimebundle_(self, **options: Any) -> Any:
-        return with_picture(super()._repr_mimebundle_(**options), self)
+    def _hide(self, tail: str) -> None:
+        self.left = tail

@@ -12,15 +12,15 @@ from traitlets import Unicode, validate
 
 from kshot_viz.activations import capture_activations
 from kshot_viz.data.dataset import ImageDataset
-from kshot_viz.data.episodes.episode import Episode
+from kshot_viz.data.episodes.episode import Episode, without_queries
 from kshot_viz.errors import KShotFileError, KShotValueError, unknown_name
-from kshot_viz.grouping.clustering.cluster import cluster_neurons
+from kshot_viz.grouping.rule import GroupingRule
 from kshot_viz.records import record_digest
 from kshot_viz.search.group_search import GroupSearch
 from kshot_viz.search.rewards.protocols import augmented_support_reward
 from kshot_viz.study.compare import compare_methods
 from kshot_viz.study.comparison import Comparison
-from kshot_viz.text import counted
+from kshot_viz.text import counted, isolated
 from kshot_viz.widgets.base.background import Background, Ticker
 from kshot_viz.widgets.base.parts import Dashboard, Status, button, column, heading, row
 from kshot_viz.widgets.comparison.kshot_comparison import KShotComparison
@@ -83,19 +83,31 @@ class DashboardTask:
         digest = record_digest(request, 12)
         return self.folder / f"comparison-{digest}"
 
+    @property
+    def forming(self) -> ImageDataset | None:
+        """The source images that may form groups: none of them is a query."""
+        if self.source is None:
+            return None
+        return without_queries(self.source, self.data, self.episodes)
+
     def explorer(self, table: Comparison | None = None) -> GroupExplorer:
-        """Return the dashboard of groups, which are scored at a comparison's chosen setting."""
-        images = self.support if self.source is None else self.source
-        activations = capture_activations(self.backbone, images)
-        grouping = cluster_neurons(activations, n_groups=self.n_groups, seed=self.seed)
+        """Return the dashboard of groups, formed and scored as the comparison does it.
+
+        Groups come from the source, or in every episode from its own support; those of the first
+        one are shown.
+        """
+        source = self.forming
+        images = self.support if source is None else source
+        rule = GroupingRule("support" if source is None else "source", n_groups=self.n_groups)
         return GroupExplorer(
             self.backbone,
-            activations,
-            grouping,
+            capture_activations(self.backbone, images),
+            rule,
             images,
             episodes=self.episodes,
             data=self.data,
             table=table,
+            seed=self.seed,
         )
 
     def monitor(self) -> SearchMonitor:
@@ -103,7 +115,7 @@ class DashboardTask:
 
         Where the search runs already, for a page that was opened before, that one is followed.
         """
-        reward = augmented_support_reward(self.support, source=self.source, seed=self.seed)
+        reward = augmented_support_reward(self.support, source=self.forming, seed=self.seed)
         storage = self.folder / f"search-{reward.key}-{self.backbone.fingerprint[:8]}.journal"
         search = GroupSearch(self.backbone, reward, budget=BUDGET, storage=storage, seed=self.seed)
         try:
@@ -127,7 +139,7 @@ class DashboardTask:
             self.episodes,
             groups_from="support" if self.source is None else "source",
             n_groups=self.n_groups,
-            source=self.source,
+            source=self.forming,
             executor="processes",
             out=self.kept,
             seed=self.seed,
@@ -173,6 +185,7 @@ class WholeDashboard(Dashboard):
         self._status = Status()
         self._background = Background(self._failed)
         self._ticker = Ticker(self._show_progress)
+        self._working = (self._background, self._ticker)
         self._button = button(
             "Compare the methods", "Tune and test every method in the background", self.compare
         )
@@ -188,7 +201,7 @@ class WholeDashboard(Dashboard):
         )
         self._choice.add_class("kv-choose-dashboard")
         ipywidgets.link((self, "view"), (self._choice, "value"))
-        title = heading(f"{task.data.name}, {task.backbone.name}")
+        title = heading(f"{isolated(task.data.name)}, {isolated(task.backbone.name)}")
         self.children = [*self.children, row(title, self._choice), *self._views().values()]
         self.observe(self._turn, names="view")
         self._turn(None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,12 +12,14 @@ import numpy as np
 
 from kshot_viz.grouping.clustering.methods import METHODS, NESTED
 from kshot_viz.grouping.editing.history import EditHistory
-from kshot_viz.viz.neurons.layer_groups import LayerGroups
+from kshot_viz.viz.neurons.layer_groups import LayerGroups, step_text
 from kshot_viz.viz.neurons.neuron_map import METHODS as EMBEDDINGS
 from kshot_viz.widgets.base.parts import Status, button, row
 
 # Groups in the list of those that neurons can be moved to.
 _OFFERED = 200
+# As wide as what is chosen.
+_WIDE = {"width": "auto", "min_width": "110px", "max_width": "100%"}
 _EMBEDDING_NAMES = {"pca": "PCA", "umap": "UMAP"}
 
 
@@ -29,11 +31,17 @@ class ExplorerControls(ipywidgets.HBox):
     layers : sequence of str
     first : str
         The layer to begin with.
+    steps : mapping of str to float
+        What each layer's step size is multiplied by; 0 for a frozen one.
     """
 
-    def __init__(self, layers: Sequence[str], first: str) -> None:
+    def __init__(self, layers: Sequence[str], first: str, steps: Mapping[str, float]) -> None:
         self._quiet: int | None = None
-        self.layer = ipywidgets.Dropdown(options=layers, value=first, description="Layer")
+        self._layers = layers
+        self.layer = ipywidgets.Dropdown(
+            options=_layer_options(layers, steps), value=first, description="Layer"
+        )
+        self.layer.layout.width, self.layer.layout.max_width = "auto", "100%"
         self.layer.add_class("kv-layer")
         self.embedding = ipywidgets.ToggleButtons(
             options=[(_EMBEDDING_NAMES[name], name) for name in EMBEDDINGS],
@@ -68,6 +76,16 @@ class ExplorerControls(ipywidgets.HBox):
         self.add_class("kv-row")
         self.add_class("kv-controls")
 
+    def use(self, steps: Mapping[str, float]) -> None:
+        """Name the layers anew: other settings freeze others."""
+        options = _layer_options(self._layers, steps)
+        if list(self.layer.options) != options:
+            chosen = self.layer.value
+            with self._quietly():
+                # The first one is chosen in between.
+                self.layer.options = options
+                self.layer.value = chosen
+
     def wait_for(self, what: str) -> None:
         """Disable the slider until :meth:`show`."""
         self.groups.disabled = True
@@ -86,7 +104,7 @@ class ExplorerControls(ipywidgets.HBox):
 
     @property
     def quiet(self) -> bool:
-        """Whether this thread, and no person, is setting the slider."""
+        """Whether this thread, and no person, is setting a control."""
         return self._quiet == threading.get_ident()
 
     def _set(self, count: int, most: int) -> None:
@@ -103,6 +121,14 @@ class ExplorerControls(ipywidgets.HBox):
             self._quiet = None
 
 
+def _layer_options(layers: Sequence[str], steps: Mapping[str, float]) -> list[tuple[str, str]]:
+    """Return layers in words and by name."""
+    known = {name: steps.get(name, 1.0) for name in layers}
+    return [
+        (name if step == 1 else f"{name} ({step_text(step)})", name) for name, step in known.items()
+    ]
+
+
 class EditBar(ipywidgets.HBox):
     """Buttons that edit the groups; ``act`` does the edit.
 
@@ -114,7 +140,7 @@ class EditBar(ipywidgets.HBox):
     """
 
     def __init__(self, act: Callable[..., Any]) -> None:
-        self.target = ipywidgets.Dropdown(options=[("-", None)], layout={"width": "110px"})
+        self.target = ipywidgets.Dropdown(options=[("-", None)], layout=_WIDE)
         self.target.tooltip = "The group to move the selection to"
         self.target.add_class("kv-target")
         self.text = ipywidgets.Text(placeholder="name of the group", layout={"width": "150px"})
@@ -157,7 +183,7 @@ class EditBar(ipywidgets.HBox):
 
 
 def targets(groups: LayerGroups) -> list[tuple[str, int | None]]:
-    """Return the groups to move neurons to, in words and by number.
+    """Return the groups to move neurons to, in words and by the number that is shown.
 
     Of more than 200, those that have a name and the largest ones of several neurons.
     """
@@ -168,8 +194,11 @@ def targets(groups: LayerGroups) -> list[tuple[str, int | None]]:
     if sizes.size > _OFFERED:
         largest = np.argsort(-sizes, kind="stable")[:_OFFERED]
         offered = sorted({*groups.names, *largest[sizes[largest] > 1].tolist()})
-    words = [(f"group {groups.name(one)} ({sizes[one]:,})", one) for one in offered]
-    return [*words] or [("-", None)]
+    words: list[tuple[str, int | None]] = [
+        (f"group {groups.name(one)} ({sizes[one]:,})", groups.numbers[one])
+        for one in sorted(offered, key=lambda one: (one == groups.dead, groups.numbers[one]))
+    ]
+    return words or [("-", None)]
 
 
 def _offer(which: ipywidgets.Button, verb: str, what: str | None) -> None:

@@ -1,4 +1,4 @@
-"""Group explorer of the best grouping that a search found."""
+"""Group explorer of the best candidate that a search found."""
 
 from __future__ import annotations
 
@@ -22,9 +22,11 @@ def with_own_network(found: SearchResult) -> SearchResult:
 
 
 def explorer_of(found: SearchResult) -> GroupExplorer:
-    """Return the best grouping of a search in a :class:`GroupExplorer`.
+    """Return the best candidate of a search in a :class:`GroupExplorer`.
 
-    A thread must be given a copy of the network: see :func:`with_own_network`.
+    It is scored on all tasks of the reward with the candidate's settings, so the score of the
+    groups as given is the reward that the search reports. A thread must be given a copy of the
+    network: see :func:`with_own_network`.
     """
     backbone, reward = found.backbone, found.reward
     if backbone is None or reward is None:
@@ -32,13 +34,18 @@ def explorer_of(found: SearchResult) -> GroupExplorer:
             "A search that was attached by its storage has no network to show groups of; give a "
             "monitor the GroupSearch itself."
         )
-    first = reward.episodes[0]
-    support = first.split(reward.data)[0]
-    grouping = found.grouping(support, name=first.name)
-    if grouping is None or not len(grouping):
+    best = found.bound()
+    if best.grouping is None:
         raise KShotValueError("The best point so far groups no neurons, so there is none to show.")
+    support = reward.episodes[0].split(reward.data)[0]
     images = support if reward.source is None else reward.source
-    activations = capture_activations(backbone, images, pool=found.space.pool)
     return GroupExplorer(
-        backbone, activations, grouping, images, episodes=reward.episodes, data=reward.data
+        backbone,
+        capture_activations(backbone, images, pool=found.space.pool),
+        best,
+        images,
+        episodes=reward.episodes,
+        data=reward.data,
+        n_episodes=len(reward.episodes),
+        seed=int(found.manifest["seed"]),
     )

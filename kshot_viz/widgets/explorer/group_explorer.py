@@ -14,14 +14,14 @@ from traitlets import Instance, Unicode, validate
 from kshot_viz.grouping.editing.workbench import Workbench
 from kshot_viz.grouping.grouping import Grouping
 from kshot_viz.methods.config import FinetuneConfig
-from kshot_viz.viz.neurons.group_sizes import plot_group_sizes
-from kshot_viz.viz.neurons.overview import explorer_figure
 from kshot_viz.widgets.base.background import Redraw
 from kshot_viz.widgets.base.parts import Dashboard, Picture, Status, column, row
 from kshot_viz.widgets.explorer.explorer_controls import EditBar, ExplorerControls
+from kshot_viz.widgets.explorer.given_groups import given_groups
 from kshot_viz.widgets.explorer.layer_edits import Cuts, edit_selection
 from kshot_viz.widgets.explorer.layer_view import LayerView, first_layer
-from kshot_viz.widgets.explorer.scoring import ScorePanel, scoring_setup
+from kshot_viz.widgets.explorer.scoring import ScorePanel
+from kshot_viz.widgets.explorer.scoring_setup import Task, scoring_setup
 from kshot_viz.widgets.explorer.selection_panel import SelectionPanel
 
 if TYPE_CHECKING:
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from kshot_viz.activations import Activations
     from kshot_viz.data.dataset import ImageDataset
     from kshot_viz.data.episodes.episode import Episode
+    from kshot_viz.finetune.candidate import Candidate
+    from kshot_viz.grouping.rule import GroupingRule
     from kshot_viz.models.backbone import Backbone
     from kshot_viz.study.comparison import Comparison
 
@@ -50,17 +52,22 @@ class GroupExplorer(Dashboard):
     backbone : Backbone
     activations : Activations
         Maps, cuts and similarities are computed from these.
-    grouping : Grouping
+    grouping : Grouping, GroupingRule or Candidate
+        A rule forms groups in every episode; those of the first one are shown, and an edited layer
+        has the same groups in all of them. A candidate, the winner of a search say, brings its
+        settings too.
     images : image batch or ImageDataset
-        Images to state at: the most exciting ones, the mean activation per class.
+        Images to look at: the most exciting ones, the mean activation per class. They are the
+        source, where a rule forms groups from one.
     episodes : sequence of Episode, optional
         An edited grouping is scored on them; those of ``table`` by default, else nothing is scored.
+        Queries that the groups were edited by are left out.
     data : ImageDataset, optional
         The images of the episodes, where neither ``images`` nor ``table`` holds them.
     table : Comparison, optional
         Its chosen setting of the grouped method is used for scoring; :meth:`use` brings one later.
     config : FinetuneConfig, optional
-        The setting for scoring, where no table has one.
+        The setting for scoring, instead of a candidate's or a table's.
     layer : str, optional
         The layer to begin with; the first one of the grouping by default.
     n_episodes : int
@@ -80,7 +87,8 @@ class GroupExplorer(Dashboard):
     Raises
     ------
     KShotError
-        For a grouping or activations of another network, or an unknown layer.
+        For a grouping or activations of another network, an unknown layer, or groups that cannot
+        be formed.
     """
 
     grouping = Instance(Grouping)
@@ -90,7 +98,7 @@ class GroupExplorer(Dashboard):
         self,
         backbone: Backbone,
         activations: Activations,
-        grouping: Grouping,
+        grouping: Grouping | GroupingRule | Candidate,
         images: Any,
         episodes: Sequence[Episode] | None = None,
         *,
@@ -102,38 +110,35 @@ class GroupExplorer(Dashboard):
         executor: str = "processes",
         seed: int = 0,
     ) -> None:
-        grouping.check(backbone)
-        first = first_layer(activations, grouping, layer)
+        task = Task.of(images, episodes, data, table)
+        given = given_groups(backbone, grouping, images, task.episodes, task.data, seed=seed)
+        groups, first = given.shown, first_layer(activations, given.shown, layer)
         self._backbone, self._activations = backbone, activations
-        self._bench, self._lock = Workbench(activations, grouping, seed=seed), threading.RLock()
+        self._bench, self._lock = Workbench(activations, groups, seed=seed), threading.RLock()
         self.status = Status()
         # Copies, because threads run them: hooks that somebody sets on the network meanwhile, to
         # capture activations for example, must not see the images of this dashboard.
+        options: dict[str, Any] = {"n": n_episodes, "executor": executor, "seed": seed}
         self._setup = partial(
-            scoring_setup,
-            copy.deepcopy(backbone),
-            activations,
-            images,
-            episodes,
-            data=data,
-            n=n_episodes,
-            executor=executor,
-            seed=seed,
+            scoring_setup, copy.deepcopy(backbone), activations, images, task, given, **options
         )
         setup = self._setup(table=table, config=config)
-        self.controls = ExplorerControls(list(activations), first)
+        self.controls = ExplorerControls(list(activations), first, setup.steps(groups))
+        failed = self.status.error
         self._view = LayerView(
-            activations, first, grouping, self.controls, seed, self.status.error, self._lock
+            activations, first, groups, self.controls, seed, failed, self._lock, setup.steps
         )
         self.map, self.similarity = self._view.map, self._view.matrix
         self.edits = EditBar(self.edit)
         self.sizes = Picture("Group sizes")
         self.panel = SelectionPanel(copy.deepcopy(backbone), images, setup, self._view)
-        self.scores = ScorePanel(setup, grouping, lambda: self._bench.grouping)
+        self.scores = ScorePanel(setup, given, lambda: self._bench.grouping)
         self._pictures = Redraw(self._draw, self.status.error)
         changed = partial(self._changed, edited=False)
         self._cuts = Cuts(self._bench, self._view, changed, self.status, self._lock)
-        super().__init__(self._children(), grouping=grouping, layer=first)
+        self._computing = (self._cuts.background, self._view.background, self.scores.background)
+        self._working = self._computing
+        super().__init__(self._children(), grouping=groups, layer=first)
         self.add_class("kv-explorer")
         self._connect()
         self._follow()
@@ -162,7 +167,8 @@ class GroupExplorer(Dashboard):
         ----------
         what : {"group", "move", "merge", "split", "shuffle", "name", "undo", "redo"}
         value : int or str, optional
-            The group to move the selection to, or the name of its group.
+            The number of the group to move the selection to, as it is shown, or the name of its
+            group.
 
         Raises
         ------
@@ -200,42 +206,35 @@ class GroupExplorer(Dashboard):
         Parameters
         ----------
         table : Comparison
-            Its episodes are scored on where none were given to the explorer.
+            Its episodes are scored on where none were given to the explorer. The setting is that
+            of the grouped method, or of the candidate that the explorer was given, by its name.
         """
-        setup = self._setup(table=table, config=None)
+        setup = self._setup(table=table, config=None, keep=False)
         if setup.rescoring is None:
             self.scores.status.error(setup.why_not)
             return
+        with self._lock:
+            self.controls.use(setup.steps(self._bench.grouping))
+            self._view.use(setup.steps)
         self.scores.use(setup)
         self.panel.use(setup)
         self.scores.score()
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until everything is computed and drawn; return whether it is."""
-        computed = (self._cuts.background, self._view.background, self.scores.background)
         drawn = (self._pictures, self.panel.redraw)
-        done = [one.wait(timeout) for one in (*computed, *drawn)]
-        return all(done)
+        return all(one.wait(timeout) for one in (*self._computing, *drawn))
 
     # ---- the same without a browser --------------------------------------------------------------
 
     def frame(self) -> pd.DataFrame:
-        """Return ``neuron, group, x, y, selected`` and statistics of the layer that is shown."""
+        """Return ``neuron, group, number, x, y, ...`` of the layer that is shown."""
         return self.map.frame()
 
     def figure(self) -> Figure:
         """Return map, similarity, sizes and the last score as one figure."""
-        state = self._view.state
-        return explorer_figure(
-            self._view.embedding(),
-            self.similarity.frame(),
-            state.layer,
-            state.groups,
-            state.grouping,
-            selected=state.neurons,
-            score=self.scores.frame() if self.scores.known else None,
-            note=self.scores.note,
-        )
+        score = self.scores.frame() if self.scores.known else None
+        return self._view.figure(score=score, note=self.scores.note)
 
     def __repr__(self) -> str:
         return f"GroupExplorer of {self.layer}: {self._view.state.groups.summary}"
@@ -264,6 +263,8 @@ class GroupExplorer(Dashboard):
             return self._bench.grouping
 
     def _show_layer(self, layer: str) -> None:
+        if self.controls.quiet:
+            return
         # A layer of thousands of neurons takes seconds; nothing may happen to its groups meanwhile.
         self.controls.wait_for(f"reading {layer}")
         with self._lock:
@@ -291,8 +292,5 @@ class GroupExplorer(Dashboard):
         self.panel.redraw.ask()
 
     def _draw(self) -> None:
-        state = self._view.state
-        self.edits.show(state.groups, self._bench.history)
-        self.sizes.layout.display = "" if state.groups.known else "none"
-        if state.groups.known:
-            self.sizes.show(plot_group_sizes(state.grouping.only([state.layer])), 78)
+        self.edits.show(self._view.state.groups, self._bench.history)
+        self._view.draw_sizes(self.sizes)

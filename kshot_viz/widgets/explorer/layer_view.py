@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import ipywidgets
 
 from kshot_viz.grouping.grouping import Grouping
+from kshot_viz.viz.neurons.group_sizes import plot_group_sizes
 from kshot_viz.viz.neurons.layer_groups import LayerGroups, layer_groups
 from kshot_viz.viz.neurons.neuron_map import METHODS as EMBEDDINGS
 from kshot_viz.viz.neurons.neuron_map import Embedding, neuron_embedding
+from kshot_viz.viz.neurons.overview import explorer_figure
 from kshot_viz.viz.neurons.similarity import correlations
 from kshot_viz.widgets.base.background import Background
+from kshot_viz.widgets.base.parts import Picture
 from kshot_viz.widgets.explorer.explorer_controls import ExplorerControls
 from kshot_viz.widgets.explorer.neuron_map import NeuronMap, SimilarityMatrix, activation_statistics
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from kshot_viz.activations import Activations
 
 _AT_ONCE = EMBEDDINGS[0]
@@ -46,11 +51,16 @@ class LayerState:
 
 
 def layer_state(
-    activations: Activations, layer: str, grouping: Grouping, neurons: tuple[int, ...] = ()
+    activations: Activations,
+    layer: str,
+    grouping: Grouping,
+    neurons: tuple[int, ...] = (),
+    *,
+    step: float = 1.0,
 ) -> LayerState:
     """Return the state of a layer with its groups; a grouping may lack the layer."""
     known = grouping if layer in grouping else None
-    groups = layer_groups(known, layer, activations.layer(layer).width)
+    groups = layer_groups(known, layer, activations.layer(layer).width, step=step)
     return LayerState(layer, grouping, groups, neurons)
 
 
@@ -83,6 +93,8 @@ class LayerView:
         Takes an exception of the background.
     lock : RLock
         Held while layer or groups change, since threads change them too.
+    steps : callable
+        Takes a grouping and returns what each layer's step size is multiplied by.
 
     Attributes
     ----------
@@ -99,13 +111,15 @@ class LayerView:
         seed: int,
         failed: Callable[[Exception], None],
         lock: threading.RLock,  # type: ignore[valid-type]
+        steps: Callable[[Grouping], Mapping[str, float]],
     ) -> None:
         self._activations, self.controls, self._seed = activations, controls, seed
-        self._failed, self._lock = failed, lock
-        self.state = layer_state(activations, layer, grouping)
+        self._failed, self._lock, self._steps = failed, lock, steps
+        self.state = self._state(layer, grouping)
         known = grouping if layer in grouping else None
         self.map = NeuronMap(activations, layer, known)
         self.matrix = SimilarityMatrix(activations, layer, known)
+        self.matrix.regroup(self.state.groups)
         ipywidgets.link((self.map, "selection"), (self.matrix, "selection"))
         self._embeddings = {(layer, _AT_ONCE): self.map.embedding}
         self.background = Background(self._no_map)
@@ -115,7 +129,7 @@ class LayerView:
     def show(self, layer: str, grouping: Grouping) -> None:
         """Show another layer."""
         matrix = correlations(self._activations, layer)
-        state = layer_state(self._activations, layer, grouping)
+        state = self._state(layer, grouping)
         embedding = self._shown_embedding(layer)
         statistics = activation_statistics(self._activations.layer(layer))
         with self._lock:
@@ -127,7 +141,7 @@ class LayerView:
         """Show another grouping of the same layer."""
         with self._lock:
             before = self.state
-            self.state = layer_state(self._activations, before.layer, grouping, before.neurons)
+            self.state = self._state(before.layer, grouping, before.neurons)
             self.map.regroup(self.state.groups)
             self.matrix.regroup(self.state.groups)
 
@@ -145,6 +159,35 @@ class LayerView:
     def embedding(self) -> Embedding:
         """Return the chosen map, or principal components until it is computed."""
         return self._shown_embedding(self.state.layer)
+
+    def use(self, steps: Callable[[Grouping], Mapping[str, float]]) -> None:
+        """Show what other settings do to the layers: which are frozen."""
+        self._steps = steps
+        self.regroup(self.state.grouping)
+
+    def _state(self, layer: str, grouping: Grouping, neurons: tuple[int, ...] = ()) -> LayerState:
+        step = self._steps(grouping).get(layer, 1.0)
+        return layer_state(self._activations, layer, grouping, neurons, step=step)
+
+    def draw_sizes(self, picture: Picture) -> None:
+        """Draw the sizes of the layer's groups, if it has groups."""
+        state = self.state
+        picture.layout.display = "" if state.groups.known else "none"
+        if state.groups.known:
+            picture.show(plot_group_sizes(state.grouping.only([state.layer])), 78)
+
+    def figure(self, **options: Any) -> Figure:
+        """Return what is shown as one figure; options as in :func:`explorer_figure`."""
+        state = self.state
+        return explorer_figure(
+            self.embedding(),
+            self.matrix.frame(),
+            state.layer,
+            state.groups,
+            state.grouping,
+            selected=state.neurons,
+            **options,
+        )
 
     def _select(self) -> None:
         with self._lock:

@@ -214,12 +214,17 @@ class NeuronMap(NeuronCanvas):
     # ---- the same without a browser --------------------------------------------------------------
 
     def frame(self) -> pd.DataFrame:
-        """Return ``neuron, group, x, y, selected`` and the statistics, one row a neuron."""
+        """Return ``neuron, group, number, x, y, selected`` and the statistics, one row a neuron.
+
+        ``group`` is the label in the grouping, ``number`` the one that is shown: a group keeps it
+        through all edits; -1 for dead neurons.
+        """
         import pandas as pd
 
         rows = {
             "neuron": np.arange(self._width),
             "group": self._groups.labels,
+            "number": np.take(self._groups.numbers, self._groups.labels),
             "x": self._embedding.points[:, 0],
             "y": self._embedding.points[:, 1],
             "selected": np.isin(np.arange(self._width), self.selected),

@@ -2,101 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import ipywidgets
 
-from kshot_viz.data.dataset import ImageDataset
-from kshot_viz.data.episodes.episode import check_source
-from kshot_viz.errors import KShotError, KShotValueError
-from kshot_viz.methods.config import FinetuneConfig
-from kshot_viz.study.rescoring import Rescoring, rescoring
+from kshot_viz.errors import KShotValueError
+from kshot_viz.study.rescoring import Rescoring
 from kshot_viz.text import counted
 from kshot_viz.viz.neurons.overview import plot_rescoring
 from kshot_viz.widgets.base.background import Background
 from kshot_viz.widgets.base.parts import Picture, Status, button, heading, row
+from kshot_viz.widgets.explorer.given_groups import GivenGroups
+from kshot_viz.widgets.explorer.scoring_setup import ScoringSetup
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-    from kshot_viz.activations import Activations
-    from kshot_viz.data.episodes.episode import Episode
     from kshot_viz.grouping.grouping import Grouping
-    from kshot_viz.models.backbone import Backbone
-    from kshot_viz.study.comparison import Comparison
 
 GIVEN, EDITED = "as given", "edited"
-NO_EPISODES = "Give `episodes=` or `table=` to score the groups on k-shot episodes."
-
-
-@dataclass(frozen=True, eq=False)
-class ScoringSetup:
-    """Episodes and setting that groupings are scored with, or why that is not possible.
-
-    Attributes
-    ----------
-    rescoring : Rescoring or None
-    why_not : str
-        Empty where it is possible.
-    note : str
-        Shown beside every score.
-    """
-
-    rescoring: Rescoring | None
-    why_not: str = ""
-    note: str = ""
-
-    @property
-    def support(self) -> Any:
-        """The k shots of the first episode, or None."""
-        if self.rescoring is None:
-            return None
-        return self.rescoring.episodes[0].split(self.rescoring.data)[0]
-
-    @property
-    def config(self) -> FinetuneConfig:
-        """The setting."""
-        return FinetuneConfig() if self.rescoring is None else self.rescoring.config
-
-
-def scoring_setup(
-    backbone: Backbone,
-    activations: Activations,
-    images: Any,
-    episodes: Sequence[Episode] | None,
-    *,
-    data: ImageDataset | None,
-    table: Comparison | None,
-    **options: Any,
-) -> ScoringSetup:
-    """Return the setup; the episodes' images are ``data``, ``images`` or the table's."""
-    if not episodes and table is None:
-        return ScoringSetup(None, NO_EPISODES)
-    if data is None and isinstance(images, ImageDataset) and episodes:
-        data = images if images.fingerprint == episodes[0].fingerprint else None
-    try:
-        found = rescoring(backbone, episodes or None, data=data, table=table, **options)
-    except KShotError as error:
-        return ScoringSetup(None, str(error))
-    return ScoringSetup(found, note="; ".join(_notes(found, activations, images)))
-
-
-def _notes(found: Rescoring, activations: Activations, images: Any) -> list[str]:
-    """Return notes for the reader: the setting, and whether groups come from query images."""
-    notes = [found.setting]
-    seen = isinstance(images, ImageDataset) and activations.n_images == len(images)
-    if seen:
-        try:
-            check_source(images, found.data, found.episodes)
-        except KShotError:
-            notes.append(
-                "groups cut here come from images that are queries of these episodes, so the score "
-                "is too good"
-            )
-    return notes
+# Seconds; a score that takes longer is made at the button's press only.
+_SLOW = 5.0
 
 
 class ScorePanel(ipywidgets.VBox):
@@ -105,22 +34,27 @@ class ScorePanel(ipywidgets.VBox):
     Parameters
     ----------
     setup : ScoringSetup
-    first : Grouping
-        The grouping as given.
+    given : GivenGroups
     now : callable
         Returns the grouping as it is now.
+    clock : callable
+        Returns the time in seconds.
     """
 
     def __init__(
         self,
         setup: ScoringSetup,
-        first: Grouping,
+        given: GivenGroups,
         now: Callable[[], Grouping],
+        *,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._first, self._now = first, now
+        self._given, self._now, self._clock = given, now, clock
         self._rescoring: Rescoring | None = None
         self._scored: tuple[Grouping, pd.DataFrame] | None = None
         self._requested: Grouping | None = None
+        self._times: list[float] = []
+        self._told = ""
         self.status = Status()
         self.picture = Picture("Accuracy before and after the edits")
         self.picture.layout.display = "none"
@@ -142,7 +76,7 @@ class ScorePanel(ipywidgets.VBox):
         if possible != (self._rescoring is not None):
             self.always.value = possible
         self.go.disabled = self.always.disabled = not possible
-        self._rescoring, self.note = setup.rescoring, setup.note
+        self._rescoring, self._seen, self._note = setup.rescoring, setup.seen, setup.note
         self._scored = self._requested = None
         self.picture.layout.display = "none"
         self.status.idle(setup.why_not)
@@ -174,7 +108,9 @@ class ScorePanel(ipywidgets.VBox):
         if self._requested is not None:
             self._busy()
         elif self._scored is not None and self._scored[0] != self._now():
-            self.status.idle("The groups changed since. Press Score to see what that does.")
+            self.status.idle(
+                f"The groups changed since. Press Score to see what that does. {self._told}".strip()
+            )
 
     def frame(self) -> pd.DataFrame:
         """Return the last score, as :meth:`Rescoring.compare` gives it.
@@ -193,6 +129,14 @@ class ScorePanel(ipywidgets.VBox):
         """Whether something was scored."""
         return self._scored is not None
 
+    @property
+    def note(self) -> str:
+        """What a reader of the score must know: the setting, and which queries count."""
+        left_out = int(self._scored[1]["left_out"].iloc[0]) if self._scored else 0
+        if not left_out:
+            return self._note
+        return f"{self._note}; {left_out} queries that the edits were made by are left out"
+
     def axes(self, ax: Axes | None = None) -> Axes:
         """Draw the last score."""
         return plot_rescoring(self.frame(), note=self.note, ax=ax)
@@ -201,14 +145,34 @@ class ScorePanel(ipywidgets.VBox):
         n = 0 if self._rescoring is None else len(self._rescoring.episodes)
         self.status.busy(f"Fine-tuning on {counted(n, 'episode')}")
 
+    def _watch(self, name: str, done: int, total: int) -> None:
+        """Show how far the scoring has come; end it where nobody will see the result."""
+        self.background.check()
+        self._times = [*(self._times if done else []), self._clock()]
+        if done < total:
+            self.status.busy(f"Fine-tuning, {name}: episode {done + 1} of {total}")
+        else:
+            self._untick(_seconds(self._times, cold=name == GIVEN))
+
     def _scores(self, rescoring: Rescoring, now: Grouping) -> pd.DataFrame:
-        groupings = {GIVEN: self._first} | ({EDITED: now} if now != self._first else {})
+        edited = now != self._given.shown
+        groups = {GIVEN: self._given.scored} | ({EDITED: self._given.edited(now)} if edited else {})
         try:
-            return rescoring.compare(groupings)
+            seen = self._seen if edited else frozenset()
+            return rescoring.compare(groups, seen=seen, watch=self._watch)
         finally:
             # A later request may wait already; it is kept.
             if self._requested is now:
                 self._requested = None
+
+    def _untick(self, seconds: float) -> None:
+        """Let edits be scored at the button's press only, if a score takes long; say so once."""
+        if seconds > _SLOW and self.always.value and not self._told:
+            self.always.value = False
+            self._told = (
+                f"A score takes {seconds:.0f} s here, so edits are not scored by themselves any "
+                f"more: tick the box to have that again."
+            )
 
     def _show(self, rescoring: Rescoring, now: Grouping, frame: pd.DataFrame) -> None:
         if rescoring is not self._rescoring:
@@ -217,9 +181,21 @@ class ScorePanel(ipywidgets.VBox):
         self.picture.show(self.axes(), 90)
         self.picture.layout.display = ""
         if now == self._now():
-            self.status.done(score_text(frame))
+            told = "" if self.always.value else self._told
+            self.status.done(f"{score_text(frame)} {told}".strip())
         else:
             self._show_stale()
+
+
+def _seconds(times: list[float], *, cold: bool) -> float:
+    """Return how long a score takes, from the times before the first episode and after each.
+
+    A cold start is left out: the first episode waits until processes are up.
+    """
+    if not cold:
+        return times[-1] - times[0]
+    warm = times[1:]
+    return (warm[-1] - warm[0]) * len(warm) / (len(warm) - 1) if len(warm) > 1 else 0.0
 
 
 def score_text(frame: pd.DataFrame) -> str:

@@ -16,7 +16,7 @@ from kshot_viz.viz.neurons.responses import plot_class_activations, plot_gradien
 from kshot_viz.widgets.base.background import Redraw
 from kshot_viz.widgets.base.parts import Picture, Status, heading, row
 from kshot_viz.widgets.explorer.layer_view import LayerState, LayerView, selection_text
-from kshot_viz.widgets.explorer.scoring import ScoringSetup
+from kshot_viz.widgets.explorer.scoring_setup import ScoringSetup
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -132,11 +132,20 @@ class SelectionPanel(ipywidgets.VBox):
         traces = self._traces
         if key not in traces:
             traces[key] = gradient_trace(
-                self._backbone, support, state.grouping, state.layer, config=self._setup.config
+                self._backbone,
+                support,
+                state.grouping,
+                state.layer,
+                config=self._setup.config,
+                method=self._setup.method,
+                watch=self._show_step,
             )
             while len(traces) > _TRACES:
                 del traces[next(iter(traces))]
         return plot_gradients(traces[key], state.groups, state.neurons, ax=ax)
+
+    def _show_step(self, done: int, total: int) -> None:
+        self.status.busy(f"{WAITS['gradient']}: step {done} of {total}")
 
     def _layer_responses(self, layer: str) -> NDArray[np.float64]:
         if layer not in self._responses:

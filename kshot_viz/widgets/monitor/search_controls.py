@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import ipywidgets
 
+from kshot_viz.text import isolated
 from kshot_viz.viz.style.colours import sampler_styles
 from kshot_viz.widgets.base.parts import button
 
@@ -80,7 +81,7 @@ def title(manifest: Any) -> str:
     label = sampler_styles([sampler])[sampler].label
     return (
         f"{manifest['network'][0]}: group search ({label}), rewarded on "
-        f"{reward['episodes']} tasks of {reward['data']} ({reward['way']} classes, "
+        f"{reward['episodes']} tasks of {isolated(reward['data'])} ({reward['way']} classes, "
         f"{reward['shot']} shot)"
     )
 

@@ -84,6 +84,7 @@ class SearchMonitor(Dashboard):
         self._lost = False
         self._redraw = Redraw(self._draw, self._failed, every=EVERY)
         self._opening = Background(self._trouble.error)
+        self._working = (self._opening,)
         self.observe(lambda _: self._redraw.ask(), names=["view", "choice"])
         self._draw()
         self._listener = begin_listening(weakref.ref(self), self._followed, self._closed)
@@ -191,9 +192,11 @@ class SearchMonitor(Dashboard):
         except Exception as error:
             self._trouble.error(error)
         else:
+            self._trouble.busy("Forming the best groups, and reading how their neurons respond")
             self._opening.start(lambda: explorer_of(found), self._show_explorer)
 
     def _show_explorer(self, made: GroupExplorer) -> None:
+        self._trouble.idle()
         before, self._opened.children = self._opened.children, [made]
         for one in before:
             one.close()

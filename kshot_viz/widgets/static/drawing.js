@@ -21,9 +21,39 @@ function drawPoints(canvas, scene, colours, ratio) {
   drawNames(pen, scene, colours);
 }
 
+function disc(path, x, y, r) {
+  path.moveTo(x + r, y);
+  path.arc(x, y, r, 0, 2 * Math.PI);
+}
+
+/** A closed line through corners around the middle, each as an angle in turns and a share of r. */
+const polygon = (corners) => (path, x, y, r) => {
+  corners.forEach(([turn, share], i) => {
+    const [dx, dy] = [share * r * Math.sin(2 * Math.PI * turn), -share * r * Math.cos(2 * Math.PI * turn)];
+    if (i) path.lineTo(x + dx, y + dy);
+    else path.moveTo(x + dx, y + dy);
+  });
+  path.closePath();
+};
+const regular = (n, turned, share) => polygon([...Array(n).keys()].map((i) => [turned + i / n, share]));
+const plus = (turned) =>
+  polygon([...Array(4).keys()].flatMap((i) => [-0.063, 0.063, 0.125].map((at, k) => [turned + i / 4 + at, k < 2 ? 1.15 : 0.62])));
+const star = polygon([...Array(10).keys()].map((i) => [i / 10, i % 2 ? 0.55 : 1.35]));
+/** In the order of the figures' markers: disc, square, triangle, diamond, turned triangle, plus, cross, star. */
+const SHAPES = [
+  disc,
+  regular(4, 0.125, 1.25),
+  regular(3, 0, 1.3),
+  regular(4, 0, 1.25),
+  regular(3, 0.5, 1.3),
+  plus(0),
+  plus(0.125),
+  star,
+];
+
 /** Group by group, so that a colour is set once; those selected on top of the others. */
 function drawFew(pen, scene, colours) {
-  const { pixels, labels, palette, chosen, anyChosen } = scene;
+  const { pixels, labels, palette, shapes, chosen, anyChosen } = scene;
   const size = radius(labels.length);
   for (const wanted of anyChosen ? [0, 1] : [0]) {
     const paths = new Map();
@@ -31,9 +61,8 @@ function drawFew(pen, scene, colours) {
       if (chosen[i] !== wanted) continue;
       if (!paths.has(labels[i])) paths.set(labels[i], new Path2D());
       const path = paths.get(labels[i]);
-      const r = wanted ? size + 1 : size;
-      path.moveTo(pixels[2 * i] + r, pixels[2 * i + 1]);
-      path.arc(pixels[2 * i], pixels[2 * i + 1], r, 0, 2 * Math.PI);
+      const shape = SHAPES[shapes[labels[i]]] ?? disc;
+      shape(path, pixels[2 * i], pixels[2 * i + 1], wanted ? size + 1 : size);
     }
     const faint = anyChosen && !wanted;
     for (const [group, path] of paths) {

@@ -81,7 +81,7 @@ class MapView {
     });
     this.over.addEventListener("wheel", (event) => this.wheel(event), { passive: false });
     this.details.addEventListener("toggle", () => this.tabulate());
-    const data = ["points", "labels", "palette", "names", "dead", "layer", "axes", "statistics", "height"];
+    const data = ["points", "labels", "palette", "numbers", "shapes", "names", "dead", "layer", "axes", "statistics", "height"];
     this.listeners = [
       ...data.map((name) => [`change:${name}`, () => this.soon()]),
       ["change:selection", () => this.takeSelection()],
@@ -115,6 +115,8 @@ class MapView {
     this.positions = numbers(get("points"), Float32Array);
     this.labels = numbers(get("labels"), Int32Array);
     this.palette = numbers(get("palette"), Uint8Array);
+    this.shown = numbers(get("numbers"), Int32Array);
+    this.shapes = numbers(get("shapes"), Uint8Array);
     this.statistics = numbers(get("statistics"), Float32Array);
     if (this.chosen?.length !== this.labels.length) this.takeSelection();
     this.middles = middles(this.positions, this.labels, this.palette.length / 3, NAMED);
@@ -180,13 +182,13 @@ class MapView {
   }
 
   scene() {
-    const { pixels, labels, palette, chosen } = this;
+    const { pixels, labels, palette, shapes, chosen } = this;
     const anyChosen = this.selected.length > 0;
-    return { pixels, labels, palette, chosen, anyChosen, middles: this.middles, name: (g) => this.name(g) };
+    return { pixels, labels, palette, shapes, chosen, anyChosen, middles: this.middles, name: (g) => this.name(g) };
   }
 
   name(group) {
-    return this.model.get("known") === false ? "" : groupName(this.model, group);
+    return this.model.get("known") === false ? "" : groupName(this.model, this.shown, group);
   }
 
   // ---- gestures ------------------------------------------------------------------------------
@@ -383,6 +385,7 @@ class MapView {
 export default {
   render({ model, el }) {
     const view = new MapView(model, el);
+    hideLeft(model);
     return () => view.close();
   },
 };

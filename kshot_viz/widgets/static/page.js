@@ -15,8 +15,8 @@ function written(value) {
 }
 
 /** What is written beside a group, as in Python: its name, its number, or "dead". */
-function groupName(model, group) {
-  return model.get("names")[group] ?? (group === model.get("dead") ? "dead" : String(group));
+function groupName(model, shown, group) {
+  return model.get("names")[group] ?? (group === model.get("dead") ? "dead" : String(shown[group]));
 }
 
 /** Copy what Python sent: a DataView need not begin where a typed array may. */
@@ -46,6 +46,20 @@ function onTheme(act) {
   const attributeFilter = ["data-jp-theme-name", "data-jp-theme-light", "class"];
   observer.observe(document.body, { attributes: true, attributeFilter });
   return observer;
+}
+
+/** Hide the picture that stands before a view, for readers without a kernel, while the view lives. */
+function hideLeft(model) {
+  const hide = () => {
+    const tail = model.get("left");
+    for (const image of tail ? document.querySelectorAll('img[src^="data:image/png"]') : []) {
+      if (!image.src.endsWith(tail)) continue;
+      (image.closest(".jp-OutputArea-child") ?? image).style.display = "none";
+    }
+  };
+  // A picture may be put into the page after its view.
+  for (const wait of [0, 300, 2000]) setTimeout(hide, wait);
+  model.on("change:left", () => setTimeout(hide, 300));
 }
 
 /** Give a canvas as many pixels as the screen has there; the ratio is returned. */

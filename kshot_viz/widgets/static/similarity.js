@@ -26,7 +26,7 @@ class MatrixView {
     on("keydown", (event) => this.key(event));
     on("focus", () => this.draw());
     on("blur", () => this.draw());
-    const data = ["values", "neurons", "labels", "palette", "names", "dead", "known", "caption", "ramp", "selection"];
+    const data = ["values", "neurons", "labels", "palette", "numbers", "names", "dead", "known", "caption", "ramp", "selection"];
     this.listeners = data.map((name) => [`change:${name}`, () => this.soon()]);
     for (const [event, act] of this.listeners) model.on(event, act);
     this.take();
@@ -70,6 +70,7 @@ class MatrixView {
     this.neurons = numbers(get("neurons"), Int32Array);
     this.labels = numbers(get("labels"), Int32Array);
     this.palette = numbers(get("palette"), Uint8Array);
+    this.shown = numbers(get("numbers"), Int32Array);
     this.ramp = numbers(get("ramp"), Uint8Array);
     this.chosen = new Set(numbers(get("selection"), Int32Array));
     const rows = [...this.neurons.keys()];
@@ -156,7 +157,7 @@ class MatrixView {
       pen.strokeRect(LEFT + near, TOP + near, size, size);
       if (size < 11) continue;
       pen.fillStyle = css(colours.text);
-      pen.fillText(this.short(groupName(this.model, group)), LEFT - STRIP - 9, TOP + near + size / 2);
+      pen.fillText(this.short(groupName(this.model, this.shown, group)), LEFT - STRIP - 9, TOP + near + size / 2);
     }
   }
 
@@ -301,7 +302,7 @@ class MatrixView {
 
   about(row, column) {
     const [a, b] = [row, column].map((at) => this.neurons[this.order[at]]);
-    const [first, second] = [a, b].map((neuron) => groupName(this.model, this.labels[neuron]));
+    const [first, second] = [a, b].map((neuron) => groupName(this.model, this.shown, this.labels[neuron]));
     const who = a === b ? `neuron ${a} with itself` : `neurons ${a} and ${b}`;
     const lines = [who, `correlation ${this.correlation(row, column).toFixed(2)}`];
     if (!this.model.get("known")) return lines;
@@ -327,6 +328,7 @@ class MatrixView {
 export default {
   render({ model, el }) {
     const view = new MatrixView(model, el);
+    hideLeft(model);
     return () => view.close();
   },
 };

@@ -16,6 +16,7 @@ function render({ model }) {
     model.save_changes();
   };
   report();
+  hideLeft(model);
   const observer = onTheme(report);
   return () => observer.disconnect();
 }

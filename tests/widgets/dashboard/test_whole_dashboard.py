@@ -145,3 +145,32 @@ def test_an_error_of_the_comparison_is_shown_and_it_can_be_tried_again(task, mon
     assert "no &lt;b&gt;room" in bench._status.value
     assert not bench._button.disabled
     closed(bench)
+
+
+def test_groups_are_formed_apart_from_queries_and_scored_as_the_comparison_does(task):
+    source = kv.load_dataset("glyphs", per_class=1)
+    for one in (task, replace(task, source=source)):
+        table = kv.compare_methods(
+            one.backbone,
+            one.data,
+            one.episodes,
+            methods=["grouped"],
+            groups_from="support" if one.source is None else "source",
+            n_groups=one.n_groups,
+            source=one.source,
+            config=kv.FinetuneConfig(lr=0.1, head_lr=0.3, steps=4),
+            tune=None,
+        )
+        explorer = one.explorer(table)
+        assert explorer.wait(PATIENCE)
+        summary = table.summary().set_index("method")
+        assert explorer.scores.frame()["accuracy"].tolist() == [summary["accuracy"]["grouped"]]
+        assert "too good" not in explorer.scores.note
+        explorer.close()
+
+
+def test_source_images_that_are_queries_form_no_groups(task):
+    shared = replace(task, source=task.data)
+    queries = {task.data.digests[i] for one in task.episodes for i in one.query}
+    assert not queries & set(shared.forming.digests)
+    assert len(shared.forming) == len(task.data) - len(queries)

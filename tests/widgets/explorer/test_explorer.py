@@ -202,7 +202,8 @@ def test_a_comparison_brings_its_setting_later(explore: Explore, data: ImageData
     explorer.use(replace(without, candidates={"grouped": candidate}))
     assert explorer.wait(PATIENCE)
     assert explorer.scores.frame()["n"].tolist() == [3]
-    assert explorer.scores.note == "the comparison's chosen setting"
+    setting = "the comparison's chosen setting (lr 0.001, head_lr 0.1, 8 steps)"
+    assert explorer.scores.note == setting
     assert explorer.scores.always.value
     explorer.select([0, 1])
     explorer.panel.view.value = "gradient"

@@ -192,9 +192,9 @@ def test_an_edit_in_the_middle_of_scoring_says_that_it_is_being_scored(
     explorer = explore(episodes, data=data)
     compare, held = Rescoring.compare, Gate(lambda: None)
 
-    def compared(self: Rescoring, groupings: Any) -> Any:
+    def compared(self: Rescoring, groupings: Any, **options: Any) -> Any:
         held()
-        return compare(self, groupings)
+        return compare(self, groupings, **options)
 
     monkeypatch.setattr(Rescoring, "compare", compared)
     explorer.select([0, 1])
