@@ -30,7 +30,7 @@ def eight_bit(images: Any) -> np.ndarray:
     """
     try:
         given = np.asarray(images)
-    except ValueError as error:
+    except (ValueError, TypeError, RuntimeError) as error:
         raise KShotValueError(f"`images` must be one array, all of one size: {error}") from error
     array = given[..., None] if given.ndim == 3 else given
     usual = array.dtype == np.uint8 or array.dtype.kind == "f"

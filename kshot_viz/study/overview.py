@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from kshot_viz.methods.registry import FIRST, method_class
 from kshot_viz.study.tables import PLAIN
-from kshot_viz.study.task import TASK
+from kshot_viz.study.task import TASK, Task
 from kshot_viz.text import counted, html_table, interval_text, isolated, p_text, points
 
 if TYPE_CHECKING:
@@ -79,8 +79,8 @@ def _difference(row: Row) -> str:
 
 
 def _cells(row: Row) -> tuple[str, ...]:
-    values = [100 * row[f"difference{end}"] for end in ("", "_low", "_high")]
-    against = interval_text(*values, "+.1f") if values[0] == values[0] else "-"
+    value, low, high = (100 * row[f"difference{end}"] for end in ("", "_low", "_high"))
+    against = interval_text(value, low, high, "+.1f") if value == value else "-"
     if row["method"] == PLAIN:
         against = "reference"
     return (
@@ -103,12 +103,13 @@ def _tasks(summary: pd.DataFrame) -> list[tuple[str, list[Row]]]:
         return []
     order = {name: number for number, name in enumerate(FIRST)}
     several = summary[["data", "backbone"]].drop_duplicates().shape[0] > 1
-    found = []
-    for key, part in summary.groupby(TASK):
-        task = dict(zip(TASK, key, strict=True))  # type: ignore[call-overload]
-        about = f"{isolated(task['data'])}, {isolated(task['backbone'])}, " if several else ""
-        title = f"{about}{task['way']} classes, {counted(int(task['shot']), 'shot')}"
-        rows = sorted(part.to_dict("records"), key=lambda row: order.get(row["method"], len(order)))
+    found: list[tuple[str, list[Row]]] = []
+    for _, part in summary.groupby(TASK):
+        rows: list[Row] = [{str(k): v for k, v in row.items()} for row in part.to_dict("records")]
+        task = Task.of(rows[0])
+        about = f"{isolated(task.data)}, {isolated(task.backbone)}, " if several else ""
+        title = f"{about}{task.way} classes, {counted(task.shot, 'shot')}"
+        rows.sort(key=lambda row: order.get(row["method"], len(order)))
         found.append((title, rows))
     return found
 
