@@ -77,7 +77,7 @@ def _write(found: SearchResult, out: Path) -> None:
     from kshot_viz.viz import plot_search, save_figure
 
     found.history.to_csv(out / "history.csv", index=False)
-    found.best.save(out / "best.json")
+    found.bound().save(out / "best.json")
     save_figure(plot_search(found), out / "search.png")
 
 

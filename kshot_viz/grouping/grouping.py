@@ -57,7 +57,7 @@ class Grouping(Mapping[str, Labels]):
     ) -> None:
         check("labels", labels, mapping)
         last = {name: label for name, label in (dead or {}).items() if label is not None}
-        self._labels = {name: _read_only(row, last.get(name)) for name, row in labels.items()}
+        self._labels = {name: edit.read_only(row, last.get(name)) for name, row in labels.items()}
         self._dead = frozenset(n for n, row in labels.items() if last.get(n) in np.asarray(row))
         self._origin = MappingProxyType(plain(origin or {}))
 
@@ -282,12 +282,6 @@ class Grouping(Mapping[str, Labels]):
 
     def _neurons(self, layer: str, neurons: Iterable[int]) -> Labels:
         return edit.indices(neurons, self[layer].size, f"Layer {layer!r} has neurons")
-
-
-def _read_only(labels: ArrayLike, last: int | None) -> Labels:
-    row = edit.canonical(labels, last)
-    row.flags.writeable = False
-    return row
 
 
 def _widths(network: Backbone | Mapping[str, int]) -> dict[str, int]:

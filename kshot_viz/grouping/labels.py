@@ -142,3 +142,9 @@ def load_record(path: str | Path) -> tuple[dict[str, Labels], dict[str, int], di
         return parse_record(read_json(path, called="The file"))
     except KShotFileError as error:
         raise KShotFileError(f"{path}: {error}") from error
+
+
+def read_only(labels: ArrayLike, last: int | None) -> Labels:
+    row = canonical(labels, last)
+    row.flags.writeable = False
+    return row

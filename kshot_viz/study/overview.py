@@ -62,10 +62,13 @@ def finding(rows: list[Row]) -> str:
 
 
 def is_clear(row: Row) -> bool:
-    """Return whether interval and adjusted p-value of a difference both exclude zero."""
-    # An interval that allows for the number of rivals, where the summary has one.
-    low, high = (row.get(f"adjusted_{end}", row[f"difference_{end}"]) for end in ("low", "high"))
-    return bool((low > 0 or high < 0) and row["p_holm"] < LEVEL)
+    """Return whether a difference is clear of zero, by adjusted interval and adjusted p-value."""
+    return excludes_zero(row, "adjusted") and bool(row["p_holm"] < LEVEL)
+
+
+def excludes_zero(row: Row, interval: str) -> bool:
+    """Return whether ``"difference"`` or ``"adjusted"``, an interval of a row, excludes zero."""
+    return bool(row[f"{interval}_low"] > 0 or row[f"{interval}_high"] < 0)
 
 
 def _difference(row: Row) -> str:

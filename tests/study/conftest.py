@@ -53,7 +53,8 @@ def compare(
     backbone: Backbone, data: ImageDataset, episodes: list[Episode]
 ) -> Callable[..., Comparison]:
     def run(**options: Any) -> Comparison:
-        given = {"grid": GRID, "n_groups": 0.5, "n_val": 2, "episodes": episodes, **options}
+        given = {"grid": GRID, "n_groups": 0.5, "n_val": 2, "race": False}
+        given |= {"episodes": episodes, **options}
         return compare_methods(backbone, data, given.pop("episodes"), **given)
 
     return run

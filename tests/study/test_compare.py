@@ -96,14 +96,14 @@ def test_the_grid_grows_and_stopped_settings_are_in_the_rows(compare, episodes):
     grid = TuningGrid(
         lrs=(1e-5, 1e-4), head_lrs=(1e-4, 1e-3), head_only_lrs=(1e-4, 1e-3), steps=(2, 8)
     )
-    found = compare(methods=["plain"], episodes=episodes[:3], grid=grid, n_val=4)
+    found = compare(methods=["plain"], episodes=episodes[:3], grid=grid, n_val=4, race=True)
     val = found.frame[found.frame.pool == "val"]
     assert val.setting.nunique() > 4
     assert set(val.candidate) <= set(found.candidates)
     counts = val.groupby(["setting", "steps"]).size()
-    assert set(counts) <= {2, 4}
+    assert set(counts) <= {1, 2, 4}
     whole = val.groupby("setting").stopped.first().rename("gone")
-    assert (counts.reset_index().merge(whole, on="setting").query("gone")[0] == 2).all()
+    assert (counts.reset_index().merge(whole, on="setting").query("gone")[0] < 4).all()
     row = int(val.index[-1])
     assert found.replay(row).identical
 

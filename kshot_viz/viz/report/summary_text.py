@@ -10,16 +10,14 @@ import numpy as np
 
 from kshot_viz.methods.registry import method_class
 from kshot_viz.study.footer import footer
+from kshot_viz.study.overview import LEVEL, excludes_zero, is_clear
 from kshot_viz.viz.comparison.selection import task_name
 from kshot_viz.viz.report.choice_notes import choice_notes
 from kshot_viz.viz.report.table import (
-    LEVEL,
     REFERENCE,
     TableBlock,
     blocks,
     clear_notes,
-    excludes_zero,
-    is_clear,
     task_records,
 )
 from kshot_viz.viz.style.colours import method_label

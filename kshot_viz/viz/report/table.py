@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from kshot_viz.study.overview import LEVEL, is_clear
 from kshot_viz.study.task import Task
 from kshot_viz.text import counted
 from kshot_viz.viz.comparison.selection import by_task, ordered_methods, records, task_name
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 REFERENCE = "plain"
-LEVEL = 0.05
 CLEAR_NOTE = (
     "* clear of zero: the interval of the difference, adjusted for the number of rivals, excludes "
     f"zero, and the adjusted p is below {LEVEL:g}."
@@ -56,16 +56,6 @@ def task_records(summary: pd.DataFrame) -> dict[Task, list[dict[str, Any]]]:
         rows = {row["method"]: row for row in records(part)}
         found[task] = [rows[name] for name in ordered_methods(part)]
     return found
-
-
-def is_clear(row: Mapping[str, Any]) -> bool:
-    """Return whether a difference is clear of zero, by adjusted interval and adjusted p-value."""
-    return excludes_zero(row, "adjusted") and bool(row["p_holm"] < LEVEL)
-
-
-def excludes_zero(row: Mapping[str, Any], interval: str) -> bool:
-    """Return whether ``"difference"`` or ``"adjusted"``, an interval of a row, excludes zero."""
-    return bool(row[f"{interval}_low"] > 0 or row[f"{interval}_high"] < 0)
 
 
 def accuracy_text(row: Mapping[str, Any]) -> str:
