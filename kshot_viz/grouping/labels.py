@@ -145,6 +145,7 @@ def load_record(path: str | Path) -> tuple[dict[str, Labels], dict[str, int], di
 
 
 def read_only(labels: ArrayLike, last: int | None) -> Labels:
+    """Return canonical labels that cannot be written to."""
     row = canonical(labels, last)
     row.flags.writeable = False
     return row
