@@ -130,5 +130,7 @@ def flag(value: Any) -> str:
 
 def names(value: Any) -> str:
     """Allow lists of texts; a text alone is none."""
-    fine = isinstance(value, Iterable) and not isinstance(value, (str, bytes))
-    return "" if fine and all(isinstance(one, str) for one in value) else "a list of names"
+    if isinstance(value, str):
+        return f"a list of names (wrap it: [{value!r}])"
+    fine = isinstance(value, Iterable) and all(isinstance(one, str) for one in value)
+    return "" if fine else "a list of names"

@@ -47,7 +47,8 @@ def test_a_wrong_call_is_pythons_own_error():
 
 def test_a_list_of_names_is_no_text():
     assert names(["a", "b"]) == ""
-    assert names("ab") == names([1]) == "a list of names"
+    assert names([1]) == names(b"a") == "a list of names"
+    assert names("ab") == "a list of names (wrap it: ['ab'])"
 
 
 def test_a_cure_is_told_and_long_values_are_cut():

@@ -11,7 +11,6 @@ from kshot_viz.errors import KShotKeyError, KShotValueError, unknown_name
 from kshot_viz.records import record_digest
 from kshot_viz.text import counted
 
-_LARGEST = 3.4e38  # of float32
 # More would take days, and are a mistake.
 STEPS = whole(0, most=10**6)
 OPTIMIZERS = ("sgd", "adam", "adamw")
@@ -142,6 +141,5 @@ def _check_optimizer(name: object) -> None:
 
 
 def _check_not_negative(name: str, value: Any) -> None:
-    # What does not fit into float32 would overflow in the middle of a step.
-    if number(0)(value) or value > _LARGEST:
+    if number(0)(value):
         raise KShotValueError(f"`{name}` must be a finite number >= 0; not {value!r}.")

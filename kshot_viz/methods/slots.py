@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import torch
 from torch import nn
 
 from kshot_viz.errors import KShotValueError, unknown_name
@@ -85,6 +86,7 @@ def plan_slots(
         If ``config.layer_lr`` names no module, or a name in ``trained`` no parameter.
     """
     _check_layer_lr(network, config.layer_lr)
+    _check_size(network, config)
     trained = {trained} if isinstance(trained, str) else set(trained)
     named = dict(network.module.named_parameters(remove_duplicate=False))
     for name in trained:
@@ -99,6 +101,18 @@ def plan_slots(
         for name, one in network.module.named_parameters()
         if factors[id(one)] > 0 or id(one) in tied
     )
+
+
+def _check_size(network: Backbone, config: FinetuneConfig) -> None:
+    """Refuse step sizes that the network's numbers cannot hold."""
+    floats = [one.dtype for one in network.module.parameters() if one.is_floating_point()]
+    most = min((torch.finfo(one).max for one in floats), default=float("inf"))
+    for name in ("lr", "head_lr"):
+        if getattr(config, name) > most:
+            raise KShotValueError(
+                f"`{name}` must be at most {most:.2g} for a network of {floats[0]}; not "
+                f"{getattr(config, name):g}."
+            )
 
 
 def make_slots(

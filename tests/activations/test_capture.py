@@ -268,8 +268,8 @@ def test_progress_is_shown_only_when_asked_for(capfd):
     ("request_", "message"),
     [
         ({"pool": "gird"}, "`pool` must be one of .*Did you mean 'grid'"),
-        ({"grid": 0}, "`grid` and `batch_size` must be >= 1; not 0, 64"),
-        ({"batch_size": 0}, "`grid` and `batch_size` must be >= 1; not 4, 0"),
+        ({"grid": 0}, "`grid` must be an integer >= 1; not 0"),
+        ({"batch_size": 0}, "`batch_size` must be an integer >= 1; not 0"),
         ({"dtype": torch.int64}, "`dtype` must be a floating point torch.dtype; not torch.int64"),
         ({"dtype": "float32"}, "`dtype` must be a floating point torch.dtype; not 'float32'"),
     ],

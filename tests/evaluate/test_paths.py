@@ -205,7 +205,7 @@ def test_a_cap_makes_smaller_chunks(data, episodes):
     assert set(capped.chunk) < {1, 2, 4}
     close(whole, capped)
     for cap in (0, -1, 1.5, True):
-        with pytest.raises(KShotValueError, match="`max_memory` must be a number of bytes"):
+        with pytest.raises(KShotValueError, match="`max_memory` must be None or an integer >= 1"):
             evaluate(toy_backbone(), data, episodes[:1], candidates(), max_memory=cap)
 
 
