@@ -76,7 +76,7 @@ def optional(rule: Rule) -> Rule:
     return allowed
 
 
-def whole(least: int, most: int = 2**40) -> Rule:
+def whole(least: int, most: int = 2**63 - 1) -> Rule:
     """Allow whole numbers from ``least`` to ``most``; a bool is none."""
 
     def allowed(value: Any) -> str:

@@ -11,6 +11,18 @@ from command_line import kshot
 from kshot_viz.cli.signals import interrupted_by_signals
 
 
+@pytest.fixture
+def usual_handlers():
+    """As in a terminal: under ``nohup`` and in the background of a shell signals are ignored."""
+    usual = {signal.SIGINT: signal.default_int_handler}
+    usual |= dict.fromkeys((signal.SIGTERM, signal.SIGHUP), signal.SIG_DFL)
+    before = {number: signal.signal(number, handler) for number, handler in usual.items()}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("usual_handlers")
 @pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
 def test_the_exit_status_names_the_signal(monkeypatch, name, code, tmp_path):
     number = getattr(signal, name)
