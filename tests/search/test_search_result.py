@@ -48,6 +48,6 @@ def test_a_notebook_shows_the_best_candidates_with_their_settings():
     assert escape(repr(result)) in shown
     assert f"<td>{best.number}</td><td>{best.reward:.3f}</td>" in shown
     assert result.best.config.summary in shown
-    assert ".rescore(episodes)" in shown
+    assert ".rescore(episodes, data)" in shown
     empty = small_search("memory").result
     assert "SearchResult without rollouts" in empty._repr_html_()
