@@ -24,6 +24,8 @@ def row(method: str, difference: float, low: float, high: float, p: float) -> di
         "difference": difference,
         "difference_low": low,
         "difference_high": high,
+        "adjusted_low": low,
+        "adjusted_high": high,
         "p_holm": p,
     }
 
@@ -45,7 +47,7 @@ def test_the_finding_names_what_differs_clearly_and_else_the_largest_difference(
         assert finding(rows) == "nothing was compared with plain fine-tuning."
 
 
-def test_an_interval_that_allows_for_the_number_of_rivals_counts_where_there_is_one():
+def test_the_interval_that_allows_for_the_number_of_rivals_counts():
     almost = CLEAR | {"adjusted_low": -0.01, "adjusted_high": 0.09}
     assert finding([PLAIN, almost]).startswith("no method differs clearly")
 
