@@ -37,8 +37,8 @@ class TuningGrid:
     others : mapping of str to tuple
         Values of further settings that methods tune; a method's own ``tries`` by default.
     extend : int
-        How many values may be added beyond the smallest or largest step size of a method whose best
-        setting is there. A step size of which only one value is given is fixed.
+        How many values may be added beyond the smallest or largest step size where the best setting
+        of a method is there; all methods get them. One of which only one value is given is fixed.
     """
 
     lrs: tuple[float, ...] = (3e-4, 1e-3, 3e-3, 1e-2, 3e-2)

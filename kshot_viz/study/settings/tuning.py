@@ -102,15 +102,22 @@ def tune(tuner: Tuner, episodes: Sequence[Episode]) -> Tuned:
 def _grown(tuner: Tuner, found: Tuned) -> Tuned:
     """Return what was tried with the candidates of one more value where a best one is at an edge.
 
-    Their rows are still to come.
+    All methods that began with the same values get it, since they must have the same to choose
+    from. The rows of the new candidates are still to come.
     """
+    given = {one.name: tuner.grid.tuned(one.method) for one in tuner.rivals}
+    wanted: dict[tuple[str, tuple[Any, ...]], set[float]] = {}
+    for rival in tuner.rivals:
+        for name, value in _beyond(tuner, rival, found).items():
+            wanted.setdefault((name, given[rival.name][name]), set()).add(value)
     new, values = list(found.candidates), dict(found.values)
     for rival in tuner.rivals:
-        added = _beyond(tuner, rival, found)
-        for name, value in added.items():
-            new += tuner.grid.candidates(rival, values[rival.name] | {name: (value,)})
-            wider = tuple(sorted((*values[rival.name][name], value)))
-            values[rival.name] = values[rival.name] | {name: wider}
+        for name, begun in given[rival.name].items():
+            added = sorted(wanted.get((name, begun), set()) - set(values[rival.name][name]))
+            if added:
+                new += tuner.grid.candidates(rival, values[rival.name] | {name: added})
+                wider = tuple(sorted((*values[rival.name][name], *added)))
+                values[rival.name] = values[rival.name] | {name: wider}
     return replace(found, candidates=tuple(new), values=values)
 
 

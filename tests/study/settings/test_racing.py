@@ -147,13 +147,21 @@ def test_a_single_value_is_fixed():
     assert found.settings.edge[0] == ""
 
 
-def test_each_method_grows_alone_and_a_new_value_meets_all_others():
+def test_methods_that_began_with_the_same_values_grow_together():
+    def accuracy(config, _):
+        return peak(0.1 if config.momentum else 0.03)(config, _)
+
+    still = Candidate(None, PLAIN.config.but(momentum=0.0), name="still")
     grid = {"head_lrs": (0.1, 1.0), "head_only_lrs": (0.1, 0.3, 1.0)}
-    found, _ = tuned_by(peak(0.1), rivals=(PLAIN, HEAD), **grid)
+    found, _ = tuned_by(accuracy, rivals=(PLAIN, still, HEAD), **grid)
     assert found.values["plain"]["lr"][-1] > 0.1
+    assert found.values["still"] == found.values["plain"]
     assert found.values["head_only"] == {"head_lr": (0.1, 0.3, 1.0)}
-    plain = found.rows[found.rows.method == "plain"]
-    assert set(plain.groupby("lr").head_lr.nunique()) == {2}
+    for name in ("plain", "still"):
+        rows = found.rows[found.rows.method == name]
+        assert sorted(rows.lr.unique()) == list(found.values[name]["lr"])
+        # A new value meets all values of the other settings.
+        assert set(rows.groupby("lr").head_lr.nunique()) == {2}
 
 
 @pytest.mark.parametrize(
