@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import zlib
 
 os.environ.setdefault("MPLBACKEND", "agg")
@@ -16,6 +17,11 @@ if TYPE_CHECKING:
     from spoilt import World
 
 torch.set_num_threads(1)
+# A shell starts what runs in the background with these ignored, and then nothing can interrupt it.
+for _number in (signal.SIGINT, getattr(signal, "SIGHUP", signal.SIGINT)):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        usual = signal.default_int_handler if _number == signal.SIGINT else signal.SIG_DFL
+        signal.signal(_number, usual)
 
 # The same examples in every CI run; elsewhere hypothesis goes on looking.
 settings.register_profile(
