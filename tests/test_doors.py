@@ -11,7 +11,6 @@ import pytest
 from networks import toy_backbone, toy_data
 
 import kshot_viz as kv
-from kshot_viz.data.dataset import dataset_from_arrays
 from kshot_viz.grouping.rule import GroupingRule
 from kshot_viz.search.controller.reinforce import ReinforceConfig
 from kshot_viz.search.group_search import GroupSearch
@@ -20,6 +19,9 @@ from kshot_viz.search.spaces.base import Space
 from kshot_viz.study.rescoring import rescoring
 from kshot_viz.widgets.explorer.group_explorer import GroupExplorer
 from kshot_viz.widgets.monitor.search_monitor import SearchMonitor
+
+# A search, comparisons and dashboards: together a minute.
+pytestmark = pytest.mark.slow
 
 PATIENCE = 120
 SEED = 5
@@ -32,7 +34,7 @@ def noisy_data() -> kv.ImageDataset:
     clean, rng = toy_data(4, 12, seed=3), np.random.default_rng(0)
     images = clean.images.astype(int) + rng.integers(-80, 80, clean.images.shape)
     images = np.clip(images, 0, 255).astype(np.uint8)
-    return dataset_from_arrays(images, clean.targets, list(clean.classes), name="noisy")
+    return kv.ImageDataset.from_arrays(images, clean.targets, classes=clean.classes, name="noisy")
 
 
 def rules(backbone: kv.Backbone, source: kv.ImageDataset) -> Space:

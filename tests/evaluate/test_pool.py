@@ -95,6 +95,7 @@ def test_a_process_that_ended_between_two_calls_is_replaced():
     assert min(first) not in second
 
 
+@pytest.mark.slow
 def test_warnings_that_are_errors_change_nothing():
     """Ended processes are replaced, and no warning of theirs is an error where all are."""
     data = toy_data(3, 24)
@@ -193,6 +194,7 @@ def test_no_process_at_all_is_an_error_that_says_why():
     assert "No worker process could be started: [Errno 24] Too many open files" in lines[0]
 
 
+@pytest.mark.slow
 @linux
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_processes_end_with_their_parent(number):
@@ -202,6 +204,7 @@ def test_processes_end_with_their_parent(number):
     assert running.left() == []
 
 
+@pytest.mark.slow
 @linux
 def test_processes_end_though_a_copy_of_their_parent_lives():
     copied = """
@@ -223,6 +226,7 @@ def test_processes_end_though_a_copy_of_their_parent_lives():
     assert running.left() == []
 
 
+@pytest.mark.slow
 @linux
 def test_the_end_of_python_does_not_wait_for_what_is_left():
     # The processes would work for twice as long.

@@ -192,7 +192,7 @@ def test_counts_as_share_number_or_per_layer():
         ({"method": "k-means"}, r"`method` must be one of .*Did you mean 'kmeans'"),
         ({"dead": "drop"}, "`dead` must be one of 'separate', 'keep'; not 'drop'"),
         ({"max_within": 1.1}, r"`max_within` is a quantile .* in \[0, 1\]; not 1.1"),
-        ({"min_between": -0.1}, r"`min_between` is a quantile .*; not -0.1"),
+        ({"min_between": -0.1}, "`min_between` must be None or a finite number >= 0; not -0.1"),
         ({"seed": -1}, "`seed` must be an integer >= 0; not -1"),
     ],
 )
