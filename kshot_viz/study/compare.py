@@ -21,9 +21,10 @@ from kshot_viz.methods.config import FinetuneConfig
 from kshot_viz.methods.registry import FIRST, resolve_method
 from kshot_viz.models.backbone import BACKBONE, Backbone
 from kshot_viz.study.comparison import Comparison
-from kshot_viz.study.plan import ComparisonPlan, joined
+from kshot_viz.study.plan import ComparisonPlan
 from kshot_viz.study.settings.choice import METHOD, SETTING, known_rule
 from kshot_viz.study.settings.grid import TuningGrid
+from kshot_viz.study.tables import joined
 from kshot_viz.study.task import tuning_episodes
 from kshot_viz.study.timing import check_budget, left_out, told
 
@@ -149,7 +150,7 @@ def compare_methods(
     with _rows_kept(plan, out) as plan:
         plan, about = _timed(plan.bound(source), budget_minutes)
         tuned = plan.tune()
-        settings = joined([one.settings for one in tuned.values()]) if tuned else plan.untuned()
+        settings = joined(*(one.settings for one in tuned.values())) if tuned else plan.untuned()
         tested = plan.test(settings, tuned, full)
     found = Comparison(
         frame=_frame([*(one.rows for one in tuned.values()), tested], settings),
@@ -195,7 +196,7 @@ def _timed(plan: ComparisonPlan, minutes: float | None) -> tuple[ComparisonPlan,
 def _frame(parts: Sequence[pd.DataFrame], settings: pd.DataFrame) -> pd.DataFrame:
     import pandas as pd
 
-    rows = joined(parts)
+    rows = joined(*parts)
     rows["stopped"] = rows["stopped"].eq(True) if "stopped" in rows else False
     by = [*METHOD, *SETTING]
     chosen = pd.MultiIndex.from_frame(settings[by])

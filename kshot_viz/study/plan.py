@@ -18,6 +18,7 @@ from kshot_viz.study.manifest import describe
 from kshot_viz.study.settings.choice import tuned_settings
 from kshot_viz.study.settings.grid import TuningGrid
 from kshot_viz.study.settings.tuning import Tuned, Tuner, tune
+from kshot_viz.study.tables import joined
 from kshot_viz.study.task import Task, Tuning, tasks_of
 from kshot_viz.study.timing import Sizes, Timing, seconds_per_run
 
@@ -125,7 +126,7 @@ class ComparisonPlan:
                 parts.append(self._run_settings(title, self.data, episodes, self._grid()))
                 chosen = [one for one in chosen if not self.grid.holds(one)]
             parts.append(self._run(title, self.data, episodes, chosen, None))
-        return joined(parts)
+        return joined(*parts)
 
     def untuned(self) -> pd.DataFrame:
         """Return every rival's own setting, as it was given."""
@@ -201,7 +202,7 @@ class ComparisonPlan:
         whole = [one for one in candidates if not one.method.scheduled]
         alone = [one for one in candidates if one.method.scheduled]
         parts = [(whole, self.grid.steps), (alone, None)]
-        rows = joined([self._run(title, data, episodes, *part) for part in parts if part[0]])
+        rows = joined(*(self._run(title, data, episodes, *part) for part in parts if part[0]))
         if whole and alone:
             index = rows["method"].map([one.name for one in self.rivals].index)
             rows = rows.iloc[index.argsort(kind="stable")].reset_index(drop=True)
@@ -232,10 +233,3 @@ class ComparisonPlan:
             rows["tuned"] = ran.map(tuned_settings)
             rows["setting"] = ran.map(lambda one: one.setting_key)
         return rows
-
-
-def joined(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """Return the rows of all parts that have any."""
-    import pandas as pd
-
-    return pd.concat([part for part in parts if len(part)], ignore_index=True)

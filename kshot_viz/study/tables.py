@@ -171,3 +171,10 @@ def _estimate(
 def _point(key: Any, rows: pd.DataFrame) -> dict[str, Any]:
     diverged = float(np.mean(rows["status"] != "ok"))
     return dict(zip(CURVE_BY, key, strict=True)) | mean_columns(rows) | {"diverged": diverged}
+
+
+def joined(*parts: pd.DataFrame | None) -> pd.DataFrame:
+    """Return the rows of all parts that have any."""
+    import pandas as pd
+
+    return pd.concat([part for part in parts if part is not None and len(part)], ignore_index=True)

@@ -10,6 +10,7 @@ import numpy as np
 from kshot_viz.data.episodes.episode import Episode
 from kshot_viz.finetune.candidate import Candidate
 from kshot_viz.study.settings.choice import SETTING, clearly_less, standing
+from kshot_viz.study.tables import joined
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,7 +50,7 @@ def run_raced(
         # What was ahead may collapse later; then what stopped because of it goes on.
         while lacking := _lacking(episodes[:end], new, rows if race else None):
             parts = [run(missing, some) for missing, some in lacking.items()]
-            rows = _joined(rows, *parts)
+            rows = joined(rows, *parts)
             if not race:
                 break
     assert rows is not None
@@ -107,9 +108,3 @@ def _lacking(
         if missing and key not in behind:
             found.setdefault(missing, []).append(one)
     return found
-
-
-def _joined(*parts: pd.DataFrame | None) -> pd.DataFrame:
-    import pandas as pd
-
-    return pd.concat([part for part in parts if part is not None and len(part)], ignore_index=True)
