@@ -63,6 +63,7 @@ def test_an_unknown_name_is_answered_with_the_nearest():
         kv.load_datasets  # noqa: B018
 
 
+@pytest.mark.slow
 def test_the_function_finetune_wins_over_the_package_imported_before():
     code = "import kshot_viz.finetune.loop, kshot_viz as kv; print(type(kv.finetune).__name__)"
     assert fresh(code).strip() == "function"

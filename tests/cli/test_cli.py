@@ -86,6 +86,7 @@ def test_help_needs_nothing_heavy():
 # ---- compare -----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_compare_leaves_rows_figures_and_a_page(finished):
     ended, out = finished
     assert ended.code == 0
@@ -127,6 +128,7 @@ def test_the_files_hold_the_whole_comparison(finished, pictures):
     assert request["command"].startswith("kshot-viz compare")
 
 
+@pytest.mark.slow
 def test_the_same_command_again_runs_nothing(finished, pictures, weights, monkeypatch):
     _, out = finished
     before = rows(out)
@@ -195,6 +197,7 @@ def test_methods_are_chosen_and_a_saved_candidate_keeps_its_settings(pictures, w
     assert kshot("replay", out, "--row", len(found.frame) - 1).code == 0
 
 
+@pytest.mark.slow
 def test_a_budget_is_kept_and_told(pictures, weights, tmp_path):
     words = ("--method", "plain", "--method", "head_only", "--budget-minutes", 60)
     ended = kshot(*small_run(pictures, weights, tmp_path / "out", *words))
@@ -203,6 +206,7 @@ def test_a_budget_is_kept_and_told(pictures, weights, tmp_path):
     assert "To fit" not in ended.out
 
 
+@pytest.mark.slow
 def test_groups_from_a_flat_folder_of_other_pictures(pictures, weights, tmp_path):
     (tmp_path / "loose").mkdir()
     for i in range(8):
@@ -218,6 +222,7 @@ def test_groups_from_a_flat_folder_of_other_pictures(pictures, weights, tmp_path
     assert kshot("replay", tmp_path / "out", "--row", 8).out.endswith(": identical\n")
 
 
+@pytest.mark.slow
 def test_tuning_on_a_labelled_source(pictures, weights, tmp_path):
     source = make_pictures(tmp_path / "others", per_class=24, seed=1)
     out = tmp_path / "out"
@@ -238,6 +243,7 @@ def test_random_weights_by_name(pictures, tmp_path):
 # ---- interrupts and full disks -----------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_an_interrupt_says_how_to_go_on(finished, pictures, weights, tmp_path, monkeypatch):
     real, calls = executors.run_job, []
 
@@ -260,6 +266,7 @@ def test_an_interrupt_says_how_to_go_on(finished, pictures, weights, tmp_path, m
     assert rows(tmp_path / "out").equals(rows(finished[1]))
 
 
+@pytest.mark.slow
 def test_a_full_disk_names_the_file_and_keeps_the_rows(
     finished, pictures, weights, tmp_path, monkeypatch
 ):
@@ -281,6 +288,7 @@ def test_a_full_disk_names_the_file_and_keeps_the_rows(
     assert rows(tmp_path / "out").equals(rows(finished[1]))
 
 
+@pytest.mark.slow
 def test_a_full_disk_at_the_very_end_is_one_line(finished, pictures, weights, monkeypatch):
     _, out = finished
 

@@ -20,6 +20,7 @@ def test_unknown_options_list_the_known_ones() -> None:
         load_dataset("digits", seed=1)
 
 
+@pytest.mark.slow
 def test_loading_stays_light() -> None:
     heavy = ["torchvision", "pandas", "matplotlib", "sklearn", "scipy.stats"]
     code = (

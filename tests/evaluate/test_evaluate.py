@@ -58,6 +58,7 @@ def test_a_row_is_what_finetune_gives(data, episodes):
     assert row.support_loss == pytest.approx(result.losses[-1], rel=1e-6)
 
 
+@pytest.mark.slow
 def test_processes_give_the_same_rows(data, episodes):
     backbone = toy_backbone()
     here = evaluate(backbone, data, episodes, candidates())

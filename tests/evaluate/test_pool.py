@@ -129,6 +129,7 @@ def test_what_is_left_of_a_call_is_ended_with_it():
     assert processes().isdisjoint(before)
 
 
+@pytest.mark.slow
 def test_an_interrupt_ends_the_wait_and_the_next_call_works():
     timer = threading.Timer(0.5, signal.raise_signal, [signal.SIGINT])
     processes()

@@ -118,6 +118,7 @@ def test_renaming_classes_is_exact():
 
 
 @given(SEEDS)
+@pytest.mark.slow
 def test_reordering_images_changes_only_rounding(seed):
     backbone, data = toy_backbone(seed=seed, dtype=torch.float64), support(seed)
     order = np.random.default_rng(seed).permutation(len(data))

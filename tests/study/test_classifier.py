@@ -60,6 +60,7 @@ def test_the_reason_for_the_expected_failure_holds():
 
 
 @pytest.mark.filterwarnings("ignore")
+@pytest.mark.slow
 def test_scikit_learns_own_checks():
     results = check_estimator(any_width(), expected_failed_checks=EXPECTED, on_fail=None)
     by_status: dict[str, set[str]] = {}

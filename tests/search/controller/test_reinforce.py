@@ -37,6 +37,7 @@ def planted(seed, rollouts):
     return np.mean(found[-20:]), found[int(np.argmax(seen))], best
 
 
+@pytest.mark.slow
 def test_a_planted_setting_is_found_sooner_than_by_luck():
     runs = [planted(seed, 300) for seed in range(10)]
     assert sum(best > lucky for _, best, lucky in runs) >= 9

@@ -9,6 +9,7 @@ import kshot_viz as kv
 from kshot_viz.errors import KShotError
 
 
+@pytest.mark.slow
 def test_the_search_sees_no_query_of_the_target():
     digits = kv.load_dataset("digits")
     episodes = kv.sample_episodes(digits, way=10, shot=2, query=5, n=1, val_share=0.4)

@@ -70,6 +70,7 @@ def test_counts_are_written_out(n: int, text: str) -> None:
     assert counted(n, "shot") == text
 
 
+@pytest.mark.slow
 def test_no_figure_brings_pyplot_or_changes_settings() -> None:
     code = (
         "import sys, matplotlib; before = dict(matplotlib.rcParams)\n"

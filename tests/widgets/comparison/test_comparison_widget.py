@@ -199,6 +199,7 @@ def test_poor_tables_are_shown_as_far_as_they_go(predictions):
         assert (widget._status.kind == "error") == (view == "changed" and len(predictions) == 1)
 
 
+@pytest.mark.slow
 def test_names_of_classes_and_methods_are_escaped():
     data = hand_data()
     odd = "<script>alert(1)</script>"

@@ -85,6 +85,7 @@ def test_a_comparison_of_another_task_is_not_shown(task):
     assert replace(task).known() is not None
 
 
+@pytest.mark.slow
 def test_a_comparison_that_ends_reaches_the_explorer_and_can_be_made_again(task, monkeypatch):
     used, shown_texts = [], []
     first, second = hand_made(), hand_made()
@@ -111,6 +112,7 @@ def test_progress_is_what_stands_in_the_file(task):
     assert task.progress.startswith("2 parts")
 
 
+@pytest.mark.slow
 def test_a_dashboard_that_is_closed_closes_its_parts(task):
     bench = WholeDashboard(task)
     assert bench.explorer.wait(PATIENCE)

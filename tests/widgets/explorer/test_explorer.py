@@ -167,6 +167,7 @@ def test_the_score_stands_beside_the_one_as_given(
     assert explorer.scores.picture.value == to_png(explorer.scores.axes(), 90)
 
 
+@pytest.mark.slow
 def test_a_cut_is_scored_like_any_edit(
     explore: Explore, data: ImageDataset, episodes: list[Episode]
 ):
@@ -289,6 +290,7 @@ def test_the_panel_shows_what_the_library_draws(
     assert explorer.panel.picture.value == to_png(explorer.panel.axes(), 90)
 
 
+@pytest.mark.slow
 def test_only_the_last_traces_of_gradients_are_kept(
     explore: Explore,
     data: ImageDataset,

@@ -76,6 +76,7 @@ def random_edit(explorer: GroupExplorer, rng: np.random.Generator, number: int) 
     return what
 
 
+@pytest.mark.slow
 def test_twenty_edits(explorer: GroupExplorer):
     rng, before, used = np.random.default_rng(3), shown(explorer), set()
     first, states = before, {}

@@ -58,6 +58,7 @@ def enabled(monitor) -> list[str]:
     return [name for name, one in monitor.controls.buttons.items() if not one.disabled]
 
 
+@pytest.mark.slow
 def test_start_to_finish(monitor):
     meeting = Meeting(monitor)
     assert (monitor.state, monitor.rollouts, enabled(monitor)) == ("new", 0, ["start"])
@@ -71,6 +72,7 @@ def test_start_to_finish(monitor):
     assert enabled(monitor) == []
 
 
+@pytest.mark.slow
 def test_pause_resume_and_stop(monitor):
     search, meeting = monitor._followed, Meeting(monitor)
     search.pause()
@@ -95,6 +97,7 @@ def test_what_was_found_is_what_the_search_found_without_a_monitor(monitor, tmp_
     pd.testing.assert_frame_equal(monitor.frame(), alone.history)
 
 
+@pytest.mark.slow
 def test_an_error_in_the_thread_is_shown(monitor):
     search, meeting = monitor._followed, Meeting(monitor)
 
@@ -222,6 +225,7 @@ def test_a_second_search_in_the_same_storage_fails_and_keeps_its_rollouts(journa
     monitor.close()
 
 
+@pytest.mark.slow
 def test_requests_go_through_the_storage(journal):
     search = small_search(journal)
     search.pause()
@@ -330,6 +334,7 @@ def in_groups(journal) -> GroupSearch:
     return GroupSearch(like.backbone, like.reward, space=space, **options)
 
 
+@pytest.mark.slow
 def test_the_best_grouping_opens_in_an_explorer(journal):
     search = in_groups(journal)
     found = search.run()
@@ -398,6 +403,7 @@ def test_a_drawing_that_failed_is_made_again(monitor, monkeypatch):
     trouble.until(lambda one: one.kind == "idle")
 
 
+@pytest.mark.slow
 def test_a_search_that_is_over_is_followed_no_longer(journal):
     small_search(journal).run()
     monitor = SearchMonitor(journal)
@@ -407,6 +413,7 @@ def test_a_search_that_is_over_is_followed_no_longer(journal):
     monitor.close()
 
 
+@pytest.mark.slow
 def test_listening_ends_with_the_last_who_watches():
     class Quiet:
         over = False
