@@ -80,8 +80,8 @@ def stages(folder: Path) -> dict[str, dict[str, Any]]:
     smallest = min(40, *data.counts().values())
     stage("network alone", partial(compare, backbone, small_images(CLASSES, smallest)), start)
     network = peak_bytes()
-    # What was said beforehand about the time belongs here, beside what it took.
-    stage("compare", partial(compare, backbone, data), network, estimated_seconds=None)
+    made = stage("compare", partial(compare, backbone, data), network)
+    found["compare"]["estimated_seconds"] = made.manifest["estimated_seconds"]
     stage("capture", partial(kv.capture_activations, backbone, data, pool="mean"), network)
     return found
 
@@ -90,7 +90,9 @@ def compare(backbone: kv.Backbone, data: kv.ImageDataset) -> kv.Comparison:
     """Compare two methods at one setting, on a few episodes."""
     episodes = kv.sample_episodes(data, way=CLASSES, shot=1, n=EPISODES, min_query=1)
     methods = ["head_only", "plain"]
-    return kv.compare_methods(backbone, data, episodes, methods=methods, n_val=TUNING, grid=GRID)
+    return kv.compare_methods(
+        backbone, data, episodes, methods=methods, n_val=TUNING, grid=GRID, progress=True
+    )
 
 
 def small_images(classes: int, each: int) -> kv.ImageDataset:
@@ -135,6 +137,8 @@ def main() -> None:
         images = len(list(photos.rglob("*.jpg")))
     peak = max(one["peak_bytes"] for name, one in found.items() if name != "network alone")
     print(f"peak above the network: {peak / 1e6:.0f} MB (limit {LIMIT / 1e6:.0f})")
+    estimated, took = (found["compare"][name] for name in ("estimated_seconds", "seconds"))
+    print(f"compare: {estimated:.0f} s estimated, {took:.0f} s taken, {took / estimated:.2f} times")
     record = {
         "images": images,
         "pixels": list(SIZE),

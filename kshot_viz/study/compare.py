@@ -189,7 +189,9 @@ def _timed(plan: ComparisonPlan, minutes: float | None) -> tuple[ComparisonPlan,
         from tqdm.auto import tqdm
 
         tqdm.write(told(timing, sizes, omitted))
-    about = {"budget_minutes": minutes, "left_out": omitted} if minutes is not None else {}
+    about: dict[str, Any] = {"estimated_seconds": round(timing.whole(sizes), 1)}
+    if minutes is not None:
+        about |= {"budget_minutes": minutes, "left_out": omitted}
     return plan.within(sizes) if omitted else plan, about
 
 
