@@ -25,7 +25,7 @@ from kshot_viz.models.inputs.example import read_preprocess
 from kshot_viz.models.loading.weights import load_weights
 from kshot_viz.viz import summary_text
 
-# Damaged files of each kind; 14 kinds in all.
+# Damaged files of each kind; 15 kinds in all.
 EACH = 14
 # Seconds of the processor that reading one may take.
 MOST = 5.0
@@ -144,6 +144,13 @@ KINDS = {
         "groups.json",
         lambda folder: kv.Grouping.one_group(toy_backbone()).save(folder / "groups.json"),
         lambda folder: str(kv.Grouping.load(folder / "groups.json").check(toy_backbone())),
+    ),
+    "candidate": Kind(
+        "best.json",
+        lambda folder: kv.Candidate(kv.Grouping.one_group(toy_backbone()), PLAIN[0].config).save(
+            folder / "best.json"
+        ),
+        lambda folder: kv.Candidate.load(folder / "best.json").at(lr=0.1).key,
     ),
     "episodes": Kind(
         "episodes.json",

@@ -67,7 +67,7 @@ class FinetuneResult:
         return pd.DataFrame({"step": steps, "loss": self.losses, "accuracy": self.accuracies})
 
     @one_thread()
-    def logits(self, images: Any, *, batch_size: int = 256) -> Tensor:
+    def logits(self, images: Any, *, batch_size: int = 64) -> Tensor:
         """Return the head's outputs, shape (images, way), on the CPU.
 
         Raises
