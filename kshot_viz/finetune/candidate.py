@@ -41,6 +41,8 @@ class Candidate:
     ----------
     method : Method
         Always the object.
+    config : FinetuneConfig
+        With 0 steps where the method takes none.
     """
 
     grouping: Grouping | GroupingRule | None
@@ -63,7 +65,7 @@ class Candidate:
     ) -> None:
         found = resolve_method(method or ("plain" if grouping is None else "grouped"))
         object.__setattr__(self, "grouping", grouping_for(found, grouping))
-        object.__setattr__(self, "config", config or FinetuneConfig())
+        object.__setattr__(self, "config", settings_for(found, config))
         object.__setattr__(self, "method", found)
         object.__setattr__(self, "name", name or found.name)
 
@@ -96,6 +98,11 @@ class Candidate:
     def setting(self, name: str) -> Any:
         """Return a setting by name: a field of the config, or an option of the method."""
         return getattr(self._owner(name), name)
+
+    @property
+    def step_size(self) -> float:
+        """The setting that step-size curves are drawn over; 0 where the method takes no steps."""
+        return self.setting(self.method.axis) if self.method.axis else 0.0
 
     def at(self, **settings: Any) -> Candidate:
         """Return a copy with other settings, of the config or of the method.
@@ -194,6 +201,12 @@ def grouping_for(
     if grouping is not None and not method.shares:
         raise KShotValueError(f"method={method.name!r} shares no gradients; leave out `grouping=`.")
     return None if grouping is None else method.grouping_rule(grouping)
+
+
+def settings_for(method: Method, config: FinetuneConfig | None) -> FinetuneConfig:
+    """Return the settings of a run, without steps where the method takes none."""
+    found = config or FinetuneConfig()
+    return found if method.takes_steps else found.but(steps=0)
 
 
 def _grouping(record: Mapping[str, Any] | None) -> Grouping | GroupingRule | None:

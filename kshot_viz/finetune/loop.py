@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from kshot_viz.checks import checked, flag, instance, optional, whole
 from kshot_viz.errors import KShotValueError
-from kshot_viz.finetune.candidate import grouping_for
+from kshot_viz.finetune.candidate import grouping_for, settings_for
 from kshot_viz.finetune.optimizer import TiedOptimizer
 from kshot_viz.finetune.result import FinetuneResult, outcome
 from kshot_viz.grouping.grouping import Grouping
@@ -85,7 +85,7 @@ def finetune(
     """
     chosen = resolve_method(method)
     groups = _formed(chosen, grouping, backbone, support, seed)
-    run = start_run(backbone, support, chosen, groups, config or FinetuneConfig(), device)
+    run = start_run(backbone, support, chosen, groups, settings_for(chosen, config), device)
     begin = time.perf_counter()
     losses, accuracies = [], []
     for _, loss, accuracy in _shown(run.states(seed), run.config.steps, progress):

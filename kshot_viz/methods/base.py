@@ -116,11 +116,14 @@ class Method:
         What tables and figures call it.
     tuned : tuple of str
         The settings that a comparison chooses for it, fields of :class:`FinetuneConfig` or options
-        of its own. The first is the axis of the step-size picture.
+        of its own. The first is the axis of the step-size picture. A method that takes no
+        steps tunes nothing.
     tries : mapping of str to tuple
         Values to choose from, for tuned settings that a :class:`TuningGrid` does not list.
     shares : bool
         It shares gradients inside groups, and so needs a grouping.
+    takes_steps : bool
+        False for a method that ``attach`` fits from the support; the number of steps is then 0.
     fast : bool
         It may be trained beside other candidates: every parameter moves by its own step size and
         ties alone, and the loss is the common one. A method with an ``attach``, ``loss`` or step
@@ -138,6 +141,7 @@ class Method:
     tuned: ClassVar[tuple[str, ...]] = ("lr", "head_lr")
     tries: ClassVar[Mapping[str, tuple[Any, ...]]] = {}
     shares: ClassVar[bool] = False
+    takes_steps: ClassVar[bool] = True
     fast: ClassVar[bool] = True
     style: ClassVar[MethodStyle | None] = None
     null_of: ClassVar[str] = ""
@@ -210,18 +214,19 @@ class Method:
     def batched(self) -> bool:
         """Whether the fast path may train it beside other candidates."""
         own = any(getattr(type(self), one) is not getattr(Method, one) for one in _OWN_TRAINING)
-        return self.fast and self.head.zero and not own
+        return self.fast and self.head.zero and self.takes_steps and not own
 
     @property
     def scheduled(self) -> bool:
         """Whether a run may depend on its number of steps, so that no longer one stands for it."""
         hooks = ("attach", "before_step", "after_step")
-        return any(getattr(type(self), one) is not getattr(Method, one) for one in hooks)
+        own = any(getattr(type(self), one) is not getattr(Method, one) for one in hooks)
+        return own or not self.takes_steps
 
     @property
     def axis(self) -> str:
-        """The setting that step-size curves are drawn over."""
-        return self.tuned[0]
+        """The setting that step-size curves are drawn over; ``""`` where there is none."""
+        return self.tuned[0] if self.takes_steps else ""
 
     def plan(
         self, network: Backbone, layers: Collection[str], config: FinetuneConfig
@@ -260,10 +265,11 @@ class Method:
 
 def check_options(method: Method) -> None:
     """Raise a KShotValueError unless the class is named and its options are JSON values."""
-    if not method.name or not method.tuned or "steps" in method.tuned:
+    listed = bool(method.tuned) == method.takes_steps
+    if not method.name or not listed or "steps" in method.tuned:
         raise KShotValueError(
-            f"{type(method).__name__} needs a `name` and at least one setting in `tuned`; the "
-            f"number of steps is always tuned and not listed."
+            f"{type(method).__name__} needs a `name` and at least one setting in `tuned` (none if "
+            f"it takes no steps); the number of steps is always tuned and not listed."
         )
     taken = {one.name for one in fields(method)} & {one.name for one in fields(FinetuneConfig)}
     if taken:

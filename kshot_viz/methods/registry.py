@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
-from pkgutil import iter_modules
+from pkgutil import walk_packages
 from types import CodeType
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
@@ -175,8 +175,8 @@ def _text_of(code: CodeType) -> str:
 def _load_own() -> None:
     """Import every method of this folder."""
     package = import_module(GROUP)
-    for module in iter_modules(package.__path__):
-        import_module(f"{GROUP}.{module.name}")
+    for module in walk_packages(package.__path__, f"{GROUP}."):
+        import_module(module.name)
 
 
 @cache

@@ -76,16 +76,7 @@ class HeadInit:
         """
         if self.zero:
             return
-        linear = _linear(network)
-        weight, bias = self._values(network, support)
-        with torch.no_grad():
-            for parameter, values in ((linear.weight, weight), (linear.bias, bias)):
-                if values.shape != parameter.shape:
-                    raise KShotValueError(
-                        f"The head's parameters have shape {tuple(parameter.shape)}; the HeadInit "
-                        f"has {tuple(values.shape)}."
-                    )
-                parameter.copy_(values)
+        fill_head(network, *self._values(network, support))
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""
@@ -98,7 +89,7 @@ class HeadInit:
 
     def _values(self, network: Backbone, support: Support) -> tuple[Tensor, Tensor]:
         if self.kind == "class_means":
-            means = _class_means(network, support)
+            means = class_means(head_features(network, support.inputs), support)
             return means, means.square().sum(dim=1) / -2
         weight = torch.tensor(self.weight)
         return weight, torch.zeros(len(weight)) if self.bias is None else torch.tensor(self.bias)
@@ -124,8 +115,26 @@ def head_features(network: Backbone, batch: Tensor) -> Tensor:
     return seen[0]
 
 
-def _class_means(network: Backbone, support: Support) -> Tensor:
-    """Return the mean feature vector of each class, shape (way, features)."""
-    features = head_features(network, support.inputs)
+def fill_head(network: Backbone, weight: Tensor, bias: Tensor) -> None:
+    """Set weight (way, features) and bias (way,) of the new head of a network, in place.
+
+    Raises
+    ------
+    KShotValueError
+        If they do not fit the head.
+    """
+    linear = _linear(network)
+    with torch.no_grad():
+        for parameter, values in ((linear.weight, weight), (linear.bias, bias)):
+            if values.shape != parameter.shape:
+                raise KShotValueError(
+                    f"The head's parameters have shape {tuple(parameter.shape)}; those given have "
+                    f"{tuple(values.shape)}."
+                )
+            parameter.copy_(values)
+
+
+def class_means(features: Tensor, support: Support) -> Tensor:
+    """Return the mean of a support's features (N, features) in each class, (way, features)."""
     classes = range(len(support.classes))
     return torch.stack([features[support.targets == one].mean(dim=0) for one in classes])

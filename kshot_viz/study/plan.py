@@ -137,7 +137,7 @@ class ComparisonPlan:
                 {
                     **asdict(task),
                     "method": one.name,
-                    "step_size": one.setting(one.method.axis),
+                    "step_size": one.step_size,
                     "tuned": tuned_settings(one),
                     "steps": one.config.steps,
                     "lr": one.config.lr,
@@ -229,7 +229,7 @@ class ComparisonPlan:
         if len(rows):
             known = {one.key: one for one in candidates}
             ran = rows["candidate"].map(known)
-            rows["step_size"] = ran.map(lambda one: one.setting(one.method.axis))
+            rows["step_size"] = ran.map(lambda one: one.step_size)
             rows["tuned"] = ran.map(tuned_settings)
             rows["setting"] = ran.map(lambda one: one.setting_key)
         return rows

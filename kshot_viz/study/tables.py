@@ -76,7 +76,7 @@ def curve(frame: pd.DataFrame, settings: pd.DataFrame, head_lr: float | None) ->
     """Summarise the validation rows at the longest run; see :meth:`Comparison.curve`."""
     import pandas as pd
 
-    rows = frame[frame["pool"] == "val"]
+    rows = frame[(frame["pool"] == "val") & (frame["steps"] > 0)]
     rows = rows[rows["steps"] == rows["steps"].max()]
     given = {} if head_lr is None else {"head_lr": head_lr}
     wanted = settings["tuned"].map(lambda text: _beside(text, given))
@@ -88,7 +88,7 @@ def curve(frame: pd.DataFrame, settings: pd.DataFrame, head_lr: float | None) ->
 
 def _beside(tuned: str, given: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Return the tuned settings but the drawn one, with other values where those are given."""
-    _, *others = json.loads(tuned).items()
+    others = list(json.loads(tuned).items())[1:]
     return {name: (given or {}).get(name, value) for name, value in others}
 
 

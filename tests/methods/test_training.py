@@ -83,7 +83,7 @@ def test_given_weights_are_taken_and_checked(support):
     linear = result.backbone.module.get_submodule(result.backbone.head_name).linear
     assert linear.weight.tolist() == weight
     wrong = kv.Candidate(method="head_only").at(head=kv.HeadInit("weights", [[1.0], [2.0]])).method
-    with pytest.raises(kv.KShotError, match=r"have shape \(3, 8\); the HeadInit has \(2, 1\)"):
+    with pytest.raises(kv.KShotError, match=r"have shape \(3, 8\); those given have \(2, 1\)"):
         kv.finetune(backbone, support, method=wrong)
     for options in ({"kind": "ones"}, {"kind": "weights"}, {"weight": [[1.0]]}, {"bias": [1.0]}):
         with pytest.raises(kv.KShotError):

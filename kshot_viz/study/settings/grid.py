@@ -92,7 +92,7 @@ class TuningGrid:
             If values of the first one, over which accuracy is drawn, are no numbers.
         """
         found = {name: self.values(method, name) for name in method.tuned}
-        wrong = [one for one in found[method.axis] if not isinstance(one, (int, float))]
+        wrong = [one for one in found.get(method.axis, ()) if not isinstance(one, (int, float))]
         if wrong:
             raise KShotValueError(
                 f"The first setting that {method.name!r} tunes, {method.axis!r}, must have numbers "
@@ -114,7 +114,7 @@ class TuningGrid:
             As :meth:`tuned` returns them, and by default what it returns.
         """
         found = self.tuned(rival.method) if values is None else values
-        counts = self.steps if rival.method.scheduled else (self.last,)
+        counts = self._counts(rival.method)
         points = product(*found.values(), counts)
         return [rival.at(**dict(zip((*found, "steps"), one, strict=True))) for one in points]
 
@@ -127,7 +127,13 @@ class TuningGrid:
         """Return whether a candidate's setting is one that the grid tries."""
         method = candidate.method
         inside = all(candidate.setting(n) in self.values(method, n) for n in method.tuned)
-        return inside and candidate.config.steps in self.steps
+        counts = self.steps if method.takes_steps else (0,)
+        return inside and candidate.config.steps in counts
+
+    def _counts(self, method: Method) -> tuple[int, ...]:
+        if not method.takes_steps:
+            return (0,)
+        return self.steps if method.scheduled else (self.last,)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""

@@ -1,0 +1,57 @@
+"""The nearest class mean, on features that stay as they are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from kshot_viz.errors import unknown_name
+from kshot_viz.methods.base import Method, Setup
+from kshot_viz.methods.registry import register_method
+from kshot_viz.methods.slots import Slot
+from kshot_viz.models.backbone import Backbone
+from kshot_viz.models.head_init import class_means, fill_head, head_features
+
+METRICS = ("cosine", "euclidean")
+
+
+@register_method
+@dataclass(frozen=True)
+class NearestMean(Method):
+    """Each image goes to the nearest class mean; nothing trains (Snell et al., NeurIPS 2017).
+
+    The means are those of the support's frozen features. Both metrics are linear heads: of the
+    cosine to a mean, only the mean's own length matters for which class is nearest.
+
+    Attributes
+    ----------
+    metric : {"cosine", "euclidean"}
+        Cosine takes the mean of features of length one.
+    """
+
+    name = "nearest_mean"
+    label = "nearest mean"
+    tuned = ()
+    takes_steps = False
+    metric: str = "cosine"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.metric not in METRICS:
+            raise unknown_name("metric", self.metric, METRICS)
+
+    def attach(self, network: Backbone, setup: Setup) -> list[Slot]:
+        """Make the head the classifier of the support's class means."""
+        features = head_features(network, setup.support.inputs)
+        fill_head(network, *self._weights(features, setup))
+        return []
+
+    def _weights(self, features: Tensor, setup: Setup) -> tuple[Tensor, Tensor]:
+        if self.metric == "euclidean":
+            means = class_means(features, setup.support)
+            return means, means.square().sum(dim=1) / -2
+        means = F.normalize(class_means(F.normalize(features, dim=1), setup.support), dim=1)
+        return means, torch.zeros_like(means[:, 0])
