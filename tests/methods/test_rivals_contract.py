@@ -1,0 +1,25 @@
+"""Every rival keeps the contract of a method."""
+
+from __future__ import annotations
+
+import pytest
+
+import kshot_viz as kv
+from kshot_viz.methods.registry import method_class
+from kshot_viz.testing import check_method
+
+RIVALS = [
+    "logistic",
+    "nearest_mean",
+]
+
+
+def test_every_rival_is_checked():
+    known = [name for name in kv.list_methods() if ".rivals." in method_class(name).__module__]
+    assert sorted(known) == sorted(RIVALS)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", RIVALS)
+def test_rivals_keep_the_contract(name):
+    check_method(name)
