@@ -146,12 +146,13 @@ class Run:
             optimizer.step(loss, step.lr)
             self.method.after_step(self.backbone, step)
 
-    def batch(self, step: int = 0) -> Batch:
+    def batch(self, step: int = 0, seed: int = 0) -> Batch:
         """Return the support images as the method's loss takes them."""
-        return Batch(self.backbone, self.support.inputs, self.support.targets, step)
+        drawn = child_seed(seed, "loss", step)
+        return Batch(self.backbone, self.support.inputs, self.support.targets, step, drawn)
 
     def _loss(self, seed: int, step: int) -> tuple[Tensor, float]:
-        batch = self.batch(step)
+        batch = self.batch(step, seed)
         with _mode(self.backbone.module, self.config.train_mode, child_seed(seed, "dropout", step)):
             loss = self.method.loss(self.backbone, batch)
             hits = batch.logits.detach().argmax(dim=1) == batch.targets

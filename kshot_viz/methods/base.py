@@ -70,16 +70,19 @@ class Batch:
     targets : Tensor of int64, shape (N,)
     step : int
         Steps taken so far.
+    seed : int
+        Of this run and step, for a loss that draws (with ``kshot_viz.seeds.torch_rng``).
     """
 
     network: Backbone
     inputs: Tensor
     targets: Tensor
     step: int = 0
+    seed: int = 0
 
     @cached_property
     def logits(self) -> Tensor:
-        """The network's output, shape (N, way), computed at the first use."""
+        """The network's output, shape (N, way), computed at the first use unless it was set."""
         # A copy, since the network may write to its input.
         return self.network.module(self.inputs.clone())
 

@@ -9,6 +9,7 @@ from kshot_viz.methods.registry import method_class
 from kshot_viz.testing import check_method
 
 RIVALS = [
+    "cosine_head",
     "logistic",
     "nearest_mean",
 ]
