@@ -42,7 +42,7 @@ class Candidate:
     method : Method
         Always the object.
     config : FinetuneConfig
-        With 0 steps where the method takes none.
+        As the method has it, with 0 steps where it takes none.
     """
 
     grouping: Grouping | GroupingRule | None
@@ -204,9 +204,8 @@ def grouping_for(
 
 
 def settings_for(method: Method, config: FinetuneConfig | None) -> FinetuneConfig:
-    """Return the settings of a run, without steps where the method takes none."""
-    found = config or FinetuneConfig()
-    return found if method.takes_steps else found.but(steps=0)
+    """Return the settings of a run as its method has them: no steps where it takes none."""
+    return method.settings(config or FinetuneConfig())
 
 
 def _grouping(record: Mapping[str, Any] | None) -> Grouping | GroupingRule | None:

@@ -172,6 +172,10 @@ class Method:
         """
         return {name for name, _ in network.module.named_parameters()}
 
+    def settings(self, config: FinetuneConfig) -> FinetuneConfig:
+        """Return the settings of a run where these are given, for options that stand for some."""
+        return config if self.takes_steps else config.but(steps=0)
+
     def grouping_rule(self, grouping: Grouping | GroupingRule) -> Grouping | GroupingRule:
         """Return the groups that the method forms where these are given; the same by default."""
         return grouping

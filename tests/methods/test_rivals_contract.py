@@ -10,6 +10,7 @@ from kshot_viz.testing import check_method
 
 RIVALS = [
     "cosine_head",
+    "l2sp",
     "logistic",
     "nearest_mean",
 ]

@@ -32,3 +32,48 @@ def accuracies(
         predicted = program(backbone, support, query).numpy()
         other.append(np.mean(predicted == query.targets))
     return 100 * float(rows["accuracy"].mean()), 100 * float(np.mean(other))
+
+
+def trained_by_hand(
+    backbone: Backbone,
+    support: ImageDataset,
+    query: ImageDataset,
+    config: kv.FinetuneConfig,
+    loss: Callable[..., torch.Tensor],
+    sizes: Callable[[str, int], float] | None = None,
+) -> torch.Tensor:
+    """Train a copy of a network with torch's own SGD; return predicted class indices.
+
+    Parameters
+    ----------
+    loss : callable
+        (module, inputs, targets, starts by name) -> scalar.
+    sizes : callable, optional
+        (parameter's name, step) -> its step size; 0 keeps it out of the step. By default the
+        settings' own.
+    """
+    network = backbone.with_new_head(int(support.targets.max()) + 1)
+    module, head = network.module, network.head_parameters()
+    usual = {True: config.head_lr, False: config.lr}
+    sizes = sizes or (lambda name, _: usual[name in head])
+    named = dict(module.named_parameters())
+    starts = {name: one.detach().clone() for name, one in named.items()}
+    optimizers = {
+        name: torch.optim.SGD([one], lr=1.0, momentum=config.momentum)
+        for name, one in named.items()
+    }
+    inputs, targets = backbone.prepare(support.images), torch.tensor(support.targets)
+    for step in range(config.steps):
+        module.zero_grad()
+        loss(module, inputs, targets, starts).backward()
+        for name, optimizer in optimizers.items():
+            optimizer.param_groups[0]["lr"] = sizes(name, step)
+            if sizes(name, step):
+                optimizer.step()
+    with torch.no_grad():
+        return module(backbone.prepare(query.images)).argmax(dim=1)
+
+
+def cross_entropy(module: torch.nn.Module, inputs: Any, targets: Any, _: Any) -> torch.Tensor:
+    """Return the common loss, for :func:`trained_by_hand`."""
+    return torch.nn.functional.cross_entropy(module(inputs), targets)
