@@ -17,12 +17,11 @@ from kshot_viz.methods.rivals.l2sp import L2SP
 DATA = toy_data(4, 20)
 EPISODES = kv.sample_episodes(DATA, way=4, shot=2, query=6, n=2, seed=0)
 CONFIG = kv.FinetuneConfig(lr=0.02, head_lr=0.1, steps=8)
-CANDIDATE = kv.Candidate(
-    None, kv.FinetuneConfig(lr=0.001, head_lr=0.03, steps=20), L2SP(penalty=0.3)
-)
+TRAINED = kv.FinetuneConfig(lr=0.001, head_lr=0.03, steps=20)
+CANDIDATE = kv.Candidate(None, TRAINED, L2SP(penalty=0.3))
 
 
-def by_hand(backbone, support, query, config=CANDIDATE.config, penalty=0.3):
+def by_hand(backbone, support, query, config=TRAINED, penalty=0.3):
     def loss(module, inputs, targets, starts):
         named = module.named_parameters()
         distance = sum((one - starts[name]).square().sum() for name, one in named)
@@ -77,9 +76,11 @@ def test_it_is_what_the_penalised_loss_gives():
 
 def test_a_comparison_tunes_the_penalty():
     grid = kv.TuningGrid(lrs=(0.01,), head_lrs=(0.1,), steps=(2, 4), extend=0)
-    table = kv.compare_methods(toy_backbone(), DATA, EPISODES, methods=["l2sp"], grid=grid, n_val=2)
-    tried = {json.loads(one)["penalty"] for one in table.settings["tuned"]}
-    assert tried == set(L2SP.tries["penalty"])
+    tried = [one.config.weight_decay for one in grid.candidates(kv.Candidate(method="l2sp"))]
+    assert tried == [0.01, 0.1, 1.0]
+    data = {"methods": ["l2sp"], "grid": grid, "n_val": 2}
+    table = kv.compare_methods(toy_backbone(), DATA, EPISODES, **data)
+    assert json.loads(table.settings["tuned"][0])["penalty"] in tried
 
 
 def test_a_penalty_is_not_negative():

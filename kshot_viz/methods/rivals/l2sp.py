@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from kshot_viz.checks import check, number
 from kshot_viz.methods.base import Method
@@ -29,7 +31,7 @@ class L2SP(Method):
     name = "l2sp"
     label = "decay to start"
     tuned = ("lr", "head_lr", "penalty")
-    tries = {"penalty": (0.01, 0.1, 1.0)}
+    tries: ClassVar[Mapping[str, tuple[Any, ...]]] = {"penalty": (0.01, 0.1, 1.0)}
     penalty: float = 0.1
 
     def __post_init__(self) -> None:
