@@ -118,8 +118,16 @@ class TiedOptimizer:
         for name in lr:
             if name not in self._names:
                 raise unknown_name("step.lr", name, self._names)
-        gradients = torch.autograd.grad(loss, [s.parameter for s in self._slots], allow_unused=True)
-        for index, (slot, gradient) in enumerate(zip(self._slots, gradients, strict=True)):
+        moving = [index for index, slot in enumerate(self._slots) if lr[slot.name]]
+        if not moving:
+            return
+        for slot in self._slots:
+            # Without a gradient it stays as it is, and so does its momentum.
+            slot.parameter.grad = None
+        parameters = [self._slots[index].parameter for index in moving]
+        gradients = torch.autograd.grad(loss, parameters, allow_unused=True)
+        for index, gradient in zip(moving, gradients, strict=True):
+            slot = self._slots[index]
             self._optimizer.param_groups[index]["lr"] = rate = lr[slot.name]
             whole = torch.zeros_like(slot.parameter) if gradient is None else gradient
             slot.parameter.grad = self._shared(index, whole, rate)

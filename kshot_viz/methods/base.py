@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, fields
-from functools import cache, cached_property
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from torch import Tensor
 
-from kshot_viz.errors import KShotValueError, unknown_name
+from kshot_viz.errors import unknown_name
 from kshot_viz.grouping.grouping import Grouping
 from kshot_viz.grouping.rule import GroupingRule
 from kshot_viz.methods.config import FinetuneConfig
 from kshot_viz.methods.loss import cross_entropy
+from kshot_viz.methods.options import check_options, option_defaults, option_values
 from kshot_viz.methods.slots import Slot, SlotPlan, make_slots, plan_slots
 from kshot_viz.models.head_init import HeadInit
 from kshot_viz.models.inputs.support import Support
@@ -96,8 +97,8 @@ class Step:
     number, total : int
         The first step has number 0.
     lr : dict of str to float
-        Step size of each slot in this step; a hook may change it, and 0 leaves a parameter as it
-        is. It starts from the slots' own step sizes in every step.
+        Step size of each slot in this step; a hook may change it, and 0 leaves a parameter and its
+        momentum as they are. It starts from the slots' own step sizes in every step.
     """
 
     number: int
@@ -243,7 +244,7 @@ class Method:
 
     def options(self) -> dict[str, Any]:
         """Return the options that differ from their defaults, as plain JSON values."""
-        found, defaults = _values(self), _defaults(type(self))  # type: ignore[arg-type]
+        found, defaults = option_values(self), option_defaults(type(self))  # type: ignore[arg-type]
         return {name: value for name, value in found.items() if defaults.get(name, ...) != value}
 
     @cached_property
@@ -268,43 +269,3 @@ class Method:
         if "head" in given:
             given["head"] = HeadInit.from_dict(given["head"])
         return cls(**given)
-
-
-def check_options(method: Method) -> None:
-    """Raise a KShotValueError unless the class is named and its options are JSON values."""
-    listed = bool(method.tuned) == method.takes_steps
-    if not method.name or not listed or "steps" in method.tuned:
-        raise KShotValueError(
-            f"{type(method).__name__} needs a `name` and at least one setting in `tuned` (none if "
-            f"it takes no steps); the number of steps is always tuned and not listed."
-        )
-    taken = {one.name for one in fields(method)} & {one.name for one in fields(FinetuneConfig)}
-    if taken:
-        raise KShotValueError(f"Options named as settings of FinetuneConfig: {sorted(taken)}.")
-    try:
-        json.dumps(_values(method), allow_nan=False)
-    except (TypeError, ValueError) as error:
-        raise KShotValueError(
-            f"The options of {method.name!r} must be plain JSON values: {error}."
-        ) from error
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, HeadInit):
-        return value.to_dict()
-    if isinstance(value, Mapping):
-        return {key: _plain(one) for key, one in value.items()}
-    return [_plain(one) for one in value] if isinstance(value, (tuple, list)) else value
-
-
-def _values(method: Method) -> dict[str, Any]:
-    return {one.name: _plain(getattr(method, one.name)) for one in fields(method)}
-
-
-@cache
-def _defaults(cls: type[Method]) -> dict[str, Any]:
-    """Return the default of every option; none where one has to be given."""
-    try:
-        return _values(cls())
-    except TypeError:
-        return {}

@@ -15,6 +15,7 @@ from torch.nn.parameter import Parameter
 
 from kshot_viz.checks import instance
 from kshot_viz.errors import KShotKeyError, KShotValueError, unknown_name
+from kshot_viz.models.blocks import block_of
 from kshot_viz.models.head import find_head, install, settle
 from kshot_viz.models.inputs.example import (
     apply_preprocess,
@@ -109,15 +110,8 @@ class Backbone:
 
     @property
     def last_block(self) -> str:
-        """Name of the block with the last layer of the body.
-
-        The nearest of that layer and its ancestors whose parent is a plain ``nn.Sequential`` or
-        ``nn.ModuleList``, or the network itself.
-        """
-        name = next(reversed(self.layers))
-        while "." in name and type(self._parent(name)) not in (nn.Sequential, nn.ModuleList):
-            name = name.rpartition(".")[0]
-        return name
+        """Name of the block with the last layer of the body; see :func:`block_of`."""
+        return block_of(self.module, next(reversed(self.layers)))
 
     @property
     def fingerprint(self) -> str:
@@ -232,9 +226,6 @@ class Backbone:
         other.module = module
         other._taken = set(self._taken)
         return other
-
-    def _parent(self, name: str) -> nn.Module:
-        return self.module.get_submodule(name.rpartition(".")[0])
 
     def _needs_rows(self, image: Tensor) -> bool:
         """Return whether images must lie row by row in memory; see :func:`row_by_row`."""

@@ -12,6 +12,7 @@ RIVALS = [
     "cosine_head",
     "l2sp",
     "logistic",
+    "lp_ft",
     "nearest_mean",
 ]
 
