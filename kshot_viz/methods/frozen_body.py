@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import cast
+from typing import ClassVar, cast
 
 from torch import Tensor
 
@@ -23,7 +23,7 @@ class FrozenBody(Method):
     They are those of the network in eval mode, whatever ``train_mode`` says.
     """
 
-    tuned = ("head_lr",)
+    tuned: ClassVar[tuple[str, ...]] = ("head_lr",)
 
     def trained(
         self, network: Backbone, layers: Collection[str], config: FinetuneConfig

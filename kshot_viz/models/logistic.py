@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import torch
 from torch import Tensor
+
+from kshot_viz.models.head import Head
+from kshot_viz.models.head_init import fill_head, head_features
+from kshot_viz.models.inputs.support import Support
+
+if TYPE_CHECKING:
+    from kshot_viz.models.backbone import Backbone
 
 # Folds to choose the penalty on, at most; and iterations, far more than a handful of images needs.
 FOLDS, ITERATIONS = 5, 10_000
@@ -64,6 +73,31 @@ def fit_logistic(
     weight = weight / scaler.scale_
     bias = bias - weight @ scaler.mean_
     return torch.from_numpy(weight).to(features), torch.from_numpy(bias).to(features)
+
+
+def fill_logistic(
+    network: Backbone, support: Support, *, penalty: float, penalties: Sequence[float] = ()
+) -> None:
+    """Make the new head of a network a logistic regression on a support; see :func:`fit_logistic`.
+
+    Features that are not finite leave the head as it is: the loss is not finite either then.
+    """
+    features = head_features(network, support.inputs)
+    if bool(torch.isfinite(features).all()):
+        fitted = fit_logistic(features, support.targets, penalty=penalty, penalties=penalties)
+        fill_head(network, *fitted)
+
+
+@contextmanager
+def logistic_head(network: Backbone, support: Support) -> Iterator[None]:
+    """Put a logistic regression on a support into the head for the length of the block."""
+    linear = cast(Head, network.module.get_submodule(network.head_name)).linear
+    weight, bias = linear.weight.detach().clone(), linear.bias.detach().clone()
+    fill_logistic(network, support, penalty=1.0)
+    try:
+        yield
+    finally:
+        fill_head(network, weight, bias)
 
 
 def _varying(features: Tensor) -> np.ndarray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from digit_episodes import accuracies
+from by_hand import accuracies
 from networks import toy_backbone, toy_data
 from torch.nn import functional as F
 

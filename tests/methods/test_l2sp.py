@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from digit_episodes import accuracies, trained_by_hand
+from by_hand import accuracies, same_rows, trained_by_hand
 from networks import toy_backbone, toy_data
 from torch.nn import functional as F
 
@@ -35,9 +35,7 @@ def test_without_a_penalty_it_is_plain_bit_for_bit(path):
     methods = [L2SP(penalty=0.0), "plain"]
     candidates = [kv.Candidate(None, CONFIG, one) for one in methods]
     rows = kv.evaluate(toy_backbone(), DATA, EPISODES, candidates, path=path)
-    ours, plain = (rows[rows["method"] == name].reset_index() for name in ("l2sp", "plain"))
-    columns = ["support_loss", "accuracy", "predicted"]
-    assert ours[columns].equals(plain[columns])
+    assert same_rows(rows, "l2sp", "plain")
 
 
 def test_the_penalty_is_the_pull_towards_the_start():

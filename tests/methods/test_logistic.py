@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from digit_episodes import accuracies
+from by_hand import accuracies, minimised
 from networks import toy_backbone, toy_data
 from torch.nn import functional as F
 
@@ -18,25 +18,6 @@ DATA = toy_data(4, 20)
 EPISODES = kv.sample_episodes(DATA, way=4, shot=3, query=6, n=3, seed=0)
 
 
-def minimised(x, y, penalty):
-    """Minimise cross-entropy and penalty by L-BFGS on standardised features; return a function."""
-    mean, std = x.mean(dim=0), x.std(dim=0, correction=0)
-    std[std == 0] = 1.0
-    weight = torch.zeros(int(y.max()) + 1, x.shape[1], dtype=x.dtype, requires_grad=True)
-    bias = torch.zeros(len(weight), dtype=x.dtype, requires_grad=True)
-    optimizer = torch.optim.LBFGS([weight, bias], max_iter=500, line_search_fn="strong_wolfe")
-
-    def closure():
-        optimizer.zero_grad()
-        logits = (x - mean) / std @ weight.T + bias
-        loss = F.cross_entropy(logits, y, reduction="sum") + penalty / 2 * weight.square().sum()
-        loss.backward()
-        return loss
-
-    optimizer.step(closure)
-    return lambda other: ((other - mean) / std @ weight.T + bias).detach()
-
-
 def best_penalty(x, y, penalties, folds):
     """Return the penalty with the best log-likelihood of folds, the largest of equal ones."""
     rank = torch.tensor([int((y[:i] == y[i]).sum()) for i in range(len(y))])
@@ -45,7 +26,8 @@ def best_penalty(x, y, penalties, folds):
         held = []
         for fold in range(folds):
             out = rank % folds == fold
-            held.append(F.cross_entropy(minimised(x[~out], y[~out], penalty)(x[out]), y[out]))
+            weight, bias = minimised(x[~out], y[~out], penalty)
+            held.append(F.cross_entropy(x[out] @ weight.T + bias, y[out]))
         losses[penalty] = float(torch.stack(held).mean())
     return min(losses, key=losses.get)
 
@@ -55,7 +37,8 @@ def by_hand(backbone, support, query, penalties=()):
     folds = int(y.bincount().min())
     penalty = best_penalty(x, y, penalties, folds) if penalties and folds > 1 else 1.0
     other = penultimate_features(backbone, query.images).double()
-    return minimised(x, y, penalty)(other).argmax(dim=1)
+    weight, bias = minimised(x, y, penalty)
+    return (other @ weight.T + bias).argmax(dim=1)
 
 
 @pytest.mark.parametrize("way", [2, 3])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from digit_episodes import accuracies, cross_entropy, trained_by_hand
+from by_hand import accuracies, cross_entropy, same_rows, trained_by_hand
 from networks import toy_backbone, toy_data
 
 import kshot_viz as kv
@@ -33,9 +33,7 @@ def test_its_ends_are_plain_and_head_only_bit_for_bit(share, other, optimizer):
     config = CONFIG.but(optimizer=optimizer, weight_decay=0.1)
     candidates = [kv.Candidate(None, config, one) for one in (LpFt(share=share), other)]
     rows = kv.evaluate(toy_backbone(), DATA, EPISODES, candidates, path="loop")
-    ours, known = (rows[rows["method"] == one.name].reset_index() for one in candidates)
-    columns = ["support_loss", "accuracy", "predicted"]
-    assert ours[columns].equals(known[columns])
+    assert same_rows(rows, "lp_ft", other)
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])

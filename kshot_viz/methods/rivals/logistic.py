@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from torch import isfinite
-
 from kshot_viz.checks import check, number
 from kshot_viz.errors import KShotValueError
 from kshot_viz.methods.base import Method, Setup
 from kshot_viz.methods.registry import register_method
 from kshot_viz.methods.slots import Slot
 from kshot_viz.models.backbone import Backbone
-from kshot_viz.models.head_init import fill_head, head_features
-from kshot_viz.models.logistic import fit_logistic
+from kshot_viz.models.logistic import fill_logistic
 
 
 @register_method
@@ -47,11 +44,5 @@ class Logistic(Method):
 
     def attach(self, network: Backbone, setup: Setup) -> list[Slot]:
         """Fit the head on the support."""
-        features = head_features(network, setup.support.inputs)
-        # Where they are not finite, neither is the loss, and the run is one that diverged.
-        if bool(isfinite(features).all()):
-            fitted = fit_logistic(
-                features, setup.support.targets, penalty=self.penalty, penalties=self.penalties
-            )
-            fill_head(network, *fitted)
+        fill_logistic(network, setup.support, penalty=self.penalty, penalties=self.penalties)
         return []
