@@ -10,10 +10,14 @@ from kshot_viz.testing import check_method
 
 RIVALS = [
     "cosine_head",
+    "feature_mixup",
+    "gradual",
     "l2sp",
+    "layerwise",
     "logistic",
     "lp_ft",
     "nearest_mean",
+    "surgical",
 ]
 
 
