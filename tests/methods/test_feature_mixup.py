@@ -65,7 +65,7 @@ def test_the_accuracy_is_that_of_the_images():
 
 
 def test_the_loss_is_that_of_mixed_targets():
-    """Mixing the losses is the same as mixing the targets, and both are as random as they say."""
+    """Mixing the losses of two targets is the same as mixing the targets."""
     support, _ = EPISODES[0].split(DATA)
     method = FeatureMixup(alpha=0.7)
     result = kv.finetune(toy_backbone(), support, method=method, config=CONFIG)
