@@ -13,7 +13,6 @@ from kshot_viz.cli.requests import NetworkRequest
 from kshot_viz.data.load_dataset import load_dataset
 from kshot_viz.search.group_search import GroupSearch
 from kshot_viz.search.rewards.protocols import pseudo_episode_reward
-from kshot_viz.search.search_groups import progress_bar
 
 if TYPE_CHECKING:
     from kshot_viz.search.result import SearchResult
@@ -66,8 +65,7 @@ def run_search(request: SearchRequest, out: Path, *, workers: int | None) -> Non
         device=device,
         seed=request.seed,
     )
-    with progress_bar(search):
-        found = search.run()
+    found = search.run(progress=True)
     _write(found, out)
     typer.echo(f"{found}\n{int(found.history['steps'].sum())} gradient steps in all.")
     typer.echo(f"Written: {', '.join(str(out / name) for name in WRITTEN)}.")

@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from kshot_viz.checks import checked, flag, instance, optional, several, text, whole
+from kshot_viz.checks import checked, flag, instance, number, optional, several, text, whole
 from kshot_viz.data.dataset import ImageDataset
 from kshot_viz.data.episodes.episode import Episode
 from kshot_viz.errors import KShotValueError
@@ -26,7 +26,7 @@ from kshot_viz.study.settings.choice import METHOD, SETTING, known_rule
 from kshot_viz.study.settings.grid import TuningGrid
 from kshot_viz.study.tables import joined
 from kshot_viz.study.task import tuning_episodes
-from kshot_viz.study.timing import check_budget, left_out, told
+from kshot_viz.study.timing import left_out, told
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     race=flag,
     full=flag,
     workers=optional(whole(1)),
+    budget_minutes=optional(number(0, above=True)),
     seed=whole(0),
     progress=flag,
 )
@@ -132,7 +133,6 @@ def compare_methods(
     KShotValueError
         For episodes of other data, a source image among the queries, or too small pools.
     """
-    check_budget(budget_minutes)
     episodes = all_of("episodes", episodes, Episode)
     rule = rule or GroupingRule(groups_from=groups_from, n_groups=n_groups)
     plan = ComparisonPlan(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from kshot_viz.data.dataset import ImageDataset
 from kshot_viz.data.episodes.episode import Episode, check_source
 from kshot_viz.evaluate.evaluate import bind, evaluate
-from kshot_viz.evaluate.executors import cores
+from kshot_viz.evaluate.executors import at_once
 from kshot_viz.finetune.candidate import Candidate
 from kshot_viz.grouping.rule import GroupingRule
 from kshot_viz.study.comparison import episode_key
@@ -82,8 +82,7 @@ class ComparisonPlan:
             for one in self.rivals
         }
         seconds = {task: seconds_per_run(self._first_rows(task)) for task in self.tasks}
-        side_by_side = self.options["executor"] != "serial"
-        workers = (self.options["workers"] or cores()) if side_by_side else 1
+        workers = at_once(self.options["executor"], self.options["workers"])
         return Timing(seconds, counts, workers)
 
     def within(self, sizes: Sizes) -> ComparisonPlan:

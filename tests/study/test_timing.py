@@ -12,8 +12,6 @@ from kshot_viz.study.task import Task
 from kshot_viz.study.timing import (
     Sizes,
     Timing,
-    check_budget,
-    duration,
     left_out,
     seconds_per_run,
     told,
@@ -59,18 +57,10 @@ def test_what_is_left_out_is_told():
     assert "at most about 3 minutes: 2 minutes to choose settings, 50 seconds for the test" in text
 
 
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(0.2, "1 second"), (40, "40 seconds"), (200, "3 minutes"), (9000, "2.5 hours")],
-)
-def test_durations_are_words(seconds, text):
-    assert duration(seconds) == text
-
-
 @pytest.mark.parametrize("wrong", [0, -1, float("nan"), float("inf"), "5", True])
-def test_a_budget_is_a_positive_number(wrong):
-    with pytest.raises(kv.KShotError, match="`budget_minutes` must be a positive number"):
-        check_budget(wrong)
+def test_a_budget_is_a_positive_number(compare, wrong):
+    with pytest.raises(kv.KShotError, match="`budget_minutes` must be None or a finite number > 0"):
+        compare(budget_minutes=wrong)
 
 
 def test_the_rows_of_a_run_share_its_time():
