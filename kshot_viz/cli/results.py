@@ -69,7 +69,10 @@ def refuse_another(out: Path, request: Mapping[str, Any]) -> None:
     if not (out / REQUEST).exists():
         return
     held, wanted = load_request(out), json.loads(json.dumps(dict(request)))
-    differing = sorted(name for name in wanted if wanted[name] != held.get(name))
+    # What another version did not know yet was off.
+    differing = sorted(
+        name for name in wanted if (wanted[name] or None) != (held.get(name) or None)
+    )
     if differing:
         raise KShotFileError(
             f"{out} holds another comparison; they differ in {', '.join(differing)}. Choose "

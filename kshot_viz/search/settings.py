@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from kshot_viz import __version__
 from kshot_viz.activations import capture_activations
 from kshot_viz.errors import KShotValueError, unknown_name
-from kshot_viz.models.inputs.preprocess import Preprocess
+from kshot_viz.models.inputs.preprocess import text_of
 from kshot_viz.records import record_digest
 from kshot_viz.search.controller.network import layer_features
 from kshot_viz.search.controller.reinforce import ReinforceConfig
@@ -64,7 +64,7 @@ class SearchSettings:
         import optuna
         import torch
 
-        sampler, how = str(self.sampler), backbone.preprocess
+        sampler = str(self.sampler)
         return {
             "schema": SCHEMA,
             "sampler": sampler,
@@ -76,8 +76,7 @@ class SearchSettings:
             "space": self.space.to_dict(),
             "reward": reward.to_dict(),
             "network": [backbone.name, backbone.fingerprint],
-            # A function has no text that is the same in another process.
-            "preprocess": repr(how) if isinstance(how, Preprocess) else None,
+            "preprocess": text_of(backbone.preprocess),
             "budget": self.budget,
             **({} if self.limit is None else self.limit.to_dict()),
             "versions": {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -74,6 +74,7 @@ def compare_methods(
     budget_minutes: float | None = None,
     seed: int = 0,
     progress: bool = False,
+    watch: Callable[[int, int], object] | None = None,
 ) -> Comparison:
     """Tune every method on validation episodes, then run all of them on the same test episodes.
 
@@ -123,6 +124,9 @@ def compare_methods(
     seed : int
     progress : bool
         Say how long the whole will take, and show progress bars.
+    watch : callable, optional
+        As in :func:`kshot_viz.evaluate`, for the runs of each part: an error that it raises ends
+        the call as an interrupt does, and ``out`` keeps the finished rows.
 
     Returns
     -------
@@ -146,6 +150,7 @@ def compare_methods(
         race=race,
         options={"executor": executor, "workers": workers, "device": device, "seed": seed},
         progress=progress,
+        watch=watch,
     )
     with _rows_kept(plan, out) as plan:
         plan, about = _timed(plan.bound(source), budget_minutes)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -44,6 +44,7 @@ class ComparisonPlan:
     race: bool
     options: dict[str, Any]
     progress: bool
+    watch: Callable[[int, int], object] | None = None
     unbound: Sequence[Candidate] = ()
 
     def bound(self, source: Any) -> ComparisonPlan:
@@ -223,6 +224,7 @@ class ComparisonPlan:
             at_steps=at_steps,
             progress=title if self.progress else False,
             mix_names=False,
+            watch=self.watch,
             **self.options,
         )
         if len(rows):

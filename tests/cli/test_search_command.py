@@ -45,3 +45,20 @@ def test_unreadable_images_of_a_small_folder_are_skipped_on_request(tmp_path):
     done = kshot(*command, "--skip-bad")
     assert done.code == 0, done.err
     assert "10 of 10 evaluations spent" in done.out
+
+
+@pytest.mark.slow
+def test_a_search_within_a_time_says_what_it_left_out_and_goes_on_without_it(tmp_path):
+    command = ["search", *SMALL[1:5], "--tasks", 40, "--workers", 1, "--out", tmp_path / "run"]
+    command += ["--budget", 30]
+    first = kshot(*command, "--budget-minutes", 0.1)
+    assert first.code == 0, first.err
+    assert "This takes at most about" in first.out + first.err
+    assert "to fit into 0.1 minutes, only" in first.out
+    history = pd.read_csv(tmp_path / "run" / "history.csv")
+    whole = kshot(*command)
+    assert "30 of 30 evaluations spent" in whole.out
+    longer = pd.read_csv(tmp_path / "run" / "history.csv")
+    assert len(longer) > len(history)
+    scored = ["rollout", "reward", "candidate", "cost"]
+    pd.testing.assert_frame_equal(longer[scored].head(len(history)), history[scored])

@@ -87,6 +87,24 @@ def test_a_comparison_within_a_budget_says_what_it_left_out(compare, data, capsy
     assert "To fit" not in plenty.note
 
 
+def test_an_error_of_the_watch_ends_a_comparison_and_the_rows_are_kept(compare, episodes, tmp_path):
+    class Enough(Exception):  # noqa: N818 - the test's own
+        pass
+
+    def stop(done, total):
+        if done:
+            raise Enough
+
+    with pytest.raises(Enough):
+        compare(methods=["plain"], episodes=episodes[:3], out=tmp_path, watch=stop)
+    assert len((tmp_path / "rows.jsonl").read_text().splitlines()) == 1
+    found = compare(methods=["plain"], episodes=episodes[:3], out=tmp_path)
+    whole = compare(methods=["plain"], episodes=episodes[:3])
+    pd.testing.assert_frame_equal(
+        found.frame.drop(columns="seconds"), whole.frame.drop(columns="seconds")
+    )
+
+
 def test_progress_says_how_long_it_takes(compare, episodes, capsys):
     compare(methods=["plain"], episodes=episodes[:3], progress=True)
     shown = capsys.readouterr()

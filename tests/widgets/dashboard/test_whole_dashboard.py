@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 
 import pytest
@@ -90,7 +91,7 @@ def test_a_comparison_that_ends_reaches_the_explorer_and_can_be_made_again(task,
     used, shown_texts = [], []
     first, second = hand_made(), hand_made()
     results = iter([first, second])
-    monkeypatch.setattr(DashboardTask, "compare", lambda self: next(results))
+    monkeypatch.setattr(DashboardTask, "compare", lambda self, watch: next(results))
     monkeypatch.setattr(GroupExplorer, "use", lambda _, table: used.append(table), raising=False)
     bench = WholeDashboard(task)
     bench._status.observe(lambda change: shown_texts.append(change["new"]), "value")
@@ -122,6 +123,54 @@ def test_a_dashboard_that_is_closed_closes_its_parts(task):
     assert not bench.monitor._listener.is_alive()
 
 
+def test_a_comparison_ends_with_its_dashboard_and_keeps_its_rows(task, monkeypatch):
+    seen, ends = [], []
+    first, looked = threading.Event(), threading.Event()
+
+    def compared(self, watch):
+        def pausing(done, total):
+            seen.append((done, total))
+            if done:
+                first.set()
+                assert looked.wait(PATIENCE)
+            watch(done, total)
+
+        try:
+            return whole(self, pausing)
+        except BaseException as error:
+            ends.append(type(error).__name__)
+            raise
+
+    whole = DashboardTask.compare
+    monkeypatch.setattr(DashboardTask, "compare", compared)
+    bench = WholeDashboard(task)
+    bench._button.click()
+    assert first.wait(PATIENCE)
+    closed(bench)
+    looked.set()
+    assert bench._background.wait(PATIENCE)
+    assert ends == ["Stopped"]
+    done, total = seen[-1]
+    assert 0 < done < total
+    assert len((task.kept / "rows.jsonl").read_text().splitlines()) >= 1
+    assert bench.comparison is None
+    assert "error" not in bench._status.kind
+
+
+def test_a_network_that_sees_inverted_images_is_another_task(task):
+    inverted = kv.Backbone(
+        task.backbone.module, head="head", preprocess=replace(task.backbone.preprocess, invert=True)
+    )
+    other = replace(task, backbone=inverted)
+    assert other.kept != task.kept
+    names = []
+    for one in (task, other):
+        shown = one.monitor()
+        names.append(shown._followed.storage)
+        shown.close()
+    assert names[0] != names[1]
+
+
 @pytest.mark.slow
 def test_a_comparison_is_made_in_the_background_and_found_again(task):
     bench = WholeDashboard(task)
@@ -137,7 +186,7 @@ def test_a_comparison_is_made_in_the_background_and_found_again(task):
 
 
 def test_an_error_of_the_comparison_is_shown_and_it_can_be_tried_again(task, monkeypatch):
-    def broken(self):
+    def broken(self, watch):
         raise kv.KShotError("no <b>room</b> on the disk")
 
     monkeypatch.setattr(DashboardTask, "compare", broken)
