@@ -47,12 +47,13 @@ def test_a_comparison_keeps_them_and_its_rows_are_replayed_with_them(run, tmp_pa
     assert run("--invert", "--max-pixels", SIDE * SIDE).code == 0
     request = json.loads((out / "request.json").read_text("utf-8"))
     assert (request["invert"], request["max_pixels"]) == (True, SIDE * SIDE)
-    assert "invert=True" in Comparison.load(out).manifest["backbone"]["preprocess"]
+    assert "invert=True" in Comparison.load(out).manifest["preprocess"]
     again = kshot("replay", out, "--row", 0)
     assert (again.code, again.err) == (0, "")
     (out / "request.json").write_text(json.dumps(request | {"invert": False}))
     other = kshot("replay", out, "--row", 0)
-    assert other.code != 0
+    assert other.code == 2
+    assert "prepares images by" in other.complaint
 
 
 def test_a_folder_of_other_options_is_refused_and_one_from_before_there_were_any_is_not(

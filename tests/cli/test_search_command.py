@@ -8,6 +8,7 @@ from command_line import kshot, make_pictures
 from spoilt import cut
 
 from kshot_viz.finetune.candidate import Candidate
+from kshot_viz.search.rewards.scorer import Scorer
 
 SMALL = ["search", "--way", 3, "--query", 4, "--tasks", 2, "--budget", 10, "--workers", 1]
 
@@ -48,16 +49,17 @@ def test_unreadable_images_of_a_small_folder_are_skipped_on_request(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_search_within_a_time_says_what_it_left_out_and_goes_on_without_it(tmp_path):
-    command = ["search", *SMALL[1:5], "--tasks", 40, "--workers", 1, "--out", tmp_path / "run"]
-    command += ["--budget", 30]
-    first = kshot(*command, "--budget-minutes", 0.1)
+def test_a_search_within_a_time_says_what_it_left_out_and_goes_on_without_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(Scorer, "seconds", lambda self, some: 1.0)
+    command = [*SMALL, "--budget", 13, "--out", tmp_path / "run"]
+    first = kshot(*command, "--budget-minutes", 0.2)
     assert first.code == 0, first.err
-    assert "This takes at most about" in first.out + first.err
-    assert "to fit into 0.1 minutes, only" in first.out
+    said = "10 candidates on 2 tasks each. Taken to fit: 10 of 13 evaluations."
+    assert said in first.out + first.err
+    assert "to fit into 0.2 minutes, only 10 of 13 evaluations" in first.out
     history = pd.read_csv(tmp_path / "run" / "history.csv")
     whole = kshot(*command)
-    assert "30 of 30 evaluations spent" in whole.out
+    assert "13 of 13 evaluations spent" in whole.out
     longer = pd.read_csv(tmp_path / "run" / "history.csv")
     assert len(longer) > len(history)
     scored = ["rollout", "reward", "candidate", "cost"]
