@@ -13,7 +13,7 @@ from kshot_viz.cli.requests import TaskRequest
 from kshot_viz.search.group_search import GroupSearch
 from kshot_viz.study.comparison import Comparison
 
-SEARCH = ["--way", 3, "--query", 4, "--tasks", 2, "--budget", 10, "--workers", 1]
+SEARCH = ["--way", 3, "--query", 4, "--tasks", 2, "--budget", 2, "--workers", 1]
 SIDE = 40
 
 
@@ -89,6 +89,7 @@ def test_no_pixels_are_no_limit(run):
     assert "--max-pixels" in refused.complaint
 
 
+@pytest.mark.slow
 def test_a_search_takes_them_and_another_is_not_continued(pictures, tmp_path):
     # Of random weights no image is known that they learned from.
     command = ["search", pictures, *SEARCH, "--weights", "none", "--out", tmp_path / "run"]
