@@ -154,6 +154,8 @@ def compare_methods(
     )
     with _rows_kept(plan, out) as plan:
         plan, about = _timed(plan.bound(source), budget_minutes)
+        # First: what cannot be measured is told before hours of runs, not after them.
+        alike = plan.alike()
         tuned = plan.tune()
         settings = joined(*(one.settings for one in tuned.values())) if tuned else plan.untuned()
         tested = plan.test(settings, tuned, full)
@@ -163,6 +165,7 @@ def compare_methods(
         manifest=plan.manifest(tune) | plan.origin(source) | about,
         candidates=plan.tried(settings, tuned),
         episodes=plan.keyed(),
+        alike=alike,
         backbone=backbone,
         data=data,
         tuning_data=plan.tuning.data,

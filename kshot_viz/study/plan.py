@@ -14,6 +14,7 @@ from kshot_viz.evaluate.executors import at_once
 from kshot_viz.finetune.candidate import Candidate
 from kshot_viz.grouping.rule import GroupingRule
 from kshot_viz.study.comparison import episode_key
+from kshot_viz.study.findings.alike import alike
 from kshot_viz.study.manifest import describe
 from kshot_viz.study.settings.choice import tuned_settings
 from kshot_viz.study.settings.grid import TuningGrid
@@ -101,6 +102,11 @@ class ComparisonPlan:
             return self._run_settings(title, self.tuning.data, tuning[:1], self._grid())
         test = task.episodes(self.episodes)
         return self._run(title, self.data, test[:1], self.rivals, None)
+
+    def alike(self) -> pd.DataFrame:
+        """Measure how alike the neurons of the groups are in the first test episodes."""
+        seed = self.options["seed"]
+        return alike(self.backbone, self.data, self.episodes, self.tasks, self.rivals, seed=seed)
 
     def tune(self) -> dict[Task, Tuned]:
         """Try the grid, and what lies beyond its edges, on the tuning episodes of each task."""

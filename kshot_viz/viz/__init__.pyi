@@ -1,6 +1,7 @@
 """The public names of ``kshot_viz.viz``, by room."""
 
 from .comparison.changed_predictions import plot_changed as plot_changed
+from .comparison.differences import plot_differences as plot_differences
 from .comparison.episode_dots import plot_episodes as plot_episodes
 from .comparison.loss_curves import plot_history as plot_history
 from .comparison.measure_plots import plot_accuracy as plot_accuracy
