@@ -34,7 +34,7 @@ ALIKE = [*TASK, "method", "measure", "layer", "neurons", "groups", "within", "be
 ALIKE += ["shuffled", "shuffled_low", "shuffled_high", "n", "p_value", "p_holm"]
 # The first test episodes of a task, the queries of each and the neurons of a layer that are looked
 # at: this takes about as long as two runs an episode.
-EPISODES, IMAGES, NEURONS = 3, 40, 512
+EPISODES, IMAGES, NEURONS = 3, 64, 512
 DRAWS = 999
 
 Found = tuple[int, int, Likeness | None]

@@ -103,7 +103,7 @@ def _lines(frame: pd.DataFrame) -> list[str | dict[str, Any]]:
 
 def _head(ax: Axes, at: int, text: str) -> None:
     """Write the heading of a task over its rows, where neither grid nor zero line is drawn."""
-    ax.axhspan(at - 0.45, at + 0.45, facecolor=ax.get_facecolor(), linewidth=0, zorder=1)
+    ax.axhspan(at - 0.5, at + 0.5, facecolor=ax.get_facecolor(), linewidth=0, zorder=1)
     ax.annotate(
         text,
         (0, at),

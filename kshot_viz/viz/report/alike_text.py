@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 Row = Mapping[str, Any]
 HEAD = ("layer", "neurons", "groups", "within", "between", "shuffled", "p adj.", "verdict")
+# Layers are named in a sentence where there are no more than these.
+_NAMED = 8
 SAID = {"activations": "correlation of activations", "gradients": "cosine of gradients"}
 ABOUT = (
     "Similarity of two neurons on query images, which formed no group: within a group, between "
@@ -34,12 +36,12 @@ ABOUT = (
 )
 
 
-def verdicts(alike: pd.DataFrame) -> list[str]:
-    """Return, for each task and method, in how many layers the neurons of a group are alike."""
-    return [
-        f"{title}, {label(method)}: " + "; ".join(_counts(part)) + "."
-        for title, method, part in methods_of(alike)
-    ]
+def verdicts(part: pd.DataFrame) -> str:
+    """Return in how many layers the neurons of a group are alike, for one task and method."""
+    told = " and ".join(
+        f"in {_layers(rows)} by {measure}" for measure, rows in part.groupby("measure", sort=False)
+    )
+    return f"neurons of a group are more alike than those of shuffled groups {told}."
 
 
 def methods_of(alike: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
@@ -72,7 +74,7 @@ def verdict(row: Row) -> str:
     if math.isnan(row["p_holm"]):
         return "no pair to compare"
     if row["p_holm"] < LEVEL:
-        return "alike"
+        return "more than shuffled"
     return "no more than shuffled"
 
 
@@ -105,22 +107,20 @@ def _against(row: Row, null: str) -> str:
     return f"{text}: sharing among these neurons {side}, compared with random ones."
 
 
-def _counts(part: pd.DataFrame) -> Iterator[str]:
-    for measure, rows in part.groupby("measure", sort=False):
-        known = rows.dropna(subset="p_holm")
-        alike = known[known["p_holm"] < LEVEL]
-        which = f" ({', '.join(alike['layer'])})" if 0 < len(alike) < len(known) <= 8 else ""
-        yield (
-            f"{measure} within a group are more alike than within shuffled groups in {len(alike)} "
-            f"of {counted(len(known), 'layer')}{which}"
-        )
+def _layers(rows: pd.DataFrame) -> str:
+    known = rows.dropna(subset="p_holm")
+    alike = known.loc[known["p_holm"] < LEVEL, "layer"]
+    which = f" ({', '.join(alike)})" if 0 < len(alike) < len(known) <= _NAMED else ""
+    return f"{len(alike) or 'none'} of {counted(len(known), 'layer')}{which}"
 
 
 def _number(value: float) -> str:
-    return "" if math.isnan(value) else f"{value:.2f}"
+    # Adding zero turns -0.0 into 0.0.
+    return "" if math.isnan(value) else f"{round(value, 2) + 0.0:.2f}"
 
 
 def _range(row: Row) -> str:
     if math.isnan(row["shuffled"]):
         return ""
-    return f"{row['shuffled']:.2f} [{row['shuffled_low']:.2f}, {row['shuffled_high']:.2f}]"
+    ends = (_number(row[f"shuffled_{end}"]) for end in ("low", "high"))
+    return f"{_number(row['shuffled'])} [{', '.join(ends)}]"

@@ -6,8 +6,15 @@ from typing import TYPE_CHECKING
 
 from kshot_viz.study.findings.finding import findings, label
 from kshot_viz.viz.comparison.differences import differences_frame, plot_differences
-from kshot_viz.viz.report.alike_text import ABOUT, HEAD, SAID, cells, methods_of, verdicts
-from kshot_viz.viz.report.alike_text import null_sentences as against_nulls
+from kshot_viz.viz.report.alike_text import (
+    ABOUT,
+    HEAD,
+    SAID,
+    cells,
+    methods_of,
+    null_sentences,
+    verdicts,
+)
 from kshot_viz.viz.report.html import folded, led, paragraphs, section, table, themed_picture
 from kshot_viz.viz.report.robustness_text import robustness_cells, robustness_sentences
 from kshot_viz.viz.style.canvas import figure_of, to_png
@@ -27,13 +34,13 @@ def opening(comparison: ReportedComparison, summary: pd.DataFrame) -> list[str]:
     return [
         _differences(comparison),
         paragraphs(findings(summary), "finding"),
-        _robustness(comparison.robustness(), summary),
+        _robustness(comparison, summary),
         _alike(comparison),
     ]
 
 
 def _differences(comparison: ReportedComparison) -> str:
-    """Return the forest plot for a light and a dark page; nothing where nothing differs."""
+    """Return the forest plot for a light and a dark page; nothing without a difference."""
     if not len(differences_frame(comparison)):
         return ""
     figure = figure_of(plot_differences(comparison))
@@ -43,9 +50,12 @@ def _differences(comparison: ReportedComparison) -> str:
     return themed_picture(light, dark, _CAPTION, round(96 * figure.get_figwidth()))
 
 
-def _robustness(variants: pd.DataFrame, summary: pd.DataFrame) -> str:
-    sentences = robustness_sentences(variants, summary)
-    if len(sentences) < 1:
+def _robustness(comparison: ReportedComparison, summary: pd.DataFrame) -> str:
+    """Return whether the findings hold at other settings; all numbers fold away."""
+    variants = comparison.robustness()
+    tuned = comparison.manifest.get("tune") is not None
+    sentences = robustness_sentences(variants, summary, tuned=tuned)
+    if not sentences:
         return ""
     head, rows = robustness_cells(variants)
     whole = table("Differences to plain, by settings", head, rows, numbers_from=6)
@@ -57,18 +67,30 @@ def _robustness(variants: pd.DataFrame, summary: pd.DataFrame) -> str:
 
 
 def _alike(comparison: ReportedComparison) -> str:
-    """Return the verdict on the groups, and a table a measure; all but the first fold away."""
-    tables = [
-        table(f"{title}, {label(method)}: {SAID[str(measure)]}", HEAD, cells(rows))
-        for title, method, part in methods_of(comparison.alike)
-        for measure, rows in part.groupby("measure", sort=False)
-    ]
-    sentences = [*against_nulls(comparison), *verdicts(comparison.alike)]
-    opened, others = tables[:2], tables[2:]
+    """Return the verdict on the groups; tables but those of the first task and method fold away.
+
+    A sentence on the first method of each task, which is the one whose neurons are the question,
+    stands with the verdict, those on others with their tables.
+    """
+    sentences, titles = list(null_sentences(comparison)), set()
+    shown: list[str] = []
+    more: list[str] = []
+    for title, method, part in methods_of(comparison.alike):
+        about = f"{title}, {label(method)}"
+        sentence = f"{about}: {verdicts(part)}"
+        if title in titles:
+            more.append(led([sentence]))
+        else:
+            sentences.append(sentence)
+            titles.add(title)
+        (more if shown else shown).extend(
+            table(f"{about}: {SAID[str(measure)]}", HEAD, cells(rows))
+            for measure, rows in part.groupby("measure", sort=False)
+        )
     return section(
         "Does it matter which neurons share a group?",
         led(sentences),
-        *opened,
-        folded(f"{len(others)} more tables", *others) if others else "",
-        f'<div class="notes">{paragraphs([ABOUT], "note")}</div>' if tables else "",
+        *shown,
+        folded("Other tasks and groupings", *more) if more else "",
+        f'<div class="notes">{paragraphs([ABOUT], "note")}</div>' if shown else "",
     )

@@ -23,13 +23,13 @@ Row = Mapping[str, Any]
 MOST = 3
 POOLS = {"test": "test episode", "val": "tuning episode"}
 NAMES = {CHOSEN: "chosen settings", DEFAULT: "default settings", STEP_SIZE: "step size beside"}
-UNKNOWN = (
-    "No other settings were run, so whether the differences hold at others is not known: tune them "
-    "(compare_methods(tune='validation'), the default)."
-)
+UNKNOWN = "No other settings were run, so whether the differences hold at others is not known."
+UNTUNED = "Nothing was tuned. "
 
 
-def robustness_sentences(variants: pd.DataFrame, summary: pd.DataFrame) -> list[str]:
+def robustness_sentences(
+    variants: pd.DataFrame, summary: pd.DataFrame, *, tuned: bool = True
+) -> list[str]:
     """Return, for each task, whether its finding holds at the other settings that were run.
 
     Parameters
@@ -38,6 +38,8 @@ def robustness_sentences(variants: pd.DataFrame, summary: pd.DataFrame) -> list[
         As of :meth:`kshot_viz.Comparison.robustness`.
     summary : DataFrame
         As of :meth:`kshot_viz.Comparison.summary`.
+    tuned : bool
+        Whether the settings were chosen on tuning episodes.
 
     Returns
     -------
@@ -48,9 +50,9 @@ def robustness_sentences(variants: pd.DataFrame, summary: pd.DataFrame) -> list[
     """
     if not len(variants):
         return []
-    if (variants["variant"] == CHOSEN).all():
-        return [UNKNOWN]
-    found = []
+    found = [] if tuned else [UNTUNED.strip()]
+    if variants["same"].all():
+        return [UNKNOWN if tuned else UNTUNED + UNKNOWN]
     for title, rows in titled_tasks(summary):
         part = Task.of(rows[0]).rows(variants)
         for row in _focus([row for row in rows if row["method"] in set(part["method"])]):
@@ -98,7 +100,14 @@ def _sentence(finding: Row, variants: list[dict[str, Any]]) -> str:
         if any(row["variant"] == DEFAULT for row in variants)
         else ("The default settings were not among those that ran.")
     )
-    return " ".join(filter(None, [*parts, missing, _verdict(finding, variants)]))
+    return " ".join(
+        filter(None, [*parts, _stopped(variants), missing, _verdict(finding, variants)])
+    )
+
+
+def _stopped(variants: list[dict[str, Any]]) -> str:
+    counts = {row["n"] for row in variants if row["pool"] == "val"}
+    return "Settings that were stopped early ran on fewer episodes." if len(counts) > 1 else ""
 
 
 def _on_pool(pool: str, rows: list[dict[str, Any]]) -> str:
