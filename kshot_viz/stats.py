@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -154,7 +155,9 @@ def paired_test(
         raise KShotValueError(f"Paired samples need equal lengths; not {a.size} and {b.size}.")
     # Accuracies are shares of the same count: what differs by rounding only is a tie.
     differences = np.round(a - b, 12)
-    return PairedTest(bootstrap_mean(differences, level=level, seed=seed), _wilcoxon(differences))
+    return PairedTest(
+        bootstrap_mean(differences, level=level, seed=seed), _wilcoxon(tuple(differences.tolist()))
+    )
 
 
 def holm(p_values: Sequence[float]) -> NDArray[np.float64]:
@@ -168,10 +171,13 @@ def holm(p_values: Sequence[float]) -> NDArray[np.float64]:
     return adjusted
 
 
-def _wilcoxon(differences: NDArray[np.float64]) -> float:
-    if differences.size < 2:
+# Tables are made again and again of the same differences, and the exact test of few ones with ties
+# takes tenths of a second.
+@lru_cache(maxsize=4096)
+def _wilcoxon(differences: tuple[float, ...]) -> float:
+    if len(differences) < 2:
         return float("nan")
-    if not differences.any():
+    if not any(differences):
         return 1.0
     from scipy.stats import wilcoxon
 

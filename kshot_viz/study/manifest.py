@@ -69,8 +69,6 @@ def load(folder: str | Path) -> dict[str, Any]:
         "frame": frame,
         "settings": pd.DataFrame(about["settings"]),
         "manifest": about["manifest"],
-        # Files of before lack it.
-        "alike": pd.DataFrame(about.get("alike", []), columns=ALIKE),
         **_objects(path, about),
     }
     for older, upgrade in _UPGRADES.items():
@@ -84,11 +82,15 @@ def _digest(about: dict[str, Any], rows: Path) -> str:
 
 
 def _objects(path: Path, about: dict[str, Any]) -> dict[str, Any]:
-    """Rebuild candidates and episodes."""
+    """Rebuild candidates, episodes and the table of neurons that are alike."""
+    import pandas as pd
+
     try:
         return {
             "candidates": {k: Candidate.from_dict(one) for k, one in about["candidates"].items()},
             "episodes": {k: Episode.from_dict(one) for k, one in about["episodes"].items()},
+            # Files of before lack it.
+            "alike": pd.DataFrame(about.get("alike", []), columns=ALIKE),
         }
     except (KShotError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise KShotFileError(f"{path} holds no readable comparison: {_why(error)}") from error

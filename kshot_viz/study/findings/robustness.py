@@ -72,7 +72,8 @@ class Variants:
         took = {name: (row["setting"], int(row["steps"])) for name, row in known.items()}
         runs = {str(name): _Runs(part) for name, part in self.frame.groupby("method", sort=False)}
         rules = self._other_rule()
-        for method in (one for one in known if one != PLAIN and {one, PLAIN} <= set(runs)):
+        ran = {name for name, setting in took.items() if name in runs and runs[name].ran(setting)}
+        for method in (one for one in known if one != PLAIN and {one, PLAIN} <= ran):
             pair = _Pair(runs[method], runs[PLAIN], took[method], took[PLAIN])
             for variant, settings, about in _variants(method, pair, rules):
                 for pool in ("test", "val") if variant == CHOSEN else (None,):
@@ -101,6 +102,10 @@ class _Runs:
             key: part.set_index("episode")["accuracy"]
             for key, part in frame.groupby([*SETTING, "pool"], sort=False)
         }
+
+    def ran(self, setting: Setting) -> bool:
+        """Return whether there is any row of a setting."""
+        return setting[0] in self.tuned
 
     def scores(self, setting: Setting, pool: str) -> pd.Series[float] | None:
         """Return the accuracies of a setting by episode."""

@@ -11,7 +11,7 @@ from kshot_viz.study.findings.finding import is_clear, titled_tasks
 from kshot_viz.study.tables import PLAIN
 from kshot_viz.text import counted
 from kshot_viz.viz.comparison.selection import ComparisonLike, ordered_methods, records
-from kshot_viz.viz.style.canvas import entitle, new_axes, rows_axis, text_colour, zero_line
+from kshot_viz.viz.style.canvas import entitle, new_axes, rows_axis, text_colour
 from kshot_viz.viz.style.colours import MethodStyle, method_styles
 from kshot_viz.viz.style.intervals import beside, count_range, interval_text, p_text
 
@@ -50,11 +50,12 @@ def plot_differences(comparison: ComparisonLike, *, ax: Axes | None = None) -> A
     lines = _lines(frame)
     styles = method_styles(ordered_methods(comparison.settings))
     ax = new_axes(ax, (7.8, _ENDS + _ROW * len(lines)))
-    zero_line(ax, "x")
     for at, line in enumerate(lines):
         if isinstance(line, str):
             _head(ax, at, line)
         else:
+            # Not through the headings.
+            ax.plot([0, 0], [at - 0.5, at + 0.5], color=text_colour(ax), linewidth=0.9, zorder=0)
             _draw(ax, at, line, styles[line["method"]])
     labels = ["" if isinstance(line, str) else styles[line["method"]].label for line in lines]
     rows_axis(ax, labels, above=0.5, below=0.4)
@@ -102,8 +103,7 @@ def _lines(frame: pd.DataFrame) -> list[str | dict[str, Any]]:
 
 
 def _head(ax: Axes, at: int, text: str) -> None:
-    """Write the heading of a task over its rows, where neither grid nor zero line is drawn."""
-    ax.axhspan(at - 0.5, at + 0.5, facecolor=ax.get_facecolor(), linewidth=0, zorder=1)
+    """Write the heading of a task over its rows."""
     ax.annotate(
         text,
         (0, at),
