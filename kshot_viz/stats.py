@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from kshot_viz.errors import KShotValueError
 from kshot_viz.seeds import numpy_rng
 
+_RESAMPLES = 9999
 # Shares that are resampled at a time: 20 MB.
 _COLUMNS = 256
 
@@ -158,6 +159,35 @@ def paired_test(
     return PairedTest(
         bootstrap_mean(differences, level=level, seed=seed), _wilcoxon(tuple(differences.tolist()))
     )
+
+
+def mean_difference(
+    first: ArrayLike, second: ArrayLike, *, level: float = 0.95, seed: int = 0
+) -> Interval:
+    """Return the difference of the means of two samples that are not paired, ``first - second``.
+
+    Parameters
+    ----------
+    first, second : array_like, shapes (n,) and (m,)
+    level : float
+        Coverage of the percentile bootstrap interval, NaN where a sample has fewer than two values.
+    seed : int
+        Seed of the resampling; each sample is resampled by itself.
+
+    Returns
+    -------
+    Interval
+        Its ``n`` is that of the smaller sample.
+    """
+    a, b = _sample(first), _sample(second)
+    mean, n = float(a.mean() - b.mean()), min(a.size, b.size)
+    if n < 2:
+        return Interval(mean, float("nan"), float("nan"), n)
+    rng = numpy_rng(seed, "bootstrap")
+    drawn = [rng.choice(one, (_RESAMPLES, one.size)).mean(axis=1) for one in (a, b)]
+    tail = (1 - level) / 2
+    low, high = np.quantile(drawn[0] - drawn[1], (tail, 1 - tail))
+    return Interval(mean, float(low), float(high), n)
 
 
 def holm(p_values: Sequence[float]) -> NDArray[np.float64]:

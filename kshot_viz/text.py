@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from html import escape
 from unicodedata import bidirectional
 
@@ -29,6 +29,11 @@ def time_left(seconds: float) -> str:
     """Return what a progress bar says: ``"about 2:05 left"``."""
     minutes, rest = divmod(round(seconds), 60)
     return f"about {minutes}:{rest:02d} left"
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return ``"plain, groups and last block"``."""
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 
 def interval_text(value: float, low: float, high: float, form: str, unit: str = "") -> str:

@@ -23,6 +23,7 @@ from kshot_viz.study.findings.robustness import robustness
 from kshot_viz.study.footer import footer
 from kshot_viz.study.overview import overview_html, overview_text
 from kshot_viz.study.settings.choice import both_rules
+from kshot_viz.study.settings.collapses import collapses
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -115,6 +116,17 @@ class Comparison:
             :func:`kshot_viz.study.findings.robustness.robustness`. Empty without ``"plain"``.
         """
         return robustness(self.frame, self.settings)
+
+    def collapses(self) -> pd.DataFrame:
+        """Return how many tuning runs collapsed at each step size.
+
+        Returns
+        -------
+        DataFrame
+            The columns of :func:`kshot_viz.study.settings.collapses.collapses`; empty where nothing
+            was tuned.
+        """
+        return collapses(self.frame[self.frame["pool"] == "val"])
 
     @checked(head_lr=optional(number(0)))
     def curve(self, *, head_lr: float | None = None) -> pd.DataFrame:

@@ -34,6 +34,9 @@ class ComparisonLike(Protocol):
     def curve(self) -> pd.DataFrame:
         """One row per way, shot, method and step size, on the tuning episodes."""
 
+    def collapses(self) -> pd.DataFrame:
+        """One row per way, shot, method and step size: how many tuning runs collapsed."""
+
 
 class ReportedComparison(ComparisonLike, Protocol):
     """The part of :class:`kshot_viz.Comparison` that a report tells."""

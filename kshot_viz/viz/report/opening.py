@@ -15,6 +15,7 @@ from kshot_viz.viz.report.alike_text import (
     null_sentences,
     verdicts,
 )
+from kshot_viz.viz.report.collapse_findings import collapse_findings
 from kshot_viz.viz.report.html import folded, led, paragraphs, section, table, themed_picture
 from kshot_viz.viz.report.robustness_text import robustness_cells, robustness_sentences
 from kshot_viz.viz.style.canvas import figure_of, to_png
@@ -54,7 +55,10 @@ def _robustness(comparison: ReportedComparison, summary: pd.DataFrame) -> str:
     """Return whether the findings hold at other settings; all numbers fold away."""
     variants = comparison.robustness()
     tuned = comparison.manifest.get("tune") is not None
-    sentences = robustness_sentences(variants, summary, tuned=tuned)
+    sentences = [
+        *robustness_sentences(variants, summary, tuned=tuned),
+        *collapse_findings(comparison),
+    ]
     if not sentences:
         return ""
     head, rows = robustness_cells(variants)

@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING
 from kshot_viz.study.findings.finding import findings
 from kshot_viz.study.footer import footer
 from kshot_viz.viz.report.choice_notes import choice_notes
+from kshot_viz.viz.report.collapse_findings import collapse_findings
 from kshot_viz.viz.report.table import TableBlock, blocks, clear_notes
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from kshot_viz.viz.comparison.selection import ComparisonLike
 
 WIDTH = 80
@@ -22,7 +25,7 @@ def summary_text(comparison: ComparisonLike) -> str:
     summary = comparison.summary()
     made = blocks(summary)
     parts = [
-        *_wrapped(findings(summary)),
+        *_wrapped(all_findings(comparison, summary)),
         *(_text_block(block) for block in made),
         *_wrapped(clear_notes(made)),
         "\n".join(_wrapped(notes(comparison), "- ")),
@@ -30,16 +33,26 @@ def summary_text(comparison: ComparisonLike) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def findings_text(comparison: ComparisonLike) -> str:
+    """Return the findings alone: clear differences to plain, and where tuning runs collapsed."""
+    return "\n".join(_wrapped(all_findings(comparison, comparison.summary())))
+
+
 def summary_markdown(comparison: ComparisonLike) -> str:
     """Return the same as Markdown, for pages of documentation."""
     summary = comparison.summary()
     made = blocks(summary)
     parts = [
-        "\n".join(f"- {_escaped(line)}" for line in findings(summary)),
+        "\n".join(f"- {_escaped(line)}" for line in all_findings(comparison, summary)),
         *(_markdown_block(block) for block in made),
         "\n".join(f"- {_escaped(line)}" for line in [*clear_notes(made), *notes(comparison)]),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def all_findings(comparison: ComparisonLike, summary: pd.DataFrame) -> list[str]:
+    """Return what was found: clear differences to plain, then where runs collapsed."""
+    return [*findings(summary), *collapse_findings(comparison)]
 
 
 def notes(comparison: ComparisonLike) -> list[str]:
