@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from kshot_viz.text import counted, duration, html_details, html_table, isolated, time_left
+from kshot_viz.text import counted, duration, html_details, html_table, isolated, listed, time_left
 
 
 @pytest.mark.parametrize(
@@ -26,6 +26,12 @@ def test_the_time_left_has_minutes_and_seconds():
         "about 1:00 left",
         "about 2:05 left",
     ]
+
+
+def test_names_are_listed_as_in_a_sentence():
+    assert [listed(["a"]), listed(["a", "b"]), listed(["a", "b", "c"])] == [
+        "a", "a and b", "a, b and c",
+    ]  # fmt: skip
 
 
 def test_a_table_escapes_every_cell():

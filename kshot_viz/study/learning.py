@@ -64,8 +64,8 @@ def learning(found: SearchResult, random: SearchResult, *, last: int = 20) -> Le
     history, lucky = found.history, random.history
     if len(history) < last or len(lucky) < 2:
         raise KShotValueError(
-            f"`last` must be at most the number of rollouts, {len(history)}, and random search needs "
-            f"2 or more; not {last} and {len(lucky)}."
+            f"`last` must be at most the number of rollouts, {len(history)}, and random search "
+            f"needs 2 or more; not {last} and {len(lucky)}."
         )
     late, rewards = history["reward"].to_numpy()[-last:], lucky["reward"].to_numpy()
     entropy = history["entropy"].dropna()

@@ -57,6 +57,12 @@ class StandIn:
     def curve(self) -> pd.DataFrame:
         return self.line
 
+    def collapses(self) -> pd.DataFrame:
+        names = ["data", "backbone", "way", "shot", "method", "step_size", "n"]
+        return self.line[names].assign(
+            collapsed=(self.line["diverged"] * self.line["n"]).astype(int)
+        )
+
 
 def curve_rows(shot: int, method: str) -> list[dict[str, Any]]:
     sizes = (0.01, 0.1, 1.0) if method == "head_only" else (0.0003, 0.003, 0.03)

@@ -50,16 +50,9 @@ def _learned(known: Learning) -> str:
 
 
 def _best(known: Learning) -> str:
-    gap = points(known.best - known.best_luck)
-    if gap == "0.0":
-        said = "so one good candidate is found by luck as well"
-    elif known.best > known.best_luck:
-        said = f"{gap} points: random search found no candidate as good"
-    else:
-        said = f"{gap} points: luck found a better candidate"
     return (
-        f"The best candidates have {100 * known.best:.1f} and {100 * known.best_luck:.1f} %, "
-        f"{said}. The best of many is lucky in part."
+        f"The best candidate of the search has {100 * known.best:.1f} %, that of random search "
+        f"{100 * known.best_luck:.1f} %; the best of many is lucky in part."
     )
 
 
