@@ -13,6 +13,7 @@ import argparse
 import json
 import os
 import re
+import resource
 import subprocess
 import sys
 import tempfile
@@ -70,8 +71,15 @@ def busy() -> Iterator[None]:
         beside.wait()
 
 
-def seconds(name: str) -> float:
-    """Run one part in a fresh process and an empty folder; return the seconds that it took."""
+def timed(name: str) -> tuple[float, float]:
+    """Run one part in a fresh process and an empty folder.
+
+    Returns
+    -------
+    tuple of float
+        The seconds that it took, and the processor's seconds of the process and its children, which
+        depend less on what else runs.
+    """
     notebooks = {path.stem: path for path in NOTEBOOKS}
     script, given = {README: (readme_block(), []), DASHBOARD: (PAGE, [])}.get(
         name, (NOTEBOOK, [str(notebooks.get(name))])
@@ -80,7 +88,7 @@ def seconds(name: str) -> float:
         path = Path(folder) / "script.py"
         path.write_text(script, encoding="utf-8")
         places = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
-        began = time.perf_counter()
+        began, before = time.perf_counter(), processor()
         done = subprocess.run(
             [sys.executable, str(path), *given],
             cwd=folder,
@@ -88,17 +96,24 @@ def seconds(name: str) -> float:
             text=True,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(places)},
         )
-        took = time.perf_counter() - began
+        took, used = time.perf_counter() - began, processor() - before
     if done.returncode:
         raise SystemExit(f"{name} failed:\n{done.stderr}")
-    return float(done.stdout.split()[-1]) if name == DASHBOARD else took
+    return float(done.stdout.split()[-1]) if name == DASHBOARD else took, used
+
+
+def processor() -> float:
+    """Return the processor's seconds of all processes that have ended below this one."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def table(times: dict[str, dict[str, Any]]) -> str:
     """Return a row a part: seconds, limit, and whether it is kept."""
     wide = max(map(len, times))
     return "\n".join(
-        f"{name:{wide}}  {one['seconds']:6.1f} s  limit {one['limit']:3d} s  "
+        f"{name:{wide}}  {one['seconds']:6.1f} s ({one['processor_seconds']:5.1f} of processor)  "
+        f"limit {one['limit']:3d} s  "
         f"{'kept' if one['kept'] else 'NOT kept'}"
         for name, one in times.items()
     )
@@ -113,9 +128,14 @@ def main() -> None:
     load, times = list(os.getloadavg()), {}
     for name in asked.only:
         with busy():
-            took = seconds(name)
+            took, used = timed(name)
         limit = LIMITS[name]
-        times[name] = {"seconds": round(took, 1), "limit": limit, "kept": took <= limit}
+        times[name] = {
+            "seconds": round(took, 1),
+            "processor_seconds": round(used, 1),
+            "limit": limit,
+            "kept": took <= limit,
+        }
         print(table({name: times[name]}), flush=True)
     print(f"\nOn {os.cpu_count()} cores, beside one busy process:\n{table(times)}")
     record = {
