@@ -109,22 +109,15 @@ class Comparison:
     def robustness(self) -> pd.DataFrame:
         """Return the difference of each method to plain fine-tuning, at other settings too.
 
-        Returns
-        -------
-        DataFrame
-            A row per task, method and pair of settings of which there are rows: see
-            :func:`kshot_viz.study.findings.robustness.robustness`. Empty without ``"plain"``.
+        A row per task, method and pair of settings of which there are rows: see
+        :func:`kshot_viz.study.findings.robustness.robustness`. Empty without ``"plain"``.
         """
         return robustness(self.frame, self.settings)
 
     def collapses(self) -> pd.DataFrame:
-        """Return how many tuning runs collapsed at each step size.
+        """Return how many tuning runs collapsed at each step size; empty where nothing was tuned.
 
-        Returns
-        -------
-        DataFrame
-            The columns of :func:`kshot_viz.study.settings.collapses.collapses`; empty where nothing
-            was tuned.
+        See :func:`kshot_viz.study.settings.collapses.collapses`.
         """
         return collapses(self.frame[self.frame["pool"] == "val"])
 

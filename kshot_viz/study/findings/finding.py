@@ -10,7 +10,7 @@ import numpy as np
 from kshot_viz.methods.registry import FIRST, method_class
 from kshot_viz.study.tables import PLAIN
 from kshot_viz.study.task import TASK, Task
-from kshot_viz.text import counted, isolated, p_text, points
+from kshot_viz.text import counted, isolated, listed, p_text, points
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -77,11 +77,6 @@ def label(method: str) -> str:
     """Return what a sentence calls a method; names given by the user stay as they are."""
     known = method_class(method)
     return isolated(method) if known is None else known.label
-
-
-def listed(names: list[str]) -> str:
-    """Return ``"a, b and c"``."""
-    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
 def p_phrase(p: float, called: str = "p") -> str:

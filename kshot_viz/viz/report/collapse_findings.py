@@ -32,7 +32,7 @@ def collapse_findings(comparison: ComparisonLike) -> list[str]:
 def _moving(rows: pd.DataFrame) -> list[str]:
     """Return the methods whose drawn step size is that of the body."""
     known = {name: method_class(name) for name in ordered_methods(rows)}
-    return [name for name, one in known.items() if one is None or one.axis == "lr"]
+    return [name for name, one in known.items() if one is None or one.tuned[:1] == ("lr",)]
 
 
 def _finding(rows: pd.DataFrame) -> str:

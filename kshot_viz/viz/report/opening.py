@@ -61,13 +61,15 @@ def _robustness(comparison: ReportedComparison, summary: pd.DataFrame) -> str:
     ]
     if not sentences:
         return ""
+    return section("Does it hold at other settings?", led(sentences), _all_differences(variants))
+
+
+def _all_differences(variants: pd.DataFrame) -> str:
+    if not len(variants):
+        return ""
     head, rows = robustness_cells(variants)
     whole = table("Differences to plain, by settings", head, rows, numbers_from=6)
-    return section(
-        "Does it hold at other settings?",
-        led(sentences),
-        folded(f"All {len(rows)} differences", whole),
-    )
+    return folded(f"All {len(rows)} differences", whole)
 
 
 def _alike(comparison: ReportedComparison) -> str:

@@ -7,11 +7,11 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from kshot_viz.study.findings.finding import is_clear, label, listed, titled_tasks
+from kshot_viz.study.findings.finding import is_clear, label, titled_tasks
 from kshot_viz.study.findings.robustness import CHOSEN, DEFAULT, RULE, STEP_SIZE
 from kshot_viz.study.tables import PLAIN
 from kshot_viz.study.task import Task
-from kshot_viz.text import counted, points
+from kshot_viz.text import counted, listed, points
 from kshot_viz.viz.comparison.selection import records
 from kshot_viz.viz.style.intervals import count_range
 
