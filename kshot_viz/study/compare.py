@@ -103,7 +103,7 @@ def compare_methods(
     n_val : int
         Tuning episodes a shot.
     grid : TuningGrid, optional
-        What is tried; it grows by itself where the best step size is at its edge.
+        What is tried; it grows where the step size at its edge is clearly best.
     choose : {"guarded", "best"}
         How a setting is taken from the accuracies on the tuning episodes: see
         :func:`kshot_viz.study.settings.choice.choose`; :meth:`Comparison.choices` shows both.

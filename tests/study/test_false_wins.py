@@ -97,7 +97,9 @@ def test_a_grid_that_starts_too_high(findings):
     plain = found.settings.set_index("method").loc["plain"]
     assert (plain.lr, plain.edge) == (0.001, "")
     bounded, _ = findings(lambda one, each: too_high(one.at(lr=50 * one.config.lr), each), LRS)
-    assert any("at an edge of what was tried: plain (lr smallest)" in one for one in notes(bounded))
+    assert any(
+        "beyond which others may be better: plain (lr smallest)" in one for one in notes(bounded)
+    )
 
 
 def test_a_step_size_that_collapses_in_one_of_three_episodes(findings):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -191,7 +192,7 @@ class WholeDashboard(Dashboard):
         super().__init__()
         self.task = task
         known = task.known()
-        self.explorer, self.monitor = task.explorer(known), task.monitor()
+        self.explorer = task.explorer(known)
         self.comparison: KShotComparison | None = None
         self._status = Status()
         self._background = Background(self._failed)
@@ -205,7 +206,9 @@ class WholeDashboard(Dashboard):
             f"{counted(len(task.episodes), 'episode')}. That takes minutes."
         )
         self._bar = row(self._button)
-        self._comparison_box = column(self._status, self._bar)
+        wait = Status()
+        wait.busy("The search is being prepared.")
+        self._comparison_box, self._search_box = column(self._status, self._bar), column(wait)
         self._choice = ipywidgets.ToggleButtons(
             options=[(label, name) for name, label in VIEWS.items()],
             style={"button_width": "auto"},
@@ -218,6 +221,14 @@ class WholeDashboard(Dashboard):
         self._turn(None)
         if known is not None:
             self._show(known)
+
+    @cached_property
+    def monitor(self) -> SearchMonitor:
+        """The dashboard of the search.
+
+        It is made when it is first looked at: what its reward imports takes seconds.
+        """
+        return self.task.monitor()
 
     def compare(self) -> None:
         """Compare the methods in the background; the dashboard appears when that is done.
@@ -244,16 +255,21 @@ class WholeDashboard(Dashboard):
         return str(proposal["value"])
 
     def _views(self) -> dict[str, Any]:
-        return {"groups": self.explorer, "search": self.monitor, "comparison": self._comparison_box}
+        boxes = (self.explorer, self._search_box, self._comparison_box)
+        return dict(zip(VIEWS, boxes, strict=True))
 
     def _front(self) -> Any:
         if self.view == "comparison" and self.comparison is None:
             raise KShotValueError("The methods are not compared yet: press the button first.")
-        return {"search": self.monitor, "comparison": self.comparison}.get(self.view, self.explorer)
+        if self.view == "search":
+            return self.monitor
+        return self.explorer if self.view == "groups" else self.comparison
 
     def _turn(self, _: Any) -> None:
         for name, one in self._views().items():
             one.layout.display = "" if name == self.view else "none"
+        if self.view == "search":
+            self._search_box.children = [self.monitor]
 
     def _show_progress(self) -> None:
         """Show the progress of the comparison."""

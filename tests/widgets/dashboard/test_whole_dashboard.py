@@ -31,7 +31,6 @@ def task(tmp_path):
 
 
 def closed(bench: WholeDashboard) -> None:
-    bench.monitor.close()
     bench.close()
 
 
@@ -109,6 +108,20 @@ def test_a_comparison_that_ends_reaches_the_explorer_and_can_be_made_again(task,
     closed(bench)
 
 
+def test_the_search_is_made_when_it_is_looked_at(task, monkeypatch):
+    made = []
+    known = DashboardTask.monitor
+    monkeypatch.setattr(DashboardTask, "monitor", lambda self: made.append(self) or known(self))
+    bench = WholeDashboard(task)
+    assert made == []
+    bench.view = "search"
+    bench.view = "groups"
+    bench.view = "search"
+    assert made == [task]
+    assert bench._search_box.children == (bench.monitor,)
+    closed(bench)
+
+
 def test_progress_is_what_stands_in_the_file(task):
     task.kept.mkdir(parents=True)
     (task.kept / "rows.jsonl").write_text("{}\n{}\n{")
@@ -119,6 +132,7 @@ def test_progress_is_what_stands_in_the_file(task):
 def test_a_dashboard_that_is_closed_closes_its_parts(task):
     bench = WholeDashboard(task)
     assert bench.explorer.wait(PATIENCE)
+    bench.view = "search"
     bench.close()
     assert bench.explorer.comm is bench.monitor.comm is None
     bench.monitor._listener.join(PATIENCE)
