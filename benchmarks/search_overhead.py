@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import kshot_viz as kv
-from kshot_viz.search.rewards.reward import Scorer
+from kshot_viz.search.rewards.scorer import Scorer
 from kshot_viz.search.storage.ledger import Ledger
 
 BUDGET = 200

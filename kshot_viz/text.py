@@ -1,9 +1,9 @@
-"""Plurals and tables for messages, figures and notebook output."""
+"""Plurals, durations and tables for messages, figures and notebook output."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from html import escape
 from unicodedata import bidirectional
 
@@ -14,6 +14,26 @@ _TURNED = {"R", "AL", "AN", "RLE", "RLO", "RLI", "LRE", "LRO", "LRI", "FSI", "PD
 def counted(n: int, one: str) -> str:
     """Return ``"1 shot"`` or ``"5 shots"``, with thousands separated."""
     return f"{n:,} {one}" if n == 1 else f"{n:,} {one}s"
+
+
+def duration(seconds: float) -> str:
+    """Return a time in words: ``"40 seconds"``, ``"3 minutes"``, ``"2.5 hours"``."""
+    if seconds < 90:
+        return counted(max(1, round(seconds)), "second")
+    if seconds < 5400:
+        return counted(round(seconds / 60), "minute")
+    return f"{seconds / 3600:.1f} hours"
+
+
+def time_left(seconds: float) -> str:
+    """Return what a progress bar says: ``"about 2:05 left"``."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"about {minutes}:{rest:02d} left"
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return ``"plain, groups and last block"``."""
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 
 def interval_text(value: float, low: float, high: float, form: str, unit: str = "") -> str:

@@ -46,6 +46,15 @@ def test_notebooks_are_light(path):
     assert len(json.dumps(stored)) < 200_000
 
 
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_the_conclusion_is_printed_from_the_numbers(path):
+    cells = nbformat.read(path, 4).cells
+    (at,) = [i for i, one in enumerate(cells) if one.source.startswith("## What this showed")]
+    assert at >= len(cells) - 3
+    assert cells[at + 1].cell_type == "code"
+    assert "viz.findings_text(" in cells[at + 1].source
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(IN_BROWSER, reason="notebooks run in the browser where there is one")
 @pytest.mark.filterwarnings("ignore")

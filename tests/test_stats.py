@@ -10,7 +10,7 @@ from scipy import stats as scipy_stats
 
 from kshot_viz.errors import KShotValueError
 from kshot_viz.seeds import numpy_rng
-from kshot_viz.stats import Interval, bootstrap_mean, holm, paired_test
+from kshot_viz.stats import Interval, bootstrap_mean, holm, mean_difference, paired_test
 
 SHARES = st.lists(st.integers(0, 15).map(lambda hits: hits / 15), min_size=2, max_size=12)
 
@@ -128,3 +128,20 @@ def test_holm_never_lowers_and_keeps_the_order(p):
     assert (adjusted >= np.array(p)).all()
     assert (adjusted <= 1).all()
     assert (np.diff(adjusted[np.argsort(p, kind="stable")]) >= 0).all()
+
+
+def test_the_difference_of_two_samples_by_hand():
+    first, second = np.array([0.8, 0.9, 1.0, 0.9]), np.array([0.1, 0.3])
+    found = mean_difference(first, second)
+    assert found.mean == pytest.approx(0.7)
+    assert found.n == 2
+    assert 0.55 <= found.low < 0.7 < found.high <= 0.85
+    assert mean_difference(second, first).mean == pytest.approx(-0.7)
+
+
+def test_the_difference_of_equal_samples_holds_zero_and_one_value_has_no_interval():
+    same = np.linspace(0, 1, 12)
+    found = mean_difference(same, same)
+    assert found.low < 0 < found.high
+    alone = mean_difference(same, [0.5])
+    assert np.isnan([alone.low, alone.high]).all()

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from kshot_viz.text import counted, html_details, html_table, isolated
+from kshot_viz.text import counted, duration, html_details, html_table, isolated, listed, time_left
 
 
 @pytest.mark.parametrize(
@@ -10,6 +10,28 @@ from kshot_viz.text import counted, html_details, html_table, isolated
 )
 def test_plurals(n, text):
     assert counted(n, "shot") == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.2, "1 second"), (40, "40 seconds"), (200, "3 minutes"), (9000, "2.5 hours")],
+)
+def test_durations_are_words(seconds, text):
+    assert duration(seconds) == text
+
+
+def test_the_time_left_has_minutes_and_seconds():
+    assert [time_left(one) for one in (0.4, 59.6, 125)] == [
+        "about 0:00 left",
+        "about 1:00 left",
+        "about 2:05 left",
+    ]
+
+
+def test_names_are_listed_as_in_a_sentence():
+    assert [listed(["a"]), listed(["a", "b"]), listed(["a", "b", "c"])] == [
+        "a", "a and b", "a, b and c",
+    ]  # fmt: skip
 
 
 def test_a_table_escapes_every_cell():

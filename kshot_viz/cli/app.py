@@ -94,6 +94,7 @@ def search(
     weights: opt.Weights = "DEFAULT",
     preprocess: opt.Recipe = None,
     size: opt.Size = None,
+    invert: opt.Invert = False,
     shot: Annotated[int, typer.Option(min=1, help="k of the tasks.")] = 1,
     way: Annotated[
         int | None, typer.Option(min=2, help="Classes of a task; at most ten by default.")
@@ -105,7 +106,9 @@ def search(
     ] = "reinforce",
     budget: Annotated[float, typer.Option(min=1, help="Candidates, each on all tasks.")] = 100,
     prune: Annotated[bool, typer.Option("--prune", help="End weak candidates early.")] = False,
+    budget_minutes: opt.BudgetMinutes = None,
     skip_bad: opt.SkipBad = False,
+    max_pixels: opt.MaxPixels = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     workers: opt.Workers = None,
     out: opt.Out = Path("runs/search"),
@@ -120,6 +123,7 @@ def search(
         weights=opt.weights_from_text(weights),
         preprocess=preprocess,
         size=size,
+        invert=invert,
         shot=shot,
         way=way,
         query=query,
@@ -127,7 +131,9 @@ def search(
         sampler=sampler,
         budget=budget,
         prune=prune,
+        budget_minutes=budget_minutes,
         skip_bad=skip_bad,
+        max_pixels=max_pixels,
         device=device,
         seed=seed,
     )

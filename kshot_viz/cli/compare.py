@@ -146,7 +146,7 @@ def load_images(request: CompareRequest) -> ImageDataset:
 def load_source(request: CompareRequest) -> ImageDataset | None:
     """Load the source images; labelled where tuning needs classes."""
     if request.source is not None and request.tune == "source":
-        return load_folder(request.source, skip_bad=request.skip_bad)
+        return load_folder(request.source, **request.reading)
     return request.source_images()
 
 

@@ -17,6 +17,7 @@ def compare(
     weights: opt.Weights = "DEFAULT",
     preprocess: opt.Recipe = None,
     size: opt.Size = None,
+    invert: opt.Invert = False,
     shots: opt.Shots = [1],  # noqa: B006
     way: opt.Way = None,
     query: opt.Query = 15,
@@ -52,13 +53,12 @@ def compare(
         Literal["guarded", "best"], typer.Option(help="How a setting is taken: see the README.")
     ] = "guarded",
     race: Annotated[bool, typer.Option(help="Stop settings that are clearly behind.")] = True,
-    budget_minutes: Annotated[
-        float | None, typer.Option(min=0.1, help="Take less of everything to fit into this time.")
-    ] = None,
+    budget_minutes: opt.BudgetMinutes = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     workers: opt.Workers = None,
     out: opt.Out = Path("runs/compare"),
     skip_bad: opt.SkipBad = False,
+    max_pixels: opt.MaxPixels = None,
     full: opt.Full = False,
     seed: opt.Seed = 0,
 ) -> None:
@@ -71,6 +71,7 @@ def compare(
         weights=opt.weights_from_text(weights),
         preprocess=preprocess,
         size=size,
+        invert=invert,
         shots=tuple(dict.fromkeys(shots)),
         way=way,
         query=query,
@@ -89,6 +90,7 @@ def compare(
         budget_minutes=budget_minutes,
         device=device,
         skip_bad=skip_bad,
+        max_pixels=max_pixels,
         full=full,
         seed=seed,
     )
@@ -101,6 +103,7 @@ def dashboard(
     weights: opt.Weights = "DEFAULT",
     preprocess: opt.Recipe = None,
     size: opt.Size = None,
+    invert: opt.Invert = False,
     shots: opt.Shots = [1],  # noqa: B006
     way: opt.Way = None,
     query: opt.Query = 15,
@@ -111,6 +114,7 @@ def dashboard(
     out: opt.Out = Path("runs/dashboard"),
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port on this machine.")] = 8866,
     skip_bad: opt.SkipBad = False,
+    max_pixels: opt.MaxPixels = None,
     seed: opt.Seed = 0,
 ) -> None:
     """Serve the dashboards of your own images as a page, to this machine only."""
@@ -123,6 +127,7 @@ def dashboard(
         weights=opt.absolute_file(opt.weights_from_text(weights)),
         preprocess=opt.absolute_file(preprocess),
         size=size,
+        invert=invert,
         shots=tuple(dict.fromkeys(shots)),
         way=way,
         query=query,
@@ -131,6 +136,7 @@ def dashboard(
         source=None if source is None else str(source.absolute()),
         groups=opt.groups_from_text(groups),
         skip_bad=skip_bad,
+        max_pixels=max_pixels,
         seed=seed,
     )
     raise typer.Exit(run_dashboard(request, out, port=port))

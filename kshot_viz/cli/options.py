@@ -35,6 +35,16 @@ Source = Annotated[
 ]
 Groups = Annotated[str, typer.Option(help="Groups: a share (0.1) or a count (10).")]
 SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Skip unreadable images.")]
+MaxPixels = Annotated[
+    int | None,
+    typer.Option(min=1, help="Pixels of the largest image that is read; 89,478,485 by default."),
+]
+Invert = Annotated[
+    bool, typer.Option("--invert", help="Swap black and white, as dark strokes on paper need.")
+]
+BudgetMinutes = Annotated[
+    float | None, typer.Option(min=0.1, help="Run less of everything, to fit into this time.")
+]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of everything random.")]
 
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, cast
 
 from kshot_viz.data.episodes import MIN_QUERY, sample_episodes
 from kshot_viz.data.folder import load_folder, load_unlabelled
+from kshot_viz.models.backbone import Backbone
+from kshot_viz.models.inputs.preprocess import Preprocess
 from kshot_viz.models.loading.load_backbone import load_backbone
 
 if TYPE_CHECKING:
     from kshot_viz.data.dataset import ImageDataset
     from kshot_viz.data.episodes.episode import Episode
-    from kshot_viz.models.backbone import Backbone
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,16 +24,32 @@ class NetworkRequest:
     weights: str | None
     preprocess: str | None
     size: int | None
+    invert: bool = False
 
     def network(self) -> Backbone:
         """Load the network."""
-        return load_backbone(
+        loaded = load_backbone(
             self.backbone, weights=self.weights, preprocess=self.preprocess, size=self.size
         )
+        return _inverted(loaded) if self.invert else loaded
 
 
 @dataclass(frozen=True, kw_only=True)
-class TaskRequest(NetworkRequest):
+class ImagesRequest(NetworkRequest):
+    """A network, and how files of images are read."""
+
+    skip_bad: bool
+    max_pixels: int | None = None
+
+    @property
+    def reading(self) -> dict[str, Any]:
+        """The options of a loader that were given; built-in data sets have none of them."""
+        given = {"skip_bad": self.skip_bad or None, "max_pixels": self.max_pixels}
+        return {name: value for name, value in given.items() if value is not None}
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskRequest(ImagesRequest):
     """A network, a folder of images per class, and the episodes to draw from it."""
 
     folder: str
@@ -42,19 +59,18 @@ class TaskRequest(NetworkRequest):
     episodes: int
     source: str | None
     groups: float | int
-    skip_bad: bool
     seed: int
     min_query: int = MIN_QUERY
 
     def images(self) -> ImageDataset:
         """Load the images to be recognised."""
-        return load_folder(self.folder, skip_bad=self.skip_bad)
+        return load_folder(self.folder, **self.reading)
 
     def source_images(self) -> ImageDataset | None:
         """Load the images that form the groups, if there are any; they need no classes."""
         if self.source is None:
             return None
-        return load_unlabelled(self.source, skip_bad=self.skip_bad)
+        return load_unlabelled(self.source, **self.reading)
 
     def tasks(self, data: ImageDataset, **options: Any) -> list[Episode]:
         """Draw the episodes of every k; all classes unless fewer were requested."""
@@ -72,3 +88,11 @@ class TaskRequest(NetworkRequest):
                 **options,
             )
         ]
+
+
+def _inverted(loaded: Backbone) -> Backbone:
+    """Return a network that swaps black and white first."""
+    # One that was loaded by its name has no function in its stead.
+    look = replace(cast(Preprocess, loaded.preprocess), invert=True)
+    head, name, notes = loaded.head_name, loaded.name, loaded.notes
+    return Backbone(loaded.module, head=head, preprocess=look, name=name, notes=notes)

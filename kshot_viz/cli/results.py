@@ -41,12 +41,18 @@ def write_results(
 
     ``inputs`` are the network, the images to be recognised, and the source of the groups.
     """
-    from kshot_viz.viz import save_figure, summary_text, write_report
+    from kshot_viz.viz import plot_differences, save_figure, summary_text, write_report
+    from kshot_viz.viz.comparison.differences import differences_frame
 
     comparison.save(out)
     save_request(out, {**request, "command": command})
     figures = comparison_figures(comparison) | grouping_figures(comparison, *inputs)
-    for name, figure in figures.items():
+    differences = (
+        {"Differences to plain": _figure(plot_differences(comparison))}
+        if len(differences_frame(comparison))
+        else {}
+    )
+    for name, figure in (differences | figures).items():
         save_figure(figure, out / f"{_file_name(name)}.png")
     report = write_report(
         comparison, out / "report.html", figures=figures, title=title, command=command
@@ -69,7 +75,10 @@ def refuse_another(out: Path, request: Mapping[str, Any]) -> None:
     if not (out / REQUEST).exists():
         return
     held, wanted = load_request(out), json.loads(json.dumps(dict(request)))
-    differing = sorted(name for name in wanted if wanted[name] != held.get(name))
+    # What another version did not know yet was off.
+    differing = sorted(
+        name for name in wanted if (wanted[name] or None) != (held.get(name) or None)
+    )
     if differing:
         raise KShotFileError(
             f"{out} holds another comparison; they differ in {', '.join(differing)}. Choose "

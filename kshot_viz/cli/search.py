@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING
 import typer
 
 from kshot_viz.cli.options import resolve_device
-from kshot_viz.cli.requests import NetworkRequest
+from kshot_viz.cli.requests import ImagesRequest
 from kshot_viz.data.load_dataset import load_dataset
 from kshot_viz.search.group_search import GroupSearch
 from kshot_viz.search.rewards.protocols import pseudo_episode_reward
-from kshot_viz.search.search_groups import progress_bar
 
 if TYPE_CHECKING:
     from kshot_viz.search.result import SearchResult
@@ -24,7 +23,7 @@ _WAY = 10
 
 
 @dataclass(frozen=True, kw_only=True)
-class SearchRequest(NetworkRequest):
+class SearchRequest(ImagesRequest):
     """The arguments of the command."""
 
     source: str
@@ -35,7 +34,7 @@ class SearchRequest(NetworkRequest):
     sampler: str
     budget: float
     prune: bool
-    skip_bad: bool
+    budget_minutes: float | None
     device: str
     seed: int
 
@@ -44,7 +43,7 @@ def run_search(request: SearchRequest, out: Path, *, workers: int | None) -> Non
     """Search with live progress, and leave journal, history, winner and curve in ``out``."""
     device = resolve_device(request.device)
     backbone = request.network()
-    source = load_dataset(request.source, **({"skip_bad": True} if request.skip_bad else {}))
+    source = load_dataset(request.source, **request.reading)
     reward = pseudo_episode_reward(
         source,
         way=min(_WAY, source.n_classes) if request.way is None else request.way,
@@ -64,10 +63,10 @@ def run_search(request: SearchRequest, out: Path, *, workers: int | None) -> Non
         executor="processes" if device is None else "serial",
         workers=workers,
         device=device,
+        budget_minutes=request.budget_minutes,
         seed=request.seed,
     )
-    with progress_bar(search):
-        found = search.run()
+    found = search.run(progress=True)
     _write(found, out)
     typer.echo(f"{found}\n{int(found.history['steps'].sum())} gradient steps in all.")
     typer.echo(f"Written: {', '.join(str(out / name) for name in WRITTEN)}.")

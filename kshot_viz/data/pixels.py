@@ -182,7 +182,7 @@ def _too_large(path: str | Path, size: str, max_pixels: int) -> KShotFileError:
     return KShotFileError(
         f"the image {str(path)!r} has {size} pixels; at most {max_pixels:,} are decoded, since a "
         "small file may take gigabytes of memory. Make it smaller, or allow more with "
-        "`load_dataset(..., max_pixels=...)`"
+        "`load_dataset(..., max_pixels=...)` (--max-pixels)"
     )
 
 

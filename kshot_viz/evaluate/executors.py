@@ -170,6 +170,11 @@ def resolve_executor(name: str, workers: int | None) -> Executor:
     return EXECUTORS[name]
 
 
+def at_once(executor: str, workers: int | None) -> int:
+    """Return how many jobs run side by side."""
+    return 1 if executor == "serial" else workers or cores()
+
+
 def cores() -> int:
     """Return how many cores this process may use."""
     if hasattr(os, "sched_getaffinity"):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from kshot_viz.evaluate.job import Job
 from kshot_viz.evaluate.rows import Row
+from kshot_viz.text import time_left
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -67,7 +68,7 @@ class Progress:
         """Move on by the runs of a finished job."""
         self._clock.finished(job, rows)
         left = self._clock.seconds_left
-        self._bar.set_postfix_str("" if left is None else _left(left), refresh=False)
+        self._bar.set_postfix_str("" if left is None else time_left(left), refresh=False)
         self._bar.update(runs)
 
 
@@ -84,8 +85,3 @@ def progress_of(jobs: Sequence[Job], finished: int, show: bool | str) -> Iterato
         disable=not show or not (jobs or finished),
     ) as bar:
         yield Progress(bar, Clock(jobs))
-
-
-def _left(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    return f"about {minutes}:{rest:02d} left"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ from optuna.trial import TrialState, create_trial
 
 from kshot_viz.finetune.candidate import Candidate
 from kshot_viz.search.controller.sampler import ReinforceSampler
-from kshot_viz.search.rewards.reward import Score, Scorer
+from kshot_viz.search.rewards.scorer import Score, Scorer, unseen
 from kshot_viz.search.rollouts import Rollout, batches
 from kshot_viz.search.settings import SearchSettings
 from kshot_viz.search.storage.ledger import Ledger
@@ -150,8 +150,11 @@ class Engine:
             return f"nothing new in {REPEATS} batches"
         return ""
 
-    def step(self) -> dict[str, Any] | None:
-        """Run one batch, and return its summary; None where the budget does not suffice for it."""
+    def step(self, moved: Callable[[float], object] = unseen) -> dict[str, Any] | None:
+        """Run one batch, and return its summary; None where the budget does not suffice for it.
+
+        ``moved`` takes the full evaluations of the batch done so far, whenever some runs end.
+        """
         first = self._batch * self._settings.batch_size
         settings = self._settings
         proposed = self._proposals.ask(self._batch, settings.batch_size, settings.first[first:])
@@ -161,7 +164,7 @@ class Engine:
         self._cut = affordable < len(candidates)
         if not affordable:
             return None
-        scores = self._scores(first, candidates[:affordable])
+        scores = self._scores(first, candidates[:affordable], moved)
         update = self._proposals.tell([score.reward for score in scores])
         rollouts = [
             Rollout(first + index, proposed[index], score.reward, record)
@@ -187,13 +190,15 @@ class Engine:
                 return 0 if self._scorer.prunes else index
         return len(candidates)
 
-    def _scores(self, first: int, candidates: Sequence[Candidate]) -> list[Score]:
+    def _scores(
+        self, first: int, candidates: Sequence[Candidate], moved: Callable[[float], object]
+    ) -> list[Score]:
         """Score a batch; candidates that were tried or stored before are not computed again."""
         stored = [self._stored.get(first + index) for index in range(len(candidates))]
         if all(one is not None for one in stored):
             return [_stored_score(one) for one in stored if one]
         distinct = {one.key: one for one in candidates if one.key not in self._known}
-        new = dict(zip(distinct, self._scorer(list(distinct.values())), strict=True))
+        new = dict(zip(distinct, self._scorer(list(distinct.values()), moved), strict=True))
         scores = []
         for one in candidates:
             found = new.pop(one.key, None)

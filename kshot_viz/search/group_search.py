@@ -11,25 +11,29 @@ from typing import TYPE_CHECKING, Any
 
 from optuna.storages import InMemoryStorage
 
-from kshot_viz.checks import checked, number, optional, whole
-from kshot_viz.errors import KShotError, KShotFileError, KShotValueError
+from kshot_viz.checks import checked, instance, number, optional, whole
+from kshot_viz.errors import KShotError, KShotFileError
 from kshot_viz.models.backbone import BACKBONE, Backbone
 from kshot_viz.search.controller.reinforce import ReinforceConfig
 from kshot_viz.search.engine import Engine
 from kshot_viz.search.lifecycle import ControllableSearch, Events, Requests
 from kshot_viz.search.result import SearchResult
-from kshot_viz.search.rewards.reward import Reward, Scorer
+from kshot_viz.search.rewards.reward import Reward
+from kshot_viz.search.rewards.scorer import Scorer
 from kshot_viz.search.search_view import SearchView
 from kshot_viz.search.settings import SearchSettings, learning_of, make_controller, search_key
 from kshot_viz.search.spaces.base import Space
 from kshot_viz.search.spaces.groups import GroupSpace
 from kshot_viz.search.storage.ledger import Ledger
 from kshot_viz.search.storage.storages import MEMORY
+from kshot_viz.search.timing import sized
 from kshot_viz.threads import begin_thread
 
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
     from optuna.storages import BaseStorage
+
+    from kshot_viz.search.progress import Bar
 
 
 class GroupSearch(ControllableSearch):
@@ -55,7 +59,7 @@ class GroupSearch(ControllableSearch):
         to one search and is repaired after a kill; a database holds any number of searches, and
         Optuna's own object is used as it is.
     prune : {None, "halving"}
-        Whether weak candidates end early; see :class:`~kshot_viz.search.rewards.reward.Scorer`.
+        Whether weak candidates end early; see :class:`~kshot_viz.search.rewards.scorer.Scorer`.
     first : sequence of mapping
         Points of the space that are tried before any other.
     learning : ReinforceConfig, optional
@@ -63,6 +67,10 @@ class GroupSearch(ControllableSearch):
         ``sampler``, where it is a :class:`ReinforceSampler`.
     executor, workers, device
         As in :func:`kshot_viz.evaluate`; they do not change the history.
+    budget_minutes : float, optional
+        Minutes of the whole search, earlier calls included: a batch of random candidates is timed
+        on the first task, and the budget cut to the whole batches that fit, one at least; the
+        manifest says what was left out. More time later goes on with the same history.
     seed : int
 
     Attributes
@@ -71,8 +79,6 @@ class GroupSearch(ControllableSearch):
         All events so far; may be read from any thread.
     state : str
         ``"new"``, ``"running"``, ``"paused"``, ``"stopped"``, ``"finished"`` or ``"failed"``.
-    error : Exception or None
-        The error that ended the last run.
     """
 
     local = True
@@ -80,7 +86,9 @@ class GroupSearch(ControllableSearch):
 
     @checked(
         backbone=BACKBONE,
+        reward=instance(Reward, cure="made by kv.pseudo_episode_reward(...), say"),
         budget=number(0, above=True),
+        budget_minutes=optional(number(0, above=True)),
         workers=optional(whole(1)),
         seed=whole(0),
     )
@@ -99,31 +107,28 @@ class GroupSearch(ControllableSearch):
         executor: str = "serial",
         workers: int | None = None,
         device: str | None = None,
+        budget_minutes: float | None = None,
         seed: int = 0,
     ) -> None:
-        if not isinstance(reward, Reward):
-            raise KShotValueError(
-                f"`reward` must be a reward, made by kv.pseudo_episode_reward(...), say; not "
-                f"{reward!r}."
-            )
         self.backbone, self.reward = backbone, reward
         self.space = space or GroupSpace.of(backbone, source=reward.source is not None)
-        self.budget = float(budget)
+        self._minutes = budget_minutes
         self.settings = SearchSettings(
             space=self.space,
             sampler=sampler,
-            budget=self.budget,
+            budget=float(budget),
             prune=prune,
             first=[self.space.complete(point) for point in first],
             learning=learning_of(sampler, learning),
             seed=seed,
         )
-        options = {"executor": executor, "workers": workers, "device": device}
+        self._asked = self.settings
         # A copy, because a thread may run it: hooks that are set on the network meanwhile, to
         # capture activations say, must not see the search's images.
         self._network = copy.deepcopy(backbone)
+        options = {"executor": executor, "workers": workers, "device": device}
         self._scorer = Scorer(self._network, reward, prune=prune, seed=seed, options=options)
-        self._scorer.check(self.budget, self.settings.batch_size)
+        self._scorer.check(self.settings.budget, self.settings.batch_size)
         if storage is None:
             storage = Path("runs") / f"search-{search_key(self.manifest)}.journal"
         self.storage: Any = storage
@@ -136,8 +141,13 @@ class GroupSearch(ControllableSearch):
 
     # -- control -----------------------------------------------------------------------------
 
-    def run(self) -> SearchResult:
+    def run(self, *, progress: bool = False) -> SearchResult:
         """Search until the budget is spent or the search is stopped, and return the result.
+
+        Parameters
+        ----------
+        progress : bool
+            Say how long it will take, and show a progress bar.
 
         Raises
         ------
@@ -147,7 +157,7 @@ class GroupSearch(ControllableSearch):
             If another process is searching there.
         """
         self._begin()
-        return self._run()
+        return self._run(progress)
 
     def start(self) -> None:
         """Run in a thread of its own; an error is kept in ``error`` and added to the events."""
@@ -221,13 +231,17 @@ class GroupSearch(ControllableSearch):
         with suppress(Exception):
             self._run()
 
-    def _run(self) -> SearchResult:
+    def _run(self, progress: bool = False) -> SearchResult:
         """Search; the last event is added when the storage is free again."""
         end: tuple[str, dict[str, Any]] = ("failed", {})
         try:
             with closing(Ledger(self._opened, own=True, key=search_key(self.manifest))) as ledger:
+                ledger.check(self.manifest)
+                self.settings, bar = sized(
+                    self._asked, self._minutes, self._scorer, ledger, show=progress
+                )
                 ledger.claim(self.manifest)
-                end = self._search_and_store_state(ledger)
+                end = self._search_and_store_state(ledger, bar)
         except BaseException as error:
             self.error = error if isinstance(error, Exception) else None
             end = (_state_after(error), {"error": str(error)})
@@ -238,11 +252,11 @@ class GroupSearch(ControllableSearch):
             self.events.add(end[0], **end[1])
         return self.result
 
-    def _search_and_store_state(self, ledger: Ledger) -> tuple[str, dict[str, Any]]:
+    def _search_and_store_state(self, ledger: Ledger, bar: Bar) -> tuple[str, dict[str, Any]]:
         """Search, and return the last state and its reason; the ledger has the state too."""
         self._result = self._stored_result(ledger)
         try:
-            end, reason = self._search(ledger)
+            end, reason = self._search(ledger, bar)
         except BaseException as error:
             ledger.state = _state_after(error)
             raise
@@ -251,20 +265,24 @@ class GroupSearch(ControllableSearch):
         ledger.state = end
         return end, {"reason": reason}
 
-    def _search(self, ledger: Ledger) -> tuple[str, str]:
+    def _search(self, ledger: Ledger, bar: Bar) -> tuple[str, str]:
         ledger.fail_unfinished()
         controller = make_controller(self.settings, self._network, self.reward)
         engine = Engine(self.settings, self._scorer, ledger, controller)
         # A request that was written while the search was not running is void.
         ledger.take_request()
-        self._report(ledger, "started", spent=engine.spent, budget=self.budget)
-        while not engine.ended:
-            if self._requests.stopped(ledger, lambda kind: self._report(ledger, kind)):
-                return "stopped", "asked for"
-            batch = engine.step()
-            self._result = self._stored_result(ledger)
-            if batch is not None:
-                self.events.add("batch", **batch)
+        budget = self.settings.budget
+        self._report(ledger, "started", spent=engine.spent, budget=budget)
+        with bar(engine.spent, budget) as shown:
+            while not engine.ended:
+                if self._requests.stopped(ledger, lambda kind: self._report(ledger, kind)):
+                    return "stopped", "asked for"
+                shown.begin()
+                batch = engine.step(shown.moved)
+                self._result = self._stored_result(ledger)
+                if batch is not None:
+                    self.events.add("batch", **batch)
+                    shown.ended(batch)
         return "finished", engine.ended
 
     def _report(self, ledger: Ledger, kind: str, **details: Any) -> None:

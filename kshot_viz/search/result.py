@@ -197,7 +197,13 @@ class SearchResult:
             f"SearchResult of {counted(len(self.rollouts), 'rollout')} by "
             f"{self.manifest['sampler']!r}: best reward {best.reward:.3f} (rollout {best.number}), "
             f"{self.history['spent'].iloc[-1]:.0f} of {self.manifest['budget']:g} evaluations spent"
+            f"{self._left_out}"
         )
+
+    @property
+    def _left_out(self) -> str:
+        omitted, minutes = self.manifest.get("left_out"), self.manifest.get("budget_minutes")
+        return f"; to fit into {minutes:g} minutes, only {omitted}" if omitted else ""
 
     def _repr_html_(self) -> str:
         found = [(one, self.space.candidate(one.parameters)) for one in self.top(_SHOWN)]

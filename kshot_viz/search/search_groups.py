@@ -1,17 +1,14 @@
-"""``search_groups``: a search in one call, with a progress bar."""
+"""``search_groups``: a search in one call."""
 
 from __future__ import annotations
 
-import math
-import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kshot_viz.checks import checked, flag
 from kshot_viz.search.controller.reinforce import ReinforceConfig
 from kshot_viz.search.group_search import GroupSearch
-from kshot_viz.search.lifecycle import Event
 from kshot_viz.search.result import SearchResult
 from kshot_viz.search.rewards.reward import Reward
 from kshot_viz.search.spaces.base import Space
@@ -19,11 +16,11 @@ from kshot_viz.search.spaces.base import Space
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
     from optuna.storages import BaseStorage
-    from tqdm import tqdm
 
     from kshot_viz.models.backbone import Backbone
 
 
+@checked(progress=flag)
 def search_groups(
     backbone: Backbone,
     reward: Reward,
@@ -38,6 +35,7 @@ def search_groups(
     executor: str = "serial",
     workers: int | None = None,
     device: str | None = None,
+    budget_minutes: float | None = None,
     seed: int = 0,
     progress: bool = False,
 ) -> SearchResult:
@@ -49,8 +47,10 @@ def search_groups(
         As in :class:`kshot_viz.GroupSearch`, where all options are explained.
     executor, workers, device, seed
         As there.
+    budget_minutes : float, optional
+        As there: fewer candidates, where all of them would take longer.
     progress : bool
-        Show a progress bar.
+        Say how long the whole will take, and show a progress bar. Neither changes the history.
 
     Raises
     ------
@@ -72,46 +72,7 @@ def search_groups(
         executor=executor,
         workers=workers,
         device=device,
+        budget_minutes=budget_minutes,
         seed=seed,
     )
-    with progress_bar(search) if progress else nullcontext():
-        return search.run()
-
-
-@contextmanager
-def progress_bar(search: GroupSearch) -> Iterator[None]:
-    """Show budget spent, best and mean reward, entropy and the time left while a search runs."""
-    from tqdm.auto import tqdm
-
-    over = threading.Event()
-    with tqdm(total=search.budget, unit="evaluation", desc="search") as bar:
-
-        def show_events() -> None:
-            seen = len(search.events)
-            last = False
-            while not last:
-                # One more look after the end, so that the last events are shown too.
-                last = over.is_set()
-                for event in search.events.since(seen, timeout=0.0 if last else 0.2):
-                    seen += 1
-                    _show(bar, event)
-
-        thread = threading.Thread(target=show_events, daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            over.set()
-            thread.join()
-
-
-def _show(bar: tqdm[Any], event: Event) -> None:
-    details = event.details
-    if event.kind == "started":
-        # Budget of an earlier run takes no time now, so it must not count in the time left.
-        bar.initial = bar.n = details["spent"]
-        bar.refresh()
-    if event.kind == "batch":
-        bar.update(min(details["spent"], details["budget"]) - bar.n)
-        known = {name: details[name] for name in ("best", "reward", "entropy")}
-        bar.set_postfix({k: f"{v:.3f}" for k, v in known.items() if math.isfinite(v)})
+    return search.run(progress=progress)

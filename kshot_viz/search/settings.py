@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from kshot_viz import __version__
 from kshot_viz.activations import capture_activations
 from kshot_viz.errors import KShotValueError, unknown_name
+from kshot_viz.models.inputs.preprocess import text_of
 from kshot_viz.records import record_digest
 from kshot_viz.search.controller.network import layer_features
 from kshot_viz.search.controller.reinforce import ReinforceConfig
@@ -17,12 +18,13 @@ from kshot_viz.search.rewards.reward import Reward
 from kshot_viz.search.spaces.assignments import AssignmentSpace
 from kshot_viz.search.spaces.base import Space
 from kshot_viz.search.spaces.groups import GroupSpace
-from kshot_viz.search.storage.ledger import SCHEMA
+from kshot_viz.search.storage.ledger import CHANGING, SCHEMA
 
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
 
     from kshot_viz.models.backbone import Backbone
+    from kshot_viz.search.timing import TimeLimit
 
 SAMPLERS: tuple[str, ...] = ("reinforce", "random", "tpe")
 SPACES: dict[str, type[Space]] = {one.kind: one for one in (GroupSpace, AssignmentSpace)}
@@ -36,6 +38,8 @@ class SearchSettings:
     ----------
     space, sampler, budget, prune, first, learning, seed
         As in :class:`kshot_viz.GroupSearch`, completed and checked.
+    limit : TimeLimit or None
+        What a time budget made of ``budget``.
     """
 
     space: Space
@@ -45,6 +49,7 @@ class SearchSettings:
     first: Sequence[Mapping[str, Any]]
     learning: ReinforceConfig
     seed: int
+    limit: TimeLimit | None = None
 
     @property
     def batch_size(self) -> int:
@@ -71,7 +76,9 @@ class SearchSettings:
             "space": self.space.to_dict(),
             "reward": reward.to_dict(),
             "network": [backbone.name, backbone.fingerprint],
+            "preprocess": text_of(backbone.preprocess),
             "budget": self.budget,
+            **({} if self.limit is None else self.limit.to_dict()),
             "versions": {
                 "kshot_viz": __version__,
                 "torch": torch.__version__,
@@ -89,8 +96,11 @@ def space_from_dict(record: Mapping[str, Any]) -> Space:
 
 
 def search_key(manifest: Mapping[str, Any]) -> str:
-    """Return a short digest of the manifest without budget and versions."""
-    known = {name: one for name, one in manifest.items() if name not in ("budget", "versions")}
+    """Return a short digest of what identifies a search in its manifest.
+
+    Without the preprocess, since searches were stored before it was recorded.
+    """
+    known = {name: one for name, one in manifest.items() if name not in (*CHANGING, "preprocess")}
     return record_digest(known, 12)
 
 

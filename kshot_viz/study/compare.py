@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from kshot_viz.checks import checked, flag, instance, optional, several, text, whole
+from kshot_viz.checks import checked, flag, instance, number, optional, several, text, whole
 from kshot_viz.data.dataset import ImageDataset
 from kshot_viz.data.episodes.episode import Episode
 from kshot_viz.errors import KShotValueError
@@ -26,7 +26,7 @@ from kshot_viz.study.settings.choice import METHOD, SETTING, known_rule
 from kshot_viz.study.settings.grid import TuningGrid
 from kshot_viz.study.tables import joined
 from kshot_viz.study.task import tuning_episodes
-from kshot_viz.study.timing import check_budget, left_out, told
+from kshot_viz.study.timing import left_out, told
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     race=flag,
     full=flag,
     workers=optional(whole(1)),
+    budget_minutes=optional(number(0, above=True)),
     seed=whole(0),
     progress=flag,
 )
@@ -73,6 +74,7 @@ def compare_methods(
     budget_minutes: float | None = None,
     seed: int = 0,
     progress: bool = False,
+    watch: Callable[[int, int], object] | None = None,
 ) -> Comparison:
     """Tune every method on validation episodes, then run all of them on the same test episodes.
 
@@ -101,7 +103,7 @@ def compare_methods(
     n_val : int
         Tuning episodes a shot.
     grid : TuningGrid, optional
-        What is tried; it grows by itself where the best step size is at its edge.
+        What is tried; it grows where the step size at its edge is clearly best.
     choose : {"guarded", "best"}
         How a setting is taken from the accuracies on the tuning episodes: see
         :func:`kshot_viz.study.settings.choice.choose`; :meth:`Comparison.choices` shows both.
@@ -122,6 +124,9 @@ def compare_methods(
     seed : int
     progress : bool
         Say how long the whole will take, and show progress bars.
+    watch : callable, optional
+        As in :func:`kshot_viz.evaluate`, for the runs of each part: an error that it raises ends
+        the call as an interrupt does, and ``out`` keeps the finished rows.
 
     Returns
     -------
@@ -132,7 +137,6 @@ def compare_methods(
     KShotValueError
         For episodes of other data, a source image among the queries, or too small pools.
     """
-    check_budget(budget_minutes)
     episodes = all_of("episodes", episodes, Episode)
     rule = rule or GroupingRule(groups_from=groups_from, n_groups=n_groups)
     plan = ComparisonPlan(
@@ -146,9 +150,12 @@ def compare_methods(
         race=race,
         options={"executor": executor, "workers": workers, "device": device, "seed": seed},
         progress=progress,
+        watch=watch,
     )
     with _rows_kept(plan, out) as plan:
         plan, about = _timed(plan.bound(source), budget_minutes)
+        # First: what cannot be measured is told before hours of runs, not after them.
+        alike = plan.alike()
         tuned = plan.tune()
         settings = joined(*(one.settings for one in tuned.values())) if tuned else plan.untuned()
         tested = plan.test(settings, tuned, full)
@@ -158,6 +165,7 @@ def compare_methods(
         manifest=plan.manifest(tune) | plan.origin(source) | about,
         candidates=plan.tried(settings, tuned),
         episodes=plan.keyed(),
+        alike=alike,
         backbone=backbone,
         data=data,
         tuning_data=plan.tuning.data,

@@ -18,9 +18,12 @@ from kshot_viz.grouping.grouping import Grouping
 from kshot_viz.grouping.rule import GroupingRule
 from kshot_viz.study import manifest as files
 from kshot_viz.study import tables
+from kshot_viz.study.findings.alike import nothing_alike
+from kshot_viz.study.findings.robustness import robustness
 from kshot_viz.study.footer import footer
 from kshot_viz.study.overview import overview_html, overview_text
 from kshot_viz.study.settings.choice import both_rules
+from kshot_viz.study.settings.collapses import collapses
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,6 +54,10 @@ class Comparison:
         What ``frame.candidate`` stands for.
     episodes : mapping of str to Episode
         What (way, shot, episode) stand for; see :func:`kshot_viz.study.comparison.episode_key`.
+    alike : DataFrame
+        Whether neurons that share a group behave alike, a row per task, method, measure and layer:
+        see :func:`kshot_viz.study.findings.alike.alike`. Without rows where no method has groups,
+        or the comparison was saved by an older version.
     """
 
     frame: pd.DataFrame
@@ -58,6 +65,7 @@ class Comparison:
     manifest: Mapping[str, Any]
     candidates: Mapping[str, Candidate]
     episodes: Mapping[str, Episode]
+    alike: pd.DataFrame = field(default_factory=nothing_alike, repr=False)
     backbone: Backbone | None = field(default=None, repr=False)
     data: ImageDataset | None = field(default=None, repr=False)
     tuning_data: ImageDataset | None = field(default=None, repr=False)
@@ -97,6 +105,21 @@ class Comparison:
             task and method; empty where nothing was tuned.
         """
         return both_rules(self.frame[self.frame["pool"] == "val"])
+
+    def robustness(self) -> pd.DataFrame:
+        """Return the difference of each method to plain fine-tuning, at other settings too.
+
+        A row per task, method and pair of settings of which there are rows: see
+        :func:`kshot_viz.study.findings.robustness.robustness`. Empty without ``"plain"``.
+        """
+        return robustness(self.frame, self.settings)
+
+    def collapses(self) -> pd.DataFrame:
+        """Return how many tuning runs collapsed at each step size; empty where nothing was tuned.
+
+        See :func:`kshot_viz.study.settings.collapses.collapses`.
+        """
+        return collapses(self.frame[self.frame["pool"] == "val"])
 
     @checked(head_lr=optional(number(0)))
     def curve(self, *, head_lr: float | None = None) -> pd.DataFrame:

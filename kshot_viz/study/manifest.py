@@ -16,6 +16,7 @@ from kshot_viz.errors import KShotError, KShotFileError
 from kshot_viz.files import whole_file
 from kshot_viz.finetune.candidate import Candidate
 from kshot_viz.records import content_digest, record_digest
+from kshot_viz.study.findings.alike import ALIKE
 from kshot_viz.study.settings.choice import METHOD, tuned_settings
 from kshot_viz.study.task import Tuning, tasks_of
 
@@ -40,6 +41,7 @@ def save(comparison: Comparison, folder: str | Path) -> Path:
         "settings": comparison.settings.to_dict(orient="records"),
         "candidates": {key: one.to_dict() for key, one in comparison.candidates.items()},
         "episodes": {key: one.to_dict() for key, one in comparison.episodes.items()},
+        "alike": comparison.alike.to_dict(orient="records"),
     }
     rows, rest = (whole_file(target / name, called=target) for name in (ROWS, ABOUT))
     with rows as rows_path, rest as rest_path:
@@ -80,11 +82,15 @@ def _digest(about: dict[str, Any], rows: Path) -> str:
 
 
 def _objects(path: Path, about: dict[str, Any]) -> dict[str, Any]:
-    """Rebuild candidates and episodes."""
+    """Rebuild candidates, episodes and the table of neurons that are alike."""
+    import pandas as pd
+
     try:
         return {
             "candidates": {k: Candidate.from_dict(one) for k, one in about["candidates"].items()},
             "episodes": {k: Episode.from_dict(one) for k, one in about["episodes"].items()},
+            # Files of before lack it.
+            "alike": pd.DataFrame(about.get("alike", []), columns=ALIKE),
         }
     except (KShotError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise KShotFileError(f"{path} holds no readable comparison: {_why(error)}") from error

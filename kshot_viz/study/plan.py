@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 from kshot_viz.data.dataset import ImageDataset
 from kshot_viz.data.episodes.episode import Episode, check_source
 from kshot_viz.evaluate.evaluate import bind, evaluate
-from kshot_viz.evaluate.executors import cores
+from kshot_viz.evaluate.executors import at_once
 from kshot_viz.finetune.candidate import Candidate
 from kshot_viz.grouping.rule import GroupingRule
 from kshot_viz.study.comparison import episode_key
+from kshot_viz.study.findings.alike import alike
 from kshot_viz.study.manifest import describe
 from kshot_viz.study.settings.choice import tuned_settings
 from kshot_viz.study.settings.grid import TuningGrid
@@ -44,6 +45,7 @@ class ComparisonPlan:
     race: bool
     options: dict[str, Any]
     progress: bool
+    watch: Callable[[int, int], object] | None = None
     unbound: Sequence[Candidate] = ()
 
     def bound(self, source: Any) -> ComparisonPlan:
@@ -82,8 +84,7 @@ class ComparisonPlan:
             for one in self.rivals
         }
         seconds = {task: seconds_per_run(self._first_rows(task)) for task in self.tasks}
-        side_by_side = self.options["executor"] != "serial"
-        workers = (self.options["workers"] or cores()) if side_by_side else 1
+        workers = at_once(self.options["executor"], self.options["workers"])
         return Timing(seconds, counts, workers)
 
     def within(self, sizes: Sizes) -> ComparisonPlan:
@@ -101,6 +102,11 @@ class ComparisonPlan:
             return self._run_settings(title, self.tuning.data, tuning[:1], self._grid())
         test = task.episodes(self.episodes)
         return self._run(title, self.data, test[:1], self.rivals, None)
+
+    def alike(self) -> pd.DataFrame:
+        """Measure how alike the neurons of the groups are in the first test episodes."""
+        seed = self.options["seed"]
+        return alike(self.backbone, self.data, self.episodes, self.tasks, self.rivals, seed=seed)
 
     def tune(self) -> dict[Task, Tuned]:
         """Try the grid, and what lies beyond its edges, on the tuning episodes of each task."""
@@ -224,6 +230,7 @@ class ComparisonPlan:
             at_steps=at_steps,
             progress=title if self.progress else False,
             mix_names=False,
+            watch=self.watch,
             **self.options,
         )
         if len(rows):

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING
 
-from kshot_viz.errors import KShotValueError
 from kshot_viz.study.task import Task
-from kshot_viz.text import counted
+from kshot_viz.text import counted, duration
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -92,15 +91,6 @@ def seconds_per_run(rows: pd.DataFrame) -> dict[str, float]:
     return {str(name): float(part.mean()) for name, part in runs.groupby("method")["seconds"]}
 
 
-def check_budget(minutes: float | None) -> None:
-    """Raise a KShotValueError unless a budget is a positive number of minutes, or None."""
-    number = isinstance(minutes, (int, float)) and not isinstance(minutes, bool)
-    if minutes is not None and not (number and 0 < minutes < float("inf")):
-        raise KShotValueError(
-            f"`budget_minutes` must be a positive number of minutes, or None; not {minutes!r}."
-        )
-
-
 def told(timing: Timing, sizes: Sizes, omitted: str) -> str:
     """Say how long a comparison will take, and what it leaves out for that."""
     tuning, test = timing.tuning(sizes), timing.test(sizes)
@@ -123,15 +113,6 @@ def left_out(asked: Sizes, taken: Sizes) -> str:
     if taken.every > asked.every:
         parts.append("every second step size")
     return ", ".join(parts)
-
-
-def duration(seconds: float) -> str:
-    """Return a time in words: ``"40 seconds"``, ``"3 minutes"``, ``"2.5 hours"``."""
-    if seconds < 90:
-        return counted(max(1, round(seconds)), "second")
-    if seconds < 5400:
-        return counted(round(seconds / 60), "minute")
-    return f"{seconds / 3600:.1f} hours"
 
 
 def _smaller(asked: Sizes) -> Iterator[Sizes]:

@@ -1,6 +1,7 @@
 """The public names of ``kshot_viz.viz``, by room."""
 
 from .comparison.changed_predictions import plot_changed as plot_changed
+from .comparison.differences import plot_differences as plot_differences
 from .comparison.episode_dots import plot_episodes as plot_episodes
 from .comparison.loss_curves import plot_history as plot_history
 from .comparison.measure_plots import plot_accuracy as plot_accuracy
@@ -16,8 +17,10 @@ from .neurons.responses import plot_gradients as plot_gradients
 from .neurons.responses import plot_top_images as plot_top_images
 from .neurons.similarity import plot_similarity as plot_similarity
 from .report.report import write_report as write_report
+from .report.summary_text import findings_text as findings_text
 from .report.summary_text import summary_markdown as summary_markdown
 from .report.summary_text import summary_text as summary_text
+from .search.findings import search_text as search_text
 from .search.policy import plot_entropy as plot_entropy
 from .search.policy import plot_policy as plot_policy
 from .search.reward_curves import plot_best_so_far as plot_best_so_far

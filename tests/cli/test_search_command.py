@@ -8,6 +8,7 @@ from command_line import kshot, make_pictures
 from spoilt import cut
 
 from kshot_viz.finetune.candidate import Candidate
+from kshot_viz.search.rewards.scorer import Scorer
 
 SMALL = ["search", "--way", 3, "--query", 4, "--tasks", 2, "--budget", 10, "--workers", 1]
 
@@ -45,3 +46,21 @@ def test_unreadable_images_of_a_small_folder_are_skipped_on_request(tmp_path):
     done = kshot(*command, "--skip-bad")
     assert done.code == 0, done.err
     assert "10 of 10 evaluations spent" in done.out
+
+
+@pytest.mark.slow
+def test_a_search_within_a_time_says_what_it_left_out_and_goes_on_without_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(Scorer, "seconds", lambda self, some: 1.0)
+    command = [*SMALL, "--budget", 13, "--out", tmp_path / "run"]
+    first = kshot(*command, "--budget-minutes", 0.2)
+    assert first.code == 0, first.err
+    said = "10 candidates on 2 tasks each. Taken to fit: 10 of 13 evaluations."
+    assert said in first.out + first.err
+    assert "to fit into 0.2 minutes, only 10 of 13 evaluations" in first.out
+    history = pd.read_csv(tmp_path / "run" / "history.csv")
+    whole = kshot(*command)
+    assert "13 of 13 evaluations spent" in whole.out
+    longer = pd.read_csv(tmp_path / "run" / "history.csv")
+    assert len(longer) > len(history)
+    scored = ["rollout", "reward", "candidate", "cost"]
+    pd.testing.assert_frame_equal(longer[scored].head(len(history)), history[scored])

@@ -29,5 +29,5 @@ def test_hooks_on_the_network_see_nothing_of_the_search():
 
 
 def test_it_is_rewarded_by_a_reward_only():
-    with pytest.raises(KShotValueError, match="`reward` must be a reward"):
+    with pytest.raises(KShotValueError, match=r"`reward` must be of type Reward \(made by"):
         kv.GroupSearch(small_backbone(), "accuracy")

@@ -12,8 +12,9 @@ import pytest
 
 from kshot_viz.seeds import numpy_rng
 from kshot_viz.study import plan
+from kshot_viz.study.findings.finding import findings as sentences
 from kshot_viz.study.settings.grid import TuningGrid
-from kshot_viz.viz.report.summary_text import headlines, notes
+from kshot_viz.viz.report.summary_text import notes
 
 CARELESS = {"choose": "best", "race": False}
 LRS = (0.01, 0.03, 0.1)
@@ -55,7 +56,7 @@ def findings(compare, monkeypatch, many):
         monkeypatch.setattr(plan, "evaluate", planted(accuracy))
         grid = TuningGrid(lrs=lrs, head_lrs=(0.1,), steps=(8,), extend=options.pop("extend", 3))
         found = compare(methods=["plain", "grouped"], episodes=many, grid=grid, n_val=3, **options)
-        return found, headlines(found.summary())[0]
+        return found, sentences(found.summary())[0]
 
     return run
 
@@ -96,7 +97,9 @@ def test_a_grid_that_starts_too_high(findings):
     plain = found.settings.set_index("method").loc["plain"]
     assert (plain.lr, plain.edge) == (0.001, "")
     bounded, _ = findings(lambda one, each: too_high(one.at(lr=50 * one.config.lr), each), LRS)
-    assert any("at an edge of what was tried: plain (lr smallest)" in one for one in notes(bounded))
+    assert any(
+        "beyond which others may be better: plain (lr smallest)" in one for one in notes(bounded)
+    )
 
 
 def test_a_step_size_that_collapses_in_one_of_three_episodes(findings):

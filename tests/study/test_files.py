@@ -11,6 +11,7 @@ import pytest
 from kshot_viz.errors import KShotFileError
 from kshot_viz.study.comparison import Comparison
 from kshot_viz.study.manifest import ABOUT, ROWS
+from kshot_viz.viz.report.report import report_page
 
 
 @pytest.fixture
@@ -119,8 +120,8 @@ def test_results_of_the_second_schema_load(comparison, tmp_path):
     about["settings"] = [
         {k: v for k, v in one.items() if k not in NEW_SETTINGS} for one in about["settings"]
     ]
-    # Nor had those files a digest.
-    del about["check"]
+    # Nor had those files a digest, or a table of neurons.
+    del about["check"], about["alike"]
     (folder / ABOUT).write_text(json.dumps(about | {"schema": 2}))
     comparison.frame.drop(columns=["tuned", "stopped"]).to_parquet(folder / ROWS, index=False)
     loaded = Comparison.load(folder)
@@ -145,7 +146,7 @@ def test_results_of_the_first_schema_load_and_replay(comparison, tmp_path):
         {k: v for k, v in one.items() if k not in ("data", "backbone", "setting", *NEW_SETTINGS)}
         for one in about["settings"]
     ]
-    del about["check"]
+    del about["check"], about["alike"]
     about |= {"schema": 1, "candidates": candidates, "settings": settings}
     (folder / ABOUT).write_text(json.dumps(about))
     new = ["data", "backbone", "weight_decay", "options", "setting", "tuned", "stopped"]
@@ -156,6 +157,9 @@ def test_results_of_the_first_schema_load_and_replay(comparison, tmp_path):
     assert loaded.summary().equals(comparison.summary())
     assert loaded.curve().equals(comparison.curve())
     assert set(comparison.frame.columns) == set(loaded.frame.columns)
+    # Such files were chosen by the rule "best", so the other one is another.
+    both = [one.robustness().query("variant != 'other rule'") for one in (loaded, comparison)]
+    pd.testing.assert_frame_equal(*both)
     row = int(loaded.frame.index[loaded.frame.method == "shuffled"][-1])
     assert loaded.replay(row, backbone=comparison.backbone, data=comparison.data).identical
 
@@ -174,6 +178,28 @@ def test_what_was_changed_after_it_was_saved_is_noticed(short, folder, change):
         about["settings"][0]["lr"] = 0.5
         (folder / ABOUT).write_text(json.dumps(about))
     with pytest.raises(KShotFileError, match=r"not what was saved: .*given again"):
+        Comparison.load(folder)
+
+
+def test_files_without_a_table_of_neurons_load_and_their_report_has_no_verdict(short, tmp_path):
+    folder = short.save(tmp_path / "older")
+    about = json.loads((folder / ABOUT).read_text())
+    del about["alike"], about["check"]
+    (folder / ABOUT).write_text(json.dumps(about))
+    loaded = Comparison.load(folder)
+    assert list(loaded.alike.columns) == list(short.alike.columns)
+    assert len(loaded.alike) == 0
+    page = report_page(loaded, figures={}, title="T")
+    assert "Does it hold at other settings?" in page
+    assert "which neurons share a group" not in page
+    assert Comparison.load(loaded.save(tmp_path / "again")).frame.equals(short.frame)
+
+
+def test_a_table_of_neurons_that_is_none_is_named(folder):
+    about = json.loads((folder / ABOUT).read_text()) | {"alike": 5}
+    del about["check"]
+    (folder / ABOUT).write_text(json.dumps(about))
+    with pytest.raises(KShotFileError, match=f"{ABOUT} holds no readable comparison"):
         Comparison.load(folder)
 
 

@@ -12,8 +12,6 @@ from kshot_viz.study.task import Task
 from kshot_viz.study.timing import (
     Sizes,
     Timing,
-    check_budget,
-    duration,
     left_out,
     seconds_per_run,
     told,
@@ -59,18 +57,10 @@ def test_what_is_left_out_is_told():
     assert "at most about 3 minutes: 2 minutes to choose settings, 50 seconds for the test" in text
 
 
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(0.2, "1 second"), (40, "40 seconds"), (200, "3 minutes"), (9000, "2.5 hours")],
-)
-def test_durations_are_words(seconds, text):
-    assert duration(seconds) == text
-
-
 @pytest.mark.parametrize("wrong", [0, -1, float("nan"), float("inf"), "5", True])
-def test_a_budget_is_a_positive_number(wrong):
-    with pytest.raises(kv.KShotError, match="`budget_minutes` must be a positive number"):
-        check_budget(wrong)
+def test_a_budget_is_a_positive_number(compare, wrong):
+    with pytest.raises(kv.KShotError, match="`budget_minutes` must be None or a finite number > 0"):
+        compare(budget_minutes=wrong)
 
 
 def test_the_rows_of_a_run_share_its_time():
@@ -95,6 +85,24 @@ def test_a_comparison_within_a_budget_says_what_it_left_out(compare, data, capsy
     plenty = compare(methods=["plain"], episodes=episodes[:3], budget_minutes=60)
     assert "left out" not in plenty.note
     assert "To fit" not in plenty.note
+
+
+def test_an_error_of_the_watch_ends_a_comparison_and_the_rows_are_kept(compare, episodes, tmp_path):
+    class Enough(Exception):  # noqa: N818 - the test's own
+        pass
+
+    def stop(done, total):
+        if done:
+            raise Enough
+
+    with pytest.raises(Enough):
+        compare(methods=["plain"], episodes=episodes[:3], out=tmp_path, watch=stop)
+    assert len((tmp_path / "rows.jsonl").read_text().splitlines()) == 1
+    found = compare(methods=["plain"], episodes=episodes[:3], out=tmp_path)
+    whole = compare(methods=["plain"], episodes=episodes[:3])
+    pd.testing.assert_frame_equal(
+        found.frame.drop(columns="seconds"), whole.frame.drop(columns="seconds")
+    )
 
 
 def test_progress_says_how_long_it_takes(compare, episodes, capsys):

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from summary_rows import TASK, summary_row, tuned
 
 from kshot_viz.activations import Activations, LayerActivations
 from kshot_viz.grouping.grouping import Grouping
 from kshot_viz.models.backbone import Backbone
 from kshot_viz.models.glyphnet.glyphnet import GlyphNet
+from kshot_viz.study.findings.alike import nothing_alike
 
-NAN = float("nan")
 METHODS = ("head_only", "last_block", "plain", "grouped", "shuffled", "weight_groups")
-TASK = {"data": "digits", "backbone": "glyphnet", "way": 10}
 MANIFEST = {
     "data": {"name": "digits", "fingerprint": "ab12", "classes": list("0123456789")},
     "backbone": {"name": "glyphnet", "fingerprint": "cd34"},
@@ -46,43 +45,23 @@ class StandIn:
     line: pd.DataFrame
     settings: pd.DataFrame
     manifest: dict[str, Any]
+    alike: pd.DataFrame = field(default_factory=nothing_alike)
+    variants: pd.DataFrame = field(default_factory=pd.DataFrame)
 
-    def summary(self) -> pd.DataFrame:
+    def summary(self, *, reference: str = "plain") -> pd.DataFrame:
         return self.rows
+
+    def robustness(self) -> pd.DataFrame:
+        return self.variants
 
     def curve(self) -> pd.DataFrame:
         return self.line
 
-
-def summary_row(method: str = "grouped", **changes: Any) -> dict[str, Any]:
-    row = {
-        **TASK,
-        "shot": 1,
-        "method": method,
-        "accuracy": 0.714,
-        "low": 0.701,
-        "high": 0.726,
-        "n": 20,
-        "step_size": 0.003,
-        "head_lr": 0.1,
-        "steps": 20,
-        "difference": 0.009,
-        "difference_low": -0.004,
-        "difference_high": 0.022,
-        "p_value": 0.2,
-        "p_holm": 0.4,
-        "diverged": 0,
-    }
-    if method == "plain":
-        nothing = {"difference_low": NAN, "difference_high": NAN, "p_value": NAN, "p_holm": NAN}
-        row |= {"difference": 0.0, **nothing}
-    row |= changes
-    adjusted = {"adjusted_low": row["difference_low"], "adjusted_high": row["difference_high"]}
-    return {"tuned": tuned(method), **adjusted, **row}
-
-
-def tuned(method: str) -> str:
-    return json.dumps({"head_lr": 0.1} if method == "head_only" else {"lr": 0.003, "head_lr": 0.1})
+    def collapses(self) -> pd.DataFrame:
+        names = ["data", "backbone", "way", "shot", "method", "step_size", "n"]
+        return self.line[names].assign(
+            collapsed=(self.line["diverged"] * self.line["n"]).astype(int)
+        )
 
 
 def curve_rows(shot: int, method: str) -> list[dict[str, Any]]:

@@ -232,6 +232,11 @@ def _one_of(name: str, value: object, allowed: tuple[object, ...]) -> None:
         raise KShotValueError(f"`{name}` must be one of {allowed}; not {value!r}.")
 
 
+def text_of(preprocess: object) -> str | None:
+    """Return a preprocess in a text that another process would give too; None for a function."""
+    return repr(preprocess) if isinstance(preprocess, Preprocess) else None
+
+
 RECIPES: dict[str, Preprocess] = {
     "imagenet": Preprocess(
         size=224,

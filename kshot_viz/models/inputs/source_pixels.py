@@ -76,7 +76,7 @@ def unlike_source(seen: PixelStatistics, source: PixelStatistics) -> str:
             f"look inverted: their mean brightness is {seen.mean:.2f}, that of the images it "
             f"learned from {source.mean:.2f}. Swap black and white by "
             f"`preprocess=replace(backbone.preprocess, invert=True)` where the network is loaded "
-            f"(`from dataclasses import replace`)"
+            f"(`from dataclasses import replace`), or `--invert` on the command line"
         )
     if seen.std * _CONTRAST < source.std or seen.std > source.std * _CONTRAST:
         return (

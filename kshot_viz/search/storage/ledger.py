@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 MANIFEST, STATE, REQUEST = "search", "state", "request"
 EARLIER = "earlier_versions"
+# Entries of a manifest that may differ when a search goes on.
+CHANGING = ("versions", EARLIER, "budget", "budget_minutes", "budget_asked", "left_out")
 SCHEMA = 1
 # Digest of what was stored, so that what comes back is that, or an error.
 CHECK = "check"
@@ -76,6 +78,16 @@ class Ledger:
 
     # -- manifest ----------------------------------------------------------------------------
 
+    def check(self, manifest: Mapping[str, Any]) -> None:
+        """Raise a KShotValueError if the study holds another search."""
+        stored = self.manifest
+        changed = _changed(stored, manifest) if stored else []
+        if changed:
+            raise KShotValueError(
+                f"The storage holds another search: {', '.join(changed)} differ. Give this search "
+                f"a `storage` of its own, or the same settings to go on with that one."
+            )
+
     def claim(self, manifest: Mapping[str, Any]) -> None:
         """Store the manifest, or check that it is the one stored.
 
@@ -84,16 +96,11 @@ class Ledger:
         KShotValueError
             If the study holds another search.
         """
+        self.check(manifest)
         stored = self.manifest
         if not stored:
             self._store(manifest)
             return
-        changed = _changed(stored, manifest)
-        if changed:
-            raise KShotValueError(
-                f"The storage holds another search: {', '.join(changed)} differ. Give this search "
-                f"a `storage` of its own, or the same settings to go on with that one."
-            )
         earlier = stored.get(EARLIER, [])
         if stored["versions"] != manifest["versions"]:
             earlier = [*earlier, stored["versions"]]
@@ -205,7 +212,9 @@ class Ledger:
 
 def _changed(stored: Mapping[str, Any], manifest: Mapping[str, Any]) -> list[str]:
     """Return the entries that make two searches different ones."""
-    names = {*stored, *manifest} - {"versions", EARLIER, "budget"}
+    names = {*stored, *manifest} - {*CHANGING}
+    # It is not known of searches that were stored before it was recorded.
+    names -= {"preprocess"} - {*stored}
     return sorted(name for name in names if stored.get(name) != manifest.get(name))
 
 

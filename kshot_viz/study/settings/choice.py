@@ -186,7 +186,7 @@ Rule = Callable[["pd.DataFrame", np.ndarray], int]
 
 def _best(settings: pd.DataFrame, accuracies: np.ndarray) -> int:
     """Return the first of the settings with the best mean."""
-    return int(np.argmax(accuracies.mean(axis=1).round(_DIGITS)))
+    return int(rounded_mean(accuracies).argmax())
 
 
 def _guarded(settings: pd.DataFrame, accuracies: np.ndarray) -> int:
@@ -194,14 +194,19 @@ def _guarded(settings: pd.DataFrame, accuracies: np.ndarray) -> int:
     safe = np.flatnonzero(settings["nearby"] == settings["nearby"].min())
     best = safe[_best(settings, accuracies[safe])]
     behind = accuracies[best] - accuracies[safe]
-    error = _standard_error(behind, accuracies[best].mean(), settings["n_query"].iloc[0])
+    error = standard_error(behind, accuracies[best].mean(), settings["n_query"].iloc[0])
     good = safe[(behind.mean(axis=1) - error).round(_DIGITS) <= 0]
     sizes = settings["step_size"].to_numpy()[good]
     small = good[sizes == sizes.min()]
     return int(small[_best(settings, accuracies[small])])
 
 
-def _standard_error(behind: np.ndarray, share: float, n_query: float) -> np.ndarray:
+def rounded_mean(accuracies: np.ndarray) -> np.ndarray:
+    """Return the mean over episodes, in which what differs by rounding alone is a tie."""
+    return accuracies.mean(axis=1).round(_DIGITS)
+
+
+def standard_error(behind: np.ndarray, share: float, n_query: float) -> np.ndarray:
     """Return the standard error of differences over episodes, shape (settings, episodes).
 
     At most that of a share of all queries: two or three differences alone tell little about theirs.

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from kshot_viz.data.episodes.episode import Episode
 from kshot_viz.finetune.candidate import Candidate
-from kshot_viz.study.settings.choice import at_chance, choose, tried
+from kshot_viz.study.settings.choice import choose
+from kshot_viz.study.settings.edges import Edges
 from kshot_viz.study.settings.grid import TuningGrid
 from kshot_viz.study.settings.racing import Run, run_raced
 
@@ -68,19 +69,24 @@ class Tuned:
 
     @property
     def settings(self) -> pd.DataFrame:
-        """The chosen settings, with ``edge``: where one is the smallest or largest tried."""
-        found = choose(self.rows, self.tuner.rule)
-        return found.assign(edge=[self._edge(row) for _, row in found.iterrows()])
+        """The chosen settings, with ``edge``: which one is better at the smallest or largest value.
 
-    def _edge(self, row: pd.Series[Any]) -> str:
-        tried = self.values[row["method"]] | {"steps": self.tuner.grid.steps}
-        sides = {name: (values[0], values[-1]) for name, values in tried.items() if name in EDGES}
-        return ", ".join(
-            f"{name} {word}"
-            for name, ends in sides.items()
-            for word, end in zip(("smallest", "largest"), ends, strict=True)
-            if ends[0] != ends[1] and row[name] == end
-        )
+        Where values inside are as good, the grid is wide enough.
+        """
+        found = choose(self.rows, self.tuner.rule)
+        return found.assign(edge=[self._edge(name) for name in found["method"]])
+
+    def _edge(self, method: str) -> str:
+        edges = Edges.of(self.rows[self.rows["method"] == method], self.tuner.rule)
+        tried = self.values[method] | {"steps": self.tuner.grid.steps}
+        found = []
+        for name in (one for one in EDGES if len(tried.get(one, ())) > 1):
+            values = tried[name]
+            if edges.better_below(name, values[0]):
+                found.append(f"{name} smallest")
+            if edges.better_above(name, values[-1]):
+                found.append(f"{name} largest")
+        return ", ".join(found)
 
 
 def tune(tuner: Tuner, episodes: Sequence[Episode]) -> Tuned:
@@ -122,27 +128,16 @@ def _grown(tuner: Tuner, found: Tuned) -> Tuned:
 
 
 def _beyond(tuner: Tuner, rival: Candidate, found: Tuned) -> dict[str, float]:
-    """Return one more value of each step size whose best or chosen value is at an edge.
-
-    Below the smallest only where accuracy still rises towards it, or where no value is better than
-    guessing: a chosen one is small on purpose.
-    """
-    given = tuner.grid.tuned(rival.method)
+    """Return one more value of each step size that may be better beyond an edge."""
     rows = found.rows[found.rows["method"] == rival.name]
-    best, chosen = (choose(rows, rule).iloc[0] for rule in ("best", tuner.rule))
-    settings, _ = tried(rows)
-    guarded = tuner.rule == "guarded"
-    safe = settings[settings["nearby"] == settings["nearby"].min()] if guarded else settings
-    top = safe.iloc[int(safe["val_accuracy"].to_numpy().argmax())]
-    nothing = at_chance(top["val_accuracy"], top["n_query"], rows["way"].iloc[0])
+    given = tuner.grid.tuned(rival.method)
+    edges = Edges.of(rows, tuner.rule)
     added = {}
     for name in (name for name in GROWING if len(given.get(name, ())) > 1):
         values = found.values[rival.name][name]
-        larger = safe["val_accuracy"][safe[name] > values[0]]
-        rising = larger.empty or top["val_accuracy"] > larger.max()
-        if top[name] == values[0] and (nothing or rising):
+        if edges.better_below(name, values[0]):
             added[name] = next_value(values[::-1])
-        elif values[-1] in (best[name], chosen[name]):
+        elif edges.better_above(name, values[-1]):
             added[name] = next_value(values)
     return added
 

@@ -34,6 +34,23 @@ class ComparisonLike(Protocol):
     def curve(self) -> pd.DataFrame:
         """One row per way, shot, method and step size, on the tuning episodes."""
 
+    def collapses(self) -> pd.DataFrame:
+        """One row per way, shot, method and step size: how many tuning runs collapsed."""
+
+
+class ReportedComparison(ComparisonLike, Protocol):
+    """The part of :class:`kshot_viz.Comparison` that a report tells."""
+
+    @property
+    def alike(self) -> pd.DataFrame:
+        """One row per way, shot, method, measure and layer: how alike a group's neurons are."""
+
+    def summary(self, *, reference: str = "plain") -> pd.DataFrame:
+        """One row per way, shot and method, differences being those to a reference."""
+
+    def robustness(self) -> pd.DataFrame:
+        """One row per way, shot, method and variant of the settings."""
+
 
 def by_task(frame: pd.DataFrame) -> Iterator[tuple[Task, pd.DataFrame]]:
     """Yield each task, in ascending order, with its rows."""

@@ -33,7 +33,7 @@ def _notes(settings: pd.DataFrame) -> Iterable[str]:
         )
     edges = _each(ordered, lambda row: f"({row['edge']})" if row["edge"] else "")
     if edges:
-        yield f"chosen at an edge of what was tried: {edges}."
+        yield (f"chosen at an edge of what was tried, beyond which others may be better: {edges}.")
     collapsed = _each(ordered, _collapsed)
     if collapsed:
         yield f"no setting was free of collapsed runs; the chosen one has some: {collapsed}."

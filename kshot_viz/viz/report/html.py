@@ -45,7 +45,9 @@ tr.clear td, tr.clear th { font-weight: 700; }
 figure { margin: 1.2rem 0 2rem; }
 figure img { display: block; max-width: 100%; height: auto; background: #ffffff;
   border: 1px solid var(--line); border-radius: .4rem; }
+figure.themed img { background: none; border: none; border-radius: 0; }
 figcaption { margin-top: .4rem; }
+.led { margin: .5rem 0; }
 pre { background: var(--panel); padding: .8rem 1rem; overflow-x: auto; border-radius: .4rem;
   font-size: .85rem; line-height: 1.45; }
 code { font-family: ui-monospace, "DejaVu Sans Mono", monospace; }
@@ -106,6 +108,17 @@ def paragraphs(lines: Iterable[str], kind: str) -> str:
     )
 
 
+def led(lines: Iterable[str]) -> str:
+    """Return paragraphs whose beginning, up to the first colon, stands out."""
+    parted = (line.partition(": ") for line in lines)
+    return "\n".join(
+        f'<p class="led"><strong>{escape(lead)}{colon}</strong>{escape(rest)}</p>'
+        if rest
+        else f'<p class="led">{escape(lead)}</p>'
+        for lead, colon, rest in parted
+    )
+
+
 def table(
     caption: str,
     head: Sequence[str],
@@ -143,12 +156,28 @@ def facts(rows: Iterable[tuple[str, str]]) -> str:
 
 def picture(png: bytes, caption: str, width: int) -> str:
     """Return an inline PNG, ``width`` CSS pixels wide at most, with its caption."""
-    source = "data:image/png;base64," + base64.b64encode(png).decode("ascii")
     text = escape(caption)
     return (
-        f'<figure><img src="{source}" alt="{text}" width="{width}">'
+        f'<figure><img src="{_source(png)}" alt="{text}" width="{width}">'
         f"<figcaption>{text}</figcaption></figure>"
     )
+
+
+def themed_picture(light: bytes, dark: bytes, caption: str, width: int) -> str:
+    """Return an inline PNG with a transparent ground for light pages and one for dark ones.
+
+    The caption is the alternative text only: such a picture has its title in it.
+    """
+    on_light, on_dark = map(_source, (light, dark))
+    return (
+        '<figure class="themed"><picture>'
+        f'<source media="(prefers-color-scheme: dark)" srcset="{on_dark}"/>'
+        f'<img src="{on_light}" alt="{escape(caption)}" width="{width}"></picture></figure>'
+    )
+
+
+def _source(png: bytes) -> str:
+    return "data:image/png;base64," + base64.b64encode(png).decode("ascii")
 
 
 def code(text: str) -> str:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from kshot_viz.errors import KShotFileError
 from kshot_viz.viz.comparison.selection import records
 from kshot_viz.viz.report.html import code, facts, folded, page, paragraphs, picture, section, table
-from kshot_viz.viz.report.summary_text import headlines, notes
+from kshot_viz.viz.report.opening import opening
+from kshot_viz.viz.report.summary_text import notes
 from kshot_viz.viz.report.table import TableBlock, blocks, clear_notes, step_sizes
 from kshot_viz.viz.style.canvas import figure_of, to_png, write_file
 from kshot_viz.viz.style.colours import method_label
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from kshot_viz.viz.comparison.selection import ComparisonLike
+    from kshot_viz.viz.comparison.selection import ReportedComparison
 
 _DPI = 160
 _REPLAY = """\
@@ -45,14 +46,18 @@ _REPLAY_NOTE = (
 
 
 def write_report(
-    comparison: ComparisonLike,
+    comparison: ReportedComparison,
     path: str | Path,
     *,
     figures: Mapping[str, Figure | Axes],
     title: str,
     command: str | None = None,
 ) -> Path:
-    """Write findings, tables, figures, settings and how to replay any row into one HTML file.
+    """Write one HTML file that tells what a comparison found, and how to replay any row.
+
+    It opens with the paired differences to plain fine-tuning as a figure; then come the findings,
+    whether they hold at other settings, whether neurons of a group are alike, the tables, the
+    figures that are given, and the settings.
 
     Parameters
     ----------
@@ -78,7 +83,7 @@ def write_report(
 
 
 def report_page(
-    comparison: ComparisonLike,
+    comparison: ReportedComparison,
     *,
     figures: Mapping[str, Figure | Axes],
     title: str,
@@ -91,7 +96,7 @@ def report_page(
     record = folded("The whole record", code(whole))
     replay_note = paragraphs([_REPLAY_NOTE], "note")
     body = [
-        paragraphs(headlines(summary), "finding"),
+        *opening(comparison, summary),
         section("Accuracy", *map(_table, made), _notes(made, comparison)),
         section("Figures", *(_picture(caption, one) for caption, one in figures.items())),
         section("What was compared", _about(manifest), _settings(comparison), record),
@@ -110,7 +115,7 @@ def _table(block: TableBlock) -> str:
     )
 
 
-def _notes(made: list[TableBlock], comparison: ComparisonLike) -> str:
+def _notes(made: list[TableBlock], comparison: ReportedComparison) -> str:
     lines = [*clear_notes(made), *notes(comparison)]
     return f'<div class="notes">{paragraphs(lines, "note")}</div>'
 
@@ -145,7 +150,7 @@ def _short(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _settings(comparison: ComparisonLike) -> str:
+def _settings(comparison: ReportedComparison) -> str:
     columns = {
         "method": lambda row: method_label(row["method"]),
         "classes": lambda row: str(int(row["way"])),

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from kshot_viz.study.overview import LEVEL, is_clear
+from kshot_viz.study.findings.finding import LEVEL, is_clear
 from kshot_viz.study.task import Task
 from kshot_viz.text import counted
 from kshot_viz.viz.comparison.selection import by_task, ordered_methods, records, task_name

@@ -13,10 +13,10 @@ from traitlets import Bool, Int, Tuple, Unicode, validate
 
 from kshot_viz.errors import KShotError, KShotValueError
 from kshot_viz.study.comparison import Comparison
+from kshot_viz.study.findings.finding import findings
 from kshot_viz.text import counted
 from kshot_viz.viz.comparison.comparison_view import MIME, VIEWS, ComparisonView
 from kshot_viz.viz.report.html import frame_html
-from kshot_viz.viz.report.summary_text import headlines
 from kshot_viz.viz.style.canvas import write_file
 from kshot_viz.widgets.base.background import Background, Failed, Redraw
 from kshot_viz.widgets.base.parts import Dashboard, Picture, Status, column, heading, row, static
@@ -223,7 +223,7 @@ def _findings(shown: ComparisonView) -> str:
     rows = summary[summary["way"] == shown.way]
     if "shot" in VIEWS[shown.view][1]:
         rows = rows[rows["shot"] == shown.shot]
-    return " ".join(headlines(rows))
+    return " ".join(findings(rows))
 
 
 # Name, kind (MIME) and content of a file.

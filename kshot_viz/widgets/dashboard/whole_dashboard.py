@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from kshot_viz.data.dataset import ImageDataset
 from kshot_viz.data.episodes.episode import Episode, without_queries
 from kshot_viz.errors import KShotFileError, KShotValueError, unknown_name
 from kshot_viz.grouping.rule import GroupingRule
+from kshot_viz.models.inputs.preprocess import text_of
 from kshot_viz.records import record_digest
 from kshot_viz.search.group_search import GroupSearch
 from kshot_viz.search.rewards.protocols import augmented_support_reward
@@ -70,11 +72,17 @@ class DashboardTask:
         return self.episodes[0].split(self.data)[0]
 
     @property
+    def network(self) -> list[str | None]:
+        """What tells the network, and how it sees images, from others."""
+        look = text_of(self.backbone.preprocess)
+        return [self.backbone.name, self.backbone.fingerprint, look]
+
+    @property
     def kept(self) -> Path:
         """Folder of this task's comparison; another request has another one."""
         request = {
             "data": self.data.fingerprint,
-            "network": [self.backbone.name, self.backbone.fingerprint],
+            "network": self.network,
             "episodes": [one.to_dict() for one in self.episodes],
             "source": None if self.source is None else self.source.fingerprint,
             "n_groups": self.n_groups,
@@ -116,7 +124,7 @@ class DashboardTask:
         Where the search runs already, for a page that was opened before, that one is followed.
         """
         reward = augmented_support_reward(self.support, source=self.forming, seed=self.seed)
-        storage = self.folder / f"search-{reward.key}-{self.backbone.fingerprint[:8]}.journal"
+        storage = self.folder / f"search-{reward.key}-{record_digest(self.network, 8)}.journal"
         search = GroupSearch(self.backbone, reward, budget=BUDGET, storage=storage, seed=self.seed)
         try:
             elsewhere = GroupSearch.attach(storage)
@@ -131,8 +139,11 @@ class DashboardTask:
         except KShotFileError:
             return None
 
-    def compare(self) -> Comparison:
-        """Compare the methods; what is finished is kept if it is interrupted."""
+    def compare(self, watch: Callable[[int, int], object] | None = None) -> Comparison:
+        """Compare the methods; what is finished is kept if it is interrupted.
+
+        An error that ``watch`` raises interrupts it: see :func:`kshot_viz.compare_methods`.
+        """
         found = compare_methods(
             self.backbone,
             self.data,
@@ -143,6 +154,7 @@ class DashboardTask:
             executor="processes",
             out=self.kept,
             seed=self.seed,
+            watch=watch,
         )
         found.save(self.kept)
         return found
@@ -180,7 +192,7 @@ class WholeDashboard(Dashboard):
         super().__init__()
         self.task = task
         known = task.known()
-        self.explorer, self.monitor = task.explorer(known), task.monitor()
+        self.explorer = task.explorer(known)
         self.comparison: KShotComparison | None = None
         self._status = Status()
         self._background = Background(self._failed)
@@ -194,7 +206,9 @@ class WholeDashboard(Dashboard):
             f"{counted(len(task.episodes), 'episode')}. That takes minutes."
         )
         self._bar = row(self._button)
-        self._comparison_box = column(self._status, self._bar)
+        wait = Status()
+        wait.busy("The search is being prepared.")
+        self._comparison_box, self._search_box = column(self._status, self._bar), column(wait)
         self._choice = ipywidgets.ToggleButtons(
             options=[(label, name) for name, label in VIEWS.items()],
             style={"button_width": "auto"},
@@ -208,11 +222,23 @@ class WholeDashboard(Dashboard):
         if known is not None:
             self._show(known)
 
+    @cached_property
+    def monitor(self) -> SearchMonitor:
+        """The dashboard of the search.
+
+        It is made when it is first looked at: what its reward imports takes seconds.
+        """
+        return self.task.monitor()
+
     def compare(self) -> None:
-        """Compare the methods in the background; the dashboard appears when that is done."""
+        """Compare the methods in the background; the dashboard appears when that is done.
+
+        It ends where the dashboard is closed, and what is finished is kept.
+        """
         self._button.disabled = True
         self._ticker.start()
-        self._background.start(self.task.compare, self._compared)
+        watch = self._background.check
+        self._background.start(lambda: self.task.compare(lambda *_: watch()), self._compared)
 
     def frame(self) -> pd.DataFrame:
         """Return the numbers of the dashboard that is shown."""
@@ -229,16 +255,21 @@ class WholeDashboard(Dashboard):
         return str(proposal["value"])
 
     def _views(self) -> dict[str, Any]:
-        return {"groups": self.explorer, "search": self.monitor, "comparison": self._comparison_box}
+        boxes = (self.explorer, self._search_box, self._comparison_box)
+        return dict(zip(VIEWS, boxes, strict=True))
 
     def _front(self) -> Any:
         if self.view == "comparison" and self.comparison is None:
             raise KShotValueError("The methods are not compared yet: press the button first.")
-        return {"search": self.monitor, "comparison": self.comparison}.get(self.view, self.explorer)
+        if self.view == "search":
+            return self.monitor
+        return self.explorer if self.view == "groups" else self.comparison
 
     def _turn(self, _: Any) -> None:
         for name, one in self._views().items():
             one.layout.display = "" if name == self.view else "none"
+        if self.view == "search":
+            self._search_box.children = [self.monitor]
 
     def _show_progress(self) -> None:
         """Show the progress of the comparison."""

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pandas as pd
 import pytest
 
-from kshot_viz.study.overview import is_clear
+from kshot_viz.study.findings.finding import is_clear
 from kshot_viz.study.task import TASK
 from kshot_viz.viz.report.table import (
     accuracy_text,

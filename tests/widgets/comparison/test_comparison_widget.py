@@ -251,7 +251,9 @@ def test_files_hold_what_is_shown(widget, tmp_path):
     page = widget.export(tmp_path / "a.html").read_text("utf-8")
     assert "As shown: confusion" in page
     assert not re.search(r"(src|href)=.https?:", page)
-    assert page.count("data:image/png;base64,") == 4
+    # Four figures, and the one that the page opens with, for light and dark.
+    assert page.count("<figcaption>") == 4
+    assert page.count("data:image/png;base64,") == 6
     with pytest.raises(KShotKeyError, match="`kind` must be one of 'png', 'svg'"):
         widget.export(tmp_path / "a.bmp")
 

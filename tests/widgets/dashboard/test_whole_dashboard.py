@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
+from functools import partial
 
 import pytest
 from command_line import make_pictures, make_weights
@@ -12,6 +14,7 @@ import kshot_viz as kv
 from kshot_viz.errors import KShotKeyError, KShotValueError
 from kshot_viz.search.group_search import GroupSearch
 from kshot_viz.search.search_view import SearchView
+from kshot_viz.widgets.dashboard import whole_dashboard
 from kshot_viz.widgets.dashboard.whole_dashboard import DashboardTask, WholeDashboard
 from kshot_viz.widgets.explorer.group_explorer import GroupExplorer
 
@@ -28,7 +31,6 @@ def task(tmp_path):
 
 
 def closed(bench: WholeDashboard) -> None:
-    bench.monitor.close()
     bench.close()
 
 
@@ -90,7 +92,7 @@ def test_a_comparison_that_ends_reaches_the_explorer_and_can_be_made_again(task,
     used, shown_texts = [], []
     first, second = hand_made(), hand_made()
     results = iter([first, second])
-    monkeypatch.setattr(DashboardTask, "compare", lambda self: next(results))
+    monkeypatch.setattr(DashboardTask, "compare", lambda self, watch: next(results))
     monkeypatch.setattr(GroupExplorer, "use", lambda _, table: used.append(table), raising=False)
     bench = WholeDashboard(task)
     bench._status.observe(lambda change: shown_texts.append(change["new"]), "value")
@@ -106,6 +108,20 @@ def test_a_comparison_that_ends_reaches_the_explorer_and_can_be_made_again(task,
     closed(bench)
 
 
+def test_the_search_is_made_when_it_is_looked_at(task, monkeypatch):
+    made = []
+    known = DashboardTask.monitor
+    monkeypatch.setattr(DashboardTask, "monitor", lambda self: made.append(self) or known(self))
+    bench = WholeDashboard(task)
+    assert made == []
+    bench.view = "search"
+    bench.view = "groups"
+    bench.view = "search"
+    assert made == [task]
+    assert bench._search_box.children == (bench.monitor,)
+    closed(bench)
+
+
 def test_progress_is_what_stands_in_the_file(task):
     task.kept.mkdir(parents=True)
     (task.kept / "rows.jsonl").write_text("{}\n{}\n{")
@@ -116,10 +132,62 @@ def test_progress_is_what_stands_in_the_file(task):
 def test_a_dashboard_that_is_closed_closes_its_parts(task):
     bench = WholeDashboard(task)
     assert bench.explorer.wait(PATIENCE)
+    bench.view = "search"
     bench.close()
     assert bench.explorer.comm is bench.monitor.comm is None
     bench.monitor._listener.join(PATIENCE)
     assert not bench.monitor._listener.is_alive()
+
+
+@pytest.mark.slow
+def test_a_comparison_ends_with_its_dashboard_and_keeps_its_rows(task, monkeypatch):
+    seen, ends = [], []
+    first, looked = threading.Event(), threading.Event()
+
+    def compared(self, watch):
+        def pausing(done, total):
+            seen.append(done)
+            if done:
+                first.set()
+                assert looked.wait(PATIENCE)
+            watch(done, total)
+
+        try:
+            return whole(self, pausing)
+        except BaseException as error:
+            ends.append(type(error).__name__)
+            raise
+
+    whole, quick = DashboardTask.compare, partial(kv.compare_methods, methods=["head_only"])
+    monkeypatch.setattr(whole_dashboard, "compare_methods", quick)
+    monkeypatch.setattr(DashboardTask, "compare", compared)
+    bench = WholeDashboard(task)
+    bench._button.click()
+    assert first.wait(PATIENCE)
+    closed(bench)
+    looked.set()
+    assert bench._background.wait(PATIENCE)
+    assert ends == ["Stopped"]
+    # Nothing ran after the first runs that ended, and these are kept.
+    assert [done > 0 for done in seen] == [False, True]
+    assert task.progress.startswith("1 part")
+    assert task.known() is None
+    assert bench.comparison is None
+    assert "error" not in bench._status.kind
+
+
+def test_a_network_that_sees_inverted_images_is_another_task(task):
+    inverted = kv.Backbone(
+        task.backbone.module, head="head", preprocess=replace(task.backbone.preprocess, invert=True)
+    )
+    other = replace(task, backbone=inverted)
+    assert other.kept != task.kept
+    names = []
+    for one in (task, other):
+        shown = one.monitor()
+        names.append(shown._followed.storage)
+        shown.close()
+    assert names[0] != names[1]
 
 
 @pytest.mark.slow
@@ -137,7 +205,7 @@ def test_a_comparison_is_made_in_the_background_and_found_again(task):
 
 
 def test_an_error_of_the_comparison_is_shown_and_it_can_be_tried_again(task, monkeypatch):
-    def broken(self):
+    def broken(self, watch):
         raise kv.KShotError("no <b>room</b> on the disk")
 
     monkeypatch.setattr(DashboardTask, "compare", broken)

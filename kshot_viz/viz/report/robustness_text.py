@@ -1,0 +1,183 @@
+"""Sentences on whether the findings hold at other settings, and the numbers behind them."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from kshot_viz.study.findings.finding import is_clear, label, titled_tasks
+from kshot_viz.study.findings.robustness import CHOSEN, DEFAULT, RULE, STEP_SIZE
+from kshot_viz.study.tables import PLAIN
+from kshot_viz.study.task import Task
+from kshot_viz.text import counted, listed, points
+from kshot_viz.viz.comparison.selection import records
+from kshot_viz.viz.style.intervals import count_range
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Row = Mapping[str, Any]
+# The methods of a task that sentences are about, at most.
+MOST = 3
+POOLS = {"test": "test episode", "val": "tuning episode"}
+NAMES = {CHOSEN: "chosen settings", DEFAULT: "default settings", STEP_SIZE: "step size beside"}
+UNKNOWN = "No other settings were run, so whether the differences hold at others is not known."
+UNTUNED = "Nothing was tuned. "
+
+
+def robustness_sentences(
+    variants: pd.DataFrame, summary: pd.DataFrame, *, tuned: bool = True
+) -> list[str]:
+    """Return, for each task, whether its finding holds at the other settings that were run.
+
+    Parameters
+    ----------
+    variants : DataFrame
+        As of :meth:`kshot_viz.Comparison.robustness`.
+    summary : DataFrame
+        As of :meth:`kshot_viz.Comparison.summary`.
+    tuned : bool
+        Whether the settings were chosen on tuning episodes.
+
+    Returns
+    -------
+    list of str
+        About the methods that differ clearly from plain (at most three, the largest differences
+        first); where none does, about ``"grouped"`` or else the largest difference. One sentence
+        alone where no other settings were run, and none without plain.
+    """
+    if not len(variants):
+        return []
+    found = [] if tuned else [UNTUNED.strip()]
+    if variants["same"].all():
+        return [UNKNOWN if tuned else UNTUNED + UNKNOWN]
+    for title, rows in titled_tasks(summary):
+        part = Task.of(rows[0]).rows(variants)
+        for row in _focus([row for row in rows if row["method"] in set(part["method"])]):
+            own = records(part[part["method"] == row["method"]])
+            found.append(f"{title}, {label(row['method'])} against plain: {_sentence(row, own)}")
+    return found
+
+
+def robustness_cells(variants: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
+    """Return the head and the rows of a table of all variants."""
+    head = ["method", "classes", "shots", "settings", "of the method", "of plain"]
+    head += ["difference, points", "episodes"]
+    rows = [
+        [
+            label(row["method"]),
+            str(int(row["way"])),
+            str(int(row["shot"])),
+            _name(row) + (" (the chosen ones)" if row["same"] and row["variant"] != CHOSEN else ""),
+            _settings(row["tuned"], row["steps"]),
+            _settings(row["plain_tuned"], row["plain_steps"]),
+            _estimate(row, "[", ", ", "]"),
+            counted(int(row["n"]), POOLS[row["pool"]]),
+        ]
+        for row in records(variants)
+    ]
+    return head, rows
+
+
+def _focus(rows: list[Row]) -> list[Row]:
+    """Return the methods of a task whose robustness is told."""
+    rivals = [row for row in rows if row["method"] != PLAIN]
+    largest = sorted(rivals, key=lambda row: -abs(row["difference"]))
+    clear = [row for row in largest if is_clear(row)]
+    return clear[:MOST] or [row for row in rivals if row["method"] == "grouped"] or largest[:1]
+
+
+def _sentence(finding: Row, variants: list[dict[str, Any]]) -> str:
+    by_pool = [
+        (pool, [row for row in variants if row["pool"] == pool])
+        for pool in dict.fromkeys(row["pool"] for row in variants)
+    ]
+    parts = [_on_pool(pool, rows) for pool, rows in by_pool]
+    missing = (
+        ""
+        if any(row["variant"] == DEFAULT for row in variants)
+        else ("The default settings were not among those that ran.")
+    )
+    return " ".join(
+        filter(None, [*parts, _stopped(variants), missing, _verdict(finding, variants)])
+    )
+
+
+def _stopped(variants: list[dict[str, Any]]) -> str:
+    counts = {row["n"] for row in variants if row["pool"] == "val"}
+    return "Settings that were stopped early ran on fewer episodes." if len(counts) > 1 else ""
+
+
+def _on_pool(pool: str, rows: list[dict[str, Any]]) -> str:
+    near = [row for row in rows if row["variant"] == STEP_SIZE]
+    said = [_said(row) for row in rows if row["variant"] != STEP_SIZE]
+    if near:
+        low, high = (points(end(row["difference"] for row in near)) for end in (min, max))
+        reach = f"{low} to {high}" if low != high else low
+        said.append(
+            f"{reach} where the step size of the method, of plain, or of both is the next smaller "
+            f"or larger one ({counted(len(near), 'pair')})"
+        )
+    episodes = count_range([row["n"] for row in rows], POOLS[pool])
+    return f"On {episodes}: {', '.join(said)}."
+
+
+def _said(row: Row) -> str:
+    if row["same"] and row["variant"] != CHOSEN:
+        if row["variant"] == RULE:
+            return f"the rule '{row['rule']}' takes the same settings"
+        return f"the {_name(row)} are the chosen ones"
+    about = f" ({_settings(row['tuned'], row['steps'])})" if row["variant"] == DEFAULT else ""
+    return f"{_estimate(row, '(', ' to ', ')')} at the {_name(row)}{about}"
+
+
+def _verdict(finding: Row, variants: Iterable[Row]) -> str:
+    """Return at which other settings the finding would have been another one."""
+    others = [row for row in variants if row["variant"] != CHOSEN and not row["same"]]
+    if not others:
+        return ""
+    if is_clear(finding):
+        turned = [row for row in others if row["difference"] * finding["difference"] <= 0]
+        if not turned:
+            return "The sign is the same at all of these."
+        return f"The sign is not the same {_where(turned, others)}."
+    above = [row for row in others if row["low"] > 0]
+    below = [row for row in others if row["high"] < 0]
+    if not above and not below:
+        return "At none of the other settings does the 95 % interval exclude zero."
+    sides = (("above", above), ("below", below))
+    where = [f"{side} zero {_where(rows, others)}" for side, rows in sides if rows]
+    return f"The 95 % interval, not adjusted for the number of settings, is {listed(where)}."
+
+
+def _where(some: list[Row], among: list[Row]) -> str:
+    named = [f"at the {_name(row)}" for row in some if row["variant"] != STEP_SIZE]
+    some_near, near = (sum(row["variant"] == STEP_SIZE for row in rows) for rows in (some, among))
+    if some_near:
+        named.append(f"at {some_near} of {near} pairs of neighbouring step sizes")
+    return listed(named)
+
+
+def _name(row: Row) -> str:
+    if row["variant"] == RULE:
+        return f"settings of the rule '{row['rule']}'"
+    return NAMES[row["variant"]]
+
+
+def _settings(tuned: str, steps: float) -> str:
+    """Return ``"lr 0.003, head_lr 0.1, 40 steps"``."""
+    named = [f"{name} {_value(value)}" for name, value in json.loads(tuned).items()]
+    return ", ".join([*named, counted(int(steps), "step")])
+
+
+def _value(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _estimate(row: Row, left: str, between: str, right: str) -> str:
+    text = points(row["difference"])
+    if math.isnan(row["low"]):
+        return text
+    return f"{text} {left}{points(row['low'])}{between}{points(row['high'])}{right}"
