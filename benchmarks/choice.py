@@ -25,7 +25,7 @@ import kshot_viz as kv
 from kshot_viz.evaluate.evaluate import bind
 from kshot_viz.grouping.rule import GroupingRule
 from kshot_viz.seeds import numpy_rng
-from kshot_viz.study.compare import rivals_of
+from kshot_viz.study.rivals import rivals_of
 from kshot_viz.study.settings.choice import RULES, SETTING, choose, tuned_settings
 from kshot_viz.study.settings.racing import run_raced
 

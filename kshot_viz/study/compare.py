@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, Any
 from kshot_viz.checks import checked, flag, instance, number, optional, several, text, whole
 from kshot_viz.data.dataset import ImageDataset
 from kshot_viz.data.episodes.episode import Episode
-from kshot_viz.errors import KShotValueError
 from kshot_viz.evaluate.evaluate import all_of
 from kshot_viz.finetune.candidate import Candidate
 from kshot_viz.grouping.rule import GroupingRule
 from kshot_viz.methods.base import Method
 from kshot_viz.methods.config import FinetuneConfig
-from kshot_viz.methods.registry import FIRST, resolve_method
+from kshot_viz.methods.registry import FIRST
 from kshot_viz.models.backbone import BACKBONE, Backbone
 from kshot_viz.study.comparison import Comparison
 from kshot_viz.study.plan import ComparisonPlan
+from kshot_viz.study.rivals import applicable, rivals_of
 from kshot_viz.study.settings.choice import METHOD, SETTING, known_rule
 from kshot_viz.study.settings.grid import TuningGrid
 from kshot_viz.study.tables import joined
@@ -135,15 +135,18 @@ def compare_methods(
     Raises
     ------
     KShotValueError
-        For episodes of other data, a source image among the queries, or too small pools.
+        For episodes of other data, a source image among the queries, too small pools, or methods of
+        which none can be used on the network.
     """
     episodes = all_of("episodes", episodes, Episode)
     rule = rule or GroupingRule(groups_from=groups_from, n_groups=n_groups)
+    rivals, unfit = applicable(rivals_of(methods, rule, config or FinetuneConfig()), backbone)
     plan = ComparisonPlan(
         backbone=backbone,
         data=data,
         episodes=list(episodes),
-        rivals=rivals_of(methods, rule, config or FinetuneConfig()),
+        rivals=rivals,
+        unfit=unfit,
         grid=grid or TuningGrid(),
         tuning=tuning_episodes(data, episodes, source=source, tune=tune, n_val=n_val),
         rule=known_rule(choose),
@@ -212,30 +215,3 @@ def _frame(parts: Sequence[pd.DataFrame], settings: pd.DataFrame) -> pd.DataFram
     chosen = pd.MultiIndex.from_frame(settings[by])
     rows["chosen"] = pd.MultiIndex.from_frame(rows[by]).isin(chosen)
     return rows
-
-
-def rivals_of(
-    methods: Sequence[str | Method | Candidate], rule: GroupingRule, config: FinetuneConfig
-) -> list[Candidate]:
-    """Turn methods into candidates; ready-made candidates pass, with their own settings."""
-    if several(methods) or not (methods := list(methods)):
-        raise KShotValueError(
-            f"`methods` must be a list of one or more names, methods or candidates; "
-            f"not {methods!r}."
-        )
-    found = [
-        one if isinstance(one, Candidate) else _rival(resolve_method(one, "methods"), rule, config)
-        for one in methods
-    ]
-    names = [one.name for one in found]
-    double = sorted({name for name in names if names.count(name) > 1})
-    if double:
-        raise KShotValueError(
-            f"`methods` must have distinct names; twice: {', '.join(map(repr, double))}. Give a "
-            f"candidate a `name=` of its own."
-        )
-    return found
-
-
-def _rival(method: Method, rule: GroupingRule, config: FinetuneConfig) -> Candidate:
-    return Candidate(rule if method.shares else None, config, method)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from kshot_viz.text import counted
+from kshot_viz.study.rivals import why_unfit
+from kshot_viz.text import counted, listed
 
 # Queries drawn this often on average make the episodes far from independent.
 HEAVY_REUSE = 5.0
@@ -16,6 +17,7 @@ FEW = 10
 def footer(manifest: Mapping[str, Any]) -> list[str]:
     """Return what must stand under every table: labels used, episodes, images, tests."""
     parts = [
+        _unfit(manifest),
         _tuning(manifest),
         _budget(manifest),
         _grouping(manifest),
@@ -34,6 +36,11 @@ def footer(manifest: Mapping[str, Any]) -> list[str]:
             f"are too narrow. Take {FEW} or more."
         )
     return [part for part in parts if part]
+
+
+def _unfit(manifest: Mapping[str, Any]) -> str:
+    reasons = manifest.get("not_applicable")
+    return f"Not applicable to this network: {listed(why_unfit(reasons))}." if reasons else ""
 
 
 def _budget(manifest: Mapping[str, Any]) -> str:

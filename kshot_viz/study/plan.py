@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +47,7 @@ class ComparisonPlan:
     progress: bool
     watch: Callable[[int, int], object] | None = None
     unbound: Sequence[Candidate] = ()
+    unfit: Mapping[str, str] = field(default_factory=dict)
 
     def bound(self, source: Any) -> ComparisonPlan:
         """Form the groups that are the same in every episode, after looking for query images."""
@@ -180,6 +181,7 @@ class ComparisonPlan:
         return describe(self.backbone, self.data, self.episodes, self.tuning) | {
             "tune": tune,
             "methods": [one.name for one in self.rivals],
+            "not_applicable": dict(self.unfit),
             "grid": self.grid.to_dict(),
             "choose": self.rule,
             "race": self.race,

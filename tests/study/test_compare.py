@@ -16,7 +16,8 @@ from kshot_viz.grouping.grouping import Grouping
 from kshot_viz.grouping.rule import GroupingRule
 from kshot_viz.methods.config import FinetuneConfig
 from kshot_viz.methods.registry import FIRST
-from kshot_viz.study.compare import compare_methods, rivals_of
+from kshot_viz.study.compare import compare_methods
+from kshot_viz.study.rivals import rivals_of
 from kshot_viz.study.settings.grid import TuningGrid
 
 TASK = ["way", "shot", "method"]

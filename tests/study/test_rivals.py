@@ -139,3 +139,27 @@ def test_a_method_that_changed_since_can_be_read(data, monkeypatch):
     assert stored.to_dict() == record
     with pytest.raises(kv.KShotError, match=r"another one now.*'width'"):
         kv.finetune(toy_backbone(), data.take(range(0, 72, 12)), method=stored.method)
+
+
+@dataclass(frozen=True)
+class Elsewhere(kv.Method):
+    """Trains what this network does not have."""
+
+    name = "elsewhere"
+    label = "elsewhere"
+
+    def applies(self, backbone):
+        return "it has no <tokens>"
+
+
+def test_what_does_not_apply_is_said_and_the_others_run(backbone, data, episodes, tmp_path):
+    methods = ["plain", Elsewhere()]
+    options = {"grid": GRID, "n_val": 1}
+    found = compare_methods(backbone, data, episodes[:1], methods=methods, **options)
+    assert list(found.settings["method"]) == ["plain"]
+    assert "Not applicable to this network: elsewhere (it has no <tokens>)." in str(found)
+    loaded = kv.Comparison.load(found.save(tmp_path))
+    assert loaded.manifest["not_applicable"] == {"elsewhere": "it has no <tokens>"}
+    assert "(it has no &lt;tokens&gt;)" in loaded._repr_html_()
+    with pytest.raises(kv.KShotError, match="None of the methods can tune"):
+        compare_methods(backbone, data, episodes[:1], methods=methods[1:], **options)
