@@ -59,7 +59,7 @@ def test_shots_are_switched_and_a_file_is_saved(notebook, tmp_path):
     expect(page.get_by_role("heading", level=1)).to_contain_text("toy, toynet: 3 methods")
     pictures = page.locator("figure img")
     widths = pictures.evaluate_all("all => all.map(one => one.naturalWidth)")
-    assert len(widths) == 4
+    assert len(widths) == 5
     assert min(widths) > 400
 
 
