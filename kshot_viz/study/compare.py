@@ -21,7 +21,7 @@ from kshot_viz.methods.registry import FIRST
 from kshot_viz.models.backbone import BACKBONE, Backbone
 from kshot_viz.study.comparison import Comparison
 from kshot_viz.study.plan import ComparisonPlan
-from kshot_viz.study.rivals import applicable, rivals_of
+from kshot_viz.study.rivals import applicable, ready_made, rivals_of
 from kshot_viz.study.settings.choice import METHOD, SETTING, known_rule
 from kshot_viz.study.settings.grid import TuningGrid
 from kshot_viz.study.tables import joined
@@ -86,8 +86,8 @@ def compare_methods(
         Test episodes; several shots may be mixed, each is tuned on its own.
     methods : sequence of str, Method or Candidate
         Names of :func:`kshot_viz.list_methods`, method objects, or candidates (a searched
-        grouping, say), whose settings are tuned alike. By default ``head_only, last_block, plain,
-        grouped, shuffled, weight_groups``.
+        grouping, say), whose settings are tuned alike, with its own among those tried. By default
+        ``head_only, last_block, plain, grouped, shuffled, weight_groups``.
     groups_from : {"support", "source"}
         What forms the groups of methods that share gradients.
     n_groups : float, int or mapping
@@ -147,6 +147,7 @@ def compare_methods(
         episodes=list(episodes),
         rivals=rivals,
         unfit=unfit,
+        ready=ready_made(methods),
         grid=grid or TuningGrid(),
         tuning=tuning_episodes(data, episodes, source=source, tune=tune, n_val=n_val),
         rule=known_rule(choose),

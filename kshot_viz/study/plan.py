@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -48,6 +48,7 @@ class ComparisonPlan:
     watch: Callable[[int, int], object] | None = None
     unbound: Sequence[Candidate] = ()
     unfit: Mapping[str, str] = field(default_factory=dict)
+    ready: Collection[str] = ()
 
     def bound(self, source: Any) -> ComparisonPlan:
         """Form the groups that are the same in every episode, after looking for query images."""
@@ -81,7 +82,7 @@ class ComparisonPlan:
     def measure(self) -> Timing:
         """Time the first episode of every task; with a store its rows serve again later."""
         counts = {
-            one.name: [len(grid.candidates(one)) for grid in (self.grid, self.grid.thinned())]
+            one.name: [len(self._tries(grid, one)) for grid in (self.grid, self.grid.thinned())]
             for one in self.rivals
         }
         seconds = {task: seconds_per_run(self._first_rows(task)) for task in self.tasks}
@@ -120,7 +121,7 @@ class ComparisonPlan:
             # Settings are chosen for the task of the test episodes, wherever they were tried.
             return rows.assign(data=self.data.name)
 
-        tuner = Tuner(run, self.rivals, self.grid, self.rule, self.race)
+        tuner = Tuner(run, self.rivals, self._grid(), self.grid, self.rule, self.race)
         return tune(tuner, task.episodes(self.tuning.episodes))
 
     def test(self, settings: pd.DataFrame, tuned: TunedTasks, full: bool) -> pd.DataFrame:
@@ -131,7 +132,8 @@ class ComparisonPlan:
             chosen = self._chosen(settings, tuned, task)
             if full:
                 parts.append(self._run_settings(title, self.data, episodes, self._grid()))
-                chosen = [one for one in chosen if not self.grid.holds(one)]
+                ran = {(one.name, one.setting_key) for one in self._grid()}
+                chosen = [one for one in chosen if (one.name, one.setting_key) not in ran]
             parts.append(self._run(title, self.data, episodes, chosen, None))
         return joined(*parts)
 
@@ -190,7 +192,12 @@ class ComparisonPlan:
         }
 
     def _grid(self) -> list[Candidate]:
-        return [candidate for one in self.rivals for candidate in self.grid.candidates(one)]
+        return [candidate for one in self.rivals for candidate in self._tries(self.grid, one)]
+
+    def _tries(self, grid: TuningGrid, rival: Candidate) -> list[Candidate]:
+        """Return a rival at all settings of a grid, a ready-made one at its own settings too."""
+        own = grid.beside(rival) if rival.name in self.ready else []
+        return [*grid.candidates(rival), *own]
 
     def _chosen(self, settings: pd.DataFrame, tuned: TunedTasks, task: Task) -> list[Candidate]:
         tried = [*self.rivals, *(tuned[task].candidates if task in tuned else ())]

@@ -57,6 +57,11 @@ def applicable(
     return [one for one in rivals if one.name not in unfit], unfit
 
 
+def ready_made(methods: Sequence[str | Method | Candidate]) -> frozenset[str]:
+    """Return the names of candidates that were given with their own settings."""
+    return frozenset(one.name for one in methods if isinstance(one, Candidate))
+
+
 def _rival(method: Method, rule: GroupingRule, config: FinetuneConfig) -> Candidate:
     return Candidate(rule if method.shares else None, config, method)
 

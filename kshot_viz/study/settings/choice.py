@@ -54,8 +54,9 @@ def choose(frame: pd.DataFrame, rule: str = "guarded") -> pd.DataFrame:
 
     Notes
     -----
-    A run collapsed if it diverged, or if its accuracy is no better than guessing while another
-    setting of the method is clearly better in the same episode, or its own mean is. The standard
+    A run collapsed if it diverged, or if its accuracy is no better than guessing although one with
+    no larger step sizes and no more steps is clearly better in the same episode, or its own mean
+    is; a run that has not learned yet did not collapse. The standard
     error is that of the paired difference over episodes, and at most that of the best mean as a
     share of all queries; the rule follows Breiman et al., Classification and Regression Trees
     (1984).
@@ -86,11 +87,20 @@ def known_rule(name: str) -> str:
 def collapsed(frame: pd.DataFrame) -> pd.Series[bool]:
     """Return which rows are of runs that collapsed; see :func:`choose`."""
     accuracy, n = frame["accuracy"], frame["n_query"]
-    others = accuracy.groupby([frame[name] for name in [*METHOD, "episode"]]).transform("max")
+    gentler = np.empty(len(frame))
+    for rows in frame.groupby([*METHOD, "episode"], sort=False).indices.values():
+        gentler[rows] = _best_gentler(frame.iloc[rows])
     # Its own mean serves where the other settings stopped before this episode.
     own = accuracy.groupby([frame[name] for name in [*METHOD, *SETTING]]).transform("mean")
-    better = clearly_less(accuracy, np.maximum(others, own), n)
+    better = clearly_less(accuracy, np.maximum(gentler, own), n)
     return (frame["status"] != "ok") | (at_chance(accuracy, n, frame["way"]) & better)
+
+
+def _best_gentler(rows: pd.DataFrame) -> np.ndarray:
+    """Return, for rows of one method in one episode, the best with no larger size of any step."""
+    sizes = rows[ORDER].to_numpy(dtype=float)
+    gentler = (sizes[None] <= sizes[:, None]).all(axis=2)
+    return np.where(gentler, rows["accuracy"].to_numpy(dtype=float), -np.inf).max(axis=1)
 
 
 def at_chance(accuracy: Any, n: Any, way: Any) -> Any:
@@ -147,8 +157,9 @@ def standing(rows: pd.DataFrame) -> pd.DataFrame:
     ).reset_index()
     found["beside"] = found["tuned"].map(beside)
     found = found.sort_values(["step_size", "steps"], kind="stable")
-    near = _most(found["collapsed"], found, ["step_size", "beside"], (-1, 1))
-    found["nearby"] = _most(near, found, ["steps", "beside"], (-1,))
+    by_steps = _most(found["collapsed"], found, ["step_size", "beside"], (-1, 1))
+    by_size = _most(found["collapsed"], found, ["steps", "beside"], (-1,))
+    found["nearby"] = np.maximum(by_steps, by_size)
     return found.drop(columns="beside").sort_values(ORDER, kind="stable").reset_index(drop=True)
 
 

@@ -118,9 +118,18 @@ class TuningGrid:
         points = product(*found.values(), counts)
         return [rival.at(**dict(zip((*found, "steps"), one, strict=True))) for one in points]
 
+    def beside(self, rival: Candidate) -> list[Candidate]:
+        """Return a ready-made candidate at its own settings, unless they are in the grid."""
+        found = self.tuned(rival.method)
+        if all(rival.setting(name) in values for name, values in found.items()):
+            return []
+        return [rival.at(steps=steps) for steps in self._counts(rival.method)]
+
     def thinned(self) -> TuningGrid:
-        """Return the grid with every second step size."""
-        lists = {name: getattr(self, name)[::2] for name in _LISTS if name != "steps"}
+        """Return the grid with every second step size where there are more than two."""
+        given = {name: getattr(self, name) for name in _LISTS if name != "steps"}
+        # A single value would be fixed, and no longer tuned.
+        lists = {name: one[::2] if len(one) > 2 else one for name, one in given.items()}
         return replace(self, **lists)
 
     def holds(self, candidate: Candidate) -> bool:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 # After so many episodes it is looked which settings are clearly behind.
 LOOKS = (1, 2, 4, 8, 16)
 # Behind by so many standard errors, as of independent queries.
-BEHIND = 1.0
+BEHIND = 1.5
 
 Run = Callable[[Sequence[Episode], Sequence[Candidate]], "pd.DataFrame"]
 

@@ -32,6 +32,8 @@ class Tuner:
     run : callable
         Returns the rows of candidates on episodes, at all step counts of the grid.
     rivals : sequence of Candidate
+    candidates : sequence of Candidate
+        What is tried at first: the rivals at the settings of the grid, and at others.
     grid : TuningGrid
     rule : str
         As in :func:`kshot_viz.study.settings.choice.choose`.
@@ -41,6 +43,7 @@ class Tuner:
 
     run: Run
     rivals: Sequence[Candidate]
+    candidates: Sequence[Candidate]
     grid: TuningGrid
     rule: str
     race: bool
@@ -92,7 +95,7 @@ class Tuned:
 def tune(tuner: Tuner, episodes: Sequence[Episode]) -> Tuned:
     """Try the whole grid on the tuning episodes of one task, and what lies beyond its edges."""
     values = {one.name: tuner.grid.tuned(one.method) for one in tuner.rivals}
-    new = [each for one in tuner.rivals for each in tuner.grid.candidates(one)]
+    new = list(tuner.candidates)
     found = Tuned(tuner, run_raced(tuner.run, episodes, new, race=tuner.race), tuple(new), values)
     for _ in range(tuner.grid.extend):
         grown = _grown(tuner, found)

@@ -10,7 +10,7 @@ import pytest
 from tuning_rows import row, tuned
 
 from kshot_viz.errors import KShotKeyError
-from kshot_viz.study.settings.choice import both_rules, choose, collapsed
+from kshot_viz.study.settings.choice import both_rules, choose, collapsed, standing
 
 # ---- the best mean -----------------------------------------------------------------------------
 
@@ -165,3 +165,19 @@ def test_methods_and_episodes_are_judged_alone():
 def test_a_setting_is_judged_by_its_own_mean_where_no_other_ran():
     rows = pd.DataFrame(tuned([0.9, 0.9, 0.34]))
     assert collapsed(rows).tolist() == [False, False, True]
+
+
+def test_a_run_that_has_not_learned_yet_did_not_collapse():
+    small = [row(accuracy=a, lr=0.001, step_size=0.001, steps=n) for a, n in ((0.35, 5), (0.9, 20))]
+    large = [row(accuracy=a, lr=0.1, step_size=0.1, steps=n) for a, n in ((0.9, 5), (0.35, 20))]
+    assert collapsed(pd.DataFrame([*small, *large])).tolist() == [False, False, False, True]
+
+
+def test_neighbours_of_a_collapse_are_those_of_one_setting_alone():
+    rows = [
+        row(accuracy=0.35 if (lr, steps) == (0.1, 20) else 0.9, lr=lr, step_size=lr, steps=steps)
+        for lr in (0.01, 0.03, 0.1)
+        for steps in (10, 20, 40)
+    ]
+    near = standing(pd.DataFrame(rows)).set_index(["step_size", "steps"])["nearby"]
+    assert set(near[near > 0].index) == {(0.1, 10), (0.1, 20), (0.1, 40), (0.03, 20)}

@@ -72,3 +72,13 @@ def test_a_grid_holds_positive_numbers(name, wrong):
 def test_steps_are_whole():
     with pytest.raises(KShotValueError, match=r"`steps` must be whole numbers; not \(1.5,\)"):
         TuningGrid(steps=(1.5,))
+
+
+def test_two_values_are_not_thinned_to_one():
+    found = TuningGrid(lrs=(0.001, 0.003, 0.01), head_lrs=(0.01, 0.1)).thinned()
+    assert (found.lrs, found.head_lrs) == ((0.001, 0.01), (0.01, 0.1))
+
+
+def test_a_ready_candidate_is_tried_at_its_own_settings():
+    assert [one.config.lr for one in GRID.beside(PLAIN.at(lr=0.02))] == [0.02]
+    assert GRID.beside(GRID.candidates(PLAIN)[0]) == []

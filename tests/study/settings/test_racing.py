@@ -48,10 +48,12 @@ class Planted:
         )
 
 
-def tuned_by(accuracy, *, race=False, rivals=(PLAIN,), rule="best", **grid):
-    given = {"lrs": (0.01, 0.03, 0.1), "head_lrs": (0.1,), "steps": (8,)} | grid
+def tuned_by(accuracy, *, race=False, rivals=(PLAIN,), rule="best", **changes):
+    given = {"lrs": (0.01, 0.03, 0.1), "head_lrs": (0.1,), "steps": (8,)} | changes
     run = Planted(accuracy)
-    return tune(Tuner(run, list(rivals), TuningGrid(**given), rule, race), EPISODES), run
+    grid = TuningGrid(**given)
+    tried = [each for one in rivals for each in grid.candidates(one)]
+    return tune(Tuner(run, list(rivals), tried, grid, rule, race), EPISODES), run
 
 
 # ---- racing ------------------------------------------------------------------------------------
