@@ -163,3 +163,16 @@ def test_what_does_not_apply_is_said_and_the_others_run(backbone, data, episodes
     assert "(it has no &lt;tokens&gt;)" in loaded._repr_html_()
     with pytest.raises(kv.KShotError, match="None of the methods can tune"):
         compare_methods(backbone, data, episodes[:1], methods=methods[1:], **options)
+
+
+def test_a_ready_candidate_is_tuned_with_its_own_settings_too(backbone, data, episodes):
+    own = kv.Candidate(None, kv.FinetuneConfig(lr=0.02, head_lr=0.3, steps=7), name="mine")
+    methods = ["plain", own]
+    found = compare_methods(backbone, data, episodes[:1], methods=methods, grid=GRID, n_val=1)
+    tried = found.frame[found.frame["pool"] == "val"].groupby("method")
+    assert set(tried.get_group("mine")["lr"]) == {0.02, 0.05}
+    assert set(tried.get_group("plain")["lr"]) == {0.05}
+    full = compare_methods(
+        backbone, data, episodes[:1], methods=methods, grid=GRID, n_val=1, full=True
+    )
+    assert not full.frame.duplicated(["method", "pool", "episode", "candidate", "steps"]).any()
