@@ -33,6 +33,11 @@ class AdaFilter(Method):
     its output for a channel is above zero, the channel is that of the trained twin. The gradient
     of that choice is the sigmoid's. Other parameters of the body train as in plain fine-tuning.
 
+    Twins start equal, and a gate between equal twins has no gradient: gates first move in the third
+    step, after the head and the filters. Inputs are standardised by the support, since else the
+    gates are nearly the same for all images, and the gradients of gates have unit size, since else
+    they hardly move.
+
     Attributes
     ----------
     gate : {"learned", "static", "all_frozen", "all_trained"}
@@ -43,7 +48,8 @@ class AdaFilter(Method):
     gate_lr : float
         Step size of the gates, whose gradients are of unit size; 0 leaves them as drawn.
     diversity : float
-        How much is taken off the loss for gates that differ between the images of the support.
+        How much is taken off the loss for gates that differ between the images of the support;
+        4 times the variance of each gate's share over the images, summed over all gates.
     gate_seed : int
         Of static gates, and of where learned ones start.
     """

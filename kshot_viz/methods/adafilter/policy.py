@@ -20,9 +20,9 @@ _POOLS = {3: F.adaptive_avg_pool1d, 4: F.adaptive_avg_pool2d, 5: F.adaptive_avg_
 class _Threshold(torch.autograd.Function):
     """1 where a logit is above 0, else 0; the gradient is that of its sigmoid, at unit size.
 
-    While twins are hardly apart, so are the two values of a gate, and its gradient is next to
-    zero. Only the direction says something: the gradient of a layer is divided by its root mean
-    square, and by the number of examples.
+    While twins hardly differ, a gate makes hardly any difference, and its gradient is next to zero.
+    Only the direction says something: the gradient of a layer is divided by its root mean square,
+    and by the number of examples.
     """
 
     @staticmethod
@@ -170,8 +170,8 @@ class LearnedGates(Gates):
 
     def decide(self, layer: int, given: Tensor) -> Chosen:
         """Step to a layer, and return the gates that the cell gives there."""
-        apart = pooled(layer, given) - self.get_buffer(f"mean_{layer}")
-        read = self.into[layer](apart / self.get_buffer(f"std_{layer}"))
+        deviation = pooled(layer, given) - self.get_buffer(f"mean_{layer}")
+        read = self.into[layer](deviation / self.get_buffer(f"std_{layer}"))
         self._state = self.cell(read, self._state)
         logits = self.out[layer](self._state[0])
         return Chosen(layer, _Threshold.apply(logits), torch.sigmoid(logits))

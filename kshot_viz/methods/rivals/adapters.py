@@ -139,7 +139,7 @@ class LoRA(Adapters):
 @register_method
 @dataclass(frozen=True)
 class DoRA(LoRA):
-    """As LoRA, with the length of each neuron's weights trained apart from their direction."""
+    """As LoRA, with the length of each neuron's weights trained beside their direction."""
 
     directions: ClassVar[bool] = True
 
