@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 import pytest
 
 import kshot_viz as kv
@@ -10,15 +12,22 @@ from kshot_viz.testing import check_method
 
 RIVALS = [
     "cosine_head",
+    "dora",
     "feature_mixup",
     "gradual",
+    "hard_tying",
+    "ia3",
     "l2sp",
     "layerwise",
     "logistic",
+    "lora",
     "lp_ft",
     "nearest_mean",
+    "random_subspace",
     "surgical",
 ]
+# These are there where an optional package is.
+PEFT = ("dora", "ia3", "lora")
 
 
 def test_every_rival_is_checked():
@@ -29,4 +38,6 @@ def test_every_rival_is_checked():
 @pytest.mark.slow
 @pytest.mark.parametrize("name", RIVALS)
 def test_rivals_keep_the_contract(name):
+    if name in PEFT and find_spec("peft") is None:
+        pytest.skip("peft is not installed")
     check_method(name)

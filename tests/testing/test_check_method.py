@@ -19,6 +19,7 @@ METHODS = [
     "grouped",
     "shuffled",
     "weight_groups",
+    "adafilter",
     "bitfit",
 ]
 
