@@ -154,11 +154,15 @@ def paired_test(
     a, b = _sample(first), _sample(second)
     if a.shape != b.shape:
         raise KShotValueError(f"Paired samples need equal lengths; not {a.size} and {b.size}.")
-    # Accuracies are shares of the same count: what differs by rounding only is a tie.
-    differences = np.round(a - b, 12)
+    differences = paired_differences(a, b)
     return PairedTest(
         bootstrap_mean(differences, level=level, seed=seed), _wilcoxon(tuple(differences.tolist()))
     )
+
+
+def paired_differences(first: ArrayLike, second: ArrayLike) -> NDArray[np.float64]:
+    """Return ``first - second``; accuracies are shares of one count: rounding alone is a tie."""
+    return np.round(np.asarray(first, dtype=float) - np.asarray(second, dtype=float), 12)
 
 
 def mean_difference(

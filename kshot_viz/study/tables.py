@@ -139,6 +139,23 @@ def _wide(task: pd.DataFrame, column: str) -> pd.DataFrame:
     return task.set_index(["episode", "method"])[column].unstack("method")  # noqa: PD010
 
 
+def paired(first: pd.Series[float], second: pd.Series[float]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the values of the episodes that both have, in the order of the episodes' names.
+
+    A bootstrap interval depends on the order of its values: every difference of two methods is
+    paired here, so that one difference has one interval.
+
+    Parameters
+    ----------
+    first, second : Series
+        A value an episode, indexed by its name; NaN where there is none.
+    """
+    import pandas as pd
+
+    both = pd.concat([first, second], axis=1, join="inner").dropna().sort_index().to_numpy()
+    return both[:, 0], both[:, 1]
+
+
 def _estimate(
     values: pd.Series[float],
     wide: pd.DataFrame,
@@ -153,9 +170,8 @@ def _estimate(
         sample = values.dropna().to_numpy()
         mean = bootstrap_mean(sample) if len(sample) else None
     else:
-        both = wide[list(dict.fromkeys([method, reference]))].dropna()
-        sample = both[method].to_numpy()
-        test = paired_test(sample, both[reference].to_numpy(), level=level) if len(sample) else None
+        sample, other = paired(wide[method], wide[reference])
+        test = paired_test(sample, other, level=level) if len(sample) else None
         mean = test.difference if test else None
     low, value, high = (mean.low, mean.mean, mean.high) if mean else (nan, nan, nan)
     return {

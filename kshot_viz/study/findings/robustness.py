@@ -8,16 +8,15 @@ from dataclasses import asdict, dataclass, fields
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from kshot_viz.methods.config import FinetuneConfig
 from kshot_viz.methods.registry import method_class
-from kshot_viz.stats import bootstrap_mean
+from kshot_viz.stats import bootstrap_mean, paired_differences
 from kshot_viz.study.settings.choice import SETTING, beside, both_rules
-from kshot_viz.study.tables import PLAIN
+from kshot_viz.study.tables import PLAIN, paired
 from kshot_viz.study.task import TASK, Task
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
 
 CHOSEN, DEFAULT, RULE, STEP_SIZE = "chosen", "default", "other rule", "step size"
@@ -150,15 +149,15 @@ class _Pair:
             )
             if first is None or second is None:
                 continue
-            paired = (first - second).dropna().to_numpy()
-            if len(paired):
-                return self._row(settings, name, np.round(paired, 12))
+            differences = paired_differences(*paired(first, second))
+            if len(differences):
+                return self._row(settings, name, differences)
         return None
 
     def _row(
-        self, settings: tuple[Setting, Setting], pool: str, paired: np.ndarray
+        self, settings: tuple[Setting, Setting], pool: str, differences: np.ndarray
     ) -> dict[str, Any]:
-        found = bootstrap_mean(paired)
+        found = bootstrap_mean(differences)
         (own, steps), (plain, plain_steps) = settings
         return {
             "pool": pool,

@@ -16,6 +16,7 @@ from kshot_viz.study.findings.robustness import (
     robustness,
 )
 from kshot_viz.study.settings.choice import both_rules
+from kshot_viz.study.tables import summary
 
 TASK = {"data": "toy", "backbone": "net", "way": 2, "shot": 1}
 LRS = (0.001, 0.003, 0.01)
@@ -126,6 +127,22 @@ def test_the_finding_is_the_difference_of_the_summary(comparison):
     assert len(both) == len(summary)
     assert (both["difference_x"] == both["difference_y"]).all()
     assert (both["low_x"] == both["difference_low"]).all()
+
+
+def test_one_difference_has_one_interval_whatever_the_order_of_rows():
+    gains = (0.0, 0.31, 0.02, 0.07, 0.13, 0.05, 0.29, 0.11, 0.23, 0.17, 0.03, 0.19)
+    tests = [
+        run(method, 0.003, 0.5 + (method == "grouped") * gain, pool="test", episode=e)
+        for e, gain in enumerate(gains)
+        for method in ("plain", "grouped")
+    ]
+    # Names in the order of runs (test/2 before test/10) are not in that of the alphabet.
+    frame = pd.DataFrame(tests).assign(chosen=True, head_lr=0.1)
+    (known,) = robustness(frame, CHOSE).query("variant == 'chosen'").to_dict("records")
+    (other,) = robustness(frame[::-1], CHOSE).query("variant == 'chosen'").to_dict("records")
+    row = summary(frame, CHOSE, "plain").set_index("method").loc["grouped"]
+    assert (known["low"], known["high"]) == (other["low"], other["high"])
+    assert (known["low"], known["high"]) == (row["difference_low"], row["difference_high"])
 
 
 def test_a_setting_that_stopped_early_is_paired_where_it_ran():
