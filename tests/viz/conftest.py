@@ -37,6 +37,10 @@ MANIFEST = {
 }
 
 
+def no_runs() -> pd.DataFrame:
+    return pd.DataFrame(columns=[*TASK, "shot", "pool", "method"])
+
+
 @dataclass(frozen=True)
 class StandIn:
     """The part of a comparison that figures use."""
@@ -47,6 +51,7 @@ class StandIn:
     manifest: dict[str, Any]
     alike: pd.DataFrame = field(default_factory=nothing_alike)
     variants: pd.DataFrame = field(default_factory=pd.DataFrame)
+    frame: pd.DataFrame = field(default_factory=no_runs)
 
     def summary(self, *, reference: str = "plain") -> pd.DataFrame:
         return self.rows

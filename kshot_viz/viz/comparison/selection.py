@@ -42,6 +42,10 @@ class ReportedComparison(ComparisonLike, Protocol):
     """The part of :class:`kshot_viz.Comparison` that a report tells."""
 
     @property
+    def frame(self) -> pd.DataFrame:
+        """One row per run."""
+
+    @property
     def alike(self) -> pd.DataFrame:
         """One row per way, shot, method, measure and layer: how alike a group's neurons are."""
 

@@ -6,22 +6,13 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from kshot_viz.methods.registry import method_class
-from kshot_viz.study.findings.finding import (
-    LEVEL,
-    excludes_zero,
-    label,
-    p_phrase,
-    titled_tasks,
-)
+from kshot_viz.study.findings.finding import LEVEL, titled_tasks
 from kshot_viz.study.task import TASK
-from kshot_viz.text import counted, p_text, points
+from kshot_viz.text import counted, p_text
 from kshot_viz.viz.comparison.selection import records
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from kshot_viz.viz.comparison.selection import ReportedComparison
 
 Row = Mapping[str, Any]
 HEAD = ("layer", "neurons", "groups", "within", "between", "shuffled", "p adj.", "verdict")
@@ -76,35 +67,6 @@ def verdict(row: Row) -> str:
     if row["p_holm"] < LEVEL:
         return "more than shuffled"
     return "no more than shuffled"
-
-
-def null_sentences(comparison: ReportedComparison) -> list[str]:
-    """Return whether the accuracy of groups differs from that of their nulls, task by task."""
-    names = list(dict.fromkeys(comparison.settings["method"]))
-    found = []
-    for null in filter(None, map(method_class, names)):
-        if null.null_of in names:
-            summary = comparison.summary(reference=null.name)
-            for title, rows in titled_tasks(summary):
-                row = next((one for one in rows if one["method"] == null.null_of), None)
-                if row is not None and not math.isnan(row["difference"]):
-                    found.append(f"{title}: {_against(row, null.name)}")
-    return found
-
-
-def _against(row: Row, null: str) -> str:
-    text = (
-        f"in accuracy, {label(row['method'])} differ from {label(null)} by "
-        f"{points(row['difference'])} points"
-    )
-    if math.isnan(row["difference_low"]):
-        return f"{text} in one episode, which shows nothing."
-    interval = f"{points(row['difference_low'])} to {points(row['difference_high'])}"
-    text += f" (95 % interval {interval}, {p_phrase(row['p_value'])}, n = {int(row['n'])})"
-    if not (excludes_zero(row, "difference") and row["p_value"] < LEVEL):
-        return f"{text}: no clear sign that it matters which neurons share a group."
-    side = "helps" if row["difference"] > 0 else "harms"
-    return f"{text}: sharing among these neurons {side}, compared with random ones."
 
 
 def _layers(rows: pd.DataFrame) -> str:

@@ -12,11 +12,11 @@ from kshot_viz.viz.report.alike_text import (
     SAID,
     cells,
     methods_of,
-    null_sentences,
     verdicts,
 )
 from kshot_viz.viz.report.collapse_findings import collapse_findings
 from kshot_viz.viz.report.html import folded, led, paragraphs, section, table, themed_picture
+from kshot_viz.viz.report.null_text import null_sentences
 from kshot_viz.viz.report.robustness_text import robustness_cells, robustness_sentences
 from kshot_viz.viz.style.canvas import figure_of, to_png
 from kshot_viz.viz.style.dark_mode import recolour

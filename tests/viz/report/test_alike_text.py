@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
-import pytest
-from summary_rows import NAN, TASK, summary_row
+from summary_rows import NAN, TASK
 
-from kshot_viz.viz.report.alike_text import HEAD, cells, methods_of, null_sentences, verdicts
+from kshot_viz.viz.report.alike_text import HEAD, cells, methods_of, verdicts
 
 
 def layer(name: str, p: float, measure: str = "activations", **changes: Any) -> dict:
@@ -65,44 +63,3 @@ def test_tasks_and_methods_come_one_by_one():
     one, five = "10 classes, 1 shot", "10 classes, 5 shots"
     assert found == [(one, "grouped", 1), (one, "mine", 1), (five, "grouped", 1), (five, "mine", 1)]
     assert list(methods_of(pd.DataFrame())) == []
-
-
-@dataclass(frozen=True)
-class Compared:
-    """Groups beside their null."""
-
-    row: dict[str, Any]
-    methods: tuple[str, ...] = ("plain", "grouped", "shuffled")
-
-    @property
-    def settings(self) -> pd.DataFrame:
-        return pd.DataFrame({"method": self.methods})
-
-    def summary(self, *, reference: str) -> pd.DataFrame:
-        assert reference == "shuffled"
-        return pd.DataFrame([summary_row("plain"), self.row])
-
-
-@pytest.mark.parametrize(
-    ("difference", "low", "p", "verdict"),
-    [
-        (0.02, 0.01, 0.01, "sharing among these neurons helps, compared with random ones."),
-        (-0.02, -0.03, 0.01, "sharing among these neurons harms, compared with random ones."),
-        (0.02, -0.01, 0.01, "no clear sign that it matters which neurons share a group."),
-        (0.02, 0.01, 0.2, "no clear sign that it matters which neurons share a group."),
-    ],
-)
-def test_groups_are_compared_with_shuffled_ones(difference, low, p, verdict):
-    high = difference + 0.005
-    row = summary_row(difference=difference, difference_low=low, difference_high=high, p_value=p)
-    (text,) = null_sentences(Compared(row))
-    assert text.startswith("10 classes, 1 shot: in accuracy, groups differ from shuffled groups by")
-    assert text.endswith(verdict)
-    assert f"p = {p:.3f}, n = 20" in text
-
-
-def test_one_episode_or_no_null_shows_nothing():
-    once = summary_row(difference_low=NAN, difference_high=NAN, p_value=NAN)
-    (text,) = null_sentences(Compared(once))
-    assert text.endswith("by +0.9 points in one episode, which shows nothing.")
-    assert null_sentences(Compared(once, ("plain", "grouped"))) == []
