@@ -134,8 +134,11 @@ def _said(row: Row) -> str:
 
 
 def _verdict(finding: Row, variants: Iterable[Row]) -> str:
-    """Return at which other settings the finding would have been another one."""
-    others = [row for row in variants if row["variant"] != CHOSEN and not row["same"]]
+    """Return where else the finding would have been another one.
+
+    That is at other settings, and at the chosen ones on the episodes they were chosen on.
+    """
+    others = [row for row in variants if _elsewhere(row)]
     if not others:
         return ""
     if is_clear(finding):
@@ -146,18 +149,26 @@ def _verdict(finding: Row, variants: Iterable[Row]) -> str:
     above = [row for row in others if row["low"] > 0]
     below = [row for row in others if row["high"] < 0]
     if not above and not below:
-        return "At none of the other settings does the 95 % interval exclude zero."
+        return "Nowhere else does the 95 % interval exclude zero."
     sides = (("above", above), ("below", below))
     where = [f"{side} zero {_where(rows, others)}" for side, rows in sides if rows]
     return f"The 95 % interval, not adjusted for the number of settings, is {listed(where)}."
 
 
+def _elsewhere(row: Row) -> bool:
+    return bool(row["pool"] == "val" if row["variant"] == CHOSEN else not row["same"])
+
+
 def _where(some: list[Row], among: list[Row]) -> str:
-    named = [f"at the {_name(row)}" for row in some if row["variant"] != STEP_SIZE]
+    named = [f"at the {_place(row)}" for row in some if row["variant"] != STEP_SIZE]
     some_near, near = (sum(row["variant"] == STEP_SIZE for row in rows) for rows in (some, among))
     if some_near:
         named.append(f"at {some_near} of {near} pairs of neighbouring step sizes")
     return listed(named)
+
+
+def _place(row: Row) -> str:
+    return f"{_name(row)}{' on tuning episodes' if row['variant'] == CHOSEN else ''}"
 
 
 def _name(row: Row) -> str:

@@ -68,6 +68,14 @@ def test_a_finding_that_holds_everywhere():
     )
 
 
+def test_the_chosen_settings_on_tuning_episodes_count_too():
+    turned = variant(CHOSEN, -0.02, -0.03, -0.01, same=True)
+    (text,) = told(TEST, turned, BEST, NEAR[-1])
+    assert text.endswith("The sign is not the same at the chosen settings on tuning episodes.")
+    (text,) = told(TEST, turned, BEST, finding={"difference": 0.009})
+    assert text.endswith("is below zero at the chosen settings on tuning episodes.")
+
+
 def test_where_nothing_is_clear_it_is_told_where_an_interval_excludes_zero():
     vague = {"difference": 0.009}
     (text,) = told(TEST, DEFAULTS, BEST, NEAR[-1], finding=vague)
@@ -76,7 +84,7 @@ def test_where_nothing_is_clear_it_is_told_where_an_interval_excludes_zero():
         "of neighbouring step sizes and below zero at the default settings."
     )
     (text,) = told(TEST, BEST, finding=vague)
-    assert text.endswith("At none of the other settings does the 95 % interval exclude zero.")
+    assert text.endswith("Nowhere else does the 95 % interval exclude zero.")
 
 
 def test_settings_that_are_the_chosen_ones_are_no_evidence():
