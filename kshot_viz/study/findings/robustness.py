@@ -117,7 +117,8 @@ class _Runs:
         for setting, text in self.tuned.items():
             tuned: Mapping[str, Any] = json.loads(text)
             if all(getattr(config, name, own.get(name)) == tuned[name] for name in tuned):
-                return setting, config.steps
+                # A method that takes no steps tunes nothing, and runs with 0.
+                return setting, config.steps if tuned else 0
         return None
 
     def near(self, setting: Setting) -> list[Setting]:

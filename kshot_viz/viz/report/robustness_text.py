@@ -129,8 +129,15 @@ def _said(row: Row) -> str:
         if row["variant"] == RULE:
             return f"the rule '{row['rule']}' takes the same settings"
         return f"the {_name(row)} are the chosen ones"
-    about = f" ({_settings(row['tuned'], row['steps'])})" if row["variant"] == DEFAULT else ""
+    about = f" ({_defaults(row)})" if row["variant"] == DEFAULT else ""
     return f"{_estimate(row, '(', ' to ', ')')} at the {_name(row)}{about}"
+
+
+def _defaults(row: Row) -> str:
+    """Return the default settings of the method, or of plain where the method has none."""
+    if json.loads(row["tuned"]):
+        return _settings(row["tuned"], row["steps"])
+    return f"of plain: {_settings(row['plain_tuned'], row['plain_steps'])}"
 
 
 def _verdict(finding: Row, variants: Iterable[Row]) -> str:

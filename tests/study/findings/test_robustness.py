@@ -90,6 +90,16 @@ def test_the_default_settings_are_found_by_their_values():
     assert DEFAULT not in set(found(others, chosen)["variant"])
 
 
+def test_a_method_that_takes_no_steps_has_default_settings():
+    still = {"steps": 0, "setting": "nearest", "tuned": "{}", "step_size": 0.0}
+    nearest = [run("nearest_mean", 0.003, 0.55, episode=e, **still) for e in range(2)]
+    took = {**setting("nearest_mean", 0.003), "setting": "nearest", "steps": 0}
+    chosen = pd.DataFrame([setting("plain", 0.01), took])
+    (default,) = of(DEFAULT, found([*ROWS, *nearest], chosen)).to_dict("records")
+    assert (default["steps"], default["plain_steps"], default["n"]) == (0, 40, 2)
+    assert json.loads(default["plain_tuned"])["lr"] == 0.003
+
+
 def test_neighbours_are_the_step_sizes_before_and_after_of_either_method():
     near = of(STEP_SIZE, found([*ROWS, *TESTS]))
     sizes = {

@@ -87,6 +87,11 @@ def test_where_nothing_is_clear_it_is_told_where_an_interval_excludes_zero():
     assert text.endswith("Nowhere else does the 95 % interval exclude zero.")
 
 
+def test_without_settings_of_its_own_the_defaults_are_those_of_plain():
+    (text,) = told(TEST, DEFAULTS | {"tuned": "{}", "steps": 0})
+    assert "at the default settings (of plain: lr 0.003, head_lr 0.1, 20 steps)" in text
+
+
 def test_settings_that_are_the_chosen_ones_are_no_evidence():
     (text,) = told(TEST, DEFAULTS | {"same": True}, BEST | {"same": True}, NEAR[0])
     assert "the default settings are the chosen ones" in text
