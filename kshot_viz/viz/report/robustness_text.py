@@ -13,7 +13,6 @@ from kshot_viz.study.tables import PLAIN
 from kshot_viz.study.task import Task
 from kshot_viz.text import counted, listed, points
 from kshot_viz.viz.comparison.selection import records
-from kshot_viz.viz.style.intervals import count_range
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,6 +20,8 @@ if TYPE_CHECKING:
 Row = Mapping[str, Any]
 # The methods of a task that sentences are about, at most.
 MOST = 3
+# Differences on fewer episodes show nothing about the sign.
+FEWEST = 3
 POOLS = {"test": "test episode", "val": "tuning episode"}
 NAMES = {CHOSEN: "chosen settings", DEFAULT: "default settings", STEP_SIZE: "step size beside"}
 UNKNOWN = "No other settings were run, so whether the differences hold at others is not known."
@@ -111,26 +112,49 @@ def _stopped(variants: list[dict[str, Any]]) -> str:
 
 
 def _on_pool(pool: str, rows: list[dict[str, Any]]) -> str:
+    most = int(max(row["n"] for row in rows))
+    said = [_said(row, most) for row in rows if row["variant"] != STEP_SIZE]
     near = [row for row in rows if row["variant"] == STEP_SIZE]
-    said = [_said(row) for row in rows if row["variant"] != STEP_SIZE]
     if near:
-        low, high = (points(end(row["difference"] for row in near)) for end in (min, max))
-        reach = f"{low} to {high}" if low != high else low
-        said.append(
-            f"{reach} where the step size of the method, of plain, or of both is the next smaller "
-            f"or larger one ({counted(len(near), 'pair')})"
-        )
-    episodes = count_range([row["n"] for row in rows], POOLS[pool])
-    return f"On {episodes}: {', '.join(said)}."
+        said.append(_near(near, most))
+    return f"On {counted(most, POOLS[pool])}: {', '.join(said)}."
 
 
-def _said(row: Row) -> str:
+def _near(near: list[Row], most: int) -> str:
+    """Return the range over neighbouring step sizes, without pairs of too few episodes."""
+    where = "where the step size of the method, of plain, or of both is the next smaller or larger"
+    rows = [row for row in near if row["n"] >= min(FEWEST, most)]
+    short = counted(len(near) - len(rows), "pair")
+    if not rows:
+        return f"nothing {where} one ({short}, all on fewer than {FEWEST} episodes)"
+    low, high = (points(end(row["difference"] for row in rows)) for end in (min, max))
+    about = counted(len(rows), "pair") + _fewer(rows, most)
+    if len(rows) < len(near):
+        about += f"; {short} on fewer than {FEWEST} episodes left out"
+    return f"{low if low == high else f'{low} to {high}'} {where} one ({about})"
+
+
+def _fewer(rows: list[Row], most: int) -> str:
+    """Return ``", n = 2"`` or ``", n = 3 to 6"`` where some ran on fewer episodes than most."""
+    low, high = (int(end(row["n"] for row in rows)) for end in (min, max))
+    if low == most:
+        return ""
+    return f", n = {low}" if low == high else f", n = {low} to {high}"
+
+
+def _said(row: Row, most: int) -> str:
     if row["same"] and row["variant"] != CHOSEN:
         if row["variant"] == RULE:
             return f"the rule '{row['rule']}' takes the same settings"
         return f"the {_name(row)} are the chosen ones"
     about = f" ({_defaults(row)})" if row["variant"] == DEFAULT else ""
-    return f"{_estimate(row, '(', ' to ', ')')} at the {_name(row)}{about}"
+    fewer = _fewer([row], most)
+    estimate = (
+        f"{points(row['difference'])} ({fewer[2:]})"
+        if fewer and math.isnan(row["low"])
+        else _estimate(row, "(", " to ", f"{fewer})")
+    )
+    return f"{estimate} at the {_name(row)}{about}"
 
 
 def _defaults(row: Row) -> str:
@@ -145,9 +169,16 @@ def _verdict(finding: Row, variants: Iterable[Row]) -> str:
 
     That is at other settings, and at the chosen ones on the episodes they were chosen on.
     """
-    others = [row for row in variants if _elsewhere(row)]
+    every = [row for row in variants if _elsewhere(row)]
+    others = [row for row in every if row["n"] >= FEWEST]
+    short = f"Fewer than {FEWEST} episodes show nothing about the sign."
     if not others:
-        return ""
+        return short if every else ""
+    verdict = _verdict_of(finding, others)
+    return verdict if len(others) == len(every) else f"{verdict} {short}"
+
+
+def _verdict_of(finding: Row, others: list[Row]) -> str:
     if is_clear(finding):
         turned = [row for row in others if row["difference"] * finding["difference"] <= 0]
         if not turned:

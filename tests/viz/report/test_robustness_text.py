@@ -101,9 +101,24 @@ def test_settings_that_are_the_chosen_ones_are_no_evidence():
 
 def test_settings_that_stopped_early_are_said_to_have_fewer_episodes():
     (text,) = told(TEST, VAL, NEAR[1] | {"n": 1, "low": NAN, "high": NAN})
-    assert "On 1 to 6 tuning episodes" in text
-    assert "stopped early ran on fewer episodes" in text
+    assert "On 6 tuning episodes: +2.0" in text
+    assert "larger one (1 pair, all on fewer than 3 episodes). Settings that were stopped early" in text
     assert "nan" not in text
+    (text,) = told(TEST, VAL, *NEAR[1:], NEAR[0] | {"n": 4}, NEAR[0] | {"n": 2})
+    assert "(3 pairs, n = 4 to 6; 1 pair on fewer than 3 episodes left out)" in text
+
+
+def test_fewer_than_three_episodes_show_nothing_about_the_sign():
+    wide = variant(DEFAULT, -0.05, -0.25, 0.15, n=2)
+    (text,) = told(TEST, VAL, BEST, wide)
+    assert "-5.0 (-25.0 to +15.0, n = 2) at the default settings (lr" in text
+    assert text.endswith(
+        "The sign is the same at all of these. Fewer than 3 episodes show nothing about the sign."
+    )
+    (text,) = told(TEST, wide | {"n": 1, "low": NAN, "high": NAN}, VAL)
+    assert "-5.0 (n = 1) at the default settings" in text
+    (text,) = told(TEST, wide)
+    assert text.endswith("40 steps). Fewer than 3 episodes show nothing about the sign.")
 
 
 def test_without_other_settings_that_is_said():
