@@ -20,7 +20,7 @@ from kshot_viz.study import manifest as files
 from kshot_viz.study import tables
 from kshot_viz.study.findings.alike import nothing_alike
 from kshot_viz.study.findings.robustness import robustness
-from kshot_viz.study.footer import footer
+from kshot_viz.study.footer import note_of
 from kshot_viz.study.overview import overview_html, overview_text
 from kshot_viz.study.settings.choice import both_rules
 from kshot_viz.study.settings.collapses import collapses
@@ -200,16 +200,16 @@ class Comparison:
     @cached_property
     def note(self) -> str:
         """The sentences under every table: labels used, episodes, images, tests."""
-        return " ".join(footer(self.manifest))
+        return note_of(self.manifest)
 
     def __repr__(self) -> str:
         shots = sorted(self.frame["shot"].unique().tolist()) if len(self.frame) else []
         methods = list(dict.fromkeys(self.settings["method"]))
         about = f"Comparison of {methods} at {shots} shots, {len(self.frame)} rows."
-        return f"{about}\n\n{overview_text(self.summary(), self.note)}"
+        return f"{about}\n\n{overview_text(self.summary(), self.manifest)}"
 
     def _repr_html_(self) -> str:
-        return overview_html(self.summary(), self.note)
+        return overview_html(self.summary(), self.manifest)
 
 
 _UNKNOWN = "A loaded comparison knows no images and no network: give `backbone=` and `data=`."

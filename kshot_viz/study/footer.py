@@ -24,18 +24,39 @@ def footer(manifest: Mapping[str, Any]) -> list[str]:
         _scoring(manifest),
         _testing(),
     ]
-    reuse = float(manifest.get("query_reuse", 0))
-    if reuse > HEAVY_REUSE:
+    if _shared(manifest):
         parts.append(
             "Warning: the episodes share their query images heavily, so they are not independent: "
             "the intervals are too narrow and the p-values too small."
         )
-    if 1 < (n := int(manifest.get("fewest_test", FEW))) < FEW:
+    if _few(manifest):
         parts.append(
-            f"Warning: {n} test episodes a task are few, and bootstrap intervals of so few values "
-            f"are too narrow. Take {FEW} or more."
+            f"Warning: {manifest['fewest_test']} test episodes a task are few, and bootstrap "
+            f"intervals of so few values are too narrow. Take {FEW} or more."
         )
     return [part for part in parts if part]
+
+
+def note_of(manifest: Mapping[str, Any]) -> str:
+    """Return the same in one paragraph."""
+    return " ".join(footer(manifest))
+
+
+def doubt(manifest: Mapping[str, Any]) -> str:
+    """Return how a sentence on a clear difference ends where a warning of the footer applies.
+
+    ``"; the episodes share their images, so this is too sure"``, or ``""``.
+    """
+    reasons = [*["are few"] * _few(manifest), *["share their images"] * _shared(manifest)]
+    return f"; the episodes {listed(reasons)}, so this is too sure" if reasons else ""
+
+
+def _shared(manifest: Mapping[str, Any]) -> bool:
+    return float(manifest.get("query_reuse", 0)) > HEAVY_REUSE
+
+
+def _few(manifest: Mapping[str, Any]) -> bool:
+    return 1 < int(manifest.get("fewest_test", FEW)) < FEW
 
 
 def _unfit(manifest: Mapping[str, Any]) -> str:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Mapping
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kshot_viz.study.findings.finding import Row, finding, is_clear, titled_tasks
+from kshot_viz.study.footer import doubt, note_of
 from kshot_viz.study.tables import PLAIN
 from kshot_viz.text import html_table, interval_text, isolated, p_text
 
@@ -17,9 +19,10 @@ HEAD = ("method", "accuracy, %", "against plain, points", "adjusted p", "steps")
 _WIDTH = 80
 
 
-def overview_text(summary: pd.DataFrame, note: str) -> str:
+def overview_text(summary: pd.DataFrame, manifest: Mapping[str, Any]) -> str:
     """Return a sentence and an aligned table a task, then the note."""
     parts = []
+    unsure = doubt(manifest)
     for title, rows in titled_tasks(summary):
         lines = [HEAD, *map(_cells, rows)]
         widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
@@ -27,18 +30,19 @@ def overview_text(summary: pd.DataFrame, note: str) -> str:
             "  ".join(one.ljust(width) for one, width in zip(line, widths, strict=True)).rstrip()
             for line in lines
         ]
-        parts += [_wrapped(f"{title}: {finding(rows)}"), "\n".join(table)]
-    return "\n\n".join([*parts, note])
+        parts += [_wrapped(f"{title}: {finding(rows, unsure)}"), "\n".join(table)]
+    return "\n\n".join([*parts, note_of(manifest)])
 
 
-def overview_html(summary: pd.DataFrame, note: str) -> str:
+def overview_html(summary: pd.DataFrame, manifest: Mapping[str, Any]) -> str:
     """Return the same as HTML."""
+    unsure = doubt(manifest)
     parts = [
-        f"<p><strong>{escape(title)}</strong>: {escape(finding(rows))}</p>"
+        f"<p><strong>{escape(title)}</strong>: {escape(finding(rows, unsure))}</p>"
         + html_table(HEAD, map(_cells, rows))
         for title, rows in titled_tasks(summary)
     ]
-    return "".join([*parts, f"<p>{escape(note)}</p>"])
+    return "".join([*parts, f"<p>{escape(note_of(manifest))}</p>"])
 
 
 def _cells(row: Row) -> tuple[str, ...]:

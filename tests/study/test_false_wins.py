@@ -56,7 +56,7 @@ def findings(compare, monkeypatch, many):
         monkeypatch.setattr(plan, "evaluate", planted(accuracy))
         grid = TuningGrid(lrs=lrs, head_lrs=(0.1,), steps=(8,), extend=options.pop("extend", 3))
         found = compare(methods=["plain", "grouped"], episodes=many, grid=grid, n_val=3, **options)
-        return found, sentences(found.summary())[0]
+        return found, sentences(found.summary(), found.manifest)[0]
 
     return run
 

@@ -38,14 +38,16 @@ VAGUE = row("head_only", -0.03, -0.08, 0.02, 0.3)
 
 
 def test_the_table_is_aligned():
-    text = overview_text(pd.DataFrame([CLEAR, PLAIN, VAGUE]), "the note")
+    text = overview_text(
+        pd.DataFrame([CLEAR, PLAIN, VAGUE]), {"source": "letters", "groups_from": "source"}
+    )
     lines = text.splitlines()
     assert lines[0].startswith("3 classes, 1 shot: groups scored 5.0 points above plain")
     table = [line for line in lines if line.startswith(("method", "head_only", "plain", "grouped"))]
     assert [line.split()[0] for line in table] == ["method", "head_only", "plain", "grouped"]
     assert "+5.0 [+2.0, +8.0] *" in text
     assert len({line.index("  ") > 0 for line in table}) == 1
-    assert text.endswith("the note")
+    assert "Groups were formed from letters, never a query." in lines[-1]
 
 
 @pytest.mark.parametrize("shots", [(1,), (1, 5)])
@@ -62,7 +64,7 @@ def test_a_comparison_prints_all_of_it(shots):
 
 def test_names_are_escaped_and_those_that_run_from_right_to_left_stay_together():
     rows = pd.DataFrame([PLAIN, CLEAR | {"method": "<i>x"}, VAGUE | {"method": "שלום"}])
-    shown = overview_html(rows, "<b>")
+    shown = overview_html(rows, {"source": "<b>", "groups_from": "source"})
     assert "<i>" not in shown
     assert "<b>" not in shown
     assert "\u2068שלום\u2069" in shown

@@ -55,6 +55,6 @@ def _difference(rows: pd.DataFrame, method: str, other: str) -> dict[str, Any]:
         return {}
     means = (one[common].groupby("episode").mean() for one in (first, second))
     mean = bootstrap_mean(paired_differences(*paired(*means)))
-    settings = common.droplevel("episode").nunique()
+    settings = len(common.to_frame()[VALUES].drop_duplicates())
     known = {"difference": mean.mean, "low": mean.low, "high": mean.high}
     return {**known, "n": mean.n, "settings": settings}

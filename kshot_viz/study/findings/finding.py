@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kshot_viz.methods.registry import FIRST, method_class
+from kshot_viz.study.footer import doubt
 from kshot_viz.study.tables import PLAIN
 from kshot_viz.study.task import TASK, Task
 from kshot_viz.text import counted, isolated, listed, p_text, points
@@ -19,9 +20,18 @@ LEVEL = 0.05
 Row = Mapping[str, Any]
 
 
-def findings(summary: pd.DataFrame) -> list[str]:
-    """Return the finding of each task, after its name."""
-    return [f"{title}: {finding(rows)}" for title, rows in titled_tasks(summary)]
+def findings(summary: pd.DataFrame, manifest: Mapping[str, Any]) -> list[str]:
+    """Return the finding of each task, after its name.
+
+    Parameters
+    ----------
+    summary : DataFrame
+        As of :meth:`kshot_viz.Comparison.summary`, all of it or some tasks.
+    manifest : mapping
+        As of a comparison: what weakens a finding stands in its own sentence.
+    """
+    unsure = doubt(manifest)
+    return [f"{title}: {finding(rows, unsure)}" for title, rows in titled_tasks(summary)]
 
 
 def titled_tasks(summary: pd.DataFrame) -> list[tuple[str, list[Row]]]:
@@ -43,12 +53,13 @@ def titled_tasks(summary: pd.DataFrame) -> list[tuple[str, list[Row]]]:
     return found
 
 
-def finding(rows: list[Row]) -> str:
+def finding(rows: list[Row], unsure: str) -> str:
     """Return which methods of a task differ clearly from plain fine-tuning.
 
     A difference is clear where its interval, adjusted for the number of rivals, excludes zero and
     Holm's adjusted p is below 0.05. Where the 95 % interval alone excludes zero it is said why the
-    difference is not called clear.
+    difference is not called clear. ``unsure`` is the end of a sentence on clear differences: see
+    :func:`kshot_viz.study.footer.doubt`.
     """
     rivals = [row for row in rows if row["method"] != PLAIN]
     if len(rivals) == len(rows):
@@ -60,7 +71,7 @@ def finding(rows: list[Row]) -> str:
         return _nothing_clear(rivals)
     best_first = sorted(clear, key=lambda row: -row["difference"])
     found = "; ".join(map(_difference, best_first))
-    return f"{found}. {_others(rivals, clear)}{_almost(rivals)}{_null_too(clear)}".strip()
+    return f"{found}{unsure}. {_others(rivals, clear)}{_almost(rivals)}{_null_too(clear)}".strip()
 
 
 def is_clear(row: Row) -> bool:

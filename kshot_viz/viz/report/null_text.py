@@ -16,6 +16,7 @@ from kshot_viz.study.findings.finding import (
     p_phrase,
     titled_tasks,
 )
+from kshot_viz.study.footer import doubt
 from kshot_viz.study.task import Task
 from kshot_viz.text import counted, points
 from kshot_viz.viz.comparison.selection import records
@@ -42,7 +43,7 @@ def null_sentences(comparison: ReportedComparison) -> list[str]:
             made += _tasks(comparison, null.null_of, null.name)
     adjusted = holm([row["p_value"] for _, row, _ in made])
     return [
-        f"{title}: {_sentence({**row, 'p_holm': p}, equal)}"
+        f"{title}: {_sentence({**row, 'p_holm': p}, equal, doubt(comparison.manifest))}"
         for (title, row, equal), p in zip(made, adjusted, strict=True)
     ]
 
@@ -50,7 +51,7 @@ def null_sentences(comparison: ReportedComparison) -> list[str]:
 def _tasks(comparison: ReportedComparison, method: str, null: str) -> list[tuple[str, Row, Row]]:
     """Return the title of each task, the difference at the chosen settings and at equal ones."""
     at_equal = at_equal_settings(comparison.frame, method, null)
-    made = []
+    made: list[tuple[str, Row, Row]] = []
     for title, rows in titled_tasks(comparison.summary(reference=null)):
         by_name = {row["method"]: row for row in rows}
         if {method, null} <= set(by_name) and not math.isnan(by_name[method]["difference"]):
@@ -65,7 +66,7 @@ def _same(row: Row, null: Row) -> bool:
     return all(row[name] == null[name] for name in VALUES)
 
 
-def _sentence(row: Row, equal: Row) -> str:
+def _sentence(row: Row, equal: Row, unsure: str) -> str:
     which = "the same chosen settings" if row["same"] else "their own chosen settings"
     text = (
         f"in accuracy, {label(row['method'])} differ from {label(row['null'])} by "
@@ -78,7 +79,7 @@ def _sentence(row: Row, equal: Row) -> str:
     text += f" (95 % interval {interval}, {p}, n = {int(row['n'])})"
     if equal:
         text += f", and by {_at_equal(equal)}"
-    return f"{text}: {_verdict(row, equal)}."
+    return f"{text}: {_verdict(row, equal, unsure)}."
 
 
 def _at_equal(row: Row) -> str:
@@ -91,7 +92,7 @@ def _at_equal(row: Row) -> str:
     return f"{text} (95 % interval {interval}, {episodes})"
 
 
-def _verdict(row: Row, equal: Row) -> str:
+def _verdict(row: Row, equal: Row, unsure: str) -> str:
     chosen_clear = excludes_zero(row, "difference") and row["p_holm"] < LEVEL
     equal_clear = bool(equal) and bool(equal["low"] > 0 or equal["high"] < 0)
     if not chosen_clear and not equal_clear:
@@ -100,7 +101,7 @@ def _verdict(row: Row, equal: Row) -> str:
         return f"the two signs are not the same, so there is no sign that holds that {QUESTION}"
     if chosen_clear and (equal_clear or (not equal and row["same"])):
         side = "helps" if row["difference"] > 0 else "harms"
-        return f"{QUESTION}: sharing among these neurons {side}, compared with random ones"
+        return f"{QUESTION}: sharing among these neurons {side}, compared with random ones{unsure}"
     if not equal:
         why = "nothing ran at equal settings, and the choice of settings may have made it"
     elif chosen_clear:

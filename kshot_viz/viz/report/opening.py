@@ -34,7 +34,7 @@ def opening(comparison: ReportedComparison, summary: pd.DataFrame) -> list[str]:
     """Return the parts of a page that come before its tables."""
     return [
         _differences(comparison),
-        paragraphs(findings(summary), "finding"),
+        paragraphs(findings(summary, comparison.manifest), "finding"),
         _robustness(comparison, summary),
         _alike(comparison),
     ]

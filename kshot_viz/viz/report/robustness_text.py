@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from kshot_viz.study.findings.finding import is_clear, label, titled_tasks
@@ -120,7 +120,7 @@ def _on_pool(pool: str, rows: list[dict[str, Any]]) -> str:
     return f"On {counted(most, POOLS[pool])}: {', '.join(said)}."
 
 
-def _near(near: list[Row], most: int) -> str:
+def _near(near: Sequence[Row], most: int) -> str:
     """Return the range over neighbouring step sizes, without pairs of too few episodes."""
     where = "where the step size of the method, of plain, or of both is the next smaller or larger"
     rows = [row for row in near if row["n"] >= min(FEWEST, most)]
@@ -134,7 +134,7 @@ def _near(near: list[Row], most: int) -> str:
     return f"{low if low == high else f'{low} to {high}'} {where} one ({about})"
 
 
-def _fewer(rows: list[Row], most: int) -> str:
+def _fewer(rows: Sequence[Row], most: int) -> str:
     """Return ``", n = 2"`` or ``", n = 3 to 6"`` where some ran on fewer episodes than most."""
     low, high = (int(end(row["n"] for row in rows)) for end in (min, max))
     if low == most:

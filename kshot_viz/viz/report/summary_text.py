@@ -52,7 +52,7 @@ def summary_markdown(comparison: ComparisonLike) -> str:
 
 def all_findings(comparison: ComparisonLike, summary: pd.DataFrame) -> list[str]:
     """Return what was found: clear differences to plain, then where runs collapsed."""
-    return [*findings(summary), *collapse_findings(comparison)]
+    return [*findings(summary, comparison.manifest), *collapse_findings(comparison)]
 
 
 def notes(comparison: ComparisonLike) -> list[str]:

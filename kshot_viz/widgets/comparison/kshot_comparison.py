@@ -223,7 +223,7 @@ def _findings(shown: ComparisonView) -> str:
     rows = summary[summary["way"] == shown.way]
     if "shot" in VIEWS[shown.view][1]:
         rows = rows[rows["shot"] == shown.shot]
-    return " ".join(findings(rows))
+    return " ".join(findings(rows, shown.comparison.manifest))
 
 
 # Name, kind (MIME) and content of a file.

@@ -8,11 +8,14 @@ import pandas as pd
 from summary_rows import CLEAR, NAN, summary_row
 
 from kshot_viz.study.findings.finding import finding, findings, listed, p_phrase
+from kshot_viz.study.footer import doubt
 from kshot_viz.study.overview import overview_text
+
+SHARED = {"query_reuse": 9.0}
 
 
 def headline(*rows: dict[str, Any]) -> str:
-    (line,) = findings(pd.DataFrame(list(rows)))
+    (line,) = findings(pd.DataFrame(list(rows)), {})
     return line
 
 
@@ -22,6 +25,18 @@ def test_a_clear_difference_is_said_with_size_interval_and_p() -> None:
         "10 classes, 1 shot: groups scored 3.1 points above plain (95 % interval +2.1 to +4.1, "
         "adjusted p = 0.004, n = 20). No clear difference for last block."
     )
+
+
+def test_what_weakens_a_finding_stands_in_its_sentence() -> None:
+    rows = pd.DataFrame([summary_row("plain"), summary_row(**CLEAR), summary_row("last_block")])
+    (text,) = findings(rows, SHARED)
+    assert (
+        "n = 20); the episodes share their images, so this is too sure. No clear difference" in text
+    )
+    (text,) = findings(rows, SHARED | {"fewest_test": 8})
+    assert "; the episodes are few and share their images, so this is too sure." in text
+    vague = pd.DataFrame([summary_row("plain"), summary_row()])
+    assert "too sure" not in findings(vague, SHARED)[0]
 
 
 def test_a_loss_is_said_like_a_gain() -> None:
@@ -64,7 +79,8 @@ def test_every_task_has_its_sentence() -> None:
     lines = findings(
         pd.DataFrame(
             [summary_row(one, shot=shot) for shot in (1, 5) for one in ("plain", "grouped")]
-        )
+        ),
+        {},
     )
     assert [line.split(":")[0] for line in lines] == ["10 classes, 1 shot", "10 classes, 5 shots"]
 
@@ -88,15 +104,15 @@ def test_several_that_are_only_almost_clear_share_a_sentence():
 
 def test_data_and_network_are_named_where_they_differ():
     rows = [summary_row(one, data=data) for data in ("a", "b") for one in ("plain", "grouped")]
-    first, second = findings(pd.DataFrame(rows))
+    first, second = findings(pd.DataFrame(rows), {})
     assert first.startswith("a, glyphnet, 10 classes, 1 shot: ")
     assert second.startswith("b, glyphnet, ")
 
 
 def test_a_notebook_prints_the_same_words():
     rows = [summary_row("plain"), summary_row(**CLEAR), summary_row("shuffled", **CLEAR)]
-    printed = overview_text(pd.DataFrame(rows), "").replace("\n", " ")
-    assert finding(rows) in printed
+    printed = overview_text(pd.DataFrame(rows), SHARED).replace("\n", " ")
+    assert finding(rows, doubt(SHARED)) in printed
 
 
 def test_words_are_joined_and_small_p_are_bounded():

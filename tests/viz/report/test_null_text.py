@@ -42,6 +42,7 @@ class Compared:
     rows: list[dict[str, Any]]
     frame: pd.DataFrame = field(default_factory=lambda: tuning_rows(GAINS))
     methods: tuple[str, ...] = ("plain", "grouped", "shuffled")
+    manifest: dict[str, Any] = field(default_factory=dict)
 
     @property
     def settings(self) -> pd.DataFrame:
@@ -123,6 +124,13 @@ def test_without_equal_settings_only_the_same_settings_tell_anything():
     (text,) = null_sentences(Compared([given], apart))
     assert "points at the same chosen settings (" in text
     assert f"): {MATTERS}: sharing among these neurons helps" in text
+
+
+def test_what_weakens_the_verdict_stands_in_its_sentence():
+    (text,) = null_sentences(Compared([UP], manifest={"query_reuse": 9.0}))
+    assert text.endswith(
+        "compared with random ones; the episodes share their images, so this is too sure."
+    )
 
 
 def test_p_is_adjusted_for_the_number_of_tasks():

@@ -102,7 +102,7 @@ def test_settings_that_are_the_chosen_ones_are_no_evidence():
 def test_settings_that_stopped_early_are_said_to_have_fewer_episodes():
     (text,) = told(TEST, VAL, NEAR[1] | {"n": 1, "low": NAN, "high": NAN})
     assert "On 6 tuning episodes: +2.0" in text
-    assert "larger one (1 pair, all on fewer than 3 episodes). Settings that were stopped early" in text
+    assert "larger one (1 pair, all on fewer than 3 episodes). Settings that were stopped" in text
     assert "nan" not in text
     (text,) = told(TEST, VAL, *NEAR[1:], NEAR[0] | {"n": 4}, NEAR[0] | {"n": 2})
     assert "(3 pairs, n = 4 to 6; 1 pair on fewer than 3 episodes left out)" in text
