@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kshot_viz.study.rivals import why_unfit
+from kshot_viz.study.tables import PLAIN
 from kshot_viz.text import counted, listed
 
 # Queries drawn this often on average make the episodes far from independent.
@@ -22,7 +23,7 @@ def footer(manifest: Mapping[str, Any]) -> list[str]:
         _budget(manifest),
         _grouping(manifest),
         _scoring(manifest),
-        _testing(),
+        _testing(manifest),
     ]
     if _shared(manifest):
         parts.append(
@@ -134,8 +135,11 @@ def _short(manifest: Mapping[str, Any]) -> str:
     )
 
 
-def _testing() -> str:
+def _testing(manifest: Mapping[str, Any]) -> str:
+    text = "Intervals are 95 % bootstrap intervals over episodes."
+    if not {PLAIN} < set(manifest.get("methods", ())):
+        return text
     return (
-        "Intervals are 95 % bootstrap intervals over episodes. p is Wilcoxon's signed-rank test "
-        "against plain on the same episodes, adjusted for the number of rivals by Holm's method."
+        f"{text} p is Wilcoxon's signed-rank test against plain on the same episodes, adjusted for "
+        "the number of rivals by Holm's method."
     )

@@ -11,6 +11,7 @@ from kshot_viz.study.footer import footer
 from kshot_viz.text import counted
 
 MANIFEST = {
+    "methods": ["plain", "grouped"],
     "groups_from": "support",
     "labels_used_for_tuning": 1042,
     "n_val": 6,
@@ -43,6 +44,16 @@ def test_tuning_elsewhere_and_none_at_all_are_told_apart():
 def test_a_source_is_named():
     text = said(groups_from="source", source="72 letters images")
     assert "from 72 letters images, never a query" in text
+
+
+@pytest.mark.parametrize(
+    ("methods", "tested"),
+    [(["plain", "grouped"], True), (["grouped"], False), (["plain"], False), (["a", "b"], False)],
+)
+def test_the_test_is_named_where_something_was_compared_with_plain(methods, tested):
+    text = said(methods=methods)
+    assert "bootstrap intervals" in text
+    assert ("Wilcoxon's signed-rank test against plain" in text) == tested
 
 
 @pytest.mark.parametrize(("reuse", "warned"), [(5.0, False), (5.1, True)])
