@@ -35,6 +35,12 @@ def test_every_rival_is_checked():
     assert sorted(known) == sorted(RIVALS)
 
 
+def test_labels_stay_one_name_in_a_list():
+    labels = [method_class(name).label for name in kv.list_methods()]
+    assert not [label for label in labels if "," in label]
+    assert len(set(labels)) == len(labels)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", RIVALS)
 def test_rivals_keep_the_contract(name):

@@ -22,7 +22,7 @@ class LpFt(Method):
     """
 
     name = "lp_ft"
-    label = "head, then all"
+    label = "head first"
     share: float = 0.5
 
     def __post_init__(self) -> None:
