@@ -120,7 +120,7 @@ def compare_methods(
         end it holds the comparison: see :meth:`Comparison.load`.
     budget_minutes : float, optional
         Take fewer episodes and step sizes where the first episode of each task tells that the whole
-        would take longer; the table says what was left out.
+        would take longer; the table says what was left out, and whether the least does not fit.
     seed : int
     progress : bool
         Say how long the whole will take, and show progress bars.
@@ -196,14 +196,16 @@ def _timed(plan: ComparisonPlan, minutes: float | None) -> tuple[ComparisonPlan,
         return plan, {}
     timing, asked = plan.measure(), plan.sizes
     sizes = asked if minutes is None else timing.fit(asked, 60 * minutes)
-    omitted = left_out(asked, sizes)
+    omitted, whole = left_out(asked, sizes), timing.whole(sizes)
+    fits = minutes is None or whole <= 60 * minutes
     if plan.progress:
         from tqdm.auto import tqdm
 
-        tqdm.write(told(timing, sizes, omitted))
-    about: dict[str, Any] = {"estimated_seconds": round(timing.whole(sizes), 1)}
+        grows = plan.grid.extend > 0
+        tqdm.write(told(timing, sizes, grows=grows, omitted=omitted, fits=fits))
+    about: dict[str, Any] = {"estimated_seconds": round(whole, 1)}
     if minutes is not None:
-        about |= {"budget_minutes": minutes, "left_out": omitted}
+        about |= {"budget_minutes": minutes, "left_out": omitted, "fits_budget": fits}
     return plan.within(sizes) if omitted else plan, about
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from kshot_viz.study.rivals import why_unfit
 from kshot_viz.study.tables import PLAIN
+from kshot_viz.study.timing import least
 from kshot_viz.text import counted, listed
 
 # Queries drawn this often on average make the episodes far from independent.
@@ -66,12 +67,15 @@ def _unfit(manifest: Mapping[str, Any]) -> str:
 
 
 def _budget(manifest: Mapping[str, Any]) -> str:
-    omitted = manifest.get("left_out")
-    return (
-        f"To fit into {manifest['budget_minutes']:g} minutes, only this was run: {omitted}."
-        if omitted
-        else ""
-    )
+    omitted, minutes = manifest.get("left_out"), manifest.get("budget_minutes")
+    if minutes is None:
+        return ""
+    # Records of before do not say whether it fits.
+    fits = manifest.get("fits_budget", True)
+    unfit = "" if fits else least(float(manifest["estimated_seconds"]))
+    if omitted:
+        return f"To fit into {minutes:g} minutes, only this was run: {omitted}{unfit}."
+    return f"This did not fit into {minutes:g} minutes{unfit}." if unfit else ""
 
 
 def _grouping(manifest: Mapping[str, Any]) -> str:

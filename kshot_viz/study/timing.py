@@ -55,15 +55,16 @@ class Timing:
     workers: int
 
     def tuning(self, sizes: Sizes) -> float:
-        """Return the seconds that choosing settings takes at most, without values beyond the grid.
+        """Return the seconds of choosing settings, where every setting runs on every episode.
 
-        Settings that are clearly behind stop early, so it will mostly take less.
+        It takes less where settings that are clearly behind stop early, and more where the grid
+        grows: how far is not known before.
         """
         runs = {name: counts[sizes.every - 1] for name, counts in self.settings.items()}
         return self._total(runs) * sizes.tuning
 
     def test(self, sizes: Sizes) -> float:
-        """Return the seconds that the test episodes take at most."""
+        """Return the seconds of the test episodes."""
         return self._total(dict.fromkeys(self.settings, 1)) * sizes.test
 
     def whole(self, sizes: Sizes) -> float:
@@ -73,7 +74,7 @@ class Timing:
     def fit(self, asked: Sizes, budget: float) -> Sizes:
         """Return the sizes that use most of ``budget`` seconds without going beyond it.
 
-        The smallest, where none fits.
+        The smallest, where none fits; growth of the grid is not counted.
         """
         found = sorted(_smaller(asked), key=self.whole)
         return next((one for one in reversed(found) if self.whole(one) <= budget), found[0])
@@ -91,16 +92,36 @@ def seconds_per_run(rows: pd.DataFrame) -> dict[str, float]:
     return {str(name): float(part.mean()) for name, part in runs.groupby("method")["seconds"]}
 
 
-def told(timing: Timing, sizes: Sizes, omitted: str) -> str:
-    """Say how long a comparison will take, and what it leaves out for that."""
+def told(timing: Timing, sizes: Sizes, *, grows: bool, omitted: str = "", fits: bool = True) -> str:
+    """Say how long a comparison will take, and what it leaves out for that.
+
+    Parameters
+    ----------
+    timing : Timing
+    sizes : Sizes
+        What is run.
+    grows : bool
+        Whether the grid may grow.
+    omitted : str
+        As of :func:`left_out`.
+    fits : bool
+        Whether that is within the given time.
+    """
     tuning, test = timing.tuning(sizes), timing.test(sizes)
-    parts = (
-        f": {duration(tuning)} to choose settings, {duration(test)} for the test episodes"
-        if tuning
-        else ""
-    )
-    taken = f" Taken to fit: {omitted}." if omitted else ""
-    return f"This takes at most about {duration(tuning + test)}{parts}.{taken}"
+    text = f"This takes about {duration(tuning + test)}"
+    if tuning:
+        more = ", more where the grid grows" if grows else ""
+        text += (
+            f"{more}: {duration(tuning)} to choose settings, {duration(test)} for the test episodes"
+        )
+    if omitted:
+        return f"{text}. Taken to fit: {omitted}{'' if fits else least(tuning + test)}."
+    return f"{text}." if fits else f"{text}. That is more than was given{least(tuning + test)}."
+
+
+def least(seconds: float) -> str:
+    """Return what stands behind sizes that a budget cannot make smaller, with their time."""
+    return f" (the least; about {duration(seconds)})"
 
 
 def left_out(asked: Sizes, taken: Sizes) -> str:

@@ -53,8 +53,23 @@ def test_what_is_left_out_is_told():
     assert left_out(ASKED, Sizes(3, 10, 2)) == (
         "3 of 6 tuning episodes, 10 of 20 test episodes a task, every second step size"
     )
-    text = told(TIMING, ASKED, "")
-    assert "at most about 3 minutes: 2 minutes to choose settings, 50 seconds for the test" in text
+    both = "2 minutes to choose settings, 50 seconds for the test episodes."
+    # How far a grid grows is not known before, so there is no "at most".
+    assert told(TIMING, ASKED, grows=False) == f"This takes about 3 minutes: {both}"
+    growing = told(TIMING, ASKED, grows=True)
+    assert growing == f"This takes about 3 minutes, more where the grid grows: {both}"
+    assert told(TIMING, Sizes(0, 20), grows=True) == "This takes about 50 seconds."
+
+
+def test_a_budget_that_does_not_fit_is_told():
+    smallest = TIMING.fit(ASKED, 1.0)
+    omitted = left_out(ASKED, smallest)
+    text = told(TIMING, smallest, grows=False, omitted=omitted, fits=False)
+    assert text.endswith(f"Taken to fit: {omitted} (the least; about 54 seconds).")
+    fitting = told(TIMING, smallest, grows=False, omitted=omitted)
+    assert fitting.endswith(f"Taken to fit: {omitted}.")
+    text = told(TIMING, smallest, grows=False, fits=False)
+    assert text.endswith("That is more than was given (the least; about 54 seconds).")
 
 
 @pytest.mark.parametrize("wrong", [0, -1, float("nan"), float("inf"), "5", True])
@@ -80,10 +95,13 @@ def test_a_comparison_within_a_budget_says_what_it_left_out(compare, data, capsy
     found = compare(methods=["plain"], episodes=episodes, n_val=4, budget_minutes=1e-9)
     assert found.manifest["n_val"] == 3
     assert found.manifest["n_test"] == 10
-    assert "3 of 4 tuning episodes, 10 of 14 test episodes a task" in found.note
+    least = "3 of 4 tuning episodes, 10 of 14 test episodes a task"
+    assert f"only this was run: {least} (the least; about" in found.note
     assert capsys.readouterr().err == ""
     plenty = compare(methods=["plain"], episodes=episodes[:3], budget_minutes=60)
-    assert "left out" not in plenty.note
+    assert "the least" not in plenty.note
+    smallest = compare(methods=["plain"], episodes=episodes[:3], budget_minutes=1e-9, tune=None)
+    assert "This did not fit into 1e-09 minutes (the least; about" in smallest.note
     assert "To fit" not in plenty.note
 
 
@@ -108,7 +126,7 @@ def test_an_error_of_the_watch_ends_a_comparison_and_the_rows_are_kept(compare, 
 def test_progress_says_how_long_it_takes(compare, episodes, capsys):
     compare(methods=["plain"], episodes=episodes[:3], progress=True)
     shown = capsys.readouterr()
-    assert "This takes at most about 1 second" in shown.out + shown.err
+    assert "This takes about 1 second" in shown.out + shown.err
 
 
 def test_the_folder_of_rows_holds_the_comparison_in_the_end(compare, episodes, tmp_path):
