@@ -88,10 +88,11 @@ def _grouping(manifest: Mapping[str, Any]) -> str:
 
 
 _RULES = {
-    "best": "the setting with the best mean accuracy.",
+    "best": "The setting with the best mean accuracy was taken.",
     "guarded": (
-        "of those that collapsed in no episode, nor a neighbouring one, the smallest step size "
-        "whose mean accuracy is within one standard error of the best."
+        "Settings that collapsed in an episode, and those next to them, were left out. Of the rest "
+        "the smallest step size was taken whose mean accuracy is within one standard error of the "
+        "best."
     ),
 }
 
@@ -105,11 +106,11 @@ def _tuning(manifest: Mapping[str, Any]) -> str:
     rule = _RULES[manifest.get("choose", "best")]
     if tune == "validation":
         return (
-            f"{own} {episodes} a task, drawn from images apart from the test images: {rule} That "
-            f"used {counted(int(used), 'labelled target image')} beyond the k shots."
+            f"{own} {episodes} a task, drawn from images apart from the test images. {rule} "
+            f"Tuning used {counted(int(used), 'labelled target image')} beyond the k shots."
         )
     return (
-        f"{own} {episodes} a task of source data: {rule} No target label beyond the k shots was "
+        f"{own} {episodes} a task of source data. {rule} No target label beyond the k shots was "
         f"used."
     )
 

@@ -41,6 +41,13 @@ def test_tuning_elsewhere_and_none_at_all_are_told_apart():
     assert "Nothing was tuned" in said(tune=None)
 
 
+def test_the_rule_of_choice_is_a_sentence_of_its_own():
+    text = said(choose="guarded")
+    assert "test images. Settings that collapsed in an episode, and those next to them" in text
+    assert "the best. Tuning used 1,042 labelled" in text
+    assert "test images. The setting with the best mean" in said(choose="best")
+
+
 def test_a_source_is_named():
     text = said(groups_from="source", source="72 letters images")
     assert "from 72 letters images, never a query" in text

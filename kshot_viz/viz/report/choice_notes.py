@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
+from kshot_viz.text import counted
 from kshot_viz.viz.comparison.selection import by_task, ordered_methods, records, task_name
 from kshot_viz.viz.style.colours import method_label
 from kshot_viz.viz.style.intervals import points
@@ -26,10 +27,10 @@ def _notes(settings: pd.DataFrame) -> Iterable[str]:
     ordered = [rows[name] for name in ordered_methods(settings)]
     margins = _each(ordered, _margin)
     if margins:
-        n = int(ordered[0]["n_val"])
+        episodes = counted(int(ordered[0]["n_val"]), "tuning episode")
         yield (
-            f"chosen on {n} tuning episodes, where the chosen setting differs from the best one of "
-            f"another step size by {margins} points."
+            f"on {episodes}, accuracy at the chosen step size minus that at the "
+            f"best other step size, in points: {margins}."
         )
     edges = _each(ordered, lambda row: f"({row['edge']})" if row["edge"] else "")
     if edges:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pandas as pd
 
 from kshot_viz.study.footer import footer
+from kshot_viz.viz.report.choice_notes import choice_notes
 from kshot_viz.viz.report.summary_text import summary_markdown, summary_text
 
 
@@ -54,6 +55,14 @@ def test_the_footer_says_what_the_numbers_stand_on(make: Callable) -> None:
     assert "used 2.8 times" in text
     assert "Holm" in text
     assert "Warning" not in text
+
+
+def test_how_sure_a_choice_is_is_said_as_a_difference(make: Callable) -> None:
+    text = choice_notes(make(methods=("plain", "grouped"), shots=(1,)).settings)[0]
+    assert text == (
+        "10 classes, 1 shot: on 6 tuning episodes, accuracy at the chosen step size minus that at "
+        "the best other step size, in points: plain +1.0, groups +1.0."
+    )
 
 
 def test_heavy_reuse_is_warned_of(make: Callable) -> None:
