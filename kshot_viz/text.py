@@ -51,6 +51,17 @@ def points(share: float) -> str:
     return f"{rounded:+.1f}" if rounded else "0.0"
 
 
+def points_range(low: float, high: float) -> str:
+    """Return ``"-0.4 to +2.2"``, the interval of a difference of shares inside a sentence."""
+    return f"{points(low)} to {points(high)}"
+
+
+def points_interval(share: float, low: float, high: float) -> str:
+    """Return ``"+0.9 [-0.4, +2.2]"`` in a table, or the difference alone without an interval."""
+    text = points(share)
+    return text if math.isnan(low) else f"{text} [{points(low)}, {points(high)}]"
+
+
 def p_text(p: float) -> str:
     """Return ``"0.012"``, ``"<0.001"``, or nothing where there is no test."""
     if math.isnan(p):

@@ -2,7 +2,17 @@ from __future__ import annotations
 
 import pytest
 
-from kshot_viz.text import counted, duration, html_details, html_table, isolated, listed, time_left
+from kshot_viz.text import (
+    counted,
+    duration,
+    html_details,
+    html_table,
+    isolated,
+    listed,
+    points_interval,
+    points_range,
+    time_left,
+)
 
 
 @pytest.mark.parametrize(
@@ -32,6 +42,12 @@ def test_names_are_listed_as_in_a_sentence():
     assert [listed(["a"]), listed(["a", "b"]), listed(["a", "b", "c"])] == [
         "a", "a and b", "a, b and c",
     ]  # fmt: skip
+
+
+def test_a_difference_has_its_interval_in_points():
+    assert points_interval(0.009, -0.004, 0.022) == "+0.9 [-0.4, +2.2]"
+    assert points_interval(-0.0001, float("nan"), float("nan")) == "0.0"
+    assert points_range(-0.004, 0.022) == "-0.4 to +2.2"
 
 
 def test_a_table_escapes_every_cell():

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from kshot_viz.study.findings.finding import Row, finding, is_clear, titled_tasks
 from kshot_viz.study.footer import doubt, note_of
 from kshot_viz.study.tables import PLAIN
-from kshot_viz.text import html_table, interval_text, isolated, p_text
+from kshot_viz.text import html_table, interval_text, isolated, p_text, points_interval
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,8 +46,8 @@ def overview_html(summary: pd.DataFrame, manifest: Mapping[str, Any]) -> str:
 
 
 def _cells(row: Row) -> tuple[str, ...]:
-    value, low, high = (100 * row[f"difference{end}"] for end in ("", "_low", "_high"))
-    against = interval_text(value, low, high, "+.1f") if value == value else "-"
+    value, low, high = (row[f"difference{end}"] for end in ("", "_low", "_high"))
+    against = points_interval(value, low, high) if value == value else "-"
     if row["method"] == PLAIN:
         against = "reference"
     return (

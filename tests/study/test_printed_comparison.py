@@ -32,20 +32,21 @@ def row(method: str, difference: float, low: float, high: float, p: float) -> di
 
 
 NAN = float("nan")
+FROM_LETTERS = {"source": "letters", "groups_from": "source"}
 PLAIN = row("plain", 0.0, NAN, NAN, NAN)
 CLEAR = row("grouped", 0.05, 0.02, 0.08, 0.001)
 VAGUE = row("head_only", -0.03, -0.08, 0.02, 0.3)
 
 
 def test_the_table_is_aligned():
-    text = overview_text(
-        pd.DataFrame([CLEAR, PLAIN, VAGUE]), {"source": "letters", "groups_from": "source"}
-    )
+    text = overview_text(pd.DataFrame([CLEAR, PLAIN, VAGUE]), FROM_LETTERS)
     lines = text.splitlines()
     assert lines[0].startswith("3 classes, 1 shot: groups scored 5.0 points above plain")
     table = [line for line in lines if line.startswith(("method", "head_only", "plain", "grouped"))]
     assert [line.split()[0] for line in table] == ["method", "head_only", "plain", "grouped"]
     assert "+5.0 [+2.0, +8.0] *" in text
+    nothing = overview_text(pd.DataFrame([PLAIN, VAGUE | {"difference": -0.0001}]), FROM_LETTERS)
+    assert "  0.0 [-8.0, +2.0]" in nothing
     assert len({line.index("  ") > 0 for line in table}) == 1
     assert "Groups were formed from letters, never a query." in lines[-1]
 

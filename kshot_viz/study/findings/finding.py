@@ -11,7 +11,7 @@ from kshot_viz.methods.registry import FIRST, method_class
 from kshot_viz.study.footer import doubt
 from kshot_viz.study.tables import PLAIN
 from kshot_viz.study.task import TASK, Task
-from kshot_viz.text import counted, isolated, listed, p_text, points
+from kshot_viz.text import counted, isolated, listed, p_text, points, points_range
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -132,7 +132,7 @@ def _almost(rivals: list[Row]) -> str:
         )
     return "".join(
         f" {label(row['method'])}: the 95 % interval excludes zero, but adjusted for the "
-        f"number of rivals it is {points(row['adjusted_low'])} to {points(row['adjusted_high'])} "
+        f"number of rivals it is {points_range(row['adjusted_low'], row['adjusted_high'])} "
         f"with {_p(row)}, so the difference is not clear."
         for row in almost
     )
@@ -165,7 +165,7 @@ def _null_too(clear: list[Row]) -> str:
 def _interval(row: Row) -> str:
     if np.isnan(row["difference_low"]):
         return "unknown"
-    return f"{points(row['difference_low'])} to {points(row['difference_high'])}"
+    return points_range(row["difference_low"], row["difference_high"])
 
 
 def _p(row: Row) -> str:

@@ -6,9 +6,9 @@ import math
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
+from kshot_viz.study.findings.finding import label
 from kshot_viz.text import counted
 from kshot_viz.viz.comparison.selection import by_task, ordered_methods, records, task_name
-from kshot_viz.viz.style.colours import method_label
 from kshot_viz.viz.style.intervals import points
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def _notes(settings: pd.DataFrame) -> Iterable[str]:
 
 def _each(rows: Iterable[dict[str, Any]], text: Callable[[dict[str, Any]], str]) -> str:
     """Join what there is to say about each method, by its name."""
-    return ", ".join(f"{method_label(row['method'])} {text(row)}" for row in rows if text(row))
+    return ", ".join(f"{label(row['method'])} {text(row)}" for row in rows if text(row))
 
 
 def _margin(row: dict[str, Any]) -> str:

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from kshot_viz.methods.registry import method_class
+from kshot_viz.study.findings.finding import label
 from kshot_viz.text import listed
 from kshot_viz.viz.comparison.selection import ComparisonLike, by_task, ordered_methods, task_name
-from kshot_viz.viz.style.colours import method_label
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,7 +47,7 @@ def _finding(rows: pd.DataFrame) -> str:
     held = [name for name in first if name not in fallen]
     if not fallen:
         return f"no tuning run collapsed with {_held(held, largest)}."
-    sizes = [f"{method_label(name)} {size:g}" for name, size in fallen.items()]
+    sizes = [f"{label(name)} {size:g}" for name, size in fallen.items()]
     text = f"the smallest step size with a collapsed tuning run: {', '.join(sizes)}."
     if held:
         text += f" None collapsed with {_held(held, largest)}."
@@ -58,8 +58,8 @@ def _held(names: Sequence[str], largest: Mapping[str, float]) -> str:
     """Name methods without a collapsed run, and up to which step size that was looked at."""
     sizes = {largest[name] for name in names}
     if len(sizes) == 1:
-        return f"{listed([method_label(name) for name in names])}, up to {sizes.pop():g}"
-    return listed([f"{method_label(name)} (up to {largest[name]:g})" for name in names])
+        return f"{listed([label(name) for name in names])}, up to {sizes.pop():g}"
+    return listed([f"{label(name)} (up to {largest[name]:g})" for name in names])
 
 
 def _null(first: First) -> str:
@@ -74,7 +74,7 @@ def _null(first: First) -> str:
         real = known.null_of if known else ""
         if real in first and "plain" in first and reach("plain") < reach(real) <= reach(name):
             return (
-                f" {method_label(name).capitalize()} hold as far as {method_label(real)}, so what "
+                f" {label(name).capitalize()} hold as far as {label(real)}, so what "
                 "helps there is moving in fewer directions, not which neurons share a group."
             )
     return ""

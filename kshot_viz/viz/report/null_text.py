@@ -18,7 +18,7 @@ from kshot_viz.study.findings.finding import (
 )
 from kshot_viz.study.footer import doubt
 from kshot_viz.study.task import Task
-from kshot_viz.text import counted, points
+from kshot_viz.text import counted, points, points_range
 from kshot_viz.viz.comparison.selection import records
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def _sentence(row: Row, equal: Row, unsure: str) -> str:
     )
     if math.isnan(row["difference_low"]):
         return f"{text} in one episode, which shows nothing."
-    interval = f"{points(row['difference_low'])} to {points(row['difference_high'])}"
+    interval = points_range(row["difference_low"], row["difference_high"])
     p = p_phrase(row["p_holm"], "adjusted p")
     text += f" (95 % interval {interval}, {p}, n = {int(row['n'])})"
     if equal:
@@ -88,8 +88,7 @@ def _at_equal(row: Row) -> str:
     episodes = counted(int(row["n"]), "tuning episode")
     if math.isnan(row["low"]):
         return f"{text} ({episodes})"
-    interval = f"{points(row['low'])} to {points(row['high'])}"
-    return f"{text} (95 % interval {interval}, {episodes})"
+    return f"{text} (95 % interval {points_range(row['low'], row['high'])}, {episodes})"
 
 
 def _verdict(row: Row, equal: Row, unsure: str) -> str:

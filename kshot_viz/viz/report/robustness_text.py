@@ -11,7 +11,7 @@ from kshot_viz.study.findings.finding import is_clear, label, titled_tasks
 from kshot_viz.study.findings.robustness import CHOSEN, DEFAULT, RULE, STEP_SIZE
 from kshot_viz.study.tables import PLAIN
 from kshot_viz.study.task import Task
-from kshot_viz.text import counted, listed, points
+from kshot_viz.text import counted, listed, points, points_interval, points_range
 from kshot_viz.viz.comparison.selection import records
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def robustness_cells(variants: pd.DataFrame) -> tuple[list[str], list[list[str]]
             _name(row) + (" (the chosen ones)" if row["same"] and row["variant"] != CHOSEN else ""),
             _settings(row["tuned"], row["steps"]),
             _settings(row["plain_tuned"], row["plain_steps"]),
-            _estimate(row, "[", ", ", "]"),
+            points_interval(row["difference"], row["low"], row["high"]),
             counted(int(row["n"]), POOLS[row["pool"]]),
         ]
         for row in records(variants)
@@ -128,18 +128,18 @@ def _near(near: Sequence[Row], most: int) -> str:
     if not rows:
         return f"nothing {where} one ({short}, all on fewer than {FEWEST} episodes)"
     low, high = (points(end(row["difference"] for row in rows)) for end in (min, max))
-    about = counted(len(rows), "pair") + _fewer(rows, most)
+    about = ", ".join(filter(None, [counted(len(rows), "pair"), _fewer(rows, most)]))
     if len(rows) < len(near):
         about += f"; {short} on fewer than {FEWEST} episodes left out"
     return f"{low if low == high else f'{low} to {high}'} {where} one ({about})"
 
 
 def _fewer(rows: Sequence[Row], most: int) -> str:
-    """Return ``", n = 2"`` or ``", n = 3 to 6"`` where some ran on fewer episodes than most."""
+    """Return ``"n = 2"`` or ``"n = 3 to 6"`` where some ran on fewer episodes than most."""
     low, high = (int(end(row["n"] for row in rows)) for end in (min, max))
     if low == most:
         return ""
-    return f", n = {low}" if low == high else f", n = {low} to {high}"
+    return f"n = {low}" if low == high else f"n = {low} to {high}"
 
 
 def _said(row: Row, most: int) -> str:
@@ -148,12 +148,9 @@ def _said(row: Row, most: int) -> str:
             return f"the rule '{row['rule']}' takes the same settings"
         return f"the {_name(row)} are the chosen ones"
     about = f" ({_defaults(row)})" if row["variant"] == DEFAULT else ""
-    fewer = _fewer([row], most)
-    estimate = (
-        f"{points(row['difference'])} ({fewer[2:]})"
-        if fewer and math.isnan(row["low"])
-        else _estimate(row, "(", " to ", f"{fewer})")
-    )
+    interval = "" if math.isnan(row["low"]) else points_range(row["low"], row["high"])
+    inside = ", ".join(filter(None, [interval, _fewer([row], most)]))
+    estimate = points(row["difference"]) + (f" ({inside})" if inside else "")
     return f"{estimate} at the {_name(row)}{about}"
 
 
@@ -198,14 +195,14 @@ def _elsewhere(row: Row) -> bool:
 
 
 def _where(some: list[Row], among: list[Row]) -> str:
-    named = [f"at the {_place(row)}" for row in some if row["variant"] != STEP_SIZE]
+    named = [f"at the {_where_ran(row)}" for row in some if row["variant"] != STEP_SIZE]
     some_near, near = (sum(row["variant"] == STEP_SIZE for row in rows) for rows in (some, among))
     if some_near:
         named.append(f"at {some_near} of {near} pairs of neighbouring step sizes")
     return listed(named)
 
 
-def _place(row: Row) -> str:
+def _where_ran(row: Row) -> str:
     return f"{_name(row)}{' on tuning episodes' if row['variant'] == CHOSEN else ''}"
 
 
@@ -223,10 +220,3 @@ def _settings(tuned: str, steps: float) -> str:
 
 def _value(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def _estimate(row: Row, left: str, between: str, right: str) -> str:
-    text = points(row["difference"])
-    if math.isnan(row["low"]):
-        return text
-    return f"{text} {left}{points(row['low'])}{between}{points(row['high'])}{right}"

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from kshot_viz.study.findings.finding import LEVEL, is_clear
 from kshot_viz.study.task import Task
-from kshot_viz.text import counted
+from kshot_viz.text import counted, points_interval
 from kshot_viz.viz.comparison.selection import by_task, ordered_methods, records, task_name
 from kshot_viz.viz.style.colours import method_label
-from kshot_viz.viz.style.intervals import interval_text, p_text, points
+from kshot_viz.viz.style.intervals import interval_text, p_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -69,12 +69,7 @@ def difference_text(row: Mapping[str, Any]) -> str:
         return "reference"
     if math.isnan(row["difference"]):
         return "-"
-    if math.isnan(row["difference_low"]):
-        return points(row["difference"])
-    return (
-        f"{points(row['difference'])} "
-        f"[{points(row['difference_low'])}, {points(row['difference_high'])}]"
-    )
+    return points_interval(row["difference"], row["difference_low"], row["difference_high"])
 
 
 def step_sizes(row: Mapping[str, Any]) -> str:

@@ -65,6 +65,11 @@ def test_how_sure_a_choice_is_is_said_as_a_difference(make: Callable) -> None:
     )
 
 
+def test_a_name_from_right_to_left_stays_together_in_a_note(make: Callable) -> None:
+    text = choice_notes(make(methods=("plain", "\u05e9\u05dc"), shots=(1,)).settings)[0]
+    assert "\u2068\u05e9\u05dc\u2069 +1.0" in text
+
+
 def test_heavy_reuse_is_warned_of(make: Callable) -> None:
     assert footer({**make().manifest, "query_reuse": 9.0})[-1].startswith("Warning")
 
