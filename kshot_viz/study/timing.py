@@ -76,8 +76,12 @@ class Timing:
 
         The smallest, where none fits; growth of the grid is not counted.
         """
-        found = sorted(_smaller(asked), key=self.whole)
-        return next((one for one in reversed(found) if self.whole(one) <= budget), found[0])
+        every = list(_smaller(asked))
+        fitting = [one for one in every if self.whole(one) <= budget]
+        # Of what takes as long, the one that leaves no step size out.
+        if fitting:
+            return max(fitting, key=lambda one: (self.whole(one), -one.every))
+        return min(every, key=lambda one: (self.whole(one), one.every))
 
     def _total(self, runs: Mapping[str, int]) -> float:
         each = (

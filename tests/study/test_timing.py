@@ -40,6 +40,13 @@ def test_a_budget_is_used_and_kept(budget):
     assert (sizes == ASKED) is (budget >= 188)
 
 
+@pytest.mark.parametrize("budget", [1000, 188, 100, 1])
+def test_nothing_is_left_out_that_saves_no_time(budget):
+    # A grid of two step sizes has no second one to leave out.
+    short = Timing(TIMING.seconds, {"plain": (10, 10), "head_only": (6, 6)}, workers=1)
+    assert short.fit(ASKED, budget).every == 1
+
+
 def test_there_is_a_smallest_size():
     sizes = TIMING.fit(ASKED, 1.0)
     assert (sizes.tuning, sizes.test, sizes.every) == (3, 10, 2)
