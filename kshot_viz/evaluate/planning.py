@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from kshot_viz import __version__
+from kshot_viz.checks import shown
 from kshot_viz.data.dataset import ImageDataset
 from kshot_viz.data.episodes.episode import Episode
 from kshot_viz.data.pixels import digest
@@ -53,7 +54,7 @@ class Request:
             raise unknown_name("path", self.path, PATHS)
         cap = self.max_memory
         if cap is not None and (isinstance(cap, bool) or not isinstance(cap, int) or cap < 1):
-            raise KShotValueError(f"`max_memory` must be a number of bytes >= 1; not {cap!r}.")
+            raise KShotValueError(f"`max_memory` must be a number of bytes >= 1; not {shown(cap)}.")
         for method in {one.method.record: one.method for one in self.candidates}.values():
             check_applies(method, self.backbone)
 

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from kshot_viz.checks import check, whole
 from kshot_viz.data.arrays import label_row
 from kshot_viz.data.images import filled_count, slice_images
 from kshot_viz.errors import KShotValueError
@@ -75,8 +76,7 @@ class FinetuneResult:
         KShotValueError
             For an empty batch, and unless ``batch_size`` is a whole number >= 1.
         """
-        if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
-            raise KShotValueError(f"`batch_size` must be an integer >= 1; not {batch_size!r}.")
+        check("batch_size", batch_size, whole(1))
         starts = range(0, filled_count(images), batch_size)
         parts = [self._forward(slice_images(images, i, i + batch_size)) for i in starts]
         return torch.cat(parts)
