@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Literal, NoReturn
+from typing import Annotated, Any, Literal, NoReturn
 
 import typer
 
@@ -12,7 +15,7 @@ from kshot_viz.cli import options as opt
 from kshot_viz.cli.image_commands import compare, dashboard
 from kshot_viz.cli.options import command_line
 from kshot_viz.cli.signals import INTERRUPTED, interrupted_by_signals
-from kshot_viz.errors import KShotError
+from kshot_viz.errors import KShotError, KShotWarning
 
 app = typer.Typer(
     add_completion=False,
@@ -50,7 +53,8 @@ def _options(
 def main() -> None:
     """Run a command; what a user caused is one line on stderr, never a traceback."""
     try:
-        code = app(standalone_mode=False)
+        with _short_warnings():
+            code = app(standalone_mode=False)
     except KShotError as error:
         _fail(str(error), 2)
     except (KeyboardInterrupt, typer.Abort):
@@ -182,6 +186,22 @@ def pretrain(
 
     pretrain_glyphnet(out, seed=seed, homoglyphs=homoglyphs)
     typer.echo(f"Written: {out / 'glyphnet.safetensors'} and {out / 'glyphnet.json'}.")
+
+
+@contextmanager
+def _short_warnings() -> Iterator[None]:
+    """Print a warning of this library as one line, without the line of code that it came from."""
+    with warnings.catch_warnings():
+        usual = warnings.showwarning
+
+        def show(message: Warning | str, *args: Any, **kwargs: Any) -> None:
+            if isinstance(message, KShotWarning):
+                typer.echo(f"kshot-viz: warning: {message.on_command_line}", err=True)
+            else:
+                usual(message, *args, **kwargs)
+
+        warnings.showwarning = show
+        yield
 
 
 def _fail(message: str, code: int) -> NoReturn:

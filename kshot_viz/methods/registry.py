@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -13,7 +12,7 @@ from importlib.metadata import entry_points
 from pkgutil import walk_packages
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
-from kshot_viz.errors import KShotError, KShotKeyError, KShotValueError, unknown_name
+from kshot_viz.errors import KShotError, KShotKeyError, KShotValueError, unknown_name, warn
 from kshot_viz.methods.base import Method
 
 if TYPE_CHECKING:
@@ -173,4 +172,4 @@ def _load() -> None:
         try:
             register_method(entry.load())
         except Exception as error:  # Whatever a stranger's package raises must not stop this one.
-            warnings.warn(f"The method {entry.name!r} of a package: {error!r}", stacklevel=2)
+            warn(f"The method {entry.name!r} of a package: {error!r}")
