@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kshot_viz.study.rivals import why_unfit
-from kshot_viz.text import counted, listed
+from kshot_viz.text import counted, listed, minutes_text
 
 # Queries drawn this often on average make the episodes far from independent.
 HEAVY_REUSE = 5.0
@@ -46,7 +46,7 @@ def _unfit(manifest: Mapping[str, Any]) -> str:
 def _budget(manifest: Mapping[str, Any]) -> str:
     omitted = manifest.get("left_out")
     return (
-        f"To fit into {manifest['budget_minutes']:g} minutes, only this was run: {omitted}."
+        f"To fit into {minutes_text(manifest['budget_minutes'])}, only this was run: {omitted}."
         if omitted
         else ""
     )
