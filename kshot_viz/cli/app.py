@@ -6,6 +6,7 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn
 
@@ -65,7 +66,7 @@ def main() -> None:
         # typer brings its own usage errors, whose class moved between its releases.
         if not hasattr(error, "format_message"):
             raise
-        _fail(error.format_message(), 2)
+        _fail(" ".join([error.format_message(), *_repeated(error)]), 2)
     # Releases of typer differ in whether an interrupt is raised or returned.
     if code == INTERRUPTED:
         _fail("interrupted. Finished rows are kept; the same command goes on from them.", code)
@@ -186,6 +187,18 @@ def pretrain(
 
     pretrain_glyphnet(out, seed=seed, homoglyphs=homoglyphs)
     typer.echo(f"Written: {out / 'glyphnet.safetensors'} and {out / 'glyphnet.json'}.")
+
+
+def _repeated(error: Exception) -> Iterator[str]:
+    """Yield a hint where an option that may be repeated was given a list."""
+    option: Any = getattr(error, "param", None)
+    if not getattr(option, "multiple", False):
+        return
+    # The message itself does not always hold what was given.
+    words = [part for word in sys.argv for part in word.split("=", 1)]
+    for name, given in pairwise(words):
+        if name in option.opts and "," in given:
+            yield opt.repeat(name, given)
 
 
 @contextmanager

@@ -92,16 +92,25 @@ class FinetuneResult:
         """Return class probabilities, shape (images, way)."""
         return self.logits(images).double().softmax(dim=1).numpy()
 
-    def score(self, images: Any, labels: ArrayLike) -> float:
+    def score(self, images: Any, labels: ArrayLike | None = None) -> float:
         """Return the share of images whose predicted class equals its label.
+
+        Parameters
+        ----------
+        images : image batch
+        labels : array_like, shape (images,), optional
+            A data set has its own.
 
         Raises
         ------
         KShotValueError
-            For an empty batch, unless there is one label for each image, and for a label that is
-            none of ``classes``.
+            Without labels, for an empty batch, unless there is one label for each image, and for a
+            label that is none of ``classes``.
         """
-        known, count = label_row(labels), filled_count(images)
+        given = getattr(images, "labels", None) if labels is None else labels
+        if given is None:
+            raise KShotValueError("`labels` are missing: one for each image, or a data set alone.")
+        known, count = label_row(given), filled_count(images)
         if len(known) != count:
             raise KShotValueError(
                 f"`labels` must be one for each of the {count} images; not of shape {known.shape}."
@@ -109,9 +118,9 @@ class FinetuneResult:
         classes = self.classes.tolist()
         unknown = {repr(one): one for one in known.tolist() if one not in classes}
         if unknown:
-            given = _some([*unknown.values()])
+            wrong = _some([*unknown.values()])
             raise KShotValueError(
-                f"`labels` must be among the classes {_some(classes)}; not {given}."
+                f"`labels` must be among the classes {_some(classes)}; not {wrong}."
             )
         predicted = self.predict(images)
         return float((predicted == known).mean())
