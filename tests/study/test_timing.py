@@ -48,6 +48,12 @@ def test_there_is_a_smallest_size():
     assert TIMING.fit(Sizes(0, 20), 1.0) == Sizes(0, 10)
 
 
+def test_step_sizes_are_not_left_out_where_that_saves_nothing():
+    few = Timing({TASK: {"plain": 2.0}}, {"plain": (2, 2)}, workers=1)
+    assert few.fit(ASKED, 1000) == ASKED
+    assert few.fit(ASKED, few.whole(ASKED) - 1).every == 1
+
+
 def test_what_is_left_out_is_told():
     assert left_out(ASKED, ASKED) == ""
     assert left_out(ASKED, Sizes(3, 10, 2)) == (
