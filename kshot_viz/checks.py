@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterable, Mapping, Set
 from numbers import Integral, Real
 from typing import Any, TypeVar
 
+import numpy as np
+
 from kshot_viz.errors import KShotValueError
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -53,8 +55,13 @@ def check(name: str, value: Any, rule: Rule) -> None:
 
 def shown(value: Any) -> str:
     """Return a value for a message: its repr where that is short, else its type."""
-    if value is None or isinstance(value, (bool, int, float, str)):
-        text = repr(value)
+    if value is None or isinstance(value, (bool, int, float, str, np.generic)):
+        try:
+            text = repr(value)
+        except ValueError:
+            # Python refuses to write out so many digits.
+            digits = int(math.log10(abs(value))) + 1  # type: ignore[arg-type]
+            return f"an integer of about {digits:,} digits"
         return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
     return f"of type {type(value).__name__}"
 

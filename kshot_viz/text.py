@@ -25,9 +25,16 @@ def duration(seconds: float) -> str:
     return f"{seconds / 3600:.1f} hours"
 
 
+def minutes_text(minutes: float) -> str:
+    """Return ``"1 minute"`` or ``"0.5 minutes"``, as they were given."""
+    return f"{minutes:g} minute" + ("" if minutes == 1 else "s")
+
+
 def time_left(seconds: float) -> str:
-    """Return what a progress bar says: ``"about 2:05 left"``."""
+    """Return what a progress bar says: ``"about 2:05 left"``, ``"about 3.5 hours left"``."""
     minutes, rest = divmod(round(seconds), 60)
+    if minutes >= 60:
+        return f"about {seconds / 3600:.1f} hours left"
     return f"about {minutes}:{rest:02d} left"
 
 

@@ -31,6 +31,17 @@ def test_what_is_right_passes_and_defaults_are_left_alone():
         ({"n": 1, "share": float("nan")}, "`share` must be a finite number > 0; not nan."),
         ({"n": 1, "word": 3}, "`word` must be None or of type str; not 3."),
         ({"n": 1, "on": 1}, "`on` must be True or False; not 1."),
+        ({"n": np.int64(-1)}, f"`n` must be an integer >= 1; not {np.int64(-1)!r}."),
+        ({"n": np.True_}, f"`n` must be an integer >= 1; not {np.True_!r}."),
+        ({"n": 1, "on": np.True_}, f"`on` must be True or False; not {np.True_!r}."),
+        (
+            {"n": 10**5000},
+            "`n` must be at most 9,223,372,036,854,775,807; not an integer of about 5,001 digits.",
+        ),
+        (
+            {"n": -(10**5000)},
+            "`n` must be an integer >= 1; not an integer of about 5,001 digits.",
+        ),
         ({"n": [1]}, "`n` must be an integer >= 1; not of type list."),
     ],
 )

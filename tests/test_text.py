@@ -9,6 +9,7 @@ from kshot_viz.text import (
     html_table,
     isolated,
     listed,
+    minutes_text,
     points_interval,
     points_range,
     time_left,
@@ -30,11 +31,22 @@ def test_durations_are_words(seconds, text):
     assert duration(seconds) == text
 
 
-def test_the_time_left_has_minutes_and_seconds():
-    assert [time_left(one) for one in (0.4, 59.6, 125)] == [
+def test_the_time_left_has_minutes_and_seconds_or_hours():
+    assert [time_left(one) for one in (0.4, 59.6, 125, 3599, 3600, 12600)] == [
         "about 0:00 left",
         "about 1:00 left",
         "about 2:05 left",
+        "about 59:59 left",
+        "about 1.0 hours left",
+        "about 3.5 hours left",
+    ]
+
+
+def test_minutes_are_those_that_were_given():
+    assert [minutes_text(one) for one in (1.0, 0.5, 90)] == [
+        "1 minute",
+        "0.5 minutes",
+        "90 minutes",
     ]
 
 

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Literal, NoReturn
+from typing import Annotated, Any, Literal, NoReturn
 
 import typer
 
@@ -12,7 +16,7 @@ from kshot_viz.cli import options as opt
 from kshot_viz.cli.image_commands import compare, dashboard
 from kshot_viz.cli.options import command_line
 from kshot_viz.cli.signals import INTERRUPTED, interrupted_by_signals
-from kshot_viz.errors import KShotError
+from kshot_viz.errors import KShotError, KShotWarning
 
 app = typer.Typer(
     add_completion=False,
@@ -50,7 +54,8 @@ def _options(
 def main() -> None:
     """Run a command; what a user caused is one line on stderr, never a traceback."""
     try:
-        code = app(standalone_mode=False)
+        with _short_warnings():
+            code = app(standalone_mode=False)
     except KShotError as error:
         _fail(str(error), 2)
     except (KeyboardInterrupt, typer.Abort):
@@ -61,7 +66,7 @@ def main() -> None:
         # typer brings its own usage errors, whose class moved between its releases.
         if not hasattr(error, "format_message"):
             raise
-        _fail(error.format_message(), 2)
+        _fail(" ".join([error.format_message(), *_repeated(error)]), 2)
     # Releases of typer differ in whether an interrupt is raised or returned.
     if code == INTERRUPTED:
         _fail("interrupted. Finished rows are kept; the same command goes on from them.", code)
@@ -182,6 +187,34 @@ def pretrain(
 
     pretrain_glyphnet(out, seed=seed, homoglyphs=homoglyphs)
     typer.echo(f"Written: {out / 'glyphnet.safetensors'} and {out / 'glyphnet.json'}.")
+
+
+def _repeated(error: Exception) -> Iterator[str]:
+    """Yield a hint where an option that may be repeated was given a list."""
+    option: Any = getattr(error, "param", None)
+    if not getattr(option, "multiple", False):
+        return
+    # The message itself does not always hold what was given.
+    words = [part for word in sys.argv for part in word.split("=", 1)]
+    for name, given in pairwise(words):
+        if name in option.opts and "," in given:
+            yield opt.repeat(name, given)
+
+
+@contextmanager
+def _short_warnings() -> Iterator[None]:
+    """Print a warning of this library as one line, without the line of code that it came from."""
+    with warnings.catch_warnings():
+        usual = warnings.showwarning
+
+        def show(message: Warning | str, *args: Any, **kwargs: Any) -> None:
+            if isinstance(message, KShotWarning):
+                typer.echo(f"kshot-viz: warning: {message.on_command_line}", err=True)
+            else:
+                usual(message, *args, **kwargs)
+
+        warnings.showwarning = show
+        yield
 
 
 def _fail(message: str, code: int) -> NoReturn:

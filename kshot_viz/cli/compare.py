@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from kshot_viz.cli.options import resolve_device
+from kshot_viz.cli.options import one_value, resolve_device
 from kshot_viz.cli.requests import TaskRequest
 from kshot_viz.cli.results import REQUEST, load_request, refuse_another, write_results
 from kshot_viz.data.episodes import sample_episodes
@@ -18,7 +18,7 @@ from kshot_viz.data.load_dataset import load_dataset
 from kshot_viz.errors import KShotFileError, KShotValueError
 from kshot_viz.finetune.candidate import Candidate
 from kshot_viz.methods.config import FinetuneConfig
-from kshot_viz.methods.registry import FIRST, list_methods
+from kshot_viz.methods.registry import FIRST, list_methods, resolve_method
 from kshot_viz.models.loading.load_backbone import load_backbone
 from kshot_viz.study.compare import compare_methods
 from kshot_viz.study.comparison import Comparison
@@ -90,6 +90,8 @@ class CompareRequest(TaskRequest):
 def run_compare(request: CompareRequest, out: Path, *, workers: int | None, command: str) -> None:
     """Load everything, compare, and leave the results in ``out``."""
     device = resolve_device(request.device)
+    for name in request.methods:
+        resolve_method(one_value("--method", name), "--method")
     refuse_another(out, request.to_dict())
     # The images first: a network may have to be downloaded.
     data, source = load_images(request), load_source(request)

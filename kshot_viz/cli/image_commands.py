@@ -50,7 +50,11 @@ def compare(
         typer.Option(help="Where settings are chosen; source needs class folders in --source."),
     ] = "validation",
     choose: Annotated[
-        Literal["guarded", "best"], typer.Option(help="How a setting is taken: see the README.")
+        Literal["guarded", "best"],
+        typer.Option(
+            help="guarded: the smallest step size as good as the best, and none that collapsed; "
+            "best: the best mean."
+        ),
     ] = "guarded",
     race: Annotated[bool, typer.Option(help="Stop settings that are clearly behind.")] = True,
     budget_minutes: opt.BudgetMinutes = None,

@@ -69,6 +69,19 @@ def weights_from_text(text: str) -> str | None:
     return None if text.lower() == "none" else text
 
 
+def one_value(option: str, text: str) -> str:
+    """Return the value of an option that may be repeated; several in one are a KShotValueError."""
+    if "," in text:
+        raise KShotValueError(f"`{option}` takes one value, not {text!r}. {repeat(option, text)}")
+    return text
+
+
+def repeat(option: str, text: str) -> str:
+    """Say how to give several values: ``"1,5"`` as ``--shots 1 --shots 5``."""
+    values = [one.strip() for one in text.split(",") if one.strip()]
+    return f"For several values repeat it: {' '.join(f'{option} {one}' for one in values)}"
+
+
 def absolute_file(text: str | None) -> str | None:
     """Return the whole path where this is a file; a name, of weights or a recipe, as it is.
 

@@ -9,7 +9,7 @@ from kshot_viz.data.episodes import MIN_QUERY, sample_episodes
 from kshot_viz.data.folder import load_folder, load_unlabelled
 from kshot_viz.models.backbone import Backbone
 from kshot_viz.models.inputs.preprocess import Preprocess
-from kshot_viz.models.loading.load_backbone import load_backbone
+from kshot_viz.models.loading.load_backbone import known_network, load_backbone
 
 if TYPE_CHECKING:
     from kshot_viz.data.dataset import ImageDataset
@@ -28,6 +28,7 @@ class NetworkRequest:
 
     def network(self) -> Backbone:
         """Load the network."""
+        known_network(self.backbone, "--backbone")
         loaded = load_backbone(
             self.backbone, weights=self.weights, preprocess=self.preprocess, size=self.size
         )

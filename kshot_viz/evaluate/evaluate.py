@@ -9,7 +9,7 @@ from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from kshot_viz.checks import checked, flag, instance, optional, text, whole
+from kshot_viz.checks import checked, flag, instance, optional, shown, text, whole
 from kshot_viz.data.dataset import ImageDataset
 from kshot_viz.data.episodes.episode import Episode, check_source
 from kshot_viz.errors import KShotValueError
@@ -153,10 +153,9 @@ def all_of(argument: str, given: Iterable[T], kind: type) -> tuple[T, ...]:
     items = tuple(given) if isinstance(given, Iterable) else ()
     wrong = [one for one in items if not isinstance(one, kind) or isinstance(one, bool)]
     if wrong or not isinstance(given, Iterable):
-        first = wrong[0] if wrong else given
-        shown = repr(first) if isinstance(first, (int, float, str)) else f"a {type(first).__name__}"
+        first = shown(wrong[0] if wrong else given)
         raise KShotValueError(
-            f"`{argument}` must be a list, each item of type {kind.__name__}; not {shown}."
+            f"`{argument}` must be a list, each item of type {kind.__name__}; not {first}."
         )
     return items
 

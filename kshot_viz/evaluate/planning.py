@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from kshot_viz import __version__
+from kshot_viz.checks import shown
 from kshot_viz.data.dataset import ImageDataset
 from kshot_viz.data.episodes.episode import Episode
 from kshot_viz.data.pixels import digest
@@ -21,7 +22,7 @@ from kshot_viz.evaluate.job import Job
 from kshot_viz.evaluate.rows import Entry
 from kshot_viz.finetune.candidate import Candidate
 from kshot_viz.finetune.loop import check_applies
-from kshot_viz.methods.registry import code_of
+from kshot_viz.methods.code_digest import code_of
 from kshot_viz.models.backbone import row_by_row
 from kshot_viz.models.inputs.preprocess import Preprocess
 from kshot_viz.models.modes import evaluating
@@ -53,7 +54,7 @@ class Request:
             raise unknown_name("path", self.path, PATHS)
         cap = self.max_memory
         if cap is not None and (isinstance(cap, bool) or not isinstance(cap, int) or cap < 1):
-            raise KShotValueError(f"`max_memory` must be a number of bytes >= 1; not {cap!r}.")
+            raise KShotValueError(f"`max_memory` must be a number of bytes >= 1; not {shown(cap)}.")
         for method in {one.method.record: one.method for one in self.candidates}.values():
             check_applies(method, self.backbone)
 
@@ -76,6 +77,7 @@ class _Planned:
 def plan_jobs(request: Request, data: ImageDataset, episodes: Sequence[Episode]) -> Plan:
     """Cut a request into jobs; equal candidates of an episode are computed once."""
     steps = [steps_of(one, request.at_steps) for one in request.candidates]
+    codes = {kind: code_of(kind) for kind in {type(one.method) for one in request.candidates}}
     network, call = _network_key(request.backbone), uuid.uuid4().hex
     batching = Batching(request.path, request.max_memory, mix_names=request.mix_names)
     jobs: dict[str, Job] = {}
@@ -84,7 +86,7 @@ def plan_jobs(request: Request, data: ImageDataset, episodes: Sequence[Episode])
         inputs = _inputs(request, data, episode, network, call)
         with one_thread(), torch.inference_mode(False):
             planned = [
-                _planned(batching, inputs, one, at)
+                _planned(batching, inputs, one, at, codes[type(one.method)])
                 for one, at in zip(request.candidates, steps, strict=True)
             ]
         runs += [one.entry.key for one in planned]
@@ -105,10 +107,13 @@ def steps_of(candidate: Candidate, at_steps: Sequence[int] | None) -> tuple[int,
 
 
 def _planned(
-    batching: Batching, inputs: EpisodeInputs, candidate: Candidate, steps: tuple[int, ...]
+    batching: Batching,
+    inputs: EpisodeInputs,
+    candidate: Candidate,
+    steps: tuple[int, ...],
+    code: tuple[str, ...],
 ) -> _Planned:
     kind, slots = batching.of(candidate, inputs)
-    code = code_of(type(candidate.method))  # type: ignore[arg-type]
     key = record_digest([inputs.key, candidate.key, candidate.name, steps, *code], 24)
     return _Planned(Entry(candidate, key, slots), kind, steps)
 

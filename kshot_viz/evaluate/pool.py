@@ -22,10 +22,9 @@ from joblib.externals.loky.backend import get_context
 from joblib.externals.loky.backend.reduction import dumps, loads
 
 from kshot_viz.errors import KShotError
+from kshot_viz.evaluate.watched_pipe import LOOK_SECONDS, WatchedConnection
 from kshot_viz.evaluate.worker import HELLO, REST, serve
 
-# Seconds between two looks whether the processes that work are alive.
-LOOK_SECONDS = 1.0
 # Seconds that starting may take, on a machine that is very busy.
 START_SECONDS = 300.0
 
@@ -82,6 +81,8 @@ class Worker:
     def __init__(self) -> None:
         context = get_context("loky")
         self.connection, theirs = context.Pipe()
+        if os.name == "posix":
+            self.connection = WatchedConnection(self.connection, lambda: self.alive)
         self._process = context.Process(target=serve, args=(theirs, os.getpid()), env=_one_thread())
         try:
             self._process.start()

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from kshot_viz.checks import check, whole
 from kshot_viz.data.arrays import label_row
 from kshot_viz.data.images import filled_count, slice_images
 from kshot_viz.errors import KShotValueError
@@ -75,8 +76,7 @@ class FinetuneResult:
         KShotValueError
             For an empty batch, and unless ``batch_size`` is a whole number >= 1.
         """
-        if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
-            raise KShotValueError(f"`batch_size` must be an integer >= 1; not {batch_size!r}.")
+        check("batch_size", batch_size, whole(1))
         starts = range(0, filled_count(images), batch_size)
         parts = [self._forward(slice_images(images, i, i + batch_size)) for i in starts]
         return torch.cat(parts)
@@ -92,16 +92,25 @@ class FinetuneResult:
         """Return class probabilities, shape (images, way)."""
         return self.logits(images).double().softmax(dim=1).numpy()
 
-    def score(self, images: Any, labels: ArrayLike) -> float:
+    def score(self, images: Any, labels: ArrayLike | None = None) -> float:
         """Return the share of images whose predicted class equals its label.
+
+        Parameters
+        ----------
+        images : image batch
+        labels : array_like, shape (images,), optional
+            A data set has its own.
 
         Raises
         ------
         KShotValueError
-            For an empty batch, unless there is one label for each image, and for a label that is
-            none of ``classes``.
+            Without labels, for an empty batch, unless there is one label for each image, and for a
+            label that is none of ``classes``.
         """
-        known, count = label_row(labels), filled_count(images)
+        given = getattr(images, "labels", None) if labels is None else labels
+        if given is None:
+            raise KShotValueError("`labels` are missing: one for each image, or a data set alone.")
+        known, count = label_row(given), filled_count(images)
         if len(known) != count:
             raise KShotValueError(
                 f"`labels` must be one for each of the {count} images; not of shape {known.shape}."
@@ -109,9 +118,9 @@ class FinetuneResult:
         classes = self.classes.tolist()
         unknown = {repr(one): one for one in known.tolist() if one not in classes}
         if unknown:
-            given = _some([*unknown.values()])
+            wrong = _some([*unknown.values()])
             raise KShotValueError(
-                f"`labels` must be among the classes {_some(classes)}; not {given}."
+                f"`labels` must be among the classes {_some(classes)}; not {wrong}."
             )
         predicted = self.predict(images)
         return float((predicted == known).mean())

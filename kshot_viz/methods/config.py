@@ -65,9 +65,9 @@ class FinetuneConfig:
         _check_choice(self, "reduce", ("mean", "sum"))
         _check_optimizer(self.optimizer)
         for name in ("lr", "head_lr", "weight_decay", "momentum"):
-            _check_not_negative(name, getattr(self, name))
+            check(name, getattr(self, name), number(0))
         for layer, factor in self.layer_lr.items():
-            _check_not_negative(f"layer_lr[{layer!r}]", factor)
+            check(f"layer_lr[{layer!r}]", factor, number(0))
         if self.momentum >= 1:
             raise KShotValueError(f"`momentum` must be below 1; not {self.momentum!r}.")
         check("steps", self.steps, STEPS)
@@ -138,8 +138,3 @@ def _check_optimizer(name: object) -> None:
         )
     if name not in OPTIMIZERS:
         raise unknown_name("optimizer", name, OPTIMIZERS)
-
-
-def _check_not_negative(name: str, value: Any) -> None:
-    if number(0)(value):
-        raise KShotValueError(f"`{name}` must be a finite number >= 0; not {value!r}.")

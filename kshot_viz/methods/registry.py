@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
 from pkgutil import walk_packages
-from types import CodeType
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
-from kshot_viz.errors import KShotError, KShotKeyError, KShotValueError, unknown_name
+from kshot_viz.errors import KShotError, KShotKeyError, KShotValueError, unknown_name, warn
 from kshot_viz.methods.base import Method
 
 if TYPE_CHECKING:
@@ -157,21 +155,6 @@ def _known() -> dict[str, type[Method]]:
 
 
 @cache
-def code_of(method: type[Method]) -> tuple[str, ...]:
-    """Return what names the code of a user's method: kept rows are not those of an edited class."""
-    own = [
-        one for one in method.__mro__ if not one.__module__.startswith(("kshot_viz.", "builtins"))
-    ]
-    codes = [getattr(one, "__code__", None) for cls in own for one in vars(cls).values()]
-    return tuple(_text_of(one) for one in codes if one is not None)
-
-
-def _text_of(code: CodeType) -> str:
-    inner = [_text_of(one) if isinstance(one, CodeType) else repr(one) for one in code.co_consts]
-    return " ".join([code.co_name, code.co_code.hex(), *code.co_names, *inner])
-
-
-@cache
 def _load_own() -> None:
     """Import every method of this folder."""
     package = import_module(GROUP)
@@ -189,4 +172,4 @@ def _load() -> None:
         try:
             register_method(entry.load())
         except Exception as error:  # Whatever a stranger's package raises must not stop this one.
-            warnings.warn(f"The method {entry.name!r} of a package: {error!r}", stacklevel=2)
+            warn(f"The method {entry.name!r} of a package: {error!r}")

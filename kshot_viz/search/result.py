@@ -17,7 +17,7 @@ from kshot_viz.search.rewards.reward import Reward
 from kshot_viz.search.rollouts import Rollout, history_frame, policy_frame
 from kshot_viz.search.spaces.base import Space
 from kshot_viz.stats import bootstrap_mean
-from kshot_viz.text import counted, html_details, html_table
+from kshot_viz.text import counted, html_details, html_table, minutes_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -202,8 +202,10 @@ class SearchResult:
 
     @property
     def _left_out(self) -> str:
-        omitted, minutes = self.manifest.get("left_out"), self.manifest.get("budget_minutes")
-        return f"; to fit into {minutes:g} minutes, only {omitted}" if omitted else ""
+        omitted = self.manifest.get("left_out")
+        if not omitted:
+            return ""
+        return f"; to fit into {minutes_text(self.manifest['budget_minutes'])}, only {omitted}"
 
     def _repr_html_(self) -> str:
         found = [(one, self.space.candidate(one.parameters)) for one in self.top(_SHOWN)]

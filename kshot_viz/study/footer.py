@@ -8,7 +8,7 @@ from typing import Any
 from kshot_viz.study.rivals import why_unfit
 from kshot_viz.study.tables import PLAIN
 from kshot_viz.study.timing import least
-from kshot_viz.text import counted, listed
+from kshot_viz.text import counted, listed, minutes_text
 
 # Queries drawn this often on average make the episodes far from independent.
 HEAVY_REUSE = 5.0
@@ -74,8 +74,8 @@ def _budget(manifest: Mapping[str, Any]) -> str:
     fits = manifest.get("fits_budget", True)
     unfit = "" if fits else least(float(manifest["estimated_seconds"]))
     if omitted:
-        return f"To fit into {minutes:g} minutes, only this was run: {omitted}{unfit}."
-    return f"This did not fit into {minutes:g} minutes{unfit}." if unfit else ""
+        return f"To fit into {minutes_text(minutes)}, only this was run: {omitted}{unfit}."
+    return f"This did not fit into {minutes_text(minutes)}{unfit}." if unfit else ""
 
 
 def _grouping(manifest: Mapping[str, Any]) -> str:

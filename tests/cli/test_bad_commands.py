@@ -37,6 +37,22 @@ COMMANDS: dict[str, Command] = {
     ),
     "shots 0": (lambda w: w.command("--shots", 0), ("--shots",)),
     "shots as a word": (lambda w: w.command("--shots", "one"), ("--shots",)),
+    "shots as a list": (
+        lambda w: w.command("--shots", "1,5"),
+        ("'--shots'", "repeat it: --shots 1 --shots 5"),
+    ),
+    "step sizes as a list": (
+        lambda w: w.command("--lr=0.1, 0.2"),
+        ("repeat it: --lr 0.1 --lr 0.2",),
+    ),
+    "an unknown method": (
+        lambda w: w.command("--method", "finetune"),
+        ("`--method` must be one of", "'finetune'"),
+    ),
+    "methods as a list": (
+        lambda w: w.command("--method", "plain,grouped"),
+        ("repeat it: --method plain --method grouped",),
+    ),
     "one way": (lambda w: w.command("--way", 1), ("--way",)),
     "too many ways": (lambda w: w.command("--way", 4), ("`way` must be 2..3", "'zoo'", "not 4")),
     "no episodes": (lambda w: w.command("--episodes", 0), ("--episodes",)),
@@ -69,7 +85,7 @@ COMMANDS: dict[str, Command] = {
     "no source": (lambda w: w.command("--source", w.here / "none"), ("none' is no folder",)),
     "an unknown network": (
         lambda w: w.command("--backbone", "glypnet"),
-        ("'glypnet'", "Did you mean 'glyphnet'?"),
+        ("`--backbone`", "'glypnet'", "Did you mean 'glyphnet'?"),
     ),
     "weights that are not there": (
         lambda w: w.command("--weights", w.here / "no.pth"),

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import warnings
 
 import pytest
 from command_line import UNTUNED, kshot, make_pictures, make_weights, picture, small_run
+from PIL import ImageOps
 from test_servers import REQUEST, Called
 
 from kshot_viz.cli import servers
@@ -131,3 +133,28 @@ def test_a_network_that_is_inverted_is_the_same_otherwise():
     assert inverted.preprocess.invert
     assert (inverted.name, inverted.fingerprint) == (plain.name, plain.fingerprint)
     assert (inverted.head_name, inverted.notes) == (plain.head_name, plain.notes)
+
+
+def test_images_that_look_inverted_are_told_in_one_line_that_names_the_option(tmp_path):
+    for kind in range(3):
+        folder = tmp_path / "paper" / f"class{kind}"
+        folder.mkdir(parents=True)
+        for number in range(12):
+            ImageOps.invert(picture(kind, number).convert("L").point(_dark)).save(
+                folder / f"{number}.png"
+            )
+    words = ["--backbone", "glyphnet", "--query", 5, "--episodes", 1, "--workers", 1]
+    command = ["compare", tmp_path / "paper", *words, *UNTUNED, "--method", "head_only"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        plain = kshot(*command, "--out", tmp_path / "plain")
+        inverted = kshot(*command, "--out", tmp_path / "inverted", "--invert")
+    (told,) = [line for line in plain.err.splitlines() if "inverted" in line]
+    assert told.startswith("kshot-viz: warning: For glyphnet the images of 'paper' look inverted")
+    assert told.endswith("Swap black and white by `--invert`.")
+    assert ".py" not in plain.err
+    assert "look inverted" not in inverted.err
+
+
+def _dark(level: int) -> int:
+    return 0 if level < 150 else 255

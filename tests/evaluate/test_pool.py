@@ -7,18 +7,21 @@ import signal
 import threading
 import time
 import warnings
+from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from networks import toy_backbone, toy_data
-from pool_work import awkward, die, fail, sleep, whose
+from pool_work import awkward, die, fail, half_a_result, sleep, whose
 from processes import GONE, finished, linux, marked, script
 
 from kshot_viz.data.episodes import sample_episodes
 from kshot_viz.errors import KShotError
-from kshot_viz.evaluate import executors, pool
+from kshot_viz.evaluate import pool
 from kshot_viz.evaluate.evaluate import evaluate
 from kshot_viz.evaluate.pool import run_in_pool
 from kshot_viz.finetune.candidate import Candidate
+from kshot_viz.methods.base import Method
 from kshot_viz.methods.config import FinetuneConfig
 
 # Scripts print the processes that they started, and go on until they are ended.
@@ -53,7 +56,9 @@ def test_processes_stay_up_for_the_next_call():
 
 
 def test_more_workers_than_work_are_not_started():
-    assert len({pid for _, pid in run_in_pool(whose, [1, 2], 5)}) <= 2
+    pool.end_all()
+    assert len(list(run_in_pool(whose, [1, 2], 5))) == 2
+    assert len(pool._STARTED) == 2
     assert list(run_in_pool(whose, [], 2)) == []
 
 
@@ -85,6 +90,16 @@ def test_a_process_that_dies_is_an_error_and_the_next_call_starts_another():
     after = processes()
     assert len(after) == 2
     assert before != after
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_process_that_dies_while_it_sends_is_an_error_though_its_child_holds_the_pipe():
+    processes()
+    start = time.monotonic()
+    with pytest.raises(KShotError, match=r"worker process died \(signal 9\)"):
+        list(run_in_pool(half_a_result, [20.0, 20.0], 2))
+    assert time.monotonic() - start < 15
+    assert len(processes()) == 2
 
 
 def test_a_process_that_ended_between_two_calls_is_replaced():
@@ -139,25 +154,59 @@ def test_an_interrupt_ends_the_wait_and_the_next_call_works():
     assert len(processes()) == 2
 
 
-def test_an_interrupt_of_evaluate_ends_its_processes_at_once(monkeypatch):
-    """Though the traceback, which a notebook keeps, holds the generator."""
+def endless(folder: Path) -> Method:
+    """Return a method that never ends; its processes leave their numbers in a folder."""
+
+    # Made here, so that it travels to other processes as one of a notebook does.
+    @dataclass(frozen=True)
+    class Endless(Method):
+        name = "endless"
+        label = "endless"
+
+        def loss(self, network, batch):
+            (folder / str(os.getpid())).touch()
+            time.sleep(600)
+
+    return Endless()
+
+
+def test_an_interrupt_of_evaluate_ends_its_processes_at_once(tmp_path):
+    def interrupt():
+        while len(list(tmp_path.iterdir())) < 2:
+            time.sleep(0.05)
+        signal.raise_signal(signal.SIGINT)
+
     data = toy_data(3, 24)
     episodes = sample_episodes(data, way=3, shot=1, query=5, n=2, val_share=0, seed=0)
-    processes()
-    closed = threading.Event()
-
-    def results(function, arguments, workers):
-        try:
-            yield []
-        finally:
-            closed.set()
-
-    monkeypatch.setattr(executors, "run_in_pool", results)
-    candidates = [Candidate(None, FinetuneConfig(steps=1))]
-    with pytest.raises(IndexError) as caught:
+    candidates = [Candidate(None, FinetuneConfig(steps=1), method=endless(tmp_path))]
+    threading.Thread(target=interrupt, daemon=True).start()
+    with pytest.raises(KeyboardInterrupt):
         evaluate(toy_backbone(), data, episodes, candidates, executor="processes", workers=2)
-    assert closed.is_set()
+    for one in tmp_path.iterdir():
+        with pytest.raises(ProcessLookupError):
+            os.kill(int(one.name), 0)
+
+
+def test_an_error_of_evaluate_ends_its_processes_at_once(tmp_path):
+    """Though the traceback, which a notebook keeps, holds the generator."""
+
+    class Enough(Exception):  # noqa: N818 - the test's own
+        pass
+
+    def watch(done, total):
+        if done:
+            raise Enough
+
+    data = toy_data(3, 24)
+    episodes = sample_episodes(data, way=3, shot=1, query=5, n=1, val_share=0, seed=0)
+    config = FinetuneConfig(steps=1)
+    candidates = [Candidate(None, config), Candidate(None, config, method=endless(tmp_path))]
+    options = {"executor": "processes", "workers": 2, "watch": watch}
+    processes()
+    with pytest.raises(Enough) as caught:
+        evaluate(toy_backbone(), data, episodes, candidates, **options)
     assert caught.value.__traceback__ is not None
+    assert len(pool._STARTED) == 1
 
 
 def test_two_calls_at_a_time_share_no_process():

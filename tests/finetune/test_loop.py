@@ -107,6 +107,9 @@ def test_history_and_result():
     assert set(result.predict(data)) <= set(data.classes)
     assert result.predict_proba(data).sum(axis=1) == pytest.approx(np.ones(len(data)))
     assert result.score(data.images, data.labels) == (result.predict(data) == data.labels).mean()
+    assert result.score(data) == result.score(data.images, data.labels)
+    with pytest.raises(KShotValueError, match="`labels` are missing"):
+        result.score(data.images)
     with pytest.raises(KShotValueError, match="`labels` must be one for each"):
         result.score(data.images, data.labels[:5])
     assert "plain" in repr(result)
@@ -211,7 +214,7 @@ def test_layer_lr_reaches_a_batch_norm_by_its_own_name():
         ([["c0"]] * 9, "must be a row"),
         ([["c0"], "c1"] * 4 + ["c1"], "must be a row"),
         ("c0", "must be a row"),
-        (None, "must be a row"),
+        (None, "`labels` are missing"),
         (["c0"] * 8, "one for each of the 9 images"),
     ],
 )

@@ -200,7 +200,8 @@ def test_a_ready_grouping_is_tuned_like_any_method(compare, backbone, episodes):
     mine = Candidate(Grouping.one_group(backbone), FinetuneConfig(momentum=0.0), name="mine")
     found = compare(methods=["plain", mine], episodes=episodes[:3])
     rows = found.frame[found.frame.method == "mine"]
-    assert len(rows[rows.pool == "val"]) == 8 * 2
+    # Its own step sizes beside those of the grid, at two numbers of steps.
+    assert len(rows[rows.pool == "val"]) == (8 + 2) * 2
     assert {found.candidates[key].config.momentum for key in rows.candidate} == {0.0}
     assert found.settings.method.tolist() == ["plain", "mine"]
     assert "mine" in found.summary().method.tolist()

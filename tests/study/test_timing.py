@@ -55,6 +55,12 @@ def test_there_is_a_smallest_size():
     assert TIMING.fit(Sizes(0, 20), 1.0) == Sizes(0, 10)
 
 
+def test_step_sizes_are_not_left_out_where_that_saves_nothing():
+    few = Timing({TASK: {"plain": 2.0}}, {"plain": (2, 2)}, workers=1)
+    assert few.fit(ASKED, 1000) == ASKED
+    assert few.fit(ASKED, few.whole(ASKED) - 1).every == 1
+
+
 def test_what_is_left_out_is_told():
     assert left_out(ASKED, ASKED) == ""
     assert left_out(ASKED, Sizes(3, 10, 2)) == (
@@ -109,7 +115,7 @@ def test_a_comparison_within_a_budget_says_what_it_left_out(compare, data, capsy
     assert "the least" not in plenty.note
     smallest = compare(methods=["plain"], episodes=episodes[:3], budget_minutes=1e-9, tune=None)
     assert "This did not fit into 1e-09 minutes (the least; about" in smallest.note
-    assert "To fit" not in plenty.note
+    assert "To fit into" not in plenty.note
 
 
 def test_an_error_of_the_watch_ends_a_comparison_and_the_rows_are_kept(compare, episodes, tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from multiprocessing.connection import Connection
 
 
 def whose(number: int) -> tuple[int, int]:
@@ -18,6 +19,20 @@ def fail(number: int) -> None:
 
 def die(number: int) -> None:
     os.kill(os.getpid(), getattr(signal, "SIGKILL", signal.SIGTERM))
+
+
+def half_a_result(seconds: float) -> bytes:
+    """Be ended in the middle of sending, while a child of this process holds the pipe open."""
+    if os.fork() == 0:
+        time.sleep(seconds)
+        os._exit(0)
+
+    def send(connection: Connection, buf: bytes) -> None:
+        os.write(connection.fileno(), bytes(buf[:1000]))
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    Connection._send = send  # type: ignore[attr-defined]
+    return b"x" * 1_000_000
 
 
 def sleep(seconds: float) -> float:

@@ -6,13 +6,13 @@ altogether; nothing fails, and every accuracy is low.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from kshot_viz.errors import warn
 from kshot_viz.models.inputs.preprocess import Preprocess
 
 if TYPE_CHECKING:
@@ -26,6 +26,11 @@ _IMAGES = 16
 _NEARER, _FAR = 3.0, 0.3
 _CONTRAST = 4.0
 _REMEMBERED = 1000
+IN_PYTHON = (
+    "`preprocess=replace(backbone.preprocess, invert=True)` where the network is loaded "
+    "(`from dataclasses import replace`)"
+)
+ON_COMMAND_LINE = "`--invert`"
 _told: set[tuple[str, str, str]] = set()
 
 
@@ -68,15 +73,16 @@ def seen_statistics(how: Preprocess, images: ImageDataset) -> PixelStatistics:
     return PixelStatistics(float(pixels.mean()), float(pixels.std()))
 
 
-def unlike_source(seen: PixelStatistics, source: PixelStatistics) -> str:
-    """Say how images differ from those of the source, or return an empty text."""
+def unlike_source(seen: PixelStatistics, source: PixelStatistics, *, swap: str = IN_PYTHON) -> str:
+    """Say how images differ from those of the source, or return an empty text.
+
+    ``swap`` says by what black and white are swapped.
+    """
     away, inverted = abs(seen.mean - source.mean), abs(1 - seen.mean - source.mean)
     if away > _FAR and inverted * _NEARER < away:
         return (
             f"look inverted: their mean brightness is {seen.mean:.2f}, that of the images it "
-            f"learned from {source.mean:.2f}. Swap black and white by "
-            f"`preprocess=replace(backbone.preprocess, invert=True)` where the network is loaded "
-            f"(`from dataclasses import replace`), or `--invert` on the command line"
+            f"learned from {source.mean:.2f}. Swap black and white by {swap}"
         )
     if seen.std * _CONTRAST < source.std or seen.std > source.std * _CONTRAST:
         return (
@@ -105,6 +111,7 @@ def warn_if_unlike_source(backbone: Backbone, data: ImageDataset, images: ImageD
     if len(_told) >= _REMEMBERED:
         _told.clear()
     _told.add(key)
-    text = unlike_source(seen_statistics(how, images), source)
-    if text:
-        warnings.warn(f"For {backbone.name} the images of {data.name!r} {text}.", stacklevel=3)
+    seen = seen_statistics(how, images)
+    texts = [unlike_source(seen, source, swap=swap) for swap in (IN_PYTHON, ON_COMMAND_LINE)]
+    if all(texts):
+        warn(*(f"For {backbone.name} the images of {data.name!r} {text}." for text in texts))

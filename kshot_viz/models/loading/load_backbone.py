@@ -68,7 +68,7 @@ def load_backbone(
     KShotValueError
         For weights that do not fit, or a file whose preprocess is unknown.
     """
-    name = _known_name(name)
+    name = known_network(name)
     if isinstance(weights, str) and weights.lower() == "none":
         weights = None
     path = _local_file(name, weights)
@@ -114,11 +114,12 @@ def _untrained(name: str) -> nn.Module:
         return GlyphNet() if name == GLYPHNET else build_torchvision(name, None)[0]
 
 
-def _known_name(name: str) -> str:
+def known_network(name: str, argument: str = "name") -> str:
+    """Return the name of a network in lower case; a KShotKeyError names the argument."""
     lower = str(name).lower()
     # torchvision takes seconds to import; the bundled network does without it.
     if lower != GLYPHNET and lower not in torchvision_names():
-        raise unknown_name("name", name, [GLYPHNET, *torchvision_names()])
+        raise unknown_name(argument, name, [GLYPHNET, *torchvision_names()])
     return lower
 
 

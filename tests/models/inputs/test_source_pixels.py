@@ -67,6 +67,7 @@ def test_dark_strokes_on_paper_are_warned_of_and_the_cure_cures() -> None:
         warn_if_unlike_source(glyphnet, digits, digits)
     warn_if_unlike_source(glyphnet, digits, digits)
     assert "preprocess=replace(backbone.preprocess, invert=True)" in str(caught[0].message)
+    assert "--invert" not in str(caught[0].message)
     cured = kv.load_backbone("glyphnet", preprocess=replace(glyphnet.preprocess, invert=True))
     warn_if_unlike_source(cured, digits, digits)
     original = kv.load_dataset("digits")
@@ -86,8 +87,9 @@ def test_evaluate_and_a_comparison_warn_once() -> None:
     step = kv.FinetuneConfig(steps=1)
     glyphnet = kv.load_backbone("glyphnet")
     given = {"methods": ["head_only"], "tune": None, "config": step}
-    with pytest.warns(UserWarning, match="look inverted"):
+    with pytest.warns(UserWarning, match="look inverted") as caught:
         kv.compare_methods(glyphnet, digits, episodes, **given)
+    assert [one.filename for one in caught] == [__file__]
     kv.evaluate(glyphnet, digits, episodes, [kv.Candidate(None, step)])
 
 
