@@ -35,7 +35,8 @@ def test_three_views_and_nothing_fetched_from_elsewhere(browser, served):
         expect(choice).to_be_visible()
         expect(page.locator(".kv-explorer")).to_be_visible()
         choice.get_by_text("Search").click()
-        expect(page.locator(".kv-state")).to_have_text("not started")
+        # It is made at this first look.
+        expect(page.locator(".kv-state")).to_have_text("not started", timeout=60_000)
         choice.get_by_text("k-shot accuracy").click()
         expect(page.get_by_text("Compare the methods")).to_be_visible()
     assert refused == []
