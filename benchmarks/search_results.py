@@ -31,7 +31,7 @@ from kshot_viz.methods.registry import FIRST
 from kshot_viz.search.result import SearchResult
 from kshot_viz.search.rollouts import Rollout
 from kshot_viz.stats import bootstrap_mean, paired_test
-from kshot_viz.study.samplers import SamplerComparison
+from kshot_viz.study.searches.samplers import SamplerComparison
 from kshot_viz.viz import (
     plot_best_so_far,
     plot_chosen,

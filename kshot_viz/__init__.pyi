@@ -39,7 +39,7 @@ from .search.spaces.groups import GroupSpace as GroupSpace
 from .study.classifier import KShotClassifier as KShotClassifier
 from .study.compare import compare_methods as compare_methods
 from .study.comparison import Comparison as Comparison
-from .study.samplers import compare_samplers as compare_samplers
+from .study.searches.samplers import compare_samplers as compare_samplers
 from .study.settings.grid import TuningGrid as TuningGrid
 from .widgets.comparison.kshot_comparison import KShotComparison as KShotComparison
 from .widgets.explorer.group_explorer import GroupExplorer as GroupExplorer

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Iterable, Sequence
 from html import escape
 from unicodedata import bidirectional
@@ -43,19 +44,40 @@ def listed(names: Sequence[str]) -> str:
     return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 
+def wrapped(text: str, width: int, mark: str = "") -> list[str]:
+    """Return the lines of a text, the first after ``mark``; a number keeps its percent sign."""
+    lines = textwrap.wrap(
+        # No break is made at this space, which is an ordinary one again below.
+        text.replace(" %", "\N{NO-BREAK SPACE}%"),
+        width,
+        initial_indent=mark,
+        subsequent_indent=" " * len(mark),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return [line.replace("\N{NO-BREAK SPACE}%", " %") for line in lines]
+
+
 def interval_text(value: float, low: float, high: float, form: str, unit: str = "") -> str:
     """Return ``"71.4 [70.1, 72.6]"``, or the value alone where there is no interval.
 
     ``form`` is the format specification of one number, ``".1f"`` or ``"+.1f"``.
     """
-    text = f"{value:{form}}{unit}"
-    return text if math.isnan(low) else f"{text} [{low:{form}}, {high:{form}}]"
+    text = formatted(value, form) + unit
+    if math.isnan(low):
+        return text
+    return f"{text} [{formatted(low, form)}, {formatted(high, form)}]"
+
+
+def formatted(value: float, form: str) -> str:
+    """Return a number in a format such as ``"+.1f"``; what rounds to zero has no sign."""
+    text = f"{value:{form}}"
+    return text.lstrip("+-") if float(text) == 0 else text
 
 
 def points(share: float) -> str:
-    """Return a difference of shares as ``"+0.9"`` points; what rounds to zero has no sign."""
-    rounded = round(100 * share, 1)
-    return f"{rounded:+.1f}" if rounded else "0.0"
+    """Return a difference of shares as ``"+0.9"`` points."""
+    return formatted(100 * share, "+.1f")
 
 
 def points_range(low: float, high: float) -> str:

@@ -16,7 +16,7 @@ from kshot_viz.search.controller.reinforce import ReinforceConfig
 from kshot_viz.search.group_search import GroupSearch
 from kshot_viz.search.result import SearchResult
 from kshot_viz.search.spaces.base import Space
-from kshot_viz.study.rescoring import rescoring
+from kshot_viz.study.searches.rescoring import rescoring
 from kshot_viz.widgets.explorer.group_explorer import GroupExplorer
 from kshot_viz.widgets.monitor.search_monitor import SearchMonitor
 

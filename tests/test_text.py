@@ -7,12 +7,14 @@ from kshot_viz.text import (
     duration,
     html_details,
     html_table,
+    interval_text,
     isolated,
     listed,
     minutes_text,
     points_interval,
     points_range,
     time_left,
+    wrapped,
 )
 
 
@@ -60,6 +62,16 @@ def test_a_difference_has_its_interval_in_points():
     assert points_interval(0.009, -0.004, 0.022) == "+0.9 [-0.4, +2.2]"
     assert points_interval(-0.0001, float("nan"), float("nan")) == "0.0"
     assert points_range(-0.004, 0.022) == "-0.4 to +2.2"
+
+
+def test_what_rounds_to_zero_has_no_sign():
+    assert interval_text(-0.01, -0.04, 0.01, "+.1f") == "0.0 [0.0, 0.0]"
+    assert interval_text(0.3, -0.04, 0.6, "+.1f", " %") == "+0.3 % [0.0, +0.6]"
+
+
+def test_a_percent_sign_stays_with_its_number():
+    assert wrapped("bars are 95 % intervals", 11) == ["bars are", "95 %", "intervals"]
+    assert wrapped("one two three", 9, "- ") == ["- one two", "  three"]
 
 
 def test_a_table_escapes_every_cell():

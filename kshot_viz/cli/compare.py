@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,7 +27,7 @@ from kshot_viz.study.settings.grid import TuningGrid
 if TYPE_CHECKING:
     from kshot_viz.data.dataset import ImageDataset
     from kshot_viz.models.backbone import Backbone
-    from kshot_viz.study.comparison import Replay
+    from kshot_viz.study.replay import Replay
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,15 +76,33 @@ class CompareRequest(TaskRequest):
     def rivals(self) -> list[str | Candidate]:
         """Return what is compared: methods by name, and candidates from files.
 
-        A candidate that is called like a method takes the name of its file. Where there are
-        candidates, only plain fine-tuning is added by itself.
+        Where there are candidates, only plain fine-tuning is added by itself.
         """
-        loaded = [(Path(one), Candidate.load(one)) for one in self.candidates]
-        named = [
-            replace(one, name=path.stem) if one.name in list_methods() else one
-            for path, one in loaded
-        ]
+        named = load_candidates(self.candidates)
         return [*(self.methods or (("plain",) if named else FIRST)), *named]
+
+
+def load_candidates(paths: Sequence[str]) -> list[Candidate]:
+    """Load candidates from files.
+
+    One that is called like a method, or like another one, takes the name of its file.
+    """
+    loaded = [Candidate.load(one) for one in paths]
+    names = [one.name for one in loaded]
+    taken = {*list_methods(), *(name for name in names if names.count(name) > 1)}
+    return [
+        replace(one, name=file) if one.name in taken else one
+        for one, file in zip(loaded, _file_names(paths), strict=True)
+    ]
+
+
+def _file_names(paths: Sequence[str]) -> list[str]:
+    """Return the names of files without their endings, with the folder where two are the same."""
+    stems = [Path(one).stem for one in paths]
+    return [
+        f"{Path(one).resolve().parent.name}/{stem}" if stems.count(stem) > 1 else stem
+        for one, stem in zip(paths, stems, strict=True)
+    ]
 
 
 def run_compare(request: CompareRequest, out: Path, *, workers: int | None, command: str) -> None:

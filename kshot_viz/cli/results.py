@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 
 REQUEST = "request.json"
+# How much runs, and what is taken from it: the rows that are there serve again.
+_MAY_CHANGE = {"budget_minutes", "choose", "race", "full"}
 
 
 def write_results(
@@ -70,14 +72,17 @@ def save_request(out: Path, request: Mapping[str, Any]) -> None:
 def refuse_another(out: Path, request: Mapping[str, Any]) -> None:
     """Raise a KShotFileError where a folder holds the results of another request.
 
-    They would be replaced, while its figures and the notes on its rows stay.
+    They would be replaced, while its figures and the notes on its rows stay. A request may differ
+    from the one before in how much runs and in how settings are chosen: it goes on from its rows.
     """
     if not (out / REQUEST).exists():
         return
     held, wanted = load_request(out), json.loads(json.dumps(dict(request)))
     # What another version did not know yet was off.
     differing = sorted(
-        name for name in wanted if (wanted[name] or None) != (held.get(name) or None)
+        name
+        for name in set(wanted) - _MAY_CHANGE
+        if (wanted[name] or None) != (held.get(name) or None)
     )
     if differing:
         raise KShotFileError(

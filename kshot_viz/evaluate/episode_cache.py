@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -68,9 +69,16 @@ class EpisodeCache:
     """The prepared images, groupings and frozen features of one episode.
 
     Everything is computed at first use and kept while jobs of the same episode follow one another.
+
+    Attributes
+    ----------
+    inputs : EpisodeInputs
+    loading : float
+        Seconds that loading and preparing the images took.
     """
 
     inputs: EpisodeInputs
+    loading: float = 0.0
     _network: TracedNetwork | None = None
     _images: tuple[Support, Tensor, Tensor] | None = None
     _groupings: dict[str, Grouping] = field(default_factory=dict)
@@ -171,13 +179,14 @@ class EpisodeCache:
 
     def _prepared(self) -> tuple[Support, Tensor, Tensor]:
         if self._images is None:
-            given = self.inputs
+            begin, given = time.perf_counter(), self.inputs
             support = prepare_support(given.backbone, given.support)
             query = prepare_support(given.backbone, given.query)
             queries, targets = query.inputs, query.targets.cpu()
             if given.device is not None:
                 support, queries = support.to(given.device), queries.to(given.device)
             self._images = support, queries, targets
+            self.loading += time.perf_counter() - begin
         return self._images
 
 
@@ -186,7 +195,7 @@ def episode_cache(inputs: EpisodeInputs) -> EpisodeCache:
     global _LAST
     if _LAST is None or (_LAST.inputs.call, _LAST.inputs.key) != (inputs.call, inputs.key):
         before = _LAST._network if _LAST is not None and _same(_LAST.inputs, inputs) else None
-        _LAST = EpisodeCache(inputs, before)
+        _LAST = EpisodeCache(inputs, _network=before)
     return _LAST
 
 

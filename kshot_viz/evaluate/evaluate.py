@@ -115,7 +115,8 @@ def evaluate(
         besides its defaults. ``path`` is ``"loop"``, or how much of the network was computed at
         every step: ``"head"``, ``"tail"`` or ``"whole"``; ``chunk`` is the number of candidates
         computed together. A run that diverged is scored at chance (1 / way) and its ``status``
-        says at which step it happened.
+        says at which step it happened. ``seconds`` are those of one candidate of its chunk, without
+        the time to load images.
 
     Warns
     -----

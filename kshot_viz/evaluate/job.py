@@ -147,11 +147,13 @@ def run_job(job: Job) -> list[Row]:
     """Tune and score: one row for each candidate and step count, candidate by candidate.
 
     Where memory does not suffice, half as many candidates are computed together; the rows say so.
+    Their ``seconds`` are those of one candidate, without the time to load the images.
     """
-    begin = time.perf_counter()
+    cache = episode_cache(job.inputs)
+    begin = time.perf_counter() - cache.loading
     with one_thread(), torch.inference_mode(False), torch.enable_grad():
         rows = _within_memory(job)
-    seconds = (time.perf_counter() - begin) / len(job.entries)
+    seconds = (time.perf_counter() - cache.loading - begin) / len(job.entries)
     order = {entry.key: index for index, entry in enumerate(job.entries)}
     rows.sort(key=lambda row: (order[row["run"]], row["steps"]))
     return [row | {"seconds": seconds} for row in rows]

@@ -128,6 +128,9 @@ class Method:
         It shares gradients inside groups, and so needs a grouping.
     takes_steps : bool
         False for a method that ``attach`` fits from the support; the number of steps is then 0.
+    sees_total : bool
+        Its ``attach`` and hooks may ask for the number of steps of the run. False promises that
+        they do not: then one run serves all step counts of a comparison.
     fast : bool
         It may be trained beside other candidates: every parameter moves by its own step size and
         ties alone, and the loss is the common one. A method with an ``attach``, ``loss`` or step
@@ -146,6 +149,7 @@ class Method:
     tries: ClassVar[Mapping[str, tuple[Any, ...]]] = {}
     shares: ClassVar[bool] = False
     takes_steps: ClassVar[bool] = True
+    sees_total: ClassVar[bool] = True
     fast: ClassVar[bool] = True
     style: ClassVar[MethodStyle | None] = None
     null_of: ClassVar[str] = ""
@@ -229,7 +233,7 @@ class Method:
         """Whether a run may depend on its number of steps, so that no longer one stands for it."""
         hooks = ("attach", "before_step", "after_step")
         own = any(getattr(type(self), one) is not getattr(Method, one) for one in hooks)
-        return own or not self.takes_steps
+        return (own and self.sees_total) or not self.takes_steps
 
     @property
     def axis(self) -> str:

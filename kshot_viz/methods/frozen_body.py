@@ -24,6 +24,7 @@ class FrozenBody(Method):
     """
 
     tuned: ClassVar[tuple[str, ...]] = ("head_lr",)
+    sees_total: ClassVar[bool] = False
 
     def trained(
         self, network: Backbone, layers: Collection[str], config: FinetuneConfig

@@ -1,18 +1,17 @@
-"""A finished comparison: all its rows, the table, the curve, and the replay of any row."""
+"""A finished comparison: all its rows, and the tables that are made of them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kshot_viz.checks import checked, number, optional, text, whole
+from kshot_viz.checks import checked, number, optional, text
 from kshot_viz.data.dataset import ImageDataset
 from kshot_viz.data.episodes.episode import Episode
 from kshot_viz.errors import KShotValueError
-from kshot_viz.evaluate.evaluate import evaluate
 from kshot_viz.finetune.candidate import Candidate
 from kshot_viz.grouping.grouping import Grouping
 from kshot_viz.grouping.rule import GroupingRule
@@ -22,6 +21,7 @@ from kshot_viz.study.findings.alike import nothing_alike
 from kshot_viz.study.findings.robustness import robustness
 from kshot_viz.study.footer import note_of
 from kshot_viz.study.overview import overview_html, overview_text
+from kshot_viz.study.replay import Replay, replay_row
 from kshot_viz.study.settings.choice import both_rules
 from kshot_viz.study.settings.collapses import collapses
 
@@ -42,7 +42,7 @@ class Comparison:
         setting that its method tunes: ``head_lr`` for ``head_only``, mostly ``lr``), ``tuned`` (all
         settings that it tunes, as JSON), ``setting`` (a digest that names all settings but the
         number of steps), ``chosen`` (whether the row has its method's chosen setting) and
-        ``stopped`` (the setting ran on the first tuning episodes only, being clearly behind).
+        ``stopped`` (clearly behind, the setting ran so far on the first tuning episodes only).
         ``pool`` is ``"val"`` for tuning rows, whose ``data`` is the data set they tune for.
     settings : DataFrame
         The chosen setting of each task and method: the columns of
@@ -53,7 +53,7 @@ class Comparison:
     candidates : mapping of str to Candidate
         What ``frame.candidate`` stands for.
     episodes : mapping of str to Episode
-        What (way, shot, episode) stand for; see :func:`kshot_viz.study.comparison.episode_key`.
+        What (way, shot, episode) stand for; see :func:`kshot_viz.study.task.episode_key`.
     alike : DataFrame
         Whether neurons that share a group behave alike, a row per task, method, measure and layer:
         see :func:`kshot_viz.study.findings.alike.alike`. Without rows where no method has groups,
@@ -210,91 +210,3 @@ class Comparison:
 
     def _repr_html_(self) -> str:
         return overview_html(self.summary(), self.manifest)
-
-
-_UNKNOWN = "A loaded comparison knows no images and no network: give `backbone=` and `data=`."
-
-
-@dataclass(frozen=True)
-class Replay:
-    """A row as it was recorded and as it came out again."""
-
-    row: int
-    recorded: dict[str, Any]
-    again: dict[str, Any]
-
-    @property
-    def identical(self) -> bool:
-        """Whether accuracy, outcome and every single prediction are the same."""
-        names = ("accuracy", "status", "predicted")
-        return all(_plain(self.recorded[name]) == _plain(self.again[name]) for name in names)
-
-    def __str__(self) -> str:
-        about = self.recorded
-        verdict = "identical" if self.identical else "NOT identical"
-        return (
-            f"row {self.row}: {about['method']}, {about['shot']} shot, episode {about['episode']}, "
-            f"step size {about['step_size']:g}, {about['steps']} steps: recorded "
-            f"{about['accuracy']:.4f}, again {self.again['accuracy']:.4f}: {verdict}"
-        )
-
-
-def replay_row(
-    comparison: Comparison, row: int, backbone: Backbone | None, data: Sequence[ImageDataset]
-) -> Replay:
-    """Run row number ``row`` of a comparison's frame again, on whichever data it belongs to."""
-    last = len(comparison.frame) - 1
-    if whole(0)(row) or row > last:
-        raise KShotValueError(f"`row` must be 0 to {last}, a row of `.frame`; not {row!r}.")
-    network = _same(comparison, backbone)
-    recorded: dict[str, Any] = dict(comparison.frame.iloc[row])  # type: ignore[call-overload]
-    episode = comparison.episodes[episode_key(recorded)]
-    # What was computed as one job is computed as one again: its sums were formed together.
-    together = comparison.frame[comparison.frame["job"] == recorded["job"]]
-    rows = evaluate(
-        network,
-        _drawn_from(data, episode),
-        [episode],
-        [comparison.candidates[key] for key in together["candidate"].unique()],
-        at_steps=sorted({int(steps) for steps in together["steps"]}),
-        path="loop" if recorded["path"] == "loop" else "fast",
-        mix_names=False,
-        seed=int(recorded["seed"]),
-        device=comparison.manifest["device"],
-    )
-    same = rows["candidate"].eq(recorded["candidate"]) & rows["steps"].eq(recorded["steps"])
-    return Replay(row, recorded, dict(rows[same].iloc[0]))  # type: ignore[call-overload]
-
-
-def episode_key(row: Any) -> str:
-    """Name an episode among those of several ways and shots."""
-    return f"{row['way']}-way {row['shot']}-shot {row['episode']}"
-
-
-def _same(comparison: Comparison, backbone: Backbone | None) -> Backbone:
-    if backbone is None:
-        raise KShotValueError(_UNKNOWN)
-    expected = comparison.manifest["backbone"]["fingerprint"]
-    if backbone.fingerprint != expected:
-        raise KShotValueError(
-            f"`backbone` has fingerprint {backbone.fingerprint[:12]}; the comparison was made with "
-            f"{comparison.manifest['backbone']['name']!r}, {expected[:12]}."
-        )
-    if str(backbone.preprocess) != comparison.manifest["preprocess"]:
-        raise KShotValueError(
-            f"`backbone` prepares images by {backbone.preprocess}; the comparison was made with "
-            f"{comparison.manifest['preprocess']}."
-        )
-    return backbone
-
-
-def _drawn_from(data: Sequence[ImageDataset], episode: Episode) -> ImageDataset:
-    if not data:
-        raise KShotValueError(_UNKNOWN)
-    return next((one for one in data if one.fingerprint == episode.fingerprint), data[0])
-
-
-def _plain(value: Any) -> Any:
-    return (
-        list(map(int, value)) if hasattr(value, "__len__") and not isinstance(value, str) else value
-    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Mapping
 from html import escape
 from typing import TYPE_CHECKING, Any
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from kshot_viz.study.findings.finding import Row, finding, is_clear, titled_tasks
 from kshot_viz.study.footer import doubt, note_of
 from kshot_viz.study.tables import PLAIN
-from kshot_viz.text import html_table, interval_text, isolated, p_text, points_interval
+from kshot_viz.text import html_table, interval_text, isolated, p_text, points_interval, wrapped
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -60,4 +59,4 @@ def _cells(row: Row) -> tuple[str, ...]:
 
 
 def _wrapped(text: str) -> str:
-    return textwrap.fill(text, _WIDTH, break_on_hyphens=False)
+    return "\n".join(wrapped(text, _WIDTH))

@@ -13,15 +13,14 @@ from kshot_viz.evaluate.evaluate import bind, evaluate
 from kshot_viz.evaluate.executors import at_once
 from kshot_viz.finetune.candidate import Candidate
 from kshot_viz.grouping.rule import GroupingRule
-from kshot_viz.study.comparison import episode_key
 from kshot_viz.study.findings.alike import alike
 from kshot_viz.study.manifest import describe
 from kshot_viz.study.settings.choice import tuned_settings
 from kshot_viz.study.settings.grid import TuningGrid
 from kshot_viz.study.settings.tuning import Tuned, Tuner, tune
 from kshot_viz.study.tables import joined
-from kshot_viz.study.task import Task, Tuning, tasks_of
-from kshot_viz.study.timing import Sizes, Timing, seconds_per_run
+from kshot_viz.study.task import Task, Tuning, episode_key, tasks_of, which
+from kshot_viz.study.timing import Loading, Sizes, Timing, loading_seconds, seconds_per_run
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -85,9 +84,17 @@ class ComparisonPlan:
             one.name: [len(self._tries(grid, one)) for grid in (self.grid, self.grid.thinned())]
             for one in self.rivals
         }
+        # Before anything ran, so that no image is there already.
+        tuning, test = (
+            loading_seconds(self.backbone, data, [task.episodes(episodes) for task in self.tasks])
+            for data, episodes in (
+                (self.tuning.data, self.tuning.episodes),
+                (self.data, self.episodes),
+            )
+        )
         seconds = {task: seconds_per_run(self._first_rows(task)) for task in self.tasks}
         workers = at_once(self.options["executor"], self.options["workers"])
-        return Timing(seconds, counts, workers)
+        return Timing(seconds, counts, workers, Loading(tuning, test))
 
     def within(self, sizes: Sizes) -> ComparisonPlan:
         """Return the plan with no more episodes and step sizes than these."""
@@ -115,14 +122,16 @@ class ComparisonPlan:
         return {task: self._tune(task) for task in self.tasks if self.tuning.episodes}
 
     def _tune(self, task: Task) -> Tuned:
+        every = task.episodes(self.tuning.episodes)
+
         def run(episodes: Sequence[Episode], candidates: Sequence[Candidate]) -> pd.DataFrame:
-            title = f"tune {task.shot}-shot"
+            title = f"tune {task.shot}-shot, {which(episodes, every)}"
             rows = self._run_settings(title, self.tuning.data, episodes, candidates)
             # Settings are chosen for the task of the test episodes, wherever they were tried.
             return rows.assign(data=self.data.name)
 
         tuner = Tuner(run, self.rivals, self._grid(), self.grid, self.rule, self.race)
-        return tune(tuner, task.episodes(self.tuning.episodes))
+        return tune(tuner, every)
 
     def test(self, settings: pd.DataFrame, tuned: TunedTasks, full: bool) -> pd.DataFrame:
         """Run the chosen settings, or the whole grid, on the test episodes."""
@@ -167,7 +176,7 @@ class ComparisonPlan:
     def tried(self, settings: pd.DataFrame, tuned: TunedTasks) -> dict[str, Candidate]:
         """Return what every candidate key in the rows stands for."""
         chosen = [one for task in self.tasks for one in self._chosen(settings, tuned, task)]
-        grown = [one for each in tuned.values() for one in each.candidates]
+        grown = [one for each in tuned.values() for one in [*each.candidates, *each.cut()]]
         every = {(one.key, one.name): one for one in [*self._grid(), *grown, *chosen]}
         found = {key: one for (key, _), one in reversed(every.items())}
         # Two names may stand for the same settings, of which rows know the key alone.
@@ -213,12 +222,17 @@ class ComparisonPlan:
         episodes: Sequence[Episode],
         candidates: Sequence[Candidate],
     ) -> pd.DataFrame:
-        """Run candidates at all step counts: one run serves them all, unless it has a schedule."""
-        whole = [one for one in candidates if not one.method.scheduled]
-        alone = [one for one in candidates if one.method.scheduled]
-        parts = [(whole, self.grid.steps), (alone, None)]
-        rows = joined(*(self._run(title, data, episodes, *part) for part in parts if part[0]))
-        if whole and alone:
+        """Run candidates at all step counts that they reach, those with a schedule at their last.
+
+        One run serves them all, unless it has a schedule.
+        """
+        parts: dict[tuple[int, ...] | None, list[Candidate]] = {}
+        for one in candidates:
+            reached = tuple(each for each in self.grid.steps if each <= one.config.steps)
+            parts.setdefault(None if one.method.scheduled else reached, []).append(one)
+        ran = (self._run(title, data, episodes, some, at) for at, some in parts.items())
+        rows = joined(*ran)
+        if len(parts) > 1:
             index = rows["method"].map([one.name for one in self.rivals].index)
             rows = rows.iloc[index.argsort(kind="stable")].reset_index(drop=True)
         return rows

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import product
+from itertools import chain, product
 from typing import TYPE_CHECKING
 
 from kshot_viz.study.task import Task
@@ -13,6 +14,12 @@ from kshot_viz.text import counted, duration
 if TYPE_CHECKING:
     import pandas as pd
 
+    from kshot_viz.data.dataset import ImageDataset
+    from kshot_viz.data.episodes.episode import Episode
+    from kshot_viz.models.backbone import Backbone
+
+# Images that are loaded to measure how long one takes.
+_LOADED = 12
 # What a budget never goes below, where as many were asked for.
 FEWEST_TUNING, FEWEST_TEST = 3, 10
 # Parts of what was asked for, that a budget may leave.
@@ -37,6 +44,17 @@ class Sizes:
 
 
 @dataclass(frozen=True)
+class Loading:
+    """Seconds that the images of the first 0, 1, 2, ... episodes of every task take to load.
+
+    Each image is loaded once. Photographs of many pixels take longer than what is done with them.
+    """
+
+    tuning: Sequence[float]
+    test: Sequence[float]
+
+
+@dataclass(frozen=True)
 class Timing:
     """What was measured on the first episode of every task.
 
@@ -48,11 +66,14 @@ class Timing:
         Of each method, the number of settings at every value and at every second value.
     workers : int
         Processes that work side by side.
+    loading : Loading
+        What the images take, in every process.
     """
 
     seconds: Mapping[Task, Mapping[str, float]]
     settings: Mapping[str, Sequence[int]]
     workers: int
+    loading: Loading
 
     def tuning(self, sizes: Sizes) -> float:
         """Return the seconds of choosing settings, where every setting runs on every episode.
@@ -61,11 +82,12 @@ class Timing:
         grows: how far is not known before.
         """
         runs = {name: counts[sizes.every - 1] for name, counts in self.settings.items()}
-        return self._total(runs) * sizes.tuning
+        return self._total(runs) * sizes.tuning + self.loading.tuning[sizes.tuning]
 
     def test(self, sizes: Sizes) -> float:
         """Return the seconds of the test episodes."""
-        return self._total(dict.fromkeys(self.settings, 1)) * sizes.test
+        runs = dict.fromkeys(self.settings, 1)
+        return self._total(runs) * sizes.test + self.loading.test[sizes.test]
 
     def whole(self, sizes: Sizes) -> float:
         """Return the seconds of both."""
@@ -88,6 +110,26 @@ class Timing:
             seconds * runs[name] for one in self.seconds.values() for name, seconds in one.items()
         )
         return sum(each) / self.workers
+
+
+def loading_seconds(
+    backbone: Backbone, data: ImageDataset, tasks: Iterable[Sequence[Episode]]
+) -> list[float]:
+    """Return the seconds that loading takes for the first 0, 1, 2, ... episodes of every task.
+
+    A few images are loaded and prepared to measure it.
+    """
+    images = [[{*one.support, *one.query} for one in episodes] for episodes in tasks]
+    known = sorted(set().union(*chain.from_iterable(images)))
+    if not known:
+        return [0.0]
+    some = data.take(known[:: -(-len(known) // _LOADED)])
+    begin = time.perf_counter()
+    backbone.prepare(some.images)
+    each = (time.perf_counter() - begin) / len(some)
+    most = max(map(len, images))
+    firsts = [[one for episodes in images for one in episodes[:n]] for n in range(most + 1)]
+    return [each * len(set().union(*one)) for one in firsts]
 
 
 def seconds_per_run(rows: pd.DataFrame) -> dict[str, float]:

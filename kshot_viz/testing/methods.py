@@ -38,8 +38,9 @@ def check_method(method: str | Method | type[Method]) -> None:
     It runs on a small network and made-up images, in some ten seconds, of which most are the start
     of two worker processes. What is checked: its declaration; clone and JSON round trip; that the
     caller's network stays as it is; that one seed gives one result; that a run which diverges is a
-    row; that one and two processes give the same rows; that the fast path gives what the reference
-    loop gives, or is declined; and that unfit inputs are refused.
+    row; that a longer run stands for a shorter one, unless the method has a schedule; that one and
+    two processes give the same rows; that the fast path gives what the reference loop gives, or is
+    declined; and that unfit inputs are refused.
 
     Parameters
     ----------
@@ -130,6 +131,17 @@ def check_divergence(case: _Case) -> None:
     _require(bool(lost["accuracy"].eq(1 / WAY).all()), "a run that diverges is scored at chance")
 
 
+def check_step_counts(case: _Case) -> None:
+    """Check that a longer run stands for a shorter one, where the method says so."""
+    if case.method.scheduled:
+        return
+    backbone, shorter = _network(), CONFIG.steps // 2
+    served = case.rows(backbone, case.candidate, at_steps=[shorter], path="loop")
+    alone = case.rows(backbone, case.candidate.at(steps=shorter), path="loop")
+    same = all(served[name].equals(alone[name]) for name in ("predicted", "support_loss"))
+    _require(same, "a run is the same whatever number of steps follows (else: sees_total = True)")
+
+
 def check_processes(case: _Case) -> None:
     """Compare the rows of one and two processes."""
     here = case.rows(_network(), case.candidate)
@@ -177,6 +189,7 @@ CHECKS: tuple[Callable[[_Case], None], ...] = (
     check_network_untouched,
     check_seeds,
     check_divergence,
+    check_step_counts,
     check_processes,
     check_fast_path,
     check_refusals,

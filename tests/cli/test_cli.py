@@ -16,6 +16,9 @@ from command_line import UNTUNED, Ended, kshot, make_pictures, make_weights, pic
 
 import kshot_viz
 import kshot_viz as kv
+from kshot_viz.cli.compare import load_candidates
+from kshot_viz.cli.results import refuse_another, save_request
+from kshot_viz.errors import KShotFileError
 from kshot_viz.evaluate import executors
 from kshot_viz.methods.registry import FIRST
 from kshot_viz.study.comparison import Comparison
@@ -113,7 +116,7 @@ def test_compare_prints_what_it_loads_the_table_and_where_it_lies(finished):
 
 def test_compare_shows_its_progress(finished):
     ended, _ = finished
-    assert "tune 1-shot: 100%" in ended.err
+    assert "tune 1-shot, episode 1 of" in ended.err
     assert "test 1-shot: 100%" in ended.err
 
 
@@ -150,6 +153,23 @@ def test_another_request_does_not_replace_what_a_folder_holds(finished, pictures
     assert "holds another comparison; they differ in seed." in ended.complaint
     assert "--out" in ended.complaint
     assert (out / "request.json").read_bytes() == before
+
+
+def test_another_rule_or_budget_goes_on_from_the_rows_of_a_folder(tmp_path):
+    request = {"kind": "compare", "seed": 0, "choose": "guarded", "budget_minutes": 5}
+    save_request(tmp_path, request)
+    refuse_another(tmp_path, request | {"choose": "best", "budget_minutes": None, "race": False})
+    with pytest.raises(KShotFileError, match="they differ in seed"):
+        refuse_another(tmp_path, request | {"choose": "best", "seed": 1})
+
+
+def test_candidates_of_one_name_take_the_names_of_their_files(tmp_path):
+    paths = [tmp_path / "a" / "best.json", tmp_path / "b" / "best.json", tmp_path / "own.json"]
+    for path, name in zip(paths, ["winner", "winner", "mine"], strict=True):
+        path.parent.mkdir(exist_ok=True)
+        kv.Candidate(name=name).save(path)
+    found = load_candidates([str(path) for path in paths])
+    assert [one.name for one in found] == ["a/best", "b/best", "mine"]
 
 
 def test_replay_runs_one_row_again(finished):

@@ -170,6 +170,7 @@ def endless(folder: Path) -> Method:
     return Endless()
 
 
+@pytest.mark.slow
 def test_an_interrupt_of_evaluate_ends_its_processes_at_once(tmp_path):
     def interrupt():
         while len(list(tmp_path.iterdir())) < 2:
@@ -187,6 +188,7 @@ def test_an_interrupt_of_evaluate_ends_its_processes_at_once(tmp_path):
             os.kill(int(one.name), 0)
 
 
+@pytest.mark.slow
 def test_an_error_of_evaluate_ends_its_processes_at_once(tmp_path):
     """Though the traceback, which a notebook keeps, holds the generator."""
 

@@ -171,6 +171,7 @@ def test_helpers_of_the_users_other_modules_count(monkeypatch):
     assert len({digest(1, 1), digest(2, 1), digest(1, 2)}) == 3
 
 
+@pytest.mark.slow
 def test_it_is_the_same_in_every_process():
     script = f"""
     import sys

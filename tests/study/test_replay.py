@@ -9,7 +9,9 @@ import pytest
 from networks import toy_backbone, toy_data
 
 from kshot_viz.errors import KShotValueError
-from kshot_viz.study.comparison import Comparison, Replay, episode_key
+from kshot_viz.study.comparison import Comparison
+from kshot_viz.study.replay import Replay
+from kshot_viz.study.task import episode_key
 
 
 @pytest.fixture(scope="module")

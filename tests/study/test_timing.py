@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import pandas as pd
 import pytest
-from networks import toy_data
+from networks import toy_backbone, toy_data
 
 import kshot_viz as kv
+from kshot_viz.study import timing
 from kshot_viz.study.comparison import Comparison
 from kshot_viz.study.task import Task
 from kshot_viz.study.timing import (
+    Loading,
     Sizes,
     Timing,
     left_out,
+    loading_seconds,
     seconds_per_run,
     told,
 )
@@ -21,7 +24,8 @@ TASK = Task("toy", "net", 3, 1)
 ASKED = Sizes(tuning=6, test=20)
 # 10 settings of plain at 2 seconds, 6 of head_only at half a second.
 SETTINGS = {"plain": (10, 4), "head_only": (6, 3)}
-TIMING = Timing({TASK: {"plain": 2.0, "head_only": 0.5}}, SETTINGS, workers=1)
+NONE = Loading([0.0] * 7, [0.0] * 21)
+TIMING = Timing({TASK: {"plain": 2.0, "head_only": 0.5}}, SETTINGS, 1, NONE)
 
 
 def test_the_whole_is_runs_times_seconds():
@@ -29,7 +33,26 @@ def test_the_whole_is_runs_times_seconds():
     assert TIMING.tuning(Sizes(3, 20, every=2)) == 3 * (4 * 2.0 + 3 * 0.5)
     assert TIMING.test(ASKED) == 20 * 2.5
     assert TIMING.whole(ASKED) == 188.0
-    assert Timing(TIMING.seconds, SETTINGS, workers=4).whole(ASKED) == 47.0
+    assert Timing(TIMING.seconds, SETTINGS, 4, NONE).whole(ASKED) == 47.0
+
+
+def test_images_are_loaded_in_every_process():
+    loading = Loading([10.0 * n for n in range(7)], [5.0 * n for n in range(21)])
+    slow = Timing(TIMING.seconds, SETTINGS, 4, loading)
+    assert slow.tuning(ASKED) == TIMING.tuning(ASKED) / 4 + 60
+    assert slow.test(Sizes(6, 10)) == TIMING.test(Sizes(6, 10)) / 4 + 50
+
+
+def test_each_image_is_loaded_once(monkeypatch):
+    backbone, data = toy_backbone(), toy_data(3, 24)
+    episodes = kv.sample_episodes(data, way=3, shot=1, query=4, n=3, seed=0)
+    times = iter([0.0, 24.0])
+    monkeypatch.setattr(timing.time, "perf_counter", lambda: next(times))
+    # A dozen of them took 24 seconds.
+    nothing, one, *_, every = loading_seconds(backbone, data, [episodes])
+    distinct = {image for each in episodes for image in (*each.support, *each.query)}
+    assert (nothing, one, every) == (0.0, 2.0 * 15, 2.0 * len(distinct))
+    assert loading_seconds(backbone, data, [[]]) == [0.0]
 
 
 @pytest.mark.parametrize("budget", [1000, 188, 150, 100, 60])
@@ -43,7 +66,7 @@ def test_a_budget_is_used_and_kept(budget):
 @pytest.mark.parametrize("budget", [1000, 188, 100, 1])
 def test_nothing_is_left_out_that_saves_no_time(budget):
     # A grid of two step sizes has no second one to leave out.
-    short = Timing(TIMING.seconds, {"plain": (10, 10), "head_only": (6, 6)}, workers=1)
+    short = Timing(TIMING.seconds, {"plain": (10, 10), "head_only": (6, 6)}, 1, NONE)
     assert short.fit(ASKED, budget).every == 1
 
 
@@ -56,7 +79,7 @@ def test_there_is_a_smallest_size():
 
 
 def test_step_sizes_are_not_left_out_where_that_saves_nothing():
-    few = Timing({TASK: {"plain": 2.0}}, {"plain": (2, 2)}, workers=1)
+    few = Timing({TASK: {"plain": 2.0}}, {"plain": (2, 2)}, 1, NONE)
     assert few.fit(ASKED, 1000) == ASKED
     assert few.fit(ASKED, few.whole(ASKED) - 1).every == 1
 

@@ -56,6 +56,7 @@ class AdaFilter(Method):
 
     name = "adafilter"
     label = "adafilter"
+    sees_total = False
     gate: str = "learned"
     rate: float = 0.5
     gate_lr: float = 0.01

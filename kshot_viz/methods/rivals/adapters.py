@@ -32,6 +32,7 @@ ADAPTER = "adapter"
 class Adapters(Method):
     """The head trains, and what peft puts beside each layer; the body stays as it is."""
 
+    sees_total: ClassVar[bool] = False
     kinds: ClassVar[tuple[type[nn.Module], ...]] = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
     def applies(self, backbone: Backbone) -> str:

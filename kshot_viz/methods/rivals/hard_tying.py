@@ -28,6 +28,7 @@ class HardTying(Grouped):
 
     name = "hard_tying"
     label = "tied weights"
+    sees_total = False
     style: ClassVar[MethodStyle | None] = None
 
     def attach(self, network: Backbone, setup: Setup) -> list[Slot]:

@@ -91,6 +91,7 @@ class RandomSubspace(Method):
 
     name = "random_subspace"
     label = "random subspace"
+    sees_total = False
     tuned = ("lr", "head_lr", "dimension")
     tries: ClassVar[Mapping[str, tuple[Any, ...]]] = {"dimension": (64, 1024)}
     dimension: int = 256

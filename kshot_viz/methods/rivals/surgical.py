@@ -31,6 +31,7 @@ class Surgical(Method):
 
     name = "surgical"
     label = "one block"
+    sees_total = False
 
     def attach(self, network: Backbone, setup: Setup) -> list[Slot]:
         """Choose the block, and return its slots and those of the head."""

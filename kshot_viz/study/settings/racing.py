@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,6 +20,10 @@ LOOKS = (1, 2, 4, 8, 16)
 # Behind by so many standard errors, as of independent queries.
 BEHIND = 1.5
 
+# A setting of a method, at a step count.
+Place = tuple[str, str, int]
+_PLACE = ["method", *SETTING]
+
 Run = Callable[[Sequence[Episode], Sequence[Candidate]], "pd.DataFrame"]
 
 
@@ -36,48 +40,51 @@ def run_raced(
     Parameters
     ----------
     run : callable
-        Returns the rows of candidates on episodes, at all step counts.
+        Returns the rows of candidates on episodes, at all step counts of the grid that a candidate
+        reaches.
     episodes : sequence of Episode
         The tuning episodes of one task.
     new : sequence of Candidate
     rows : DataFrame, optional
         Of other candidates on the same episodes.
     race : bool
-        Stop what is clearly behind; else every candidate runs on every episode.
+        Stop what is clearly behind: a run goes no further than the longest step count that is not,
+        and where there is none, the setting does not run. Else every candidate runs as it is on
+        every episode.
     """
     looks = [end for end in LOOKS if race and end < len(episodes)]
     for end in (*looks, len(episodes)):
         # What was ahead may collapse later; then what stopped because of it goes on.
         while lacking := _lacking(episodes[:end], new, rows if race else None):
             parts = [run(missing, some) for missing, some in lacking.items()]
-            rows = joined(rows, *parts)
+            # A run that goes on further repeats what a shorter one did.
+            rows = joined(rows, *parts).drop_duplicates([*_PLACE, "episode"], ignore_index=True)
             if not race:
                 break
     assert rows is not None
-    ran = rows.groupby(["method", "setting"])["episode"].transform("nunique")
+    ran = rows.groupby(_PLACE)["episode"].transform("nunique")
     return rows.assign(stopped=ran < len(episodes))
 
 
-def clearly_behind(rows: pd.DataFrame) -> set[tuple[str, str]]:
-    """Return (method, setting) of what is clearly behind its method's best at all step counts.
+def clearly_behind(rows: pd.DataFrame) -> set[Place]:
+    """Return the settings and step counts that are clearly behind their method's best.
 
-    Each setting is compared on the episodes that it ran on, the first ones, with the best one that
-    has not collapsed, nor a neighbour of it: what is on the brink is chosen by no one.
+    Each is compared on the episodes that it ran on, the first ones, with the best one that has not
+    collapsed, nor a neighbour of it: what is on the brink is chosen by no one.
     """
     return {
-        (str(method), setting)
-        for method, part in rows.groupby("method")
-        for setting in _behind(part)
+        (str(method), *place) for method, part in rows.groupby("method") for place in _behind(part)
     }
 
 
-def _behind(rows: pd.DataFrame) -> set[str]:
-    """Return the settings of one method that are clearly behind."""
-    best, made = _best_so_far(rows), []
-    for (setting, _), own in rows.groupby(SETTING, sort=False):
+def _behind(rows: pd.DataFrame) -> set[tuple[str, int]]:
+    """Return the settings and step counts of one method that are clearly behind."""
+    best, found = _best_so_far(rows), set()
+    for (setting, steps), own in rows.groupby(SETTING, sort=False):
         share, n = own["accuracy"].mean(), own["n_query"].sum()
-        made.append((str(setting), clearly_less(share, best[len(own) - 1], n, errors=BEHIND)))
-    return {one for one, _ in made} - {one for one, behind in made if not behind}
+        if clearly_less(share, best[len(own) - 1], n, errors=BEHIND):
+            found.add((str(setting), int(steps)))
+    return found
 
 
 def _best_so_far(rows: pd.DataFrame) -> np.ndarray:
@@ -100,11 +107,37 @@ def _lacking(
     """Return the candidates that are not clearly behind, by the episodes that they lack."""
     if rows is None:
         return {tuple(episodes): list(new)}
-    behind, ran = clearly_behind(rows), rows.groupby(["method", "setting"])["episode"].nunique()
+    behind, ran = clearly_behind(rows), rows.groupby(_PLACE)["episode"].nunique().to_dict()
     found: dict[tuple[Episode, ...], list[Candidate]] = {}
     for one in new:
-        key = one.name, one.setting_key
-        missing = tuple(episodes[ran.get(key, 0) :])
-        if missing and key not in behind:
-            found.setdefault(missing, []).append(one)
+        alive = {
+            steps: ran.get((one.name, one.setting_key, steps), 0)
+            for steps in _counts(one, ran)
+            if (one.name, one.setting_key, steps) not in behind
+        }
+        for longest, lacks in _longest(alive, len(episodes)).items():
+            missing = tuple(episodes[at] for at in lacks)
+            found.setdefault(missing, []).append(one.at(steps=longest))
+    return found
+
+
+def _counts(candidate: Candidate, ran: Mapping[Place, int]) -> list[int]:
+    """Return the step counts that runs of a candidate serve."""
+    last = candidate.config.steps
+    if candidate.method.scheduled:
+        return [last]
+    own = (candidate.name, candidate.setting_key)
+    return [steps for *place, steps in ran if tuple(place) == own and steps <= last] or [last]
+
+
+def _longest(alive: Mapping[int, int], episodes: int) -> dict[int, list[int]]:
+    """Return which episodes are to be run up to which step count.
+
+    ``alive`` holds the number of episodes that each step count ran on, the first ones.
+    """
+    found: dict[int, list[int]] = {}
+    for at in range(episodes):
+        lacking = [steps for steps, ran in alive.items() if ran <= at]
+        if lacking:
+            found.setdefault(max(lacking), []).append(at)
     return found

@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 
 from kshot_viz.errors import KShotValueError, unknown_name
 from kshot_viz.stats import bootstrap_shares
-from kshot_viz.study.comparison import episode_key
-from kshot_viz.study.task import TASK
+from kshot_viz.study.task import TASK, episode_key
 from kshot_viz.text import counted
 from kshot_viz.viz.comparison.selection import (
     only_task,

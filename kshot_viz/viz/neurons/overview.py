@@ -66,7 +66,7 @@ def plot_rescoring(frame: pd.DataFrame, *, note: str = "", ax: Axes | None = Non
     Parameters
     ----------
     frame : DataFrame
-        As :meth:`kshot_viz.study.rescoring.Rescoring.compare` returns it.
+        As :meth:`kshot_viz.study.searches.rescoring.Rescoring.compare` returns it.
     note : str
         Added to the note of the figure.
     ax : Axes, optional

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from kshot_viz.activations.capture import standardised_responses
 from kshot_viz.errors import KShotValueError
-from kshot_viz.text import counted
+from kshot_viz.text import counted, formatted
 from kshot_viz.viz.neurons.layer_groups import LayerGroups, neuron_list
 from kshot_viz.viz.style.canvas import (
     bare,
@@ -116,10 +116,11 @@ def plot_top_images(
         small = transparent_thumbnail(images, int(image), _SIDE)
         picture[top : top + _SIDE, left : left + _SIDE] = small
         name = "" if labels is None else str(np.asarray(labels)[int(image)])
+        above = formatted(strength, "+.1f").replace("-", "\N{MINUS SIGN}")
         ax.text(
             left,
             top - 3,
-            f"{shortened(name, 8)}  {strength:+.1f}".strip().replace("-", "\N{MINUS SIGN}"),
+            f"{shortened(name, 8)}  {above}".strip(),
             fontsize=8,
             va="bottom",
             color=text_colour(ax),

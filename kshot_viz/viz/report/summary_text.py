@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from kshot_viz.study.findings.finding import findings
 from kshot_viz.study.footer import footer
+from kshot_viz.text import wrapped
 from kshot_viz.viz.report.choice_notes import choice_notes
 from kshot_viz.viz.report.collapse_findings import collapse_findings
 from kshot_viz.viz.report.table import TableBlock, blocks, clear_notes
@@ -61,16 +61,7 @@ def notes(comparison: ComparisonLike) -> list[str]:
 
 
 def _wrapped(lines: Iterable[str], mark: str = "") -> list[str]:
-    return [
-        textwrap.fill(
-            line,
-            WIDTH,
-            initial_indent=mark,
-            subsequent_indent=" " * len(mark),
-            break_on_hyphens=False,
-        )
-        for line in lines
-    ]
+    return ["\n".join(wrapped(line, WIDTH, mark)) for line in lines]
 
 
 def _text_block(block: TableBlock) -> str:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import textwrap
 from typing import TYPE_CHECKING
 
-from kshot_viz.study.learning import Learning, learning
-from kshot_viz.text import points
+from kshot_viz.study.searches.learning import Learning, learning
+from kshot_viz.text import points, wrapped
 
 if TYPE_CHECKING:
     from kshot_viz.search.result import SearchResult
@@ -32,7 +31,7 @@ def search_text(found: SearchResult, *, random: SearchResult, last: int = 20) ->
     """
     known = learning(found, random, last=last)
     lines = [_learned(known), _best(known), *_sure(known)]
-    return "\n".join(textwrap.fill(line, WIDTH, break_on_hyphens=False) for line in lines)
+    return "\n".join("\n".join(wrapped(line, WIDTH)) for line in lines)
 
 
 def _learned(known: Learning) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kshot_viz.errors import KShotValueError
-from kshot_viz.study.samplers import SamplerComparison, best_at
+from kshot_viz.study.searches.samplers import SamplerComparison, best_at
 from kshot_viz.viz.style.canvas import entitle, legend_outside, new_axes, text_colour, tidy
 from kshot_viz.viz.style.colours import OKABE_ITO, sampler_styles
 from kshot_viz.viz.style.intervals import band, interval
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from kshot_viz.search.result import SearchResult
-    from kshot_viz.study.samplers import SamplerComparison
+    from kshot_viz.study.searches.samplers import SamplerComparison
 
 RANDOM = "random"
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import io
-import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kshot_viz.errors import unknown_name
 from kshot_viz.files import whole_file
+from kshot_viz.text import wrapped
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -101,7 +101,7 @@ def text_colour(ax: Axes) -> Any:
 
 def entitle(ax: Axes, title: str, note: str = "") -> None:
     """Write a title on the left and, smaller below it, a note on how to read the figure."""
-    lines = textwrap.wrap(note, _letters(ax), break_long_words=False)
+    lines = wrapped(note, _letters(ax))
     ax.set_title(title, loc="left", fontsize=11, pad=6 + 11.5 * len(lines), parse_math=False)
     if lines:
         written = ax.annotate(

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import ipywidgets
 
 from kshot_viz.errors import KShotValueError
-from kshot_viz.study.rescoring import Rescoring
-from kshot_viz.text import counted
+from kshot_viz.study.searches.rescoring import Rescoring
+from kshot_viz.text import counted, points
 from kshot_viz.viz.neurons.overview import plot_rescoring
 from kshot_viz.widgets.base.background import Background
 from kshot_viz.widgets.base.parts import Picture, Status, button, heading, row
@@ -207,9 +207,9 @@ def score_text(frame: pd.DataFrame) -> str:
     low, high = last["difference_low"], last["difference_high"]
     if last["difference"] == low == high == 0:
         return f"{result}: as accurate as the grouping as given, episode by episode."
-    points = f"{100 * last['difference']:+.1f} points against the grouping as given"
-    points = points.replace("-", "\N{MINUS SIGN}")
+    change = points(last["difference"]).replace("-", "\N{MINUS SIGN}")
+    against = f"{change} points against the grouping as given"
     if low != low:
-        return f"{result}: {points}; a single episode has no interval."
+        return f"{result}: {against}; a single episode has no interval."
     zero = "excludes" if low > 0 or high < 0 else "holds"
-    return f"{result}: {points}, and its interval {zero} zero."
+    return f"{result}: {against}, and its interval {zero} zero."

@@ -13,7 +13,7 @@ from kshot_viz.methods.base import Method
 from kshot_viz.methods.config import FinetuneConfig
 from kshot_viz.methods.registry import resolve_method
 from kshot_viz.methods.slots import layer_steps
-from kshot_viz.study.rescoring import GROUPED, Rescoring, rescoring
+from kshot_viz.study.searches.rescoring import GROUPED, Rescoring, rescoring
 from kshot_viz.widgets.explorer.given_groups import GivenGroups
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ def scoring_setup(
     keep : bool
         The settings that came with the groups count more than the table's.
     **options
-        As in :func:`kshot_viz.study.rescoring.rescoring`.
+        As in :func:`kshot_viz.study.searches.rescoring.rescoring`.
     """
     if not task.episodes and table is None:
         return ScoringSetup(None, NO_EPISODES)

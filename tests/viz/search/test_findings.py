@@ -5,7 +5,7 @@ from __future__ import annotations
 from small_search import small_search
 
 from kshot_viz.stats import Interval
-from kshot_viz.study.learning import Learning
+from kshot_viz.study.searches.learning import Learning
 from kshot_viz.viz import search_text
 from kshot_viz.viz.search.findings import _learned
 

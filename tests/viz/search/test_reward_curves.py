@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from kshot_viz.errors import KShotError
-from kshot_viz.study.samplers import SamplerComparison
+from kshot_viz.study.searches.samplers import SamplerComparison
 from kshot_viz.viz import plot_best_so_far, plot_search, plot_shrinkage
 from kshot_viz.viz.search.reward_curves import best_frame, random_histories
 

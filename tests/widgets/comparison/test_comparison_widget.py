@@ -159,6 +159,7 @@ def test_the_last_method_cannot_be_taken_away_without_a_word(widget):
     assert "at least one method" in widget._status.value
 
 
+@pytest.mark.slow
 def test_images_that_are_missing_are_asked_for_and_the_old_picture_goes():
     widget = KShotComparison(hand_made(loaded=True))
     widget.view = "changed"

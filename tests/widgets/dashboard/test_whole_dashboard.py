@@ -217,6 +217,7 @@ def test_an_error_of_the_comparison_is_shown_and_it_can_be_tried_again(task, mon
     closed(bench)
 
 
+@pytest.mark.slow
 def test_groups_are_formed_apart_from_queries_and_scored_as_the_comparison_does(task):
     source = kv.load_dataset("glyphs", per_class=1)
     for one in (task, replace(task, source=source)):

@@ -20,7 +20,7 @@ from kshot_viz.grouping.clustering.cluster import cluster_neurons
 from kshot_viz.grouping.editing.history import group_names, named
 from kshot_viz.grouping.grouping import Grouping
 from kshot_viz.models.backbone import Backbone
-from kshot_viz.study.rescoring import rescoring
+from kshot_viz.study.searches.rescoring import rescoring
 from kshot_viz.viz.neurons.layer_groups import layer_groups
 from kshot_viz.viz.neurons.similarity import by_group, correlations, draw_similarity
 from kshot_viz.viz.style.canvas import to_png

@@ -11,7 +11,7 @@ import pytest
 from kshot_viz.data.dataset import ImageDataset
 from kshot_viz.data.episodes.episode import Episode
 from kshot_viz.grouping.grouping import Grouping
-from kshot_viz.study.rescoring import Rescoring
+from kshot_viz.study.searches.rescoring import Rescoring
 from kshot_viz.widgets.explorer import layer_view as explorer_layer
 from kshot_viz.widgets.explorer.group_explorer import GroupExplorer
 from kshot_viz.widgets.explorer.layer_edits import REST

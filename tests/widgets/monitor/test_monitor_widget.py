@@ -454,6 +454,7 @@ def test_an_explorer_that_is_replaced_is_closed():
     monitor.close()
 
 
+@pytest.mark.slow
 def test_the_network_that_is_searched_is_left_alone_by_its_explorer():
     search = in_groups("memory")
     search.run()

@@ -9,7 +9,7 @@ import pytest
 from small_search import small_search
 
 from kshot_viz.errors import KShotValueError
-from kshot_viz.study.learning import learning
+from kshot_viz.study.searches.learning import learning
 
 
 @pytest.fixture(scope="module")

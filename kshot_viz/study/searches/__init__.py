@@ -1,0 +1,1 @@
+"""Studies of searches: beside random search, of several samplers, and scored again."""
