@@ -3,7 +3,7 @@
 Every setting runs on many tuning and many test episodes. Then settings are chosen, again and again,
 on a few of the tuning episodes. The regret is the mean test accuracy of the best setting minus that
 of the chosen one. Racing is judged by how often it leaves the choice as it is, and by the share of
-the tuning runs that is left.
+the steps of the tuning runs that is left.
 
     python benchmarks/choice.py                       # the bundled network on digits, 1 and 5 shots
     python benchmarks/choice.py --photos FOLDER --weights FILE --source FOLDER
@@ -24,6 +24,7 @@ import pandas as pd
 import kshot_viz as kv
 from kshot_viz.evaluate.evaluate import bind
 from kshot_viz.grouping.rule import GroupingRule
+from kshot_viz.methods.registry import resolve_method
 from kshot_viz.seeds import numpy_rng
 from kshot_viz.study.rivals import rivals_of
 from kshot_viz.study.settings.choice import RULES, SETTING, choose, tuned_settings
@@ -141,27 +142,41 @@ class Tried:
 
     name: str
     setting_key: str
+    config: kv.FinetuneConfig
+    method: kv.Method
+
+    def at(self, *, steps: int) -> Tried:
+        """Return the candidate with another number of steps."""
+        return replace(self, config=self.config.but(steps=steps))
 
 
 def races(tuning: pd.DataFrame, times: int, n: int = 6) -> pd.DataFrame:
     """Return one row per draw and method: whether racing changed the choice, and what it cost."""
     keys = tuning[["method", "setting"]].drop_duplicates().itertuples(index=False)
-    settings = [Tried(*key) for key in keys]
+    longest = kv.FinetuneConfig(steps=int(tuning["steps"].max()))
+    settings = [Tried(*key, longest, resolve_method(key.method)) for key in keys]
     made = []
     for drawn in draws(tuning["episode"].unique(), n, times):
         rows = tuning[tuning["episode"].isin(drawn)]
+        rows = rows.assign(key=list(zip(rows["method"], rows["setting"], strict=True)))
 
         def run(episodes: Sequence[str], some: Sequence[Tried], known: Any = rows) -> pd.DataFrame:
-            wanted = known["setting"].isin([one.setting_key for one in some])
-            return known[wanted & known["episode"].isin(episodes)]
+            ends = {(one.name, one.setting_key): one.config.steps for one in some}
+            reached = known["key"].map(ends)
+            return known[(known["steps"] <= reached) & known["episode"].isin(episodes)]
 
         raced = run_raced(run, drawn, settings, race=True)
         whole, some = (choose(one).set_index("method") for one in (rows, raced))
         for method, row in whole.iterrows():
             same = (some.loc[method, SETTING] == row[SETTING]).all()
-            runs = [len(one[one["method"] == method]) for one in (raced, rows)]
-            made.append({"method": method, "same": bool(same), "share": runs[0] / runs[1]})
+            steps = [_steps(one[one["method"] == method]) for one in (raced, rows)]
+            made.append({"method": method, "same": bool(same), "share": steps[0] / steps[1]})
     return pd.DataFrame(made)
+
+
+def _steps(rows: pd.DataFrame) -> int:
+    """Return how many steps the runs of rows took: one run serves all its step counts."""
+    return int(rows.groupby(["setting", "episode"])["steps"].max().sum())
 
 
 def summary(problem: Problem, times: int, workers: int | None) -> dict[str, Any]:
@@ -216,7 +231,7 @@ def _regret_table(case: dict[str, Any]) -> str:
 
 
 def _racing_table(case: dict[str, Any]) -> str:
-    lines = ["Racing at 6 tuning episodes:", "", "| method | same choice | runs left |"]
+    lines = ["Racing at 6 tuning episodes:", "", "| method | same choice | steps left |"]
     lines.append("| --- | ---: | ---: |")
     lines += [f"| {r['method']} | {r['same']:.1%} | {r['runs']:.0%} |" for r in case["racing"]]
     return "\n".join(lines)

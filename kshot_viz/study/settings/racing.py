@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     import pandas as pd
 
 # After so many episodes it is looked which settings are clearly behind.
-LOOKS = (1, 2, 4, 8, 16)
+LOOKS = (1, 2, 3, 4, 6, 8, 12, 16)
 # Behind by so many standard errors, as of independent queries.
 BEHIND = 1.5
 
 # A setting of a method, at a step count.
-Place = tuple[str, str, int]
-_PLACE = ["method", *SETTING]
+Key = tuple[str, str, int]
+_KEY = ["method", *SETTING]
 
 Run = Callable[[Sequence[Episode], Sequence[Candidate]], "pd.DataFrame"]
 
@@ -58,32 +58,33 @@ def run_raced(
         while lacking := _lacking(episodes[:end], new, rows if race else None):
             parts = [run(missing, some) for missing, some in lacking.items()]
             # A run that goes on further repeats what a shorter one did.
-            rows = joined(rows, *parts).drop_duplicates([*_PLACE, "episode"], ignore_index=True)
+            rows = joined(rows, *parts).drop_duplicates([*_KEY, "episode"], ignore_index=True)
             if not race:
                 break
     assert rows is not None
-    ran = rows.groupby(_PLACE)["episode"].transform("nunique")
+    ran = rows.groupby(_KEY)["episode"].transform("nunique")
     return rows.assign(stopped=ran < len(episodes))
 
 
-def clearly_behind(rows: pd.DataFrame) -> set[Place]:
+def clearly_behind(rows: pd.DataFrame) -> set[Key]:
     """Return the settings and step counts that are clearly behind their method's best.
 
     Each is compared on the episodes that it ran on, the first ones, with the best one that has not
     collapsed, nor a neighbour of it: what is on the brink is chosen by no one.
     """
     return {
-        (str(method), *place) for method, part in rows.groupby("method") for place in _behind(part)
+        (str(method), *key) for method, part in rows.groupby("method") for key in _behind(part)
     }
 
 
 def _behind(rows: pd.DataFrame) -> set[tuple[str, int]]:
     """Return the settings and step counts of one method that are clearly behind."""
     best, found = _best_so_far(rows), set()
-    for (setting, steps), own in rows.groupby(SETTING, sort=False):
+    key: Any
+    for key, own in rows.groupby(SETTING, sort=False):
         share, n = own["accuracy"].mean(), own["n_query"].sum()
         if clearly_less(share, best[len(own) - 1], n, errors=BEHIND):
-            found.add((str(setting), int(steps)))
+            found.add((str(key[0]), int(key[1])))
     return found
 
 
@@ -107,7 +108,7 @@ def _lacking(
     """Return the candidates that are not clearly behind, by the episodes that they lack."""
     if rows is None:
         return {tuple(episodes): list(new)}
-    behind, ran = clearly_behind(rows), rows.groupby(_PLACE)["episode"].nunique().to_dict()
+    behind, ran = clearly_behind(rows), _episodes_run(rows)
     found: dict[tuple[Episode, ...], list[Candidate]] = {}
     for one in new:
         alive = {
@@ -121,13 +122,19 @@ def _lacking(
     return found
 
 
-def _counts(candidate: Candidate, ran: Mapping[Place, int]) -> list[int]:
+def _episodes_run(rows: pd.DataFrame) -> dict[Key, int]:
+    """Return the number of episodes that each setting and step count ran on."""
+    ran: Any = rows.groupby(_KEY)["episode"].nunique().to_dict()
+    return dict(ran)
+
+
+def _counts(candidate: Candidate, ran: Mapping[Key, int]) -> list[int]:
     """Return the step counts that runs of a candidate serve."""
     last = candidate.config.steps
     if candidate.method.scheduled:
         return [last]
     own = (candidate.name, candidate.setting_key)
-    return [steps for *place, steps in ran if tuple(place) == own and steps <= last] or [last]
+    return [steps for *key, steps in ran if tuple(key) == own and steps <= last] or [last]
 
 
 def _longest(alive: Mapping[int, int], episodes: int) -> dict[int, list[int]]:

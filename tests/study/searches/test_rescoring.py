@@ -11,8 +11,8 @@ from kshot_viz.errors import KShotValueError
 from kshot_viz.grouping.grouping import Grouping
 from kshot_viz.models.backbone import Backbone
 from kshot_viz.stats import bootstrap_mean, paired_test
-from kshot_viz.study.searches import rescoring as module
 from kshot_viz.study.comparison import Comparison
+from kshot_viz.study.searches import rescoring as module
 from kshot_viz.study.searches.rescoring import rescoring
 
 CONFIG = kv.FinetuneConfig(steps=3, lr=0.1)
