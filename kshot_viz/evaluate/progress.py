@@ -14,7 +14,7 @@ from kshot_viz.text import time_left
 if TYPE_CHECKING:
     from tqdm import tqdm
 
-_FORMAT = "{l_bar}{bar}| {n_fmt}/{total_fmt} runs [{elapsed}{postfix}]"
+BAR_FORMAT = "{l_bar}{bar}| {n_fmt}/{total_fmt} runs [{elapsed}{postfix}]"
 
 
 def kind_of(job: Job) -> Hashable:
@@ -81,7 +81,7 @@ def progress_of(jobs: Sequence[Job], finished: int, show: bool | str) -> Iterato
         desc=show if isinstance(show, str) else None,
         initial=finished,
         total=finished + sum(len(job.entries) for job in jobs),
-        bar_format=_FORMAT,
+        bar_format=BAR_FORMAT,
         disable=not show or not (jobs or finished),
     ) as bar:
         yield Progress(bar, Clock(jobs))

@@ -18,8 +18,9 @@ from kshot_viz.study.manifest import describe
 from kshot_viz.study.settings.choice import tuned_settings
 from kshot_viz.study.settings.grid import TuningGrid
 from kshot_viz.study.settings.tuning import Tuned, Tuner, tune
+from kshot_viz.study.settings.tuning_bar import TuningBar, tuning_bar
 from kshot_viz.study.tables import joined
-from kshot_viz.study.task import Task, Tuning, episode_key, tasks_of, which
+from kshot_viz.study.task import Task, Tuning, episode_key, tasks_of
 from kshot_viz.study.timing import Loading, Sizes, Timing, loading_seconds, seconds_per_run
 
 if TYPE_CHECKING:
@@ -123,15 +124,17 @@ class ComparisonPlan:
 
     def _tune(self, task: Task) -> Tuned:
         every = task.episodes(self.tuning.episodes)
+        with tuning_bar(f"tune {task.shot}-shot", show=self.progress) as bar:
 
-        def run(episodes: Sequence[Episode], candidates: Sequence[Candidate]) -> pd.DataFrame:
-            title = f"tune {task.shot}-shot, {which(episodes, every)}"
-            rows = self._run_settings(title, self.tuning.data, episodes, candidates)
-            # Settings are chosen for the task of the test episodes, wherever they were tried.
-            return rows.assign(data=self.data.name)
+            def run(episodes: Sequence[Episode], candidates: Sequence[Candidate]) -> pd.DataFrame:
+                after = len(every) - every.index(episodes[-1]) - 1
+                bar.expect(len(episodes) * len(candidates), after * len(candidates))
+                rows = self._run_settings(bar, self.tuning.data, episodes, candidates)
+                # Settings are chosen for the task of the test episodes, wherever they were tried.
+                return rows.assign(data=self.data.name)
 
-        tuner = Tuner(run, self.rivals, self._grid(), self.grid, self.rule, self.race)
-        return tune(tuner, every)
+            tuner = Tuner(run, self.rivals, self._grid(), self.grid, self.rule, self.race)
+            return tune(tuner, every)
 
     def test(self, settings: pd.DataFrame, tuned: TunedTasks, full: bool) -> pd.DataFrame:
         """Run the chosen settings, or the whole grid, on the test episodes."""
@@ -217,7 +220,7 @@ class ComparisonPlan:
 
     def _run_settings(
         self,
-        title: str,
+        bar: str | TuningBar,
         data: ImageDataset,
         episodes: Sequence[Episode],
         candidates: Sequence[Candidate],
@@ -230,7 +233,7 @@ class ComparisonPlan:
         for one in candidates:
             reached = tuple(each for each in self.grid.steps if each <= one.config.steps)
             parts.setdefault(None if one.method.scheduled else reached, []).append(one)
-        ran = (self._run(title, data, episodes, some, at) for at, some in parts.items())
+        ran = (self._run(bar, data, episodes, some, at) for at, some in parts.items())
         rows = joined(*ran)
         if len(parts) > 1:
             index = rows["method"].map([one.name for one in self.rivals].index)
@@ -239,21 +242,23 @@ class ComparisonPlan:
 
     def _run(
         self,
-        title: str,
+        bar: str | TuningBar,
         data: ImageDataset,
         episodes: Sequence[Episode],
         candidates: Sequence[Candidate],
         at_steps: Sequence[int] | None,
     ) -> pd.DataFrame:
+        """Run candidates; ``bar`` is the title of a bar of their own, or one that goes on."""
+        title = bar if isinstance(bar, str) else ""
         rows = evaluate(
             self.backbone,
             data,
             episodes,
             candidates,
             at_steps=at_steps,
-            progress=title if self.progress else False,
+            progress=title if self.progress and title else False,
             mix_names=False,
-            watch=self.watch,
+            watch=self.watch if isinstance(bar, str) else bar.watching(self.watch),
             **self.options,
         )
         if len(rows):

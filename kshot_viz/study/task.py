@@ -61,13 +61,6 @@ def episode_key(row: Any) -> str:
     return f"{row['way']}-way {row['shot']}-shot {row['episode']}"
 
 
-def which(episodes: Sequence[Episode], every: Sequence[Episode]) -> str:
-    """Return ``"episode 1 of 6"`` or ``"episodes 3 to 6 of 6"``, for episodes in their order."""
-    first, last = (every.index(one) + 1 for one in (episodes[0], episodes[-1]))
-    numbers = f"episode {first}" if first == last else f"episodes {first} to {last}"
-    return f"{numbers} of {len(every)}"
-
-
 TUNE = ("validation", "source", None)
 
 

@@ -116,7 +116,7 @@ def test_compare_prints_what_it_loads_the_table_and_where_it_lies(finished):
 
 def test_compare_shows_its_progress(finished):
     ended, _ = finished
-    assert "tune 1-shot, episode 1 of" in ended.err
+    assert "tune 1-shot: 100%" in ended.err
     assert "test 1-shot: 100%" in ended.err
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 from networks import toy_backbone
 
-from kshot_viz.study.task import TASK, Task, tasks_of, which
+from kshot_viz.study.task import TASK, Task, tasks_of
 
 
 def test_tasks_are_distinct_and_in_order(episodes):
@@ -21,8 +21,3 @@ def test_two_data_sets_of_one_size_are_two_tasks():
     task = Task.of(frame.iloc[1])
     assert task == Task("b", "net", 3, 1)
     assert list(task.rows(frame).accuracy) == [0.7]
-
-
-def test_episodes_are_named_by_their_place(episodes):
-    assert which(episodes[1:2], episodes) == f"episode 2 of {len(episodes)}"
-    assert which(episodes[1:], episodes) == f"episodes 2 to {len(episodes)} of {len(episodes)}"

@@ -72,9 +72,7 @@ def clearly_behind(rows: pd.DataFrame) -> set[Key]:
     Each is compared on the episodes that it ran on, the first ones, with the best one that has not
     collapsed, nor a neighbour of it: what is on the brink is chosen by no one.
     """
-    return {
-        (str(method), *key) for method, part in rows.groupby("method") for key in _behind(part)
-    }
+    return {(str(method), *key) for method, part in rows.groupby("method") for key in _behind(part)}
 
 
 def _behind(rows: pd.DataFrame) -> set[tuple[str, int]]:
