@@ -108,6 +108,16 @@ def isolated(name: str) -> str:
     return f"\N{FIRST STRONG ISOLATE}{name}\N{POP DIRECTIONAL ISOLATE}" if turned else name
 
 
+def aligned_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return rows as lines of text, the columns below each other."""
+    lines = [head, *rows]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join(
+        "  ".join(one.ljust(width) for one, width in zip(line, widths, strict=True)).rstrip()
+        for line in lines
+    )
+
+
 def html_table(head: Iterable[object], rows: Iterable[Iterable[object]]) -> str:
     """Return an HTML table, every cell escaped."""
     body = "".join(_html_row("td", row) for row in rows)

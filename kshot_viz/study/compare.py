@@ -20,7 +20,7 @@ from kshot_viz.methods.config import FinetuneConfig
 from kshot_viz.methods.registry import FIRST
 from kshot_viz.models.backbone import BACKBONE, Backbone
 from kshot_viz.study.comparison import Comparison
-from kshot_viz.study.plan import ComparisonPlan
+from kshot_viz.study.plan import ComparisonPlan, TunedTasks
 from kshot_viz.study.rivals import applicable, ready_made, rivals_of
 from kshot_viz.study.settings.choice import METHOD, SETTING, known_rule
 from kshot_viz.study.settings.grid import TuningGrid
@@ -138,10 +138,59 @@ def compare_methods(
         For episodes of other data, a source image among the queries, too small pools, or methods of
         which none can be used on the network.
     """
+    plan = comparison_plan(
+        backbone,
+        data,
+        episodes,
+        methods=methods,
+        rule=rule or GroupingRule(groups_from=groups_from, n_groups=n_groups),
+        source=source,
+        tune=tune,
+        n_val=n_val,
+        grid=grid,
+        choose=choose,
+        race=race,
+        config=config,
+        options={"executor": executor, "workers": workers, "device": device, "seed": seed},
+        progress=progress,
+        watch=watch,
+    )
+    with rows_kept(plan, out) as plan:
+        plan, about = _timed(plan.bound(source), budget_minutes)
+        # First: what cannot be measured is told before hours of runs, not after them.
+        alike = plan.alike()
+        tuned = plan.tune()
+        settings = joined(*(one.settings for one in tuned.values())) if tuned else plan.untuned()
+        tested = plan.test(settings, tuned, full)
+    about = plan.manifest(tune) | plan.origin(source) | about
+    found = replace(comparison_of(plan, tuned, settings, tested, about), alike=alike)
+    if out is not None:
+        found.save(out)
+    return found
+
+
+def comparison_plan(
+    backbone: Backbone,
+    data: ImageDataset,
+    episodes: Sequence[Episode],
+    *,
+    methods: Sequence[str | Method | Candidate],
+    rule: GroupingRule,
+    source: Any,
+    options: dict[str, Any],
+    tune: str | None = "validation",
+    n_val: int = 6,
+    grid: TuningGrid | None = None,
+    choose: str = "guarded",
+    race: bool = True,
+    config: FinetuneConfig | None = None,
+    progress: bool = False,
+    watch: Callable[[int, int], object] | None = None,
+) -> ComparisonPlan:
+    """Return what :func:`compare_methods` is about to do, before groups are formed."""
     episodes = all_of("episodes", episodes, Episode)
-    rule = rule or GroupingRule(groups_from=groups_from, n_groups=n_groups)
     rivals, unfit = applicable(rivals_of(methods, rule, config or FinetuneConfig()), backbone)
-    plan = ComparisonPlan(
+    return ComparisonPlan(
         backbone=backbone,
         data=data,
         episodes=list(episodes),
@@ -152,35 +201,39 @@ def compare_methods(
         tuning=tuning_episodes(data, episodes, source=source, tune=tune, n_val=n_val),
         rule=known_rule(choose),
         race=race,
-        options={"executor": executor, "workers": workers, "device": device, "seed": seed},
+        options=options,
         progress=progress,
         watch=watch,
     )
-    with _rows_kept(plan, out) as plan:
-        plan, about = _timed(plan.bound(source), budget_minutes)
-        # First: what cannot be measured is told before hours of runs, not after them.
-        alike = plan.alike()
-        tuned = plan.tune()
-        settings = joined(*(one.settings for one in tuned.values())) if tuned else plan.untuned()
-        tested = plan.test(settings, tuned, full)
-    found = Comparison(
+
+
+def comparison_of(
+    plan: ComparisonPlan,
+    tuned: TunedTasks,
+    settings: pd.DataFrame,
+    tested: pd.DataFrame,
+    about: dict[str, Any],
+    *,
+    ran: pd.DataFrame | None = None,
+) -> Comparison:
+    """Return the comparison that a plan's tuning and test rows make.
+
+    ``ran`` are the settings of the test rows, where these have more than the chosen ones.
+    """
+    return Comparison(
         frame=_frame([*(one.rows for one in tuned.values()), tested], settings),
         settings=settings,
-        manifest=plan.manifest(tune) | plan.origin(source) | about,
-        candidates=plan.tried(settings, tuned),
+        manifest=about,
+        candidates=plan.tried(settings if ran is None else ran, tuned),
         episodes=plan.keyed(),
-        alike=alike,
-        backbone=backbone,
-        data=data,
+        backbone=plan.backbone,
+        data=plan.data,
         tuning_data=plan.tuning.data,
     )
-    if out is not None:
-        found.save(out)
-    return found
 
 
 @contextmanager
-def _rows_kept(plan: ComparisonPlan, out: str | Path | None) -> Iterator[ComparisonPlan]:
+def rows_kept(plan: ComparisonPlan, out: str | Path | None) -> Iterator[ComparisonPlan]:
     """Keep finished rows in a folder, for the time of the call where none is given."""
     with ExitStack() as stack:
         folder = out or stack.enter_context(TemporaryDirectory(prefix="kshot_viz_"))

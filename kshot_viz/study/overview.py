@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any
 from kshot_viz.study.findings.finding import Row, finding, is_clear, titled_tasks
 from kshot_viz.study.footer import doubt, note_of
 from kshot_viz.study.tables import PLAIN
-from kshot_viz.text import html_table, interval_text, isolated, p_text, points_interval, wrapped
+from kshot_viz.text import (
+    aligned_table,
+    html_table,
+    interval_text,
+    isolated,
+    p_text,
+    points_interval,
+    wrapped,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,13 +31,8 @@ def overview_text(summary: pd.DataFrame, manifest: Mapping[str, Any]) -> str:
     parts = []
     unsure = doubt(manifest)
     for title, rows in titled_tasks(summary):
-        lines = [HEAD, *map(_cells, rows)]
-        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-        table = [
-            "  ".join(one.ljust(width) for one, width in zip(line, widths, strict=True)).rstrip()
-            for line in lines
-        ]
-        parts += [_wrapped(f"{title}: {finding(rows, unsure)}"), "\n".join(table)]
+        table = aligned_table(HEAD, map(_cells, rows))
+        parts += [_wrapped(f"{title}: {finding(rows, unsure)}"), table]
     return "\n\n".join([*parts, note_of(manifest)])
 
 

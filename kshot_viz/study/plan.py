@@ -136,6 +136,10 @@ class ComparisonPlan:
             tuner = Tuner(run, self.rivals, self._grid(), self.grid, self.rule, self.race)
             return tune(tuner, every)
 
+    def run_grid(self, title: str, episodes: Sequence[Episode]) -> pd.DataFrame:
+        """Run every setting of the grid on other episodes of the data."""
+        return self._run_settings(title, self.data, episodes, self._grid())
+
     def test(self, settings: pd.DataFrame, tuned: TunedTasks, full: bool) -> pd.DataFrame:
         """Run the chosen settings, or the whole grid, on the test episodes."""
         parts = []

@@ -1,0 +1,148 @@
+"""Which settings each regime takes: from no label of the target, a few, or many.
+
+Every regime chooses by the same rules, :func:`kshot_viz.study.settings.choice.choose`, from rows of
+its own: those of other tasks, of a few small validation episodes, or of all validation episodes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from kshot_viz.checks import check, whole
+from kshot_viz.data.episodes.episode import Episode
+from kshot_viz.evaluate.rows import class_mean
+from kshot_viz.study.settings.choice import METHOD, SETTING, choose, collapsed
+from kshot_viz.study.task import TASK, Task
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# From the fewest labels of the target to the most.
+REGIMES = ("blind", "own", "few", "many")
+# Names a chosen setting in every task: its tuned values, and the number of steps.
+ACROSS = ["tuned", "steps"]
+CHOSEN = [*METHOD, "regime", "rule", "episode", *SETTING, "tuned", "step_size", "labels"]
+
+
+@dataclass(frozen=True)
+class Few:
+    """How small the validation episodes of the regime ``"few"`` are.
+
+    Attributes
+    ----------
+    episodes : int
+        The first of the tuning episodes.
+    queries : int
+        The first query images of each class.
+    """
+
+    episodes: int = 3
+    queries: int = 3
+
+    def __post_init__(self) -> None:
+        check("episodes", self.episodes, whole(1))
+        check("queries", self.queries, whole(1))
+
+
+def choose_many(rows: pd.DataFrame, rule: str) -> pd.DataFrame:
+    """Choose on all tuning episodes of a task."""
+    return choose(rows, rule)
+
+
+def choose_few(
+    rows: pd.DataFrame, episodes: Sequence[Episode], rule: str, size: Few
+) -> pd.DataFrame:
+    """Choose on a few tuning episodes of a task, on fewer queries of each.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Of all tuning episodes of one task, with ``predicted``.
+    episodes : sequence of Episode
+        These tuning episodes, in their order.
+    rule : str
+    size : Few
+    """
+    kept = {one.name: _first_queries(one, size.queries) for one in episodes[: size.episodes]}
+    some = rows[rows["episode"].isin(kept)]
+    columns = zip(some["predicted"], some["way"], some["episode"], strict=True)
+    accuracy = [_accuracy(predicted, way, *kept[name]) for predicted, way, name in columns]
+    n = some["episode"].map({name: len(targets) for name, (_, targets) in kept.items()})
+    return choose(some.assign(accuracy=accuracy, n_query=n), rule)
+
+
+def few_labels(episodes: Sequence[Episode], size: Few) -> int:
+    """Return the number of distinct labelled images that the regime ``"few"`` uses."""
+    used: set[int] = set()
+    for one in episodes[: size.episodes]:
+        used |= {*one.support, *np.array(one.query)[_first_queries(one, size.queries)[0]].tolist()}
+    return len(used)
+
+
+def choose_blind(rows: Mapping[Task, pd.DataFrame], task: Task, rule: str) -> pd.DataFrame:
+    """Choose on the tuning episodes of other tasks: no label of the target is used.
+
+    Each of them counts as one episode: a setting has its mean accuracy there, and collapsed where a
+    run of it did. Other tasks are those on other data; of these, those with as
+    many shots where there are any.
+
+    Returns
+    -------
+    DataFrame
+        As of :func:`choose`, without rows where there is no other task; ``setting`` is that of the
+        task.
+    """
+    import pandas as pd
+
+    own = rows[task]
+    others = [one for one in rows if one.data != task.data]
+    same = [one for one in others if one.shot == task.shot] or others
+    if not same:
+        return own.head(0)
+    stacked = pd.concat([_as_episode(rows[one], one) for one in same], ignore_index=True)
+    # What is chosen must be among what the task itself may run.
+    names = own.drop_duplicates(["method", *ACROSS]).set_index(["method", *ACROSS])["setting"]
+    known = pd.MultiIndex.from_frame(stacked[["method", *ACROSS]])
+    stacked = stacked.assign(setting=names.reindex(known).to_numpy())
+    stacked = stacked[stacked["setting"].notna()]
+    here = {name: getattr(task, name) for name in TASK}
+    # What collapsed is told by its status: the rows of one method need one number of classes.
+    most = max(one.way for one in [task, *same])
+    return choose(stacked.assign(**here | {"way": most}), rule).assign(way=task.way)
+
+
+def _as_episode(rows: pd.DataFrame, task: Task) -> pd.DataFrame:
+    """Return one row for every setting of a task's tuning rows, as if the task were an episode."""
+    groups = rows.assign(fell=collapsed(rows)).groupby(["method", *ACROSS], sort=False)
+    found = groups.agg(
+        accuracy=("accuracy", "mean"),
+        n_query=("n_query", "sum"),
+        step_size=("step_size", "first"),
+        lr=("lr", "first"),
+        head_lr=("head_lr", "first"),
+        fell=("fell", "any"),
+    ).reset_index()
+    status = np.where(found["fell"], "collapsed", "ok")
+    return found.assign(status=status, episode=" ".join(map(str, astuple(task))))
+
+
+def _first_queries(episode: Episode, most: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the positions of the first queries of each class, and their targets."""
+    counts = np.array(episode.query_counts)
+    targets = np.repeat(np.arange(episode.way), counts)
+    within = np.arange(len(targets)) - np.repeat(counts.cumsum() - counts, counts)
+    kept = np.flatnonzero(within < most)
+    return kept, targets[kept]
+
+
+def _accuracy(predicted: Sequence[int], way: int, kept: np.ndarray, targets: np.ndarray) -> Any:
+    if not len(predicted):
+        # It diverged, which counts as chance.
+        return 1.0 / way
+    hits = np.asarray(predicted)[kept] == targets
+    return class_mean(torch.from_numpy(hits.astype(float)), torch.from_numpy(targets))

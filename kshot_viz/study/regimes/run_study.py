@@ -1,0 +1,280 @@
+"""Run a study: tune every task once, choose in every regime, and test what was chosen."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kshot_viz.checks import checked, flag, instance, optional, several, text, whole
+from kshot_viz.errors import KShotValueError, unknown_name
+from kshot_viz.evaluate.evaluate import all_of
+from kshot_viz.finetune.candidate import Candidate
+from kshot_viz.grouping.rule import GroupingRule
+from kshot_viz.methods.base import Method
+from kshot_viz.methods.registry import FIRST
+from kshot_viz.study.compare import comparison_of, comparison_plan, rows_kept
+from kshot_viz.study.comparison import Comparison
+from kshot_viz.study.plan import ComparisonPlan, TunedTasks
+from kshot_viz.study.regimes.choices import (
+    CHOSEN,
+    REGIMES,
+    Few,
+    choose_blind,
+    choose_few,
+    choose_many,
+    few_labels,
+)
+from kshot_viz.study.regimes.own_support import support_folds
+from kshot_viz.study.regimes.study import Study
+from kshot_viz.study.regimes.study_task import StudyTask
+from kshot_viz.study.settings.choice import METHOD, SETTING, choose, known_rule
+from kshot_viz.study.settings.grid import TuningGrid
+from kshot_viz.study.tables import joined
+from kshot_viz.study.task import Task
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@checked(
+    tasks=several,
+    methods=several,
+    regimes=several,
+    rules=several,
+    n_val=whole(1),
+    few=instance(Few),
+    own_episodes=whole(1),
+    grid=optional(instance(TuningGrid)),
+    executor=text,
+    workers=optional(whole(1)),
+    seed=whole(0),
+    progress=flag,
+)
+def study(
+    tasks: Sequence[StudyTask],
+    *,
+    methods: Sequence[str | Method | Candidate] = FIRST,
+    regimes: Sequence[str] = REGIMES,
+    rules: Sequence[str] = ("guarded",),
+    n_groups: Any = 0.1,
+    n_val: int = 6,
+    few: Few = Few(),  # noqa: B008 - frozen
+    own_episodes: int = 10,
+    grid: TuningGrid | None = None,
+    executor: str = "serial",
+    workers: int | None = None,
+    device: str | None = None,
+    out: str | Path | None = None,
+    seed: int = 0,
+    progress: bool = False,
+) -> Study:
+    """Compare methods on several tasks, with settings chosen from few labels or many.
+
+    Every setting of the grid runs on every tuning episode of a task, once; the regimes choose from
+    these rows, and all that any of them chose runs on the same test episodes.
+
+    Parameters
+    ----------
+    tasks : sequence of StudyTask
+    methods : sequence of str, Method or Candidate
+        As in :func:`kshot_viz.compare_methods`.
+    regimes : sequence of {"blind", "own", "few", "many"}
+        What settings are chosen on. ``"blind"``: the tuning episodes of the tasks on other data, so
+        on no label of the target. ``"own"``: the k images themselves, in folds that leave some of
+        them out, anew for each of the first ``own_episodes`` test episodes. ``"few"``: as ``few``
+        says, a few small validation episodes. ``"many"``: all ``n_val`` of them.
+    rules : sequence of {"guarded", "best"}
+        As in :func:`kshot_viz.study.settings.choice.choose`.
+    n_groups : float, int or mapping
+        As in :func:`kshot_viz.cluster_neurons`.
+    n_val : int
+        Tuning episodes of each task.
+    few : Few
+    own_episodes : int
+    grid : TuningGrid, optional
+        What is tried. It does not grow: the regimes would have different values to choose from.
+    executor, workers, device
+        As in :func:`kshot_viz.evaluate`.
+    out : path, optional
+        Folder that keeps finished rows and, in the end, the study: see :meth:`Study.load`. The same
+        call goes on from there after an interrupt.
+    seed : int
+    progress : bool
+        Show progress bars.
+
+    Returns
+    -------
+    Study
+
+    Raises
+    ------
+    KShotKeyError
+        For an unknown regime or rule.
+    KShotValueError
+        For two tasks of one name, or no task.
+    """
+    tasks = _named(all_of("tasks", tasks, StudyTask))
+    for one in regimes:
+        if one not in REGIMES:
+            raise unknown_name("regimes", one, REGIMES)
+    asked = _Asked(tuple(regimes), tuple(map(known_rule, rules)), few, own_episodes, n_val, seed)
+    grid = replace(grid or TuningGrid(), extend=0)
+    options = {"executor": executor, "workers": workers, "device": device, "seed": seed}
+    plans = [
+        comparison_plan(
+            one.backbone,
+            one.data,
+            one.sampled(seed),
+            methods=methods,
+            rule=GroupingRule(
+                groups_from="support" if one.source is None else "source", n_groups=n_groups
+            ),
+            source=one.source,
+            options=options,
+            n_val=n_val,
+            grid=grid,
+            race=False,
+            progress=progress,
+        )
+        for one in tasks
+    ]
+    _check_distinct(plans)
+    with _all_kept(plans, tasks, out) as plans:
+        plans = [plan.bound(one.source) for plan, one in zip(plans, tasks, strict=True)]
+        tuned = [plan.tune() for plan in plans]
+        choices = _choices(plans, tuned, asked)
+        comparisons = {
+            one.name: _comparison(plan, rows, choices, one)
+            for one, plan, rows in zip(tasks, plans, tuned, strict=True)
+        }
+    folders = {one.name: one.folder for one in tasks}
+    found = Study(comparisons, choices, asked.to_dict() | {"folders": folders})
+    if out is not None:
+        found.save(out)
+    return found
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What a study was asked for."""
+
+    regimes: tuple[str, ...]
+    rules: tuple[str, ...]
+    few: Few
+    own_episodes: int
+    n_val: int
+    seed: int
+
+    def to_dict(self) -> dict[str, Any]:
+        record = asdict(self)
+        return record | {"regimes": list(self.regimes), "rules": list(self.rules)}
+
+
+def _named(tasks: Sequence[StudyTask]) -> Sequence[StudyTask]:
+    """Return the tasks, or raise a KShotValueError unless each has a folder of its own."""
+    if not tasks:
+        raise KShotValueError("`tasks` is empty; give some kv.StudyTask(backbone, data).")
+    folders = [one.folder for one in tasks]
+    double = sorted({one.name for one in tasks if folders.count(one.folder) > 1})
+    if double:
+        raise KShotValueError(
+            f"`tasks` must have distinct names; not {', '.join(map(repr, double))} twice. Give "
+            f"them a `name=`, and several numbers of shots to one task."
+        )
+    return tasks
+
+
+def _check_distinct(plans: Sequence[ComparisonPlan]) -> None:
+    """Raise a KShotValueError where rows of two tasks could not be told from each other."""
+    found = [task for plan in plans for task in plan.tasks]
+    for one in found:
+        if found.count(one) > 1:
+            raise KShotValueError(
+                f"Two tasks are {one.way}-way {one.shot}-shot on data called {one.data!r} with a "
+                f"network called {one.backbone!r}: give the data or the network another name."
+            )
+
+
+@contextmanager
+def _all_kept(
+    plans: Sequence[ComparisonPlan], tasks: Sequence[StudyTask], out: str | Path | None
+) -> Iterator[list[ComparisonPlan]]:
+    """Keep the rows of each task in a folder of its own."""
+    with ExitStack() as stack:
+        folder = Path(out or stack.enter_context(tempfile.TemporaryDirectory(prefix="kshot_viz_")))
+        kept = []
+        for plan, one in zip(plans, tasks, strict=True):
+            (folder / one.folder).mkdir(parents=True, exist_ok=True)
+            kept.append(stack.enter_context(rows_kept(plan, folder / one.folder)))
+        yield kept
+
+
+def _choices(
+    plans: Sequence[ComparisonPlan], tuned: Sequence[TunedTasks], asked: _Asked
+) -> pd.DataFrame:
+    """Return what every regime and rule chooses, in every task."""
+    rows = {task: one.rows for found in tuned for task, one in found.items()}
+    parts = []
+    for plan in plans:
+        for task in plan.tasks:
+            for rule in asked.rules:
+                found = _regimes(plan, task, rows, rule, asked)
+                parts += [
+                    one.assign(regime=name, rule=rule, labels=labels)
+                    for name, (one, labels) in found.items()
+                ]
+    return joined(*(one.assign(episode=one.get("episode", "")) for one in parts))[CHOSEN]
+
+
+def _regimes(
+    plan: ComparisonPlan, task: Task, rows: Mapping[Task, pd.DataFrame], rule: str, asked: _Asked
+) -> dict[str, tuple[pd.DataFrame, int]]:
+    """Return what each regime chooses in a task, and the labels of the target that it uses."""
+    episodes = task.episodes(plan.tuning.episodes)
+    found = {}
+    for name in asked.regimes:
+        if name == "blind":
+            found[name] = choose_blind(rows, task, rule), 0
+        elif name == "own":
+            found[name] = _own(plan, task, rule, asked.own_episodes), 0
+        elif name == "few":
+            chosen = choose_few(rows[task], episodes, rule, asked.few)
+            found[name] = chosen, few_labels(episodes, asked.few)
+        else:
+            labels = plan.tuning.first([task], len(episodes)).target_labels
+            found[name] = choose_many(rows[task], rule), labels
+    return found
+
+
+def _own(plan: ComparisonPlan, task: Task, rule: str, n: int) -> pd.DataFrame:
+    """Choose on the support of each of the first test episodes."""
+    parts = []
+    for episode in task.episodes(plan.episodes)[:n]:
+        folds = support_folds(episode)
+        if folds:
+            rows = plan.run_grid(f"own {task.shot}-shot, {episode.name}", folds)
+            # Folds have fewer shots than the task that settings are chosen for.
+            chosen = choose(rows.assign(shot=task.shot), rule)
+            parts.append(chosen.assign(episode=episode.name))
+    return joined(*parts) if parts else _nothing()
+
+
+def _nothing() -> pd.DataFrame:
+    import pandas as pd
+
+    return pd.DataFrame(columns=CHOSEN)
+
+
+def _comparison(
+    plan: ComparisonPlan, tuned: TunedTasks, choices: pd.DataFrame, task: StudyTask
+) -> Comparison:
+    """Run all that was chosen on the test episodes of a task."""
+    settings = joined(*(one.settings for one in tuned.values()))
+    ran = joined(settings, choices).drop_duplicates([*METHOD, *SETTING], ignore_index=True)
+    tested = plan.test(ran, tuned, full=False)
+    about = plan.manifest("validation") | plan.origin(task.source)
+    return comparison_of(plan, tuned, settings, tested, about, ran=ran)

@@ -1,0 +1,124 @@
+"""A finished study: its rows, regret, ranks and wins, and its files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kshot_viz.study.comparison import Comparison
+from kshot_viz.study.regimes import files
+from kshot_viz.study.regimes.tables import (
+    Ranks,
+    average_ranks,
+    episode_rows,
+    regret_by_task,
+    regret_table,
+    wins_table,
+)
+from kshot_viz.study.regimes.verdicts import study_html, study_text
+from kshot_viz.study.tables import PLAIN
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, eq=False)
+class Study:
+    """Methods on several tasks, with settings chosen in several regimes of labels.
+
+    Attributes
+    ----------
+    comparisons : mapping of str to Comparison
+        One for each name of a task: all tuning rows, and the test rows of all that was chosen. What
+        it calls chosen is what the regime ``"many"`` chooses by the guarded rule.
+    choices : DataFrame
+        What each regime and rule chose: ``data, backbone, way, shot, method, regime, rule,
+        episode`` (of the choice, ``""`` for all), ``setting, steps, tuned, step_size`` and
+        ``labels``, the number of labelled images of the target that it used beside the support.
+    manifest : mapping
+        What was asked for.
+    """
+
+    comparisons: Mapping[str, Comparison]
+    choices: pd.DataFrame
+    manifest: Mapping[str, Any]
+
+    @cached_property
+    def frame(self) -> pd.DataFrame:
+        """One row per task, method, regime, rule and test episode.
+
+        ``data, backbone, way, shot, method, regime, rule, episode, accuracy, status, seconds,
+        steps, tuned, labels``. A method that cannot be used on a network has one row for each
+        regime of a task, whose ``status`` says ``"not applicable: why"``.
+        """
+        return episode_rows(self)
+
+    def regrets(self) -> pd.DataFrame:
+        """Return how far each method is behind the best in hindsight, a row per task.
+
+        The best in hindsight is the best mean accuracy of any method, at any setting that was
+        tested, on the same episodes.
+
+        Returns
+        -------
+        DataFrame
+            ``data, backbone, way, shot, method, regime, rule, accuracy, best, regret`` (points),
+            ``n, diverged, seconds``.
+        """
+        return regret_by_task(self)
+
+    def regret(self) -> pd.DataFrame:
+        """Return mean and worst regret over tasks, a row per method, regime and rule.
+
+        Returns
+        -------
+        DataFrame
+            ``method, regime, rule, mean, low, high, worst, worst_task, tasks, diverged`` (share of
+            runs), ``seconds``; in points, with the 95 % bootstrap interval over tasks.
+        """
+        return regret_table(self.regrets())
+
+    def ranks(self, regime: str, *, rule: str = "guarded") -> Ranks:
+        """Return the average rank of each method over tasks, and the critical difference.
+
+        Raises
+        ------
+        KShotKeyError
+            For a regime or rule that this study does not have.
+        """
+        return average_ranks(self.regrets(), regime, rule)
+
+    def wins(self, *, reference: str = PLAIN) -> pd.DataFrame:
+        """Return in how many tasks each method is clearly better or worse than another one.
+
+        Returns
+        -------
+        DataFrame
+            ``method, regime, rule, wins, ties, losses, difference, low, high``: clear is where the
+            95 % bootstrap interval of the paired difference excludes zero; the mean difference over
+            tasks is in points, with its interval over tasks.
+
+        Raises
+        ------
+        KShotKeyError
+            If ``reference`` is no method of this study.
+        """
+        return wins_table(self.frame, reference)
+
+    def save(self, folder: str | Path) -> Path:
+        """Write ``study.json``, ``rows.parquet`` and a folder for each comparison."""
+        return files.save(self, folder)
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Study:
+        """Read a saved study; a file that is missing or damaged is a KShotFileError."""
+        return cls(**files.load(folder))
+
+    def __repr__(self) -> str:
+        return study_text(self)
+
+    def _repr_html_(self) -> str:
+        return study_html(self)

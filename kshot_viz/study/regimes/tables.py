@@ -1,0 +1,236 @@
+"""From the rows of a study to regret, ranks and wins."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import product
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kshot_viz.errors import unknown_name
+from kshot_viz.stats import bootstrap_mean, paired_test
+from kshot_viz.study.regimes.choices import CHOSEN
+from kshot_viz.study.settings.choice import METHOD, SETTING
+from kshot_viz.study.tables import paired
+from kshot_viz.study.task import TASK
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from kshot_viz.study.comparison import Comparison
+    from kshot_viz.study.regimes.study import Study
+
+BY = ["method", "regime", "rule"]
+_RUN = ["accuracy", "status", "seconds"]
+# Why a regime may choose nothing for a method that can be used.
+WHY_NOT = {
+    "blind": "there is no task on other data",
+    "own": "one image a class leaves nothing out to choose on",
+}
+_NOTHING = {"episode": "", "steps": 0, "tuned": "{}", "labels": 0}
+FRAME = [*TASK, *BY, "episode", *_RUN, "steps", "tuned", "labels"]
+
+
+def episode_rows(study: Study) -> pd.DataFrame:
+    """Return the rows of :attr:`Study.frame`."""
+    import pandas as pd
+
+    parts = [
+        part
+        for one in study.comparisons.values()
+        for part in (_rows(one.frame, study.choices), _lacking(one, study))
+    ]
+    return pd.concat([one for one in parts if len(one)], ignore_index=True)[FRAME]
+
+
+def _rows(frame: pd.DataFrame, choices: pd.DataFrame) -> pd.DataFrame:
+    """Return the test rows of what was chosen, once for each regime and rule that chose it."""
+    test = frame[frame["pool"] == "test"][[*METHOD, *SETTING, "episode", *_RUN]]
+    found = choices[CHOSEN].rename(columns={"episode": "only"}).merge(test, on=[*METHOD, *SETTING])
+    return found[(found["only"] == "") | (found["only"] == found["episode"])]
+
+
+def _lacking(comparison: Comparison, study: Study) -> pd.DataFrame:
+    """Return a row for each method, regime and rule of each task that chose nothing."""
+    import pandas as pd
+
+    unfit = comparison.manifest["not_applicable"]
+    chosen = set(study.choices[[*TASK, *BY]].itertuples(index=False, name=None))
+    tasks = comparison.settings[TASK].drop_duplicates().itertuples(index=False, name=None)
+    methods = [*comparison.manifest["methods"], *unfit]
+    found = [
+        dict(zip([*TASK, *BY], (*task, *by), strict=True))
+        for task in tasks
+        for by in product(methods, study.manifest["regimes"], study.manifest["rules"])
+        if (*task, *by) not in chosen
+    ]
+    rows = [
+        one | {"status": f"not applicable: {unfit.get(one['method'], WHY_NOT.get(one['regime']))}"}
+        for one in found
+    ]
+    return pd.DataFrame(rows, columns=FRAME).fillna(_NOTHING)
+
+
+def ran(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of methods that apply."""
+    return frame[frame["accuracy"].notna()]
+
+
+def regret_by_task(study: Study) -> pd.DataFrame:
+    """Return the rows of :meth:`Study.regrets`."""
+    import pandas as pd
+
+    tested = pd.concat(
+        [one.frame[one.frame["pool"] == "test"] for one in study.comparisons.values()]
+    )
+    made = []
+    for key, rows in ran(study.frame).groupby([*TASK, *BY], sort=False):
+        found = dict(zip([*TASK, *BY], key, strict=True))
+        same = tested[(tested[TASK] == [found[name] for name in TASK]).all(axis=1)]
+        same = same[same["episode"].isin(rows["episode"])]
+        best = same.groupby(["method", *SETTING])["accuracy"].mean().max()
+        mean = rows["accuracy"].mean()
+        made.append(
+            {
+                **found,
+                "accuracy": mean,
+                "best": best,
+                "regret": round(100 * (best - mean), 10),
+                "n": len(rows),
+                "diverged": int((rows["status"] != "ok").sum()),
+                "seconds": rows["seconds"].mean(),
+            }
+        )
+    return pd.DataFrame(made)
+
+
+def regret_table(regrets: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of :meth:`Study.regret`."""
+    import pandas as pd
+
+    made = []
+    for key, rows in regrets.groupby(BY, sort=False):
+        mean = bootstrap_mean(rows["regret"].to_numpy())
+        worst = rows.iloc[int(rows["regret"].to_numpy().argmax())]
+        made.append(
+            {
+                **dict(zip(BY, key, strict=True)),
+                "mean": mean.mean,
+                "low": mean.low,
+                "high": mean.high,
+                "worst": worst["regret"],
+                "worst_task": task_text(worst),
+                "tasks": len(rows),
+                "diverged": rows["diverged"].sum() / rows["n"].sum(),
+                "seconds": rows["seconds"].mean(),
+            }
+        )
+    return pd.DataFrame(made)
+
+
+def task_text(row: Any) -> str:
+    """Return ``"digits, glyphnet, 10-way 1-shot"``."""
+    return f"{row['data']}, {row['backbone']}, {row['way']}-way {row['shot']}-shot"
+
+
+@dataclass(frozen=True, eq=False)
+class Ranks:
+    """Average ranks of methods over tasks; 1 is the best.
+
+    Attributes
+    ----------
+    average : Series
+        Indexed by method, the best first.
+    difference : float
+        The critical difference: ranks that are closer do not differ at the level of 5 % (Nemenyi's
+        test; Demsar, JMLR 2006). NaN for fewer than two tasks or methods.
+    p_value : float
+        Of Friedman's test that all methods rank alike; NaN for fewer than three methods.
+    tasks : int
+    left_out : tuple of str
+        Methods that lack a task, since they cannot be used there.
+    """
+
+    average: pd.Series[float]
+    difference: float
+    p_value: float
+    tasks: int
+    left_out: tuple[str, ...]
+
+
+def average_ranks(regrets: pd.DataFrame, regime: str, rule: str) -> Ranks:
+    """Return the ranks of :meth:`Study.ranks`."""
+    for name, value in (("regime", regime), ("rule", rule)):
+        if value not in set(regrets[name]):
+            raise unknown_name(name, value, list(dict.fromkeys(regrets[name])))
+    rows = regrets[(regrets["regime"] == regime) & (regrets["rule"] == rule)]
+    wide = rows.pivot_table("accuracy", TASK, "method", sort=False)
+    lacking = tuple(str(name) for name in wide if wide[name].isna().any())
+    # What differs by rounding alone shares a rank.
+    kept = wide.drop(columns=list(lacking)).round(12)
+    average = kept.rank(axis=1, ascending=False).mean().sort_values(kind="stable")
+    n, k = kept.shape
+    return Ranks(average, critical_difference(k, n), _friedman(kept.to_numpy()), n, lacking)
+
+
+def critical_difference(methods: int, tasks: int) -> float:
+    """Return Nemenyi's critical difference of average ranks at 5 %."""
+    from scipy.stats import studentized_range
+
+    if methods < 2 or tasks < 2:
+        return float("nan")
+    q = studentized_range.ppf(0.95, methods, np.inf) / np.sqrt(2)
+    return float(q * np.sqrt(methods * (methods + 1) / (6 * tasks)))
+
+
+def _friedman(accuracies: np.ndarray) -> float:
+    from scipy.stats import friedmanchisquare
+
+    tasks, methods = accuracies.shape
+    if methods < 3 or tasks < 2:
+        return float("nan")
+    # Where all methods are equal everywhere there is no rank to test.
+    if (accuracies == accuracies[:, :1]).all():
+        return 1.0
+    return float(friedmanchisquare(*accuracies.T).pvalue)
+
+
+def wins_table(frame: pd.DataFrame, reference: str) -> pd.DataFrame:
+    """Return the rows of :meth:`Study.wins`."""
+    import pandas as pd
+
+    rows = ran(frame)
+    methods = list(dict.fromkeys(rows["method"]))
+    if reference not in methods:
+        raise unknown_name("reference", reference, methods)
+    made = []
+    for key, part in rows.groupby(["regime", "rule"], sort=False):
+        for method in (name for name in methods if name != reference):
+            found = [_paired(task, method, reference) for _, task in part.groupby(TASK)]
+            tests = [one for one in found if one is not None]
+            if tests:
+                named = dict(zip(("regime", "rule"), key, strict=True))
+                made.append({"method": method, **named, **_counts(tests)})
+    return pd.DataFrame(made)
+
+
+def _paired(task: pd.DataFrame, method: str, reference: str) -> Any:
+    """Return the mean difference of two methods in one task; None where one did not take part."""
+    by = task.set_index("episode").groupby("method")["accuracy"]
+    if not {method, reference} <= set(task["method"]):
+        return None
+    return paired_test(*paired(by.get_group(method), by.get_group(reference))).difference
+
+
+def _counts(tests: list[Any]) -> dict[str, Any]:
+    wins, losses = (sum(one.low > 0 for one in tests), sum(one.high < 0 for one in tests))
+    mean = bootstrap_mean([100 * one.mean for one in tests])
+    return {
+        "wins": wins,
+        "ties": len(tests) - wins - losses,
+        "losses": losses,
+        "difference": mean.mean,
+        "low": mean.low,
+        "high": mean.high,
+    }

@@ -1,0 +1,174 @@
+"""What a study showed, in sentences and tables that follow from its rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+from kshot_viz.study.regimes.choices import REGIMES
+from kshot_viz.study.regimes.tables import WHY_NOT
+from kshot_viz.study.tables import PLAIN
+from kshot_viz.text import (
+    aligned_table,
+    counted,
+    html_table,
+    interval_text,
+    isolated,
+    listed,
+    p_text,
+    points,
+    points_range,
+    wrapped,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from kshot_viz.study.regimes.study import Study
+
+WIDTH = 80
+HEAD = ("method", "mean regret", "worst", "in", "wins-ties-losses", "diverged", "seconds")
+ABOUT = {
+    "blind": "settings chosen on other data, no label of the target",
+    "own": "settings chosen on the k images themselves",
+    "few": "settings chosen on a few small validation episodes",
+    "many": "settings chosen on all validation episodes",
+}
+
+
+def verdicts(study: Study) -> list[str]:
+    """Return what each regime and rule showed, a sentence or a few each."""
+    regret, wins = study.regret(), study.wins() if _has_plain(study) else None
+    return [_verdict(study, part, wins, key) for key, part in _parts(regret)]
+
+
+def study_text(study: Study) -> str:
+    """Return the verdicts and tables, for a terminal of 80 columns and more."""
+    parts = []
+    for (title, cells), said in zip(tables(study), verdicts(study), strict=True):
+        parts += [title, "\n".join(wrapped(said, WIDTH)), aligned_table(HEAD, cells)]
+    return "\n\n".join([_opening(study), *parts, *_unfit(study)])
+
+
+def study_html(study: Study) -> str:
+    """Return the same as HTML."""
+    parts = [
+        f"<p><strong>{escape(title)}</strong></p><p>{escape(said)}</p>{html_table(HEAD, cells)}"
+        for (title, cells), said in zip(tables(study), verdicts(study), strict=True)
+    ]
+    rest = [f"<p>{escape(one)}</p>" for one in _unfit(study)]
+    return "".join([f"<p>{escape(_opening(study))}</p>", *parts, *rest])
+
+
+def tables(study: Study) -> list[tuple[str, list[tuple[str, ...]]]]:
+    """Return a title and the cells of a table for each regime and rule."""
+    regret = study.regret()
+    wins = study.wins().set_index(["method", "regime", "rule"]) if _has_plain(study) else None
+    return [
+        (
+            f"{regime} ({ABOUT[regime]}), rule {rule!r}",
+            [_cells(row, wins) for row in part.sort_values("mean").to_dict(orient="records")],
+        )
+        for (regime, rule), part in _parts(regret)
+    ]
+
+
+def _parts(regret: pd.DataFrame) -> Iterator[tuple[tuple[str, str], pd.DataFrame]]:
+    """Yield the regimes, from the fewest labels to the most, with their rules."""
+    for regime in REGIMES:
+        for rule, part in regret[regret["regime"] == regime].groupby("rule", sort=False):
+            yield (regime, str(rule)), part
+
+
+def _cells(row: Any, wins: pd.DataFrame | None) -> tuple[str, ...]:
+    key = row["method"], row["regime"], row["rule"]
+    against = "reference" if row["method"] == PLAIN else "-"
+    if wins is not None and key in wins.index:
+        against = "-".join(str(int(wins.loc[key, name])) for name in ("wins", "ties", "losses"))
+    return (
+        isolated(row["method"]),
+        interval_text(row["mean"], row["low"], row["high"], ".1f"),
+        f"{row['worst']:.1f}",
+        isolated(row["worst_task"]),
+        against,
+        f"{100 * row['diverged']:.1f} %",
+        f"{row['seconds']:.2g}",
+    )
+
+
+def _verdict(
+    study: Study, part: pd.DataFrame, wins: pd.DataFrame | None, key: tuple[str, str]
+) -> str:
+    ordered = part.sort_values(["mean", "worst"])
+    best, safe = ordered.iloc[0], part.sort_values(["worst", "mean"]).iloc[0]
+    said = [
+        f"{best['method']} is least behind the best in hindsight: {best['mean']:.1f} points on "
+        f"average, {best['worst']:.1f} at most."
+    ]
+    if safe["method"] != best["method"]:
+        said.append(
+            f"The smallest worst case is that of {safe['method']}: {safe['worst']:.1f} points "
+            f"({safe['mean']:.1f} on average)."
+        )
+    said += _ranked(study, *key)
+    if wins is not None:
+        said += _groups(wins[(wins["regime"] == key[0]) & (wins["rule"] == key[1])])
+    return " ".join(said)
+
+
+def _ranked(study: Study, regime: str, rule: str) -> list[str]:
+    """Say which methods are clearly behind the best one by rank."""
+    ranks = study.ranks(regime, rule=rule)
+    if ranks.difference != ranks.difference:
+        return []
+    first = ranks.average.iloc[0]
+    behind = [str(name) for name, one in ranks.average.items() if one - first > ranks.difference]
+    differ = f"clearly behind it: {listed(behind)}" if behind else "no method is clearly behind it"
+    return [
+        f"By average rank over {counted(ranks.tasks, 'task')} {ranks.average.index[0]} is first "
+        f"({first:.1f}); {differ} (critical difference {ranks.difference:.1f}"
+        + (f", Friedman p {p_text(ranks.p_value)})." if ranks.p_value == ranks.p_value else ").")
+    ]
+
+
+def _groups(wins: pd.DataFrame) -> list[str]:
+    """Say how groups compare with plain fine-tuning."""
+    rows = wins[wins["method"] == "grouped"]
+    if not len(rows):
+        return []
+    row = rows.iloc[0]
+    tasks = int(row["wins"] + row["ties"] + row["losses"])
+    text = f"grouped against plain: {points(row['difference'] / 100)} points on average"
+    if row["low"] == row["low"]:
+        text += f" (95 % interval {points_range(row['low'] / 100, row['high'] / 100)})"
+    return [
+        f"{text}, clearly better in {int(row['wins'])} of {counted(tasks, 'task')} and clearly "
+        f"worse in {int(row['losses'])}."
+    ]
+
+
+def _opening(study: Study) -> str:
+    frame = study.frame
+    tasks = frame[["data", "backbone", "way", "shot"]].drop_duplicates()
+    return (
+        f"{counted(frame['method'].nunique(), 'method')} on {counted(len(tasks), 'task')}. Regret: "
+        f"points behind the best mean accuracy of any method and setting that was tested on the "
+        f"task; intervals are over tasks."
+    )
+
+
+def _unfit(study: Study) -> list[str]:
+    """Name the methods that cannot be used on a network, and regimes that chose nothing."""
+    rows = study.frame[study.frame["accuracy"].isna()]
+    regimes = rows["status"].isin([f"not applicable: {why}" for why in WHY_NOT.values()])
+    methods = rows[~regimes][["method", "backbone", "status"]].drop_duplicates()
+    tasks = rows[regimes][["regime", "shot", "status"]].drop_duplicates()
+    return [
+        *(f"{one} on {network}: {status}." for one, network, status in methods.to_numpy()),
+        *(f"{one} at {counted(shot, 'shot')}: {status}." for one, shot, status in tasks.to_numpy()),
+    ]
+
+
+def _has_plain(study: Study) -> bool:
+    return PLAIN in set(study.frame["method"])

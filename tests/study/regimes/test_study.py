@@ -1,0 +1,210 @@
+"""Studies: every regime chooses from its own rows, and tables follow from what was tested."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from networks import toy_backbone, toy_data
+
+import kshot_viz as kv
+from kshot_viz.errors import KShotError, KShotFileError, KShotKeyError, KShotValueError
+from kshot_viz.study.regimes.choices import Few, choose_many
+from kshot_viz.study.settings.choice import SETTING
+
+GRID = kv.TuningGrid(
+    lrs=(0.01, 0.1), head_lrs=(0.3,), head_only_lrs=(0.1, 1.0), steps=(2, 8), extend=2
+)
+METHODS = ("head_only", "plain", "grouped", "bitfit", "nearest_mean")
+
+
+def tasks(**changes):
+    backbone = toy_backbone()
+    sets = [replace(toy_data(3, 24, seed=seed), name=name) for seed, name in ((0, "a"), (1, "b"))]
+    given = {"shots": (1, 2), "query": 4, "episodes": 4} | changes
+    return [kv.StudyTask(backbone, one, **given) for one in sets]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("study") / "first"
+
+
+@pytest.fixture(scope="module")
+def found(folder):
+    return kv.study(
+        tasks(),
+        methods=METHODS,
+        grid=GRID,
+        n_val=3,
+        few=Few(episodes=2, queries=2),
+        own_episodes=2,
+        rules=("guarded", "best"),
+        out=folder,
+    )
+
+
+# ---- choices -----------------------------------------------------------------------------------
+
+
+def test_every_regime_and_rule_chose_for_every_task(found):
+    sizes = found.choices.groupby(["regime", "rule"]).size()
+    # 2 data sets, 2 numbers of shots and the methods that apply; `own` needs two shots.
+    n = len(found.choices["method"].unique())
+    assert sizes.loc[["blind", "few", "many"]].unique().tolist() == [2 * 2 * n]
+    assert sizes["own"].unique().tolist() == [2 * n * 2]
+    assert set(found.choices[found.choices["regime"] == "own"]["shot"]) == {2}
+
+
+def test_many_is_what_a_comparison_chooses(found):
+    for one in found.comparisons.values():
+        tuning = one.frame[one.frame["pool"] == "val"]
+        for _, rows in tuning.groupby("shot"):
+            wanted = choose_many(rows, "guarded").set_index("method")
+            data, shot = rows["data"].iloc[0], rows["shot"].iloc[0]
+            mine = found.choices.query(
+                "data == @data and shot == @shot and regime == 'many' and rule == 'guarded'"
+            ).set_index("method")
+            assert mine[SETTING].equals(wanted.loc[mine.index, SETTING])
+
+
+def test_labels_are_those_of_the_target_that_a_regime_uses(found):
+    labels = found.choices.groupby("regime")["labels"].agg(["min", "max"])
+    assert labels.loc["blind"].tolist() == labels.loc["own"].tolist() == [0, 0]
+    # Two episodes of 1 or 2 images and 2 queries of each of 3 classes.
+    assert 0 < labels.loc["few", "max"] <= 2 * 3 * (2 + 2)
+    assert labels.loc["few", "max"] < labels.loc["many", "min"]
+
+
+# ---- rows and tables ---------------------------------------------------------------------------
+
+
+def test_rows_are_the_test_rows_of_what_was_chosen(found):
+    frame = found.frame
+    one = frame[(frame["regime"] == "many") & (frame["rule"] == "guarded") & (frame["shot"] == 1)]
+    for data, rows in one.groupby("data"):
+        comparison = next(c for c in found.comparisons.values() if c.data.name == data)
+        test = comparison.frame.query("pool == 'test' and chosen and shot == 1")
+        given = rows.set_index(["method", "episode"])["accuracy"].sort_index()
+        assert given.equals(test.set_index(["method", "episode"])["accuracy"].sort_index())
+    own = frame[(frame["regime"] == "own") & frame["accuracy"].notna()]
+    assert set(own["episode"]) == {"test/0", "test/1"}
+
+
+def test_what_does_not_apply_is_a_row_with_its_reason(found):
+    frame = found.frame
+    lacking = frame[frame["accuracy"].isna()]
+    assert (lacking["status"].str.startswith("not applicable: ")).all()
+    assert set(lacking[lacking["regime"] == "own"]["shot"]) >= {1}
+    assert "own at 1 shot: not applicable: one image a class" in str(found)
+
+
+def test_regret_is_against_the_best_that_was_tested(found):
+    regrets = found.regrets()
+    assert (regrets["regret"] >= 0).all()
+    whole = regrets[regrets["regime"] != "own"]
+    for _, task in whole.groupby(["data", "shot"]):
+        assert task["best"].nunique() == 1
+    table = found.regret()
+    row = table.query("method == 'plain' and regime == 'many' and rule == 'guarded'").iloc[0]
+    own = regrets.query("method == 'plain' and regime == 'many' and rule == 'guarded'")
+    assert row["mean"] == pytest.approx(own["regret"].mean())
+    assert row["worst"] == own["regret"].max()
+    assert row["tasks"] == 4
+
+
+def test_wins_are_counted_task_by_task(found):
+    wins = found.wins()
+    assert set(wins["method"]) == set(found.frame.dropna()["method"]) - {"plain"}
+    counted = wins[wins["regime"] == "many"][["wins", "ties", "losses"]].sum(axis=1)
+    assert (counted == 4).all()
+    with pytest.raises(KShotKeyError, match="reference"):
+        found.wins(reference="nothing")
+
+
+def test_ranks_name_regime_and_rule(found):
+    ranks = found.ranks("many")
+    assert ranks.tasks == 4
+    assert ranks.average.between(1, len(ranks.average)).all()
+    with pytest.raises(KShotKeyError, match="regime"):
+        found.ranks("nothing")
+
+
+# ---- files -------------------------------------------------------------------------------------
+
+
+def test_a_saved_study_is_the_same(found, folder):
+    again = kv.Study.load(folder)
+    pd.testing.assert_frame_equal(again.frame, found.frame)
+    assert str(again) == str(found)
+    rows = pd.read_parquet(folder / "rows.parquet")
+    assert len(rows) == len(found.frame)
+
+
+def test_the_same_call_goes_on_from_its_rows(found, folder, monkeypatch):
+    from kshot_viz.evaluate import executors
+
+    def never(job):
+        raise AssertionError("a job ran again")
+
+    monkeypatch.setattr(executors, "run_job", never)
+    again = kv.study(
+        tasks(), methods=METHODS, grid=GRID, n_val=3, few=Few(2, 2), own_episodes=2,
+        rules=("guarded", "best"), out=folder,
+    )  # fmt: skip
+    assert again.frame.equals(found.frame)
+
+
+def test_any_row_comes_out_again(found):
+    one = next(iter(found.comparisons.values()))
+    test = np.flatnonzero(one.frame["pool"] == "test")
+    for row in (test[0], test[-1]):
+        assert one.replay(int(row)).identical
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda about: about.pop("choices"),
+        lambda about: about["manifest"].update(folders={"a": "../a"}),
+        lambda about: about["manifest"].update(folders=3),
+        lambda about: about.update(schema=99),
+    ],
+)
+def test_a_damaged_study_is_told(found, folder, tmp_path, damage):
+    about = json.loads((folder / "study.json").read_text())
+    damage(about)
+    (tmp_path / "study.json").write_text(json.dumps(about))
+    with pytest.raises(KShotFileError):
+        kv.Study.load(tmp_path)
+
+
+# ---- refusals ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: kv.study([]), "empty"),
+        (lambda: kv.study([3]), "StudyTask"),
+        (lambda: kv.study(tasks(), regimes=["most"]), "many"),
+        (lambda: kv.study(tasks(), rules=["worst"]), "guarded"),
+        (lambda: kv.study([tasks()[0], tasks()[0]]), "distinct names"),
+        (lambda: kv.study([tasks()[0], tasks(name="other")[0]]), "another name"),
+        (lambda: tasks(shots=(1, 1)), "shots"),
+        (lambda: tasks(shots=()), "shots"),
+        (lambda: Few(episodes=0), "episodes"),
+        (lambda: kv.StudyTask("glyphnet", toy_data(3, 9)), "Backbone"),
+    ],
+)
+def test_bad_input_is_told(call, words):
+    with pytest.raises(KShotError, match=words):
+        call()
+
+
+def test_several_shots_belong_to_one_task():
+    with pytest.raises(KShotValueError, match="several numbers of shots"):
+        kv.study([tasks(shots=(1,))[0], tasks(shots=(2,))[0]])
