@@ -114,7 +114,7 @@ def search(
     budget_minutes: opt.BudgetMinutes = None,
     skip_bad: opt.SkipBad = False,
     max_pixels: opt.MaxPixels = None,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    device: opt.Device = "auto",
     workers: opt.Workers = None,
     out: opt.Out = Path("runs/search"),
     seed: opt.Seed = 0,
@@ -159,8 +159,23 @@ app.command()(dashboard)
 
 
 @app.command()
+def study(
+    file: Annotated[Path, typer.Argument(help="A study file (TOML): tasks, methods, regimes.")],
+    out: opt.Out = Path("runs/study"),
+    workers: opt.Workers = None,
+    device: opt.Device = "auto",
+) -> None:
+    """Compare methods on several tasks, with settings chosen from few labels or many."""
+    from kshot_viz.cli.study import run_study
+
+    run_study(file, out, workers=workers, device=device, command=command_line())
+
+
+@app.command()
 def replay(
-    folder: Annotated[Path, typer.Argument(help="A results folder of demo or compare.")],
+    folder: Annotated[
+        Path, typer.Argument(help="A results folder of demo, compare or a task of study.")
+    ],
     row: Annotated[int, typer.Option(min=0, help="Number of the row in results.parquet.")],
 ) -> None:
     """Run one row of a results table again and say whether it is identical."""

@@ -12,6 +12,7 @@ import typer
 from kshot_viz.cli.options import one_value, resolve_device
 from kshot_viz.cli.requests import TaskRequest
 from kshot_viz.cli.results import REQUEST, load_request, refuse_another, write_results
+from kshot_viz.cli.study_file import study_inputs
 from kshot_viz.data.episodes import sample_episodes
 from kshot_viz.data.folder import load_folder
 from kshot_viz.data.load_dataset import load_dataset
@@ -183,6 +184,8 @@ def _replay_inputs(folder: Path, tuning: bool) -> tuple[Backbone, ImageDataset |
     record = load_request(folder)
     if record.get("kind") == "demo":
         return load_backbone("glyphnet"), load_dataset("digits")
+    if record.get("kind") == "study":
+        return study_inputs(record)
     try:
         request = CompareRequest.from_dict(record)
     except (KeyError, TypeError) as error:

@@ -58,7 +58,7 @@ def compare(
     ] = "guarded",
     race: Annotated[bool, typer.Option(help="Stop settings that are clearly behind.")] = True,
     budget_minutes: opt.BudgetMinutes = None,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    device: opt.Device = "auto",
     workers: opt.Workers = None,
     out: opt.Out = Path("runs/compare"),
     skip_bad: opt.SkipBad = False,

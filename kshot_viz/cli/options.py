@@ -16,6 +16,7 @@ Out = Annotated[Path, typer.Option(help="Folder for results; the same command go
 Workers = Annotated[
     int | None, typer.Option(min=1, help="Processes; the cores at hand by default.")
 ]
+Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 Full = Annotated[bool, typer.Option("--full", help="Run the whole grid on the test episodes too.")]
 Network = Annotated[str, typer.Option(help="glyphnet or a torchvision name.")]
 Weights = Annotated[str, typer.Option(help="A file, the name of online weights, or none (random).")]

@@ -27,6 +27,7 @@ from .search.reward_curves import plot_best_so_far as plot_best_so_far
 from .search.reward_curves import plot_search as plot_search
 from .search.reward_curves import plot_shrinkage as plot_shrinkage
 from .search.search_view import plot_chosen as plot_chosen
+from .study.regret_heat import plot_regret as plot_regret
 from .style.canvas import save_figure as save_figure
 from .style.canvas import to_png as to_png
 from .style.canvas import to_svg as to_svg

@@ -1,0 +1,102 @@
+"""The command ``study``: its file, what it leaves, and the replay of a row."""
+
+from __future__ import annotations
+
+import pytest
+from command_line import kshot
+
+import kshot_viz as kv
+from kshot_viz.cli.study_file import read_study
+from kshot_viz.errors import KShotFileError, KShotKeyError
+
+TEXT = """
+methods = ["head_only", "plain"]
+regimes = ["few", "many"]
+shots = 1
+episodes = 2
+query = 2
+tuning_episodes = 2
+
+[few]
+episodes = 1
+queries = 1
+
+[grid]
+lrs = [0.01]
+head_lrs = [0.1]
+head_only_lrs = [0.1]
+steps = [2, 4]
+
+[[tasks]]
+data = "digits"
+source = "glyphs"
+way = 3
+"""
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "own.toml"
+    path.write_text(TEXT)
+    return path
+
+
+def test_a_file_says_what_is_compared(file):
+    asked = read_study(file)
+    assert asked.methods == ("head_only", "plain")
+    assert asked.regimes == ("few", "many")
+    assert (asked.few.episodes, asked.few.queries) == (1, 1)
+    assert asked.grid.steps == (2, 4)
+    (task,) = asked.tasks
+    assert (task.data, task.source, task.shots, task.way, task.query) == (
+        "digits", "glyphs", (1,), 3, 2,
+    )  # fmt: skip
+
+
+def test_paths_start_at_the_folder_of_the_file(tmp_path):
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "net.safetensors").write_bytes(b"")
+    text = '[[tasks]]\ndata = "photos"\nweights = "net.safetensors"\nbackbone = "resnet18"\n'
+    (tmp_path / "own.toml").write_text(text)
+    (task,) = read_study(tmp_path / "own.toml").tasks
+    assert task.data == str(tmp_path / "photos")
+    assert task.weights == str(tmp_path / "net.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("text", "error", "words"),
+    [
+        ("methods = [", KShotFileError, "own.toml"),
+        ("methods = []", KShotFileError, r"\[\[tasks\]\]"),
+        ("[[tasks]]\nway = 3", KShotFileError, "no `data`"),
+        ("[[tasks]]\ndata = 'digits'\nshot = 1", KShotKeyError, "shots"),
+        ("method = ['plain']\n[[tasks]]\ndata = 'digits'", KShotKeyError, "methods"),
+        ("few = {n = 3}\n[[tasks]]\ndata = 'digits'", KShotFileError, "few"),
+    ],
+)
+def test_what_is_wrong_with_a_file_is_told(tmp_path, text, error, words):
+    path = tmp_path / "own.toml"
+    path.write_text(text)
+    with pytest.raises(error, match=words):
+        read_study(path)
+
+
+def test_a_missing_file_is_told(tmp_path):
+    ended = kshot("study", tmp_path / "none.toml", "--out", tmp_path / "out")
+    assert ended.code == 2
+    assert "none.toml" in ended.complaint
+
+
+@pytest.mark.slow
+def test_a_study_leaves_rows_text_and_picture_and_its_rows_come_out_again(file, tmp_path):
+    out = tmp_path / "out"
+    ended = kshot("study", file, "--out", out, "--workers", 1)
+    assert ended.code == 0, ended.err
+    assert {"study.json", "study.txt", "rows.parquet", "regret_guarded.png"} <= {
+        one.name for one in out.iterdir()
+    }
+    found = kv.Study.load(out)
+    assert str(found) in ended.out
+    again = kshot("replay", out / "digits_glyphnet", "--row", 0)
+    assert again.code == 0
+    assert "identical" in again.out
