@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from command_line import kshot
 
@@ -51,6 +53,11 @@ def test_a_file_says_what_is_compared(file):
     assert (task.data, task.source, task.shots, task.way, task.query) == (
         "digits", "glyphs", (1,), 3, 2,
     )  # fmt: skip
+
+
+def test_the_example_in_the_docs_is_read():
+    asked = read_study(Path(__file__).parents[2] / "docs" / "letters_and_digits.toml")
+    assert [one.data for one in asked.tasks] == ["digits", "glyphs"]
 
 
 def test_paths_start_at_the_folder_of_the_file(tmp_path):
