@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,21 +20,16 @@ from kshot_viz.study.compare import comparison_of, comparison_plan, rows_kept
 from kshot_viz.study.comparison import Comparison
 from kshot_viz.study.plan import ComparisonPlan, TunedTasks
 from kshot_viz.study.regimes.choices import (
-    CHOSEN,
     REGIMES,
     Few,
-    choose_blind,
-    choose_few,
-    choose_many,
-    few_labels,
 )
-from kshot_viz.study.regimes.own_support import support_folds
+from kshot_viz.study.regimes.every_choice import Asked, every_choice
 from kshot_viz.study.regimes.study import Study
 from kshot_viz.study.regimes.study_task import StudyTask
-from kshot_viz.study.settings.choice import METHOD, SETTING, choose, known_rule
+from kshot_viz.study.regimes.study_timing import study_seconds, study_time_text
+from kshot_viz.study.settings.choice import METHOD, SETTING, known_rule
 from kshot_viz.study.settings.grid import TuningGrid
 from kshot_viz.study.tables import joined
-from kshot_viz.study.task import Task
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -104,7 +99,7 @@ def study(
         call goes on from there after an interrupt.
     seed : int
     progress : bool
-        Show progress bars.
+        Say how long the whole will take, and show progress bars.
 
     Returns
     -------
@@ -121,7 +116,7 @@ def study(
     for one in regimes:
         if one not in REGIMES:
             raise unknown_name("regimes", one, REGIMES)
-    asked = _Asked(tuple(regimes), tuple(map(known_rule, rules)), few, own_episodes, n_val, seed)
+    asked = Asked(tuple(regimes), tuple(map(known_rule, rules)), few, own_episodes, n_val, seed)
     grid = replace(grid or TuningGrid(), extend=0)
     options = {"executor": executor, "workers": workers, "device": device, "seed": seed}
     plans = [
@@ -145,8 +140,10 @@ def study(
     _check_distinct(plans)
     with _all_kept(plans, tasks, out) as plans:
         plans = [plan.bound(one.source) for plan, one in zip(plans, tasks, strict=True)]
+        if progress:
+            _tell_time(plans, asked)
         tuned = [plan.tune() for plan in plans]
-        choices = _choices(plans, tuned, asked)
+        choices = every_choice(plans, tuned, asked)
         comparisons = {
             one.name: _comparison(plan, rows, choices, one)
             for one, plan, rows in zip(tasks, plans, tuned, strict=True)
@@ -156,22 +153,6 @@ def study(
     if out is not None:
         found.save(out)
     return found
-
-
-@dataclass(frozen=True)
-class _Asked:
-    """What a study was asked for."""
-
-    regimes: tuple[str, ...]
-    rules: tuple[str, ...]
-    few: Few
-    own_episodes: int
-    n_val: int
-    seed: int
-
-    def to_dict(self) -> dict[str, Any]:
-        record = asdict(self)
-        return record | {"regimes": list(self.regimes), "rules": list(self.rules)}
 
 
 def _named(tasks: Sequence[StudyTask]) -> Sequence[StudyTask]:
@@ -213,60 +194,16 @@ def _all_kept(
         yield kept
 
 
-def _choices(
-    plans: Sequence[ComparisonPlan], tuned: Sequence[TunedTasks], asked: _Asked
-) -> pd.DataFrame:
-    """Return what every regime and rule chooses, in every task."""
-    rows = {task: one.rows for found in tuned for task, one in found.items()}
-    parts = []
-    for plan in plans:
-        for task in plan.tasks:
-            for rule in asked.rules:
-                found = _regimes(plan, task, rows, rule, asked)
-                parts += [
-                    one.assign(regime=name, rule=rule, labels=labels)
-                    for name, (one, labels) in found.items()
-                ]
-    return joined(*(one.assign(episode=one.get("episode", "")) for one in parts))[CHOSEN]
+def _tell_time(plans: Sequence[ComparisonPlan], asked: Asked) -> None:
+    """Say how long it will take, before it does."""
+    from tqdm.auto import tqdm
 
-
-def _regimes(
-    plan: ComparisonPlan, task: Task, rows: Mapping[Task, pd.DataFrame], rule: str, asked: _Asked
-) -> dict[str, tuple[pd.DataFrame, int]]:
-    """Return what each regime chooses in a task, and the labels of the target that it uses."""
-    episodes = task.episodes(plan.tuning.episodes)
-    found = {}
-    for name in asked.regimes:
-        if name == "blind":
-            found[name] = choose_blind(rows, task, rule), 0
-        elif name == "own":
-            found[name] = _own(plan, task, rule, asked.own_episodes), 0
-        elif name == "few":
-            chosen = choose_few(rows[task], episodes, rule, asked.few)
-            found[name] = chosen, few_labels(episodes, asked.few)
-        else:
-            labels = plan.tuning.first([task], len(episodes)).target_labels
-            found[name] = choose_many(rows[task], rule), labels
-    return found
-
-
-def _own(plan: ComparisonPlan, task: Task, rule: str, n: int) -> pd.DataFrame:
-    """Choose on the support of each of the first test episodes."""
-    parts = []
-    for episode in task.episodes(plan.episodes)[:n]:
-        folds = support_folds(episode)
-        if folds:
-            rows = plan.run_grid(f"own {task.shot}-shot, {episode.name}", folds)
-            # Folds have fewer shots than the task that settings are chosen for.
-            chosen = choose(rows.assign(shot=task.shot), rule)
-            parts.append(chosen.assign(episode=episode.name))
-    return joined(*parts) if parts else _nothing()
-
-
-def _nothing() -> pd.DataFrame:
-    import pandas as pd
-
-    return pd.DataFrame(columns=CHOSEN)
+    least, most = study_seconds(
+        plans,
+        choices=len(asked.regimes) * len(asked.rules),
+        own_episodes=asked.own_episodes if "own" in asked.regimes else 0,
+    )
+    tqdm.write(study_time_text(least, most))
 
 
 def _comparison(

@@ -1,0 +1,97 @@
+"""What every regime and rule of a study chooses, in all of its tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from kshot_viz.study.plan import ComparisonPlan, TunedTasks
+from kshot_viz.study.regimes.choices import (
+    CHOSEN,
+    Few,
+    choose_blind,
+    choose_few,
+    choose_many,
+    few_labels,
+)
+from kshot_viz.study.regimes.own_support import support_folds
+from kshot_viz.study.settings.choice import choose
+from kshot_viz.study.tables import joined
+from kshot_viz.study.task import Task
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a study was asked for."""
+
+    regimes: tuple[str, ...]
+    rules: tuple[str, ...]
+    few: Few
+    own_episodes: int
+    n_val: int
+    seed: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        record = asdict(self)
+        return record | {"regimes": list(self.regimes), "rules": list(self.rules)}
+
+
+def every_choice(
+    plans: Sequence[ComparisonPlan], tuned: Sequence[TunedTasks], asked: Asked
+) -> pd.DataFrame:
+    """Return what every regime and rule chooses, in every task."""
+    rows = {task: one.rows for found in tuned for task, one in found.items()}
+    parts = []
+    for plan in plans:
+        for task in plan.tasks:
+            for rule in asked.rules:
+                found = _regimes(plan, task, rows, rule, asked)
+                parts += [
+                    one.assign(regime=name, rule=rule, labels=labels)
+                    for name, (one, labels) in found.items()
+                ]
+    return joined(*(one.assign(episode=one.get("episode", "")) for one in parts))[CHOSEN]
+
+
+def _regimes(
+    plan: ComparisonPlan, task: Task, rows: Mapping[Task, pd.DataFrame], rule: str, asked: Asked
+) -> dict[str, tuple[pd.DataFrame, int]]:
+    """Return what each regime chooses in a task, and the labels of the target that it uses."""
+    episodes = task.episodes(plan.tuning.episodes)
+    found = {}
+    for name in asked.regimes:
+        if name == "blind":
+            found[name] = choose_blind(rows, task, rule), 0
+        elif name == "own":
+            found[name] = _own(plan, task, rule, asked.own_episodes), 0
+        elif name == "few":
+            chosen = choose_few(rows[task], episodes, rule, asked.few)
+            found[name] = chosen, few_labels(episodes, asked.few)
+        else:
+            labels = plan.tuning.first([task], len(episodes)).target_labels
+            found[name] = choose_many(rows[task], rule), labels
+    return found
+
+
+def _own(plan: ComparisonPlan, task: Task, rule: str, n: int) -> pd.DataFrame:
+    """Choose on the support of each of the first test episodes."""
+    parts = []
+    for episode in task.episodes(plan.episodes)[:n]:
+        folds = support_folds(episode)
+        if folds:
+            rows = plan.run_grid(f"own {task.shot}-shot, {episode.name}", folds)
+            # Folds have fewer shots than the task that settings are chosen for.
+            chosen = choose(rows.assign(shot=task.shot), rule)
+            parts.append(chosen.assign(episode=episode.name))
+    return joined(*parts) if parts else _nothing()
+
+
+def _nothing() -> pd.DataFrame:
+    import pandas as pd
+
+    return pd.DataFrame(columns=CHOSEN)
