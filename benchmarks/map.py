@@ -4,8 +4,8 @@
     python benchmarks/map.py DATA --task digits --task usps --episodes 20
 
 With the bundled network: digits, MNIST, USPS and five alphabets of Omniglot, at 1, 5 and 20 shots
-as far as there are images. With SqueezeNet and MobileNet V1: Webcam, Amazon and cartoons (PACS), at 1
-and 5 shots. As a control, Webcam with a SqueezeNet of random weights. Finished rows are kept in
+as far as there are images. With SqueezeNet and MobileNet V1: Webcam, Amazon and cartoons (PACS), at
+1 and 5 shots. As a control, Webcam with a SqueezeNet of random weights. Finished rows are kept in
 ``--out``; the same command goes on from them.
 """
 
