@@ -84,7 +84,7 @@ def tasks(tmp_path) -> dict[str, Task]:
     }
 
 
-@pytest.mark.timeout(1200)
+@pytest.mark.timeout(1200 + 60 * KILLS)
 @pytest.mark.parametrize("name", ["compare", "search"])
 def test_a_command_that_is_ended_goes_on_to_the_same_result(tasks, name, tmp_path):
     task, rng = tasks[name], np.random.default_rng(len(name))
