@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import ClassVar
+
 import numpy as np
 import pytest
 import torch
@@ -135,12 +138,31 @@ def test_the_null_takes_the_same_options():
     [
         ({"own": 1.5}, "`own` must be from 0 to 1; not 1.5"),
         ({"own": "half"}, "`own` must be"),
+        ({"scale": ["root"]}, "`scale` must be a text"),
         ({"scale": "size"}, "`scale` must be one of 'none', 'root', 'norm'"),
     ],
 )
 def test_unfit_options_are_refused(options, message):
     with pytest.raises(KShotError, match=message):
         Grouped(**options)
+
+
+@dataclass(frozen=True)
+class ChosenShare(Grouped):
+    """The share of the own gradient is chosen with the step sizes."""
+
+    name = "chosen_share"
+    label = "chosen share"
+    tuned = ("lr", "head_lr", "own")
+    tries: ClassVar = {"own": (0.0, 0.1, 0.3)}
+
+
+def test_a_method_may_have_its_share_chosen():
+    grid = kv.TuningGrid(lrs=(0.01, 0.02), head_lrs=(0.1,))
+    tried = grid.candidates(kv.Candidate(GROUPS, CONFIG, ChosenShare()))
+    assert len(tried) == 6
+    assert [one.method.batched for one in tried] == [True, False, False] * 2
+    assert "own" not in Grouped.tuned
 
 
 def test_a_gradient_is_not_scaled_twice():

@@ -109,6 +109,13 @@ def test_the_result_keeps_no_images_and_saves_as_before():
     )
 
 
+def test_what_a_grouping_says_of_itself_is_taken_where_it_is_known():
+    strange = {"method": ["kmeans"], "metric": "mine", "pool": {"a": 1}}
+    groups = kv.Grouping(dict(other()), origin=strange)
+    first, second = (tuned(Regrouped(every=2), one) for one in (groups, kv.Grouping(dict(other()))))
+    assert same(first, second)
+
+
 @pytest.mark.parametrize("every", [0, 2.5, "often"])
 def test_unfit_options_are_refused(every):
     with pytest.raises(KShotError, match="`every` must be an integer >= 1"):

@@ -97,6 +97,7 @@ def test_layers_outside_of_the_grouping_train_freely():
 @pytest.mark.parametrize(
     ("attempt", "message"),
     [
+        (lambda: SoftGroups(kernel=["gaussian"]), "`kernel` must be a text"),
         (lambda: SoftGroups(kernel="linear"), "`kernel` must be one of 'gaussian'"),
         (
             lambda: tuned("soft_groups", kv.Grouping(GROUPS), CONFIG.but(reduce="sum")),

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from kshot_viz.activations.activations import LayerActivations
 from kshot_viz.activations.pooling import isometric
+from kshot_viz.checks import check, text
 from kshot_viz.errors import KShotValueError, unknown_name
 from kshot_viz.grouping.labels import Labels
 from kshot_viz.grouping.metrics import group_means
@@ -175,6 +176,7 @@ def _cosine_average(points: Points, seed: int) -> Cut:
 
 def check_metric(metric: str, method: str) -> None:
     """Raise a KShotError for an unknown metric, or one that the method does not take."""
+    check("metric", metric, text)
     if metric not in METRICS:
         raise unknown_name("metric", metric, METRICS)
     if method == "correlation" and metric != "euclidean":

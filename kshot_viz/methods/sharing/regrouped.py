@@ -10,9 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from kshot_viz.activations.capture import capture_prepared
+from kshot_viz.activations.pooling import POOLS
 from kshot_viz.checks import check, whole
 from kshot_viz.errors import KShotValueError
 from kshot_viz.grouping.clustering.cluster_cache import ClusteredLayer
+from kshot_viz.grouping.clustering.methods import METHODS, METRICS
 from kshot_viz.grouping.grouping import Grouping
 from kshot_viz.grouping.labels import Labels
 from kshot_viz.methods.base import Setup, Step
@@ -91,8 +93,7 @@ class CurrentGroups(nn.Module):
             layer: max(1, grouping.n_groups(layer) - (grouping.dead_group(layer) is not None))
             for layer in grouping
         }
-        self._how = _clustering(grouping.origin)
-        self._pool = str(grouping.origin.get("pool", "grid"))
+        self._how, self._pool = _clustering(grouping.origin)
         self._ties: dict[str, Ties] = {}
 
     def form(self, network: Backbone) -> None:
@@ -136,6 +137,9 @@ def groups_of(network: Backbone) -> CurrentGroups:
     return cast(CurrentGroups, new_head(network).get_submodule(CURRENT))
 
 
-def _clustering(origin: Mapping[str, Any]) -> dict[str, Any]:
-    """Return how a grouping was clustered, as far as it says so."""
-    return {name: origin[name] for name in ("method", "metric") if name in origin}
+def _clustering(origin: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
+    """Return how a grouping was clustered, and by which pooling, as far as it says so."""
+    known = {"method": list(METHODS), "metric": list(METRICS), "pool": list(POOLS)}
+    found = {name: origin[name] for name in known if origin.get(name) in known[name]}
+    pool = found.pop("pool", "grid")
+    return found, pool

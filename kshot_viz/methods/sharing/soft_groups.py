@@ -12,6 +12,7 @@ from torch import Tensor
 
 from kshot_viz.activations.activations import LayerActivations
 from kshot_viz.activations.capture import capture_prepared
+from kshot_viz.checks import check, text
 from kshot_viz.errors import KShotValueError, unknown_name
 from kshot_viz.grouping.grouping import Grouping
 from kshot_viz.methods.base import Setup
@@ -47,6 +48,7 @@ class SoftGroups(Sharing):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        check("kernel", self.kernel, text)
         if self.kernel not in KERNELS:
             raise unknown_name("kernel", self.kernel, KERNELS)
 

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
+from kshot_viz.checks import check, text
 from kshot_viz.errors import KShotValueError, unknown_name
 from kshot_viz.grouping.labels import checked
 from kshot_viz.methods.options import check_share
@@ -96,6 +97,7 @@ class Mixing:
 
     def __post_init__(self) -> None:
         check_share("own", self.own)
+        check("scale", self.scale, text)
         if self.scale not in SCALES:
             raise unknown_name("scale", self.scale, SCALES)
 

@@ -71,6 +71,7 @@ def test_dead_neurons_have_a_group_of_their_own_by_any_metric():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
+        ({"metric": ["cosine"]}, "`metric` must be a text"),
         ({"metric": "manhattan"}, "`metric` must be one of 'euclidean', 'cosine'"),
         (
             {"metric": "cosine", "method": "correlation"},
