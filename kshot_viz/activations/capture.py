@@ -116,6 +116,36 @@ def capture_activations(
     return Activations(ordered, pool, batches.n_images, backbone.name)
 
 
+@one_thread()
+def capture_prepared(
+    backbone: Backbone, inputs: Tensor, layers: Sequence[str], *, pool: str = "grid", grid: int = 4
+) -> Activations:
+    """Record the outputs of layers for inputs that were prepared already, such as a support's.
+
+    Parameters
+    ----------
+    backbone : Backbone
+    inputs : Tensor, shape (N, ...)
+        On the network's device.
+    layers : sequence of str
+    pool, grid
+        As in :func:`capture_activations`.
+    """
+    found = _stream(_Prepared(backbone, inputs), list(layers), pool, grid, None)
+    return Activations(found, pool, len(inputs), backbone.name)
+
+
+class _Prepared:
+    """Batches of prepared inputs."""
+
+    def __init__(self, backbone: Backbone, inputs: Tensor) -> None:
+        self.backbone, self._inputs = backbone, inputs
+        self.n_images = len(inputs)
+
+    def __call__(self, what: str) -> Iterator[Tensor]:
+        yield from self._inputs.split(64)
+
+
 class _Batches:
     """Prepared batches of one image set on one device, as often as needed."""
 
@@ -170,7 +200,7 @@ def _names(backbone: Backbone, layers: Sequence[str] | None) -> list[str]:
 
 
 def _stream(
-    batches: _Batches, names: list[str], pool: str, grid: int, max_memory: int | None
+    batches: _Batches | _Prepared, names: list[str], pool: str, grid: int, max_memory: int | None
 ) -> dict[str, LayerActivations]:
     network = batches.backbone.module
     modules = {name: network.get_submodule(name) for name in names}

@@ -96,6 +96,8 @@ class Batching:
         network = self._network(inputs)
         layers = grouped_layers(candidate, inputs.backbone)
         slots = candidate.method.plan(network.backbone, layers, candidate.config)
+        if any(one.mixing is not None for one in slots):
+            return _Traced((), None, "its groups share more than their mean")
         named = dict(network.backbone.module.named_parameters())
         config = candidate.config
         trained = network.trained_part({id(named[one.name]) for one in slots if one.lr(config) > 0})

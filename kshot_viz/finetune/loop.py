@@ -23,7 +23,12 @@ from kshot_viz.methods.config import FinetuneConfig
 from kshot_viz.methods.registry import resolve_method
 from kshot_viz.methods.slots import Slot
 from kshot_viz.models.backbone import BACKBONE, Backbone
-from kshot_viz.models.inputs.support import Support, prepare_support, support_images
+from kshot_viz.models.inputs.support import (
+    Support,
+    prepare_support,
+    support_images,
+    support_labels,
+)
 from kshot_viz.models.modes import check_device, evaluating
 from kshot_viz.seeds import child_seed
 from kshot_viz.threads import one_thread
@@ -116,7 +121,8 @@ def _formed(
     found = grouping_for(method, grouping)
     if not isinstance(found, GroupingRule):
         return found
-    return found.in_episode(backbone, support_images(support), name="finetune", seed=seed)
+    images, labels = support_images(support), support_labels(support)
+    return found.in_episode(backbone, images, name="finetune", seed=seed, labels=labels)
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,7 +10,7 @@ from kshot_viz.activations.pooling import POOLS
 from kshot_viz.errors import KShotValueError, unknown_name
 from kshot_viz.grouping.clustering.cluster import DEAD, check_bounds
 from kshot_viz.grouping.clustering.cluster_cache import ClusteringCache
-from kshot_viz.grouping.clustering.methods import METHODS
+from kshot_viz.grouping.clustering.methods import METHODS, check_metric
 from kshot_viz.grouping.grouping import Grouping
 from kshot_viz.records import plain, record_digest
 from kshot_viz.seeds import child_seed
@@ -20,7 +20,9 @@ from kshot_viz.threads import one_thread
 if TYPE_CHECKING:
     from kshot_viz.models.backbone import Backbone
 
-SOURCES = ("support", "source", "weights")
+SOURCES = ("support", "source", "weights", "gradients")
+# What is another in every episode.
+OF_EPISODE = ("support", "gradients")
 
 
 @dataclass(frozen=True)
@@ -29,9 +31,10 @@ class GroupingRule:
 
     Attributes
     ----------
-    groups_from : {"support", "source", "weights"} or mapping
+    groups_from : {"support", "source", "weights", "gradients"} or mapping
         What makes two neurons alike: their activations on the episode's k-shot images, their
-        activations on given source images, or their weights.
+        activations on given source images, their weights, or the gradients that they get from each
+        k-shot image below a logistic regression.
     n_groups : float, int or mapping
         As in :func:`cluster_neurons`.
     max_within, min_between : float, optional, or mapping
@@ -44,6 +47,8 @@ class GroupingRule:
         Keep the sizes, draw the members at random in every episode: the null grouping.
     given : Grouping, optional
         The grouping, made already; where ``groups_from`` is a mapping, that of some layers.
+    metric : str
+        As in :func:`cluster_neurons`.
 
     A mapping gives each layer its own setting; a layer that is not in it follows the support, or
     has no bound.
@@ -58,6 +63,7 @@ class GroupingRule:
     dead: str = "separate"
     shuffled: bool = False
     given: Grouping | None = None
+    metric: str = "euclidean"
 
     def __post_init__(self) -> None:
         choices = {"groups_from": SOURCES, "method": METHODS, "pool": POOLS, "dead": DEAD}
@@ -66,12 +72,16 @@ class GroupingRule:
             for one in given.values() if isinstance(given, Mapping) else [given]:
                 if one not in allowed:
                     raise unknown_name(name, one, allowed)
+        check_metric(self.metric, self.method)
         check_bounds(max_within=self.max_within, min_between=self.min_between)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""
         record = {item.name: getattr(self, item.name) for item in fields(self)}
         record["given"] = None if self.given is None else self.given.to_dict()
+        if self.metric == "euclidean":
+            # Rules of before have none, and keep their keys.
+            del record["metric"]
         return plain(record)
 
     @classmethod
@@ -91,7 +101,8 @@ class GroupingRule:
             size = f"groups of {counted(len(self.n_groups), 'layer')}"
         elif isinstance(self.n_groups, float):
             size = f"groups: {self.n_groups:g} of the width"
-        return ", ".join([*null, size, self.method, f"from {' and '.join(sorted(self.kinds))}"])
+        how = self.method if self.metric == "euclidean" else f"{self.method} by {self.metric}"
+        return ", ".join([*null, size, how, f"from {' and '.join(sorted(self.kinds))}"])
 
     @property
     def key(self) -> str:
@@ -130,7 +141,7 @@ class GroupingRule:
         if self._whole is not None:
             self._whole.check(backbone)
             return self._whole
-        ready = [name for name in self.layers(backbone) if self._from(name) != "support"]
+        ready = [name for name in self.layers(backbone) if self._from(name) not in OF_EPISODE]
         missing = [name for name in ready if name not in (self.given or ())]
         given = self.given
         if missing:
@@ -150,6 +161,7 @@ class GroupingRule:
         name: str,
         seed: int = 0,
         cache: ClusteringCache | None = None,
+        labels: Any = None,
     ) -> Grouping:
         """Make the grouping of one episode.
 
@@ -163,6 +175,8 @@ class GroupingRule:
         seed : int
         cache : ClusteringCache, optional
             Clustered layers of the support, where several rules share them.
+        labels : sequence, optional
+            Of the images, for groups from gradients; a data set has its own.
         """
         made = self._whole or self.given
         if self._whole is None:
@@ -173,7 +187,7 @@ class GroupingRule:
                     "replace it."
                 )
             if missing:
-                known = cache or self.clustering_cache(backbone, support, seed, name)
+                known = cache or self.clustering_cache(backbone, support, seed, name, labels)
                 found = self._cut(known, missing)
                 made = found if made is None else made.join(found)
         assert made is not None
@@ -196,11 +210,15 @@ class GroupingRule:
 
     @staticmethod
     def clustering_cache(
-        backbone: Backbone, images: Any, seed: int, episode: str | None = None
+        backbone: Backbone,
+        images: Any,
+        seed: int,
+        episode: str | None = None,
+        labels: Any = None,
     ) -> ClusteringCache:
         """Return a cache for rules to share: of source images, or of an episode's support."""
         names = ("grouping",) if episode is None else ("grouping", episode)
-        return ClusteringCache(backbone, images, seed=child_seed(seed, *names))
+        return ClusteringCache(backbone, images, seed=child_seed(seed, *names), labels=labels)
 
     def shuffle(self, whole: Grouping, *, name: str, seed: int) -> Grouping:
         """Return the null grouping of one episode."""
@@ -258,6 +276,7 @@ class GroupingRule:
                     pool=self.pool,
                     method=self.method,
                     dead=self.dead,
+                    metric=self.metric,
                 )
                 for name, layer in found.items():
                     rows[name], last[name] = layer.labels(

@@ -9,23 +9,22 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
+from kshot_viz.errors import KShotValueError
 from kshot_viz.grouping.grouping import Grouping
 from kshot_viz.grouping.rule import GroupingRule
 from kshot_viz.methods.base import Method, MethodStyle
 from kshot_viz.methods.config import FinetuneConfig
 from kshot_viz.methods.registry import register_method
+from kshot_viz.methods.sharing.ties import Mixing
+from kshot_viz.methods.slots import SlotPlan
 from kshot_viz.models.backbone import Backbone
 
 
-@register_method
 @dataclass(frozen=True)
-class Grouped(Method):
-    """One averaged gradient per group of neurons."""
+class Sharing(Method):
+    """Groups share gradients; what all such methods have in common."""
 
-    name = "grouped"
-    label = "groups"
-    shares = True
-    style: ClassVar[MethodStyle | None] = MethodStyle(label, "#D55E00", "^", "-")
+    shares: ClassVar[bool] = True
 
     def trained(
         self, network: Backbone, layers: Collection[str], config: FinetuneConfig
@@ -34,6 +33,62 @@ class Grouped(Method):
         if config.others == "train":
             return super().trained(network, layers, config)
         return {name for layer in layers for name in network.tied_parameters(layer)}
+
+
+@register_method
+@dataclass(frozen=True)
+class Grouped(Sharing):
+    """One averaged gradient per group of neurons.
+
+    Attributes
+    ----------
+    own : float
+        The share of a neuron's own gradient in what it is given, from 0 to 1, which is plain
+        fine-tuning; the rest is the mean of its group.
+    scale : {"none", "root", "norm"}
+        What that mean is multiplied by: nothing, the root of the group's size, or what makes it as
+        long as the members' own gradients are on average (of each parameter for itself). The size
+        itself is ``FinetuneConfig(reduce="sum")``.
+    """
+
+    name = "grouped"
+    label = "groups"
+    style: ClassVar[MethodStyle | None] = MethodStyle(label, "#D55E00", "^", "-")
+    own: float = 0.0
+    scale: str = "none"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        Mixing(self.own, self.scale)
+
+    @property
+    def batched(self) -> bool:
+        """Whether the fast path may train it, which knows plain means and sums alone."""
+        return super().batched and self._mixing is None
+
+    def plan(
+        self, network: Backbone, layers: Collection[str], config: FinetuneConfig
+    ) -> tuple[SlotPlan, ...]:
+        """Return the slots by name, with what their groups share.
+
+        Raises
+        ------
+        KShotValueError
+            If both the method and ``config.reduce`` scale the gradient of a group.
+        """
+        if self.scale != "none" and config.reduce == "sum":
+            raise KShotValueError(
+                f"`scale` must be 'none' where `reduce` is 'sum', which multiplies the mean of a "
+                f"group by its size; not {self.scale!r}."
+            )
+        return tuple(
+            replace(one, mixing=self._mixing) for one in super().plan(network, layers, config)
+        )
+
+    @property
+    def _mixing(self) -> Mixing | None:
+        mixing = Mixing(self.own, self.scale)
+        return None if mixing == Mixing() else mixing
 
 
 @register_method

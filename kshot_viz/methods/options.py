@@ -8,6 +8,7 @@ from dataclasses import fields
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from kshot_viz.checks import check, number
 from kshot_viz.errors import KShotValueError
 from kshot_viz.methods.config import FinetuneConfig
 from kshot_viz.models.head_init import HeadInit
@@ -55,3 +56,10 @@ def option_defaults(cls: type[Method]) -> dict[str, Any]:
         return option_values(cls())
     except TypeError:
         return {}
+
+
+def check_share(name: str, value: Any) -> None:
+    """Raise a KShotValueError unless a value is a number from 0 to 1."""
+    check(name, value, number(0))
+    if value > 1:
+        raise KShotValueError(f"`{name}` must be from 0 to 1; not {value!r}.")

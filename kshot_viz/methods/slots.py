@@ -13,6 +13,7 @@ from kshot_viz.errors import KShotValueError, unknown_name
 from kshot_viz.grouping.grouping import Grouping
 from kshot_viz.grouping.labels import Labels
 from kshot_viz.methods.config import FinetuneConfig
+from kshot_viz.methods.sharing.ties import MixedTies, Mixing, Share, Ties
 
 if TYPE_CHECKING:
     from kshot_viz.models.backbone import Backbone
@@ -31,12 +32,15 @@ class Slot:
     labels : ndarray of int, shape (neurons,), or None
         The group of each neuron (entry of the first axis); the members of a group share one
         gradient. None: every neuron has its own.
+    share : Share or None
+        How the gradient is shared, where not as the labels say.
     """
 
     name: str
     parameter: nn.Parameter
     lr: float
     labels: Labels | None = None
+    share: Share | None = None
 
 
 @dataclass(frozen=True)
@@ -52,12 +56,15 @@ class SlotPlan:
         What that is multiplied by; 0 for a parameter of a grouped layer that stays.
     layer : str or None
         The layer whose groups share the gradient.
+    mixing : Mixing or None
+        What its neurons are given besides the mean of their group.
     """
 
     name: str
     rate: str
     factor: float
     layer: str | None = None
+    mixing: Mixing | None = None
 
     def lr(self, config: FinetuneConfig) -> float:
         """Return the step size."""
@@ -124,10 +131,20 @@ def make_slots(
     """Return the slots of a network, with the groups of an episode."""
     named = dict(network.module.named_parameters())
     return [
-        Slot(one.name, named[one.name], one.lr(config), labels_of(one, grouping))
+        _slot(one, named[one.name], labels_of(one, grouping), config)
         for one in plans
         if one.lr(config) > 0
     ]
+
+
+def _slot(
+    plan: SlotPlan, parameter: nn.Parameter, labels: Labels | None, config: FinetuneConfig
+) -> Slot:
+    share = None
+    if plan.mixing is not None and labels is not None:
+        ties = Ties(labels, reduce=config.reduce, device=parameter.device)
+        share = MixedTies(ties, plan.mixing)
+    return Slot(plan.name, parameter, plan.lr(config), labels, share)
 
 
 def labels_of(plan: SlotPlan, grouping: Grouping | None) -> Labels | None:

@@ -37,7 +37,7 @@ class KShotClassifier(ClassifierMixin, BaseEstimator):
         A name of :func:`kshot_viz.list_methods`, or a method object.
     n_groups : float, int or mapping
         As in :func:`kshot_viz.cluster_neurons`.
-    groups_from : {"support", "weights"}
+    groups_from : {"support", "weights", "gradients"}
         What forms the groups.
     cluster : str
         Clustering method.
@@ -100,7 +100,7 @@ class KShotClassifier(ClassifierMixin, BaseEstimator):
         network = load_backbone(self.backbone) if isinstance(self.backbone, str) else self.backbone
         self.classes_ = np.unique(labels)
         method = resolve_method(self.method)
-        grouping = self._grouping(network, method, images) if method.shares else None
+        grouping = self._grouping(network, method, images, labels) if method.shares else None
         self.result_ = finetune(
             network,
             (images, labels),
@@ -140,13 +140,14 @@ class KShotClassifier(ClassifierMixin, BaseEstimator):
             weight_decay=self.weight_decay,
         )
 
-    def _grouping(self, network: Backbone, method: Method, images: Any) -> Grouping:
+    def _grouping(self, network: Backbone, method: Method, images: Any, labels: Any) -> Grouping:
         rule = GroupingRule(
             groups_from=self.groups_from, n_groups=self.n_groups, method=self.cluster
         )
         formed = method.grouping_rule(self.grouping or rule)
         if isinstance(formed, GroupingRule):
-            return formed.in_episode(network, images, name="fit", seed=self.random_state or 0)
+            seed = self.random_state or 0
+            return formed.in_episode(network, images, name="fit", seed=seed, labels=labels)
         return formed
 
     def _checked(self, X: Any, y: ArrayLike) -> tuple[Any, NDArray[Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from kshot_viz.grouping.rule import OF_EPISODE
 from kshot_viz.study.rivals import why_unfit
 from kshot_viz.study.tables import PLAIN
 from kshot_viz.study.timing import least
@@ -84,7 +85,8 @@ def _grouping(manifest: Mapping[str, Any]) -> str:
         return (
             f"Groups were formed from {manifest.get('source') or 'source images'}, never a query."
         )
-    return "Groups were formed from each episode's own k shots." if origin == "support" else ""
+    kinds = set(str(origin).split("/"))
+    return "Groups were formed from each episode's own k shots." if kinds <= {*OF_EPISODE} else ""
 
 
 _RULES = {

@@ -48,6 +48,14 @@ def test_the_rule_of_choice_is_a_sentence_of_its_own():
     assert "test images. The setting with the best mean" in said(choose="best")
 
 
+@pytest.mark.parametrize(
+    ("origin", "expected"),
+    [("gradients", True), ("gradients/support", True), ("source/support", False), ("", False)],
+)
+def test_groups_from_the_k_shots_are_named(origin, expected):
+    assert ("each episode's own k shots" in said(groups_from=origin)) == expected
+
+
 def test_a_source_is_named():
     text = said(groups_from="source", source="72 letters images")
     assert "from 72 letters images, never a query" in text

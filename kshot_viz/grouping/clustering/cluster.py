@@ -9,7 +9,7 @@ from kshot_viz.activations.activations import Activations
 from kshot_viz.checks import checked, instance, number, optional, text, whole
 from kshot_viz.errors import KShotValueError, unknown_name
 from kshot_viz.grouping.clustering.cluster_cache import ClusteredLayer
-from kshot_viz.grouping.clustering.methods import METHODS
+from kshot_viz.grouping.clustering.methods import METHODS, check_metric
 from kshot_viz.grouping.grouping import Grouping
 from kshot_viz.threads import one_thread
 
@@ -19,6 +19,7 @@ DEAD = ("separate", "keep")
 @checked(
     activations=instance(Activations),
     method=text,
+    metric=text,
     max_within=optional(number(0)),
     min_between=optional(number(0)),
     dead=text,
@@ -29,6 +30,7 @@ def cluster_neurons(
     *,
     n_groups: float | int | Mapping[str, float | int] = 0.1,
     method: str = "kmeans",
+    metric: str = "euclidean",
     max_within: float | None = None,
     min_between: float | None = None,
     dead: str = "separate",
@@ -46,7 +48,11 @@ def cluster_neurons(
         and spectral clustering make fewer groups where there are fewer distinct neurons.
     method : {"kmeans", "ward", "average", "spectral", "correlation"}
         ``"correlation"`` is average linkage on one minus the correlation, blind to scale and
-        offset; the others use Euclidean distance.
+        offset; the others use distances as ``metric`` says.
+    metric : {"euclidean", "cosine", "correlation", "squared_correlation"}
+        What makes two neurons alike: small Euclidean distances between their activations, or a
+        large similarity ``s``, as a distance ``sqrt(2 - 2 s)``. The square of the correlation
+        finds neurons alike that do the opposite of each other.
     max_within : float, optional
         Largest distance of a member to its group's mean, as a quantile in [0, 1] of the layer's
         neuron-to-neuron distances. Farther members become groups of their own.
@@ -68,19 +74,25 @@ def cluster_neurons(
         For more groups than neurons, a layer in which no neuron responds, or a bound outside
         [0, 1].
     KShotKeyError
-        For an unknown method or layer.
+        For an unknown method, metric or layer.
     """
     if method not in METHODS:
         raise unknown_name("method", method, METHODS)
     if dead not in DEAD:
         raise unknown_name("dead", dead, DEAD)
+    check_metric(metric, method)
     check_bounds(max_within=max_within, min_between=min_between)
     rows, last = {}, {}
     # One thread: sums in another order could move a neuron on the border between two groups.
     with one_thread():
         for name, wanted in _wanted(activations, n_groups).items():
             layer = ClusteredLayer(
-                activations.layer(name), name, method=method, dead=dead, seed=seed
+                activations.layer(name),
+                name,
+                method=method,
+                metric=metric,
+                dead=dead,
+                seed=seed,
             )
             rows[name], last[name] = layer.labels(
                 wanted, max_within=max_within, min_between=min_between
@@ -92,6 +104,8 @@ def cluster_neurons(
         "min_between": min_between,
         "dead": dead,
         "seed": seed,
+        # Groupings of before have none, and keep their keys.
+        **({} if metric == "euclidean" else {"metric": metric}),
     }
     return Grouping(rows, dead=last, origin=origin)
 

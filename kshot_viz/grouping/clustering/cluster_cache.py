@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from kshot_viz.activations import Activations, LayerActivations, capture_activations
 from kshot_viz.activations.pooling import mean_and_std
 from kshot_viz.errors import KShotValueError
-from kshot_viz.grouping.clustering.methods import METHODS, Cut
+from kshot_viz.grouping.clustering.gradient_features import gradient_features
+from kshot_viz.grouping.clustering.methods import METHODS, Cut, neuron_points
 from kshot_viz.grouping.labels import Labels, canonical, count_from
 from kshot_viz.grouping.metrics import group_means
 from kshot_viz.seeds import child_seed
@@ -30,7 +31,7 @@ class ClusteredLayer:
     layer : LayerActivations
     name : str
         Mixed into the seed, so layers do not depend on each other.
-    method, dead, seed
+    method, metric, dead, seed
         As in :func:`kshot_viz.cluster_neurons`.
 
     Raises
@@ -45,6 +46,7 @@ class ClusteredLayer:
         name: str,
         *,
         method: str = "kmeans",
+        metric: str = "euclidean",
         dead: str = "separate",
         seed: int = 0,
     ) -> None:
@@ -57,7 +59,7 @@ class ClusteredLayer:
         separate = dead == "separate" and silent.any() and not silent.all()
         self._name, self.width = name, layer.width
         self._silent = silent if separate else np.zeros_like(silent)
-        self._points = METHODS[method].points(layer)[~self._silent]
+        self._points = neuron_points(layer, method, metric)[~self._silent]
         self._method, self._seed = METHODS[method], child_seed(seed, "cluster", name)
         self._made: dict[int, Labels] = {}
 
@@ -122,33 +124,50 @@ class ClusteringCache:
         Support or source images; None suffices for weights.
     seed : int
         Seed of k-means.
+    labels : sequence, optional
+        Of the images, for groups from gradients; a data set has its own.
     """
 
-    def __init__(self, backbone: Backbone, images: Any = None, *, seed: int = 0) -> None:
+    def __init__(
+        self, backbone: Backbone, images: Any = None, *, seed: int = 0, labels: Any = None
+    ) -> None:
         self._backbone, self._images, self._seed = backbone, images, seed
+        self._labels = labels
         self._captured: dict[tuple[str, str], LayerActivations] = {}
         self._clustered: dict[tuple[str, ...], ClusteredLayer] = {}
 
     def layers(
-        self, names: Sequence[str], *, groups_from: str, pool: str, method: str, dead: str
+        self,
+        names: Sequence[str],
+        *,
+        groups_from: str,
+        pool: str,
+        method: str,
+        dead: str,
+        metric: str = "euclidean",
     ) -> dict[str, ClusteredLayer]:
         """Return some layers, clustered.
 
         Parameters
         ----------
         names : sequence of str
-        groups_from, pool, method, dead : str
-            As in :class:`GroupingRule`; ``pool`` does not matter for weights.
+        groups_from, pool, method, dead, metric : str
+            As in :class:`GroupingRule`; ``pool`` does not matter for weights and gradients.
         """
-        by = "weights" if groups_from == "weights" else pool
+        by = groups_from if groups_from in ("weights", "gradients") else pool
         self._capture(names, by, groups_from)
         for name in names:
-            key = (name, by, method, dead)
+            key = (name, by, method, metric, dead)
             if key not in self._clustered:
                 self._clustered[key] = ClusteredLayer(
-                    self._captured[name, by], name, method=method, dead=dead, seed=self._seed
+                    self._captured[name, by],
+                    name,
+                    method=method,
+                    metric=metric,
+                    dead=dead,
+                    seed=self._seed,
                 )
-        return {name: self._clustered[name, by, method, dead] for name in names}
+        return {name: self._clustered[name, by, method, metric, dead] for name in names}
 
     def _capture(self, names: Sequence[str], by: str, groups_from: str) -> None:
         """Describe the neurons of layers that were not described yet."""
@@ -161,9 +180,19 @@ class ClusteringCache:
             raise KShotValueError(
                 f"Groups from {groups_from!r} need images: give `{groups_from}=`."
             )
+        elif by == "gradients":
+            found = gradient_features(self._backbone, self._labelled(), missing)
         else:
             found = capture_activations(self._backbone, self._images, layers=missing, pool=by)
         self._captured |= {(name, by): layer for name, layer in found.layers.items()}
+
+    def _labelled(self) -> Any:
+        """Return the images with their labels."""
+        if self._labels is not None:
+            return self._images, self._labels
+        if not hasattr(self._images, "targets"):
+            raise KShotValueError("Groups from 'gradients' need labelled images: give `labels=`.")
+        return self._images
 
 
 def weight_features(backbone: Backbone, layers: Sequence[str] | None = None) -> Activations:

@@ -16,6 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kshot_viz.activations.activations import LayerActivations
+from kshot_viz.activations.pooling import isometric
+from kshot_viz.checks import check, text
+from kshot_viz.errors import KShotValueError, unknown_name
 from kshot_viz.grouping.labels import Labels
 from kshot_viz.grouping.metrics import group_means
 
@@ -40,6 +43,16 @@ def _compact(layer: LayerActivations) -> Points:
 
 def _standardised(layer: LayerActivations) -> Points:
     return layer.standardised()
+
+
+def _directions(layer: LayerActivations) -> Points:
+    lengths = np.linalg.norm(layer.compact, axis=1, keepdims=True)
+    return np.divide(layer.compact, lengths, out=np.zeros_like(layer.compact), where=lengths > 0)
+
+
+def _without_signs(layer: LayerActivations) -> Points:
+    """Return points whose inner products are squared correlations, which are a kernel too."""
+    return isometric(layer.correlation() ** 2)
 
 
 def _kmeans(points: Points, seed: int) -> Cut:
@@ -161,6 +174,35 @@ def _cosine_average(points: Points, seed: int) -> Cut:
     return partial(cut_tree, linkage(distance[above], "average"))
 
 
+def check_metric(metric: str, method: str) -> None:
+    """Raise a KShotError for an unknown metric, or one that the method does not take."""
+    check("metric", metric, text)
+    if metric not in METRICS:
+        raise unknown_name("metric", metric, METRICS)
+    if method == "correlation" and metric != "euclidean":
+        raise KShotValueError(
+            f"method='correlation' compares neurons by their correlation already, so it takes no "
+            f"metric={metric!r}; method='average' does."
+        )
+
+
+def neuron_points(layer: LayerActivations, method: str, metric: str) -> Points:
+    """Return the neurons of a layer as the points that are clustered.
+
+    Parameters
+    ----------
+    layer : LayerActivations
+    method, metric : str
+        As in :func:`kshot_viz.cluster_neurons`.
+
+    Returns
+    -------
+    ndarray, shape (neurons, dimensions)
+    """
+    make = METHODS[method].points if metric == "euclidean" else METRICS[metric]
+    return make(layer)
+
+
 def _numbered(labels: Labels) -> Labels:
     return np.unique(labels, return_inverse=True)[1]
 
@@ -173,4 +215,11 @@ METHODS = {
     "average": ClusterMethod(_linkage("average"), _compact),
     "spectral": ClusterMethod(_spectral, _compact),
     "correlation": ClusterMethod(_cosine_average, _standardised),
+}
+# What the Euclidean distances of the points measure, other than distances between activations.
+METRICS: dict[str, Callable[[LayerActivations], Points]] = {
+    "euclidean": _compact,
+    "cosine": _directions,
+    "correlation": _standardised,
+    "squared_correlation": _without_signs,
 }

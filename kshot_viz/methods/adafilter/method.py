@@ -14,8 +14,8 @@ from kshot_viz.methods.adafilter.policy import Gates, LearnedGates, StaticGates,
 from kshot_viz.methods.adafilter.twins import GATES, gated_layers, gates_of, insert, pooled_inputs
 from kshot_viz.methods.base import Batch, Method, Setup
 from kshot_viz.methods.config import FinetuneConfig
+from kshot_viz.methods.options import check_share
 from kshot_viz.methods.registry import register_method
-from kshot_viz.methods.schedules import check_share
 from kshot_viz.methods.slots import Slot
 from kshot_viz.models.backbone import Backbone
 from kshot_viz.seeds import child_seed, torch_rng

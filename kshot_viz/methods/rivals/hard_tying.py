@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from kshot_viz.grouping.labels import Labels
 from kshot_viz.grouping.metrics import group_means
-from kshot_viz.methods.base import MethodStyle, Setup
-from kshot_viz.methods.grouped import Grouped
+from kshot_viz.methods.base import Setup
+from kshot_viz.methods.grouped import Sharing
 from kshot_viz.methods.registry import register_method
 from kshot_viz.methods.slots import Slot
 from kshot_viz.models.backbone import Backbone
@@ -19,7 +18,7 @@ from kshot_viz.models.backbone import Backbone
 
 @register_method
 @dataclass(frozen=True)
-class HardTying(Grouped):
+class HardTying(Sharing):
     """The neurons of a group start at their mean and stay equal; one of them would do.
 
     The mean is that of weights, biases, and scale, shift and statistics of a tied batch norm. From
@@ -29,7 +28,6 @@ class HardTying(Grouped):
     name = "hard_tying"
     label = "tied weights"
     sees_total = False
-    style: ClassVar[MethodStyle | None] = None
 
     def attach(self, network: Backbone, setup: Setup) -> list[Slot]:
         """Replace the neurons of each group by their mean."""

@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 from kshot_viz.errors import KShotValueError
 from kshot_viz.methods.base import Method
 from kshot_viz.methods.config import FinetuneConfig
+from kshot_viz.methods.options import check_share
 from kshot_viz.methods.registry import register_method
-from kshot_viz.methods.schedules import check_share
 from kshot_viz.methods.slots import SlotPlan
 from kshot_viz.models.backbone import Backbone
 from kshot_viz.models.blocks import block_parameters

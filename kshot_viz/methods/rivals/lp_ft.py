@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from kshot_viz.methods.base import Method, Step
+from kshot_viz.methods.options import check_share
 from kshot_viz.methods.registry import register_method
-from kshot_viz.methods.schedules import check_share, stay
+from kshot_viz.methods.schedules import stay
 from kshot_viz.models.backbone import Backbone
 
 

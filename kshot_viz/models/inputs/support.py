@@ -36,6 +36,12 @@ def support_images(support: Any) -> Any:
     return _parts(support)[0]
 
 
+def support_labels(support: Any) -> NDArray[Any]:
+    """Return the class of each image of a support."""
+    _, targets, classes = _parts(support)
+    return classes[targets]
+
+
 def prepare_support(backbone: Backbone, support: Any) -> Support:
     """Turn ``support`` into tensors.
 

@@ -34,7 +34,12 @@ VIEWS = {
 }
 _TRIALS = ["rollout", "reward", "best", "spent", "cost", "tasks", "status"]
 # One colour for each source of the groups; the words beside the bars name it too.
-_COLOURS = {"source": OKABE_ITO[4], "support": OKABE_ITO[0], "weights": OKABE_ITO[2]}
+_COLOURS = {
+    "source": OKABE_ITO[4],
+    "support": OKABE_ITO[0],
+    "weights": OKABE_ITO[2],
+    "gradients": OKABE_ITO[6],
+}
 _SINGLE = OKABE_ITO[1]
 
 

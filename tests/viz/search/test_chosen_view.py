@@ -7,7 +7,9 @@ from types import SimpleNamespace
 from networks import toy_backbone, toy_data
 
 import kshot_viz as kv
+from kshot_viz.grouping.rule import SOURCES
 from kshot_viz.viz import plot_chosen
+from kshot_viz.viz.search import search_view
 from kshot_viz.viz.search.search_view import chosen_frame
 
 OWN = {"n_groups": 0.1, "max_within": None, "min_between": None, "groups_from": "source"}
@@ -68,3 +70,8 @@ def test_assigned_groups_are_counted_and_other_layers_are_frozen():
     assert words == ["3 groups of 8 neurons, step ×0.3", "frozen"]
     ax = plot_chosen(found)
     assert "lr 0.01, head_lr 0.1, 40 steps" in {text.get_text() for text in ax.texts}
+
+
+def test_every_source_of_groups_has_a_colour_of_its_own():
+    assert set(search_view._COLOURS) == set(SOURCES)
+    assert len({*search_view._COLOURS.values(), search_view._SINGLE}) == len(SOURCES) + 1
