@@ -51,7 +51,7 @@ def comparison_reasons(found: HeldOut, taken: int, good: np.ndarray) -> list[str
     ]
     if found.untried:
         names = listed([_label(one) for one in found.untried])
-        texts.append(f"Nothing does better than all, so {names} was not tried.")
+        texts.append(f"No method does better than that, so others were not tried ({names}).")
     if len(found.candidates) > 1:
         texts.append(_choice(found, shares, taken, good))
     return texts
