@@ -1,7 +1,7 @@
 """Whether the accuracy that ``kv.recommend`` states is the one that is measured afterwards.
 
-Again and again some images of every class are drawn. A classifier is made of them as `kshot-viz fit`
-makes it, and scored on all other images of the folder. The stated 95 % interval should hold the
+Again and again some images of every class are drawn. A classifier is made of them as by `kshot-viz
+fit`, and scored on all other images of the folder. The stated 95 % interval should hold the
 measured accuracy in 19 of 20 draws.
 
     python benchmarks/stated_accuracy.py DATA/office_caltech10/webcam --size 128 \
@@ -143,17 +143,23 @@ def main() -> None:
         print("left out: it needs a folder of images, see --help")
         return
     task = Task(str(asked.folder), asked.backbone, asked.weights, asked.size, asked.shot)
-    rows = []
+    rows: list[dict[str, Any]] = []
     with ProcessPoolExecutor(asked.workers, mp_context=get_context("spawn")) as pool:
         for row in pool.map(draw, [task] * asked.draws, range(asked.draws)):
             rows.append(row)
+            stated = row["estimate"]["accuracy"]
             print(
-                f"{row['seed']}: {row['method']}, stated {row['estimate']['accuracy']:.3f}, "
-                f"measured {row['measured']:.3f}, held {contains(row)}",
+                f"{row['seed']}: {row['method']}, stated {stated:.3f}, measured "
+                f"{row['measured']:.3f}, held {contains(row)}",
                 flush=True,
             )
+            write(asked, rows)
+
+
+def write(asked: argparse.Namespace, rows: Sequence[dict[str, Any]]) -> None:
+    """Write the draws so far, and their page."""
     record = {
-        "command": command(asked),
+        "command": command(asked, len(rows)),
         "data": asked.folder.name,
         "backbone": asked.backbone,
         "shot": asked.shot,
@@ -166,14 +172,14 @@ def main() -> None:
     asked.out.with_suffix(".md").write_text("\n\n".join(page(record)) + "\n", encoding="utf-8")
 
 
-def command(asked: argparse.Namespace) -> str:
+def command(asked: argparse.Namespace, draws: int) -> str:
     """Return the command with DATA for the folder that data and weights lie in."""
     # No path of a machine enters the results.
     folder = f"DATA/{asked.folder.parent.name}/{asked.folder.name}"
     weights = Path(asked.weights)
     given = f" --weights DATA/{weights.name}" if weights.suffix else ""
     size = f" --size {asked.size}" if asked.size else ""
-    sizes = f" --shot {asked.shot} --draws {asked.draws}"
+    sizes = f" --shot {asked.shot} --draws {draws}"
     return f"python benchmarks/stated_accuracy.py {folder}{given}{size}{sizes}"
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 FROZEN = ("nearest_mean", "logistic", "head_only")
 # The step sizes that guarded tuning takes again and again (docs/results): small ones.
 HEAD = FinetuneConfig(head_lr=0.01, steps=40)
-BODY = FinetuneConfig(lr=1e-3, head_lr=0.01, steps=20)
+BODY = FinetuneConfig(lr=1e-3, head_lr=0.01, steps=10)
 N_GROUPS = 0.1
 
 

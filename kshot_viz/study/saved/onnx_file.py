@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from kshot_viz.study.saved.saved_classifier import SavedClassifier
 from kshot_viz.threads import one_thread
 
 INPUT, OUTPUT = "images", "probabilities"
+ONNX_PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 # Images that the network is traced with; the file takes any number.
 _EXAMPLE = 2
 
@@ -146,11 +148,11 @@ def _export(network: nn.Module, example: Tensor, path: Path) -> None:
 
 def _onnx() -> Any:
     try:
-        import onnx
-        import onnxscript  # noqa: F401
+        # torch exports by means of it.
+        import_module("onnxscript")
+        return import_module("onnx")
     except ImportError as error:
         raise KShotError(
             f"ONNX files need the extra of that name: pip install 'kshot-viz[onnx]' ({error.name} "
             f"is missing)."
         ) from error
-    return onnx
