@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from kshot_viz.checks import check, checked, mapping, number, optional, whole
+from kshot_viz.checks import check, checked, mapping, number, optional, text, whole
 from kshot_viz.data.dataset import ImageDataset
 from kshot_viz.errors import KShotValueError, unknown_name
 from kshot_viz.evaluate.evaluate import all_of, bind
@@ -24,7 +24,13 @@ from kshot_viz.study.recommendation.safe import safe_candidates
 from kshot_viz.study.recommendation.simplest import regret, simplest
 
 
-@checked(backbone=BACKBONE, prior=optional(mapping), seed=whole(0))
+@checked(
+    backbone=BACKBONE,
+    prior=optional(mapping),
+    executor=text,
+    workers=optional(whole(1)),
+    seed=whole(0),
+)
 def recommend(
     backbone: Backbone,
     support: Any,

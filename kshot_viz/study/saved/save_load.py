@@ -27,7 +27,11 @@ from kshot_viz.study.saved.saved_classifier import SavedClassifier
 _LABELS = (str, int, float, bool)
 
 
-@checked(recommendation=optional(instance(Recommendation)), command=text)
+@checked(
+    folder=instance(str, Path),
+    recommendation=optional(instance(Recommendation)),
+    command=text,
+)
 def save_classifier(
     classifier: Any,
     folder: str | Path,
@@ -87,7 +91,7 @@ def save_classifier(
     return Path(folder)
 
 
-@checked(backbone=optional(BACKBONE))
+@checked(folder=instance(str, Path), backbone=optional(BACKBONE))
 def load_classifier(folder: str | Path, *, backbone: Backbone | None = None) -> SavedClassifier:
     """Load a classifier that :func:`save_classifier` or ``kshot-viz fit`` wrote.
 
