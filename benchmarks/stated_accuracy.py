@@ -7,7 +7,8 @@ measured accuracy in 19 of 20 draws.
     python benchmarks/stated_accuracy.py DATA/office_caltech10/webcam --size 128 \
         --weights DATA/squeezenet1_1_imagenet_features.npz
 
-Copies of an image count once, and accuracies are means over classes, as in all tables.
+Draws that the results file holds already are kept, and only missing ones are made. Copies of an
+image count once, and accuracies are means over classes, as in all tables.
 """
 
 from __future__ import annotations
@@ -143,9 +144,10 @@ def main() -> None:
         print("left out: it needs a folder of images, see --help")
         return
     task = Task(str(asked.folder), asked.backbone, asked.weights, asked.size, asked.shot)
-    rows: list[dict[str, Any]] = []
+    rows = finished(asked)
+    missing = [seed for seed in range(asked.draws) if seed not in {one["seed"] for one in rows}]
     with ProcessPoolExecutor(asked.workers, mp_context=get_context("spawn")) as pool:
-        for row in pool.map(draw, [task] * asked.draws, range(asked.draws)):
+        for row in pool.map(draw, [task] * len(missing), missing):
             rows.append(row)
             stated = row["estimate"]["accuracy"]
             print(
@@ -154,32 +156,40 @@ def main() -> None:
                 flush=True,
             )
             write(asked, rows)
+    write(asked, rows)
+
+
+def finished(asked: argparse.Namespace) -> list[dict[str, Any]]:
+    """Return the draws that the results file holds, where it is of the same command."""
+    held = json.loads(asked.out.read_text("utf-8")) if asked.out.exists() else {}
+    return held["draws"] if held.get("command") == command(asked) else []
 
 
 def write(asked: argparse.Namespace, rows: Sequence[dict[str, Any]]) -> None:
     """Write the draws so far, and their page."""
+    ordered = sorted(rows, key=lambda one: one["seed"])
     record = {
-        "command": command(asked, len(rows)),
+        "command": command(asked),
         "data": asked.folder.name,
         "backbone": asked.backbone,
         "shot": asked.shot,
         "machine": platform.machine(),
         "torch": torch.__version__,
         "held": sum(map(contains, rows)),
-        "draws": rows,
+        "draws": ordered,
     }
     asked.out.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     asked.out.with_suffix(".md").write_text("\n\n".join(page(record)) + "\n", encoding="utf-8")
 
 
-def command(asked: argparse.Namespace, draws: int) -> str:
+def command(asked: argparse.Namespace) -> str:
     """Return the command with DATA for the folder that data and weights lie in."""
     # No path of a machine enters the results.
     folder = f"DATA/{asked.folder.parent.name}/{asked.folder.name}"
     weights = Path(asked.weights)
     given = f" --weights DATA/{weights.name}" if weights.suffix else ""
     size = f" --size {asked.size}" if asked.size else ""
-    sizes = f" --shot {asked.shot} --draws {draws}"
+    sizes = f" --shot {asked.shot} --draws {asked.draws}"
     return f"python benchmarks/stated_accuracy.py {folder}{given}{size}{sizes}"
 
 
