@@ -39,9 +39,12 @@ from .search.spaces.groups import GroupSpace as GroupSpace
 from .study.classifier import KShotClassifier as KShotClassifier
 from .study.compare import compare_methods as compare_methods
 from .study.comparison import Comparison as Comparison
+from .study.recommendation.recommend import recommend as recommend
 from .study.regimes.run_study import study as study
 from .study.regimes.study import Study as Study
 from .study.regimes.study_task import StudyTask as StudyTask
+from .study.saved.save_load import load_classifier as load_classifier
+from .study.saved.save_load import save_classifier as save_classifier
 from .study.searches.samplers import compare_samplers as compare_samplers
 from .study.settings.grid import TuningGrid as TuningGrid
 from .widgets.comparison.kshot_comparison import KShotComparison as KShotComparison

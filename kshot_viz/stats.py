@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -88,6 +89,32 @@ def bootstrap_mean(
     )
     low, high = result.confidence_interval
     return Interval(mean, float(low), float(high), sample.size)
+
+
+def wilson_share(hits: float, n: float, *, level: float = 0.95) -> Interval:
+    """Return a share with Wilson's score interval (Wilson, 1927).
+
+    Parameters
+    ----------
+    hits, n : float
+        ``hits`` of ``n`` cases; of cases that depend on each other ``n`` is the number of
+        independent ones that tell as much, and need not be whole.
+    level : float
+        Coverage.
+
+    Raises
+    ------
+    KShotValueError
+        Unless 0 <= hits <= n and n > 0.
+    """
+    if not 0 <= hits <= n or n <= 0:
+        raise KShotValueError(f"A share needs 0 <= hits <= n and n > 0; not {hits} of {n}.")
+    from scipy.stats import norm
+
+    share, z2 = hits / n, float(norm.ppf((1 + level) / 2)) ** 2
+    centre = (share + z2 / (2 * n)) / (1 + z2 / n)
+    half = math.sqrt(z2 * (share * (1 - share) / n + z2 / (4 * n * n))) / (1 + z2 / n)
+    return Interval(share, max(0.0, centre - half), min(1.0, centre + half), round(n))
 
 
 def bootstrap_shares(

@@ -10,7 +10,14 @@ from scipy import stats as scipy_stats
 
 from kshot_viz.errors import KShotValueError
 from kshot_viz.seeds import numpy_rng
-from kshot_viz.stats import Interval, bootstrap_mean, holm, mean_difference, paired_test
+from kshot_viz.stats import (
+    Interval,
+    bootstrap_mean,
+    holm,
+    mean_difference,
+    paired_test,
+    wilson_share,
+)
 
 SHARES = st.lists(st.integers(0, 15).map(lambda hits: hits / 15), min_size=2, max_size=12)
 
@@ -145,3 +152,18 @@ def test_the_difference_of_equal_samples_holds_zero_and_one_value_has_no_interva
     assert found.low < 0 < found.high
     alone = mean_difference(same, [0.5])
     assert np.isnan([alone.low, alone.high]).all()
+
+
+def test_wilsons_interval_is_the_one_of_scipy():
+    from scipy.stats import binomtest
+
+    for hits, n in ((0, 5), (40, 50), (50, 50)):
+        found = wilson_share(hits, n)
+        known = binomtest(hits, n).proportion_ci(method="wilson")
+        assert (found.low, found.high) == pytest.approx((known.low, known.high))
+        assert found.mean == hits / n
+    assert wilson_share(8.0, 10.0, level=0.5).high < wilson_share(8.0, 10.0).high
+    assert wilson_share(4.5, 9.5).n == 10
+    for wrong in ((-1, 5), (6, 5), (0, 0)):
+        with pytest.raises(KShotValueError, match="0 <= hits"):
+            wilson_share(*wrong)

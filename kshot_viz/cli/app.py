@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, NoReturn
 import typer
 
 from kshot_viz.cli import options as opt
+from kshot_viz.cli.classifier_commands import fit, predict
 from kshot_viz.cli.image_commands import compare, dashboard
 from kshot_viz.cli.options import command_line
 from kshot_viz.cli.signals import INTERRUPTED, interrupted_by_signals
@@ -87,6 +88,8 @@ def demo(
     run_demo(out, workers=workers, full=full, seed=seed, command=command_line())
 
 
+app.command()(fit)
+app.command()(predict)
 app.command()(compare)
 
 

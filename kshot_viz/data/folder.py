@@ -94,14 +94,14 @@ def _readable(
     if bad and not skip_bad:
         raise _bad_files(root, [files[i][0] for i in bad], checked[bad[0]].problem)
     kept = [i for i, state in enumerate(checked) if not state.problem]
-    skipped = "; ".join(_shown(files[i][0].relative_to(root)) for i in bad)
+    skipped = "; ".join(shown_path(files[i][0].relative_to(root)) for i in bad)
     source = "folder of images" if classes == [UNLABELLED] else "folder of class folders"
     return files_dataset(
         [files[i][0] for i in kept],
         np.array([files[i][1] for i in kept], dtype=np.int64),
         classes,
         [checked[i] for i in kept],
-        name=_shown(Path(root.name)),
+        name=shown_path(Path(root.name)),
         notes={"source": source} | ({"skipped": skipped} if skipped else {}),
         max_pixels=max_pixels,
     )
@@ -143,7 +143,7 @@ def _class_folders(root: Path) -> list[Path]:
             f"For images without classes: load_dataset(..., labelled=False)."
         )
     for folder in folders:
-        if _shown(Path(folder.name)) != folder.name:
+        if shown_path(Path(folder.name)) != folder.name:
             raise KShotFileError(
                 f"the name of the class folder {str(folder)!r} is not UTF-8, so it cannot be "
                 f"written into tables as the name of a class; rename it."
@@ -198,7 +198,7 @@ def _check_classes(folders: Sequence[Path], found: Sequence[int], what: str) -> 
 
 
 def _bad_files(root: Path, bad: Sequence[Path], problem: str) -> KShotFileError:
-    others = [_shown(path.relative_to(root)) for path in bad[1:9]]
+    others = [shown_path(path.relative_to(root)) for path in bad[1:9]]
     more = f"; and {len(bad) - 1} more: {', '.join(others)}" if others else ""
     return KShotFileError(f"{problem}{more}. `skip_bad=True` (--skip-bad) goes on without them.")
 
@@ -207,7 +207,7 @@ def _no_access(folder: Path, error: OSError) -> KShotFileError:
     return KShotFileError(f"the folder {str(folder)!r} cannot be read: {error.strerror or error}.")
 
 
-def _shown(path: Path) -> str:
+def shown_path(path: Path) -> str:
     """Return a path as text that can be printed and stored; bytes that are no UTF-8 are escaped."""
     return os.fsencode(path.as_posix()).decode("utf-8", "backslashreplace")
 

@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_dat
 
 from kshot_viz.errors import KShotValueError
 from kshot_viz.finetune.loop import finetune
+from kshot_viz.finetune.result import FinetuneResult
 from kshot_viz.grouping.grouping import Grouping
 from kshot_viz.grouping.rule import GroupingRule
 from kshot_viz.methods.base import Method
@@ -21,9 +22,14 @@ from kshot_viz.methods.config import FinetuneConfig
 from kshot_viz.methods.registry import resolve_method
 from kshot_viz.models.backbone import Backbone
 from kshot_viz.models.loading.load_backbone import load_backbone
+from kshot_viz.study.recommendation.recommend import recommend
+from kshot_viz.study.recommendation.recommendation import Recommendation
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+# The value of `method` that stands for what is recommended.
+RECOMMENDED = "recommended"
 
 
 class KShotClassifier(ClassifierMixin, BaseEstimator):
@@ -34,7 +40,9 @@ class KShotClassifier(ClassifierMixin, BaseEstimator):
     backbone : Backbone or str
         The network, or a name for :func:`kshot_viz.load_backbone`.
     method : str or Method
-        A name of :func:`kshot_viz.list_methods`, or a method object.
+        A name of :func:`kshot_viz.list_methods`, or a method object. ``"recommended"`` takes what
+        :func:`kshot_viz.recommend` says of the images given to ``fit``, settings and groups
+        included; the parameters below are not used then.
     n_groups : float, int or mapping
         As in :func:`kshot_viz.cluster_neurons`.
     groups_from : {"support", "weights", "gradients"}
@@ -56,6 +64,8 @@ class KShotClassifier(ClassifierMixin, BaseEstimator):
     result_ : FinetuneResult
         The tuned network and its history.
     grouping_ : Grouping or None
+    recommendation_ : Recommendation or None
+        With its reasons and the accuracy to expect; None unless ``method="recommended"``.
 
     Notes
     -----
@@ -99,16 +109,12 @@ class KShotClassifier(ClassifierMixin, BaseEstimator):
         images, labels = self._checked(X, y)
         network = load_backbone(self.backbone) if isinstance(self.backbone, str) else self.backbone
         self.classes_ = np.unique(labels)
-        method = resolve_method(self.method)
-        grouping = self._grouping(network, method, images, labels) if method.shares else None
-        self.result_ = finetune(
-            network,
-            (images, labels),
-            method=method,
-            grouping=grouping,
-            config=self._config(),
-            seed=self.random_state or 0,
-        )
+        self.recommendation_: Recommendation | None = None
+        if isinstance(self.method, str) and self.method == RECOMMENDED:
+            self.recommendation_ = recommend(network, (images, labels), seed=self.random_state or 0)
+            self.result_ = self.recommendation_.finetune(network, (images, labels))
+        else:
+            self.result_ = self._tuned(network, images, labels)
         self.grouping_ = self.result_.grouping
         if self.result_.diverged:
             warnings.warn(
@@ -129,6 +135,18 @@ class KShotClassifier(ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         shares = self.result_.predict_proba(self._images(X, reset=False))
         return np.nan_to_num(shares, nan=1.0 / len(self.classes_))
+
+    def _tuned(self, network: Backbone, images: Any, labels: NDArray[Any]) -> FinetuneResult:
+        method = resolve_method(self.method)
+        grouping = self._grouping(network, method, images, labels) if method.shares else None
+        return finetune(
+            network,
+            (images, labels),
+            method=method,
+            grouping=grouping,
+            config=self._config(),
+            seed=self.random_state or 0,
+        )
 
     def _config(self) -> FinetuneConfig:
         return FinetuneConfig(

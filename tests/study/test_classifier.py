@@ -140,3 +140,15 @@ def test_a_diverged_fit_still_answers(images):
     assert np.allclose(fitted.predict_proba(images.images), 1 / 3)
     assert fitted.result_.diverged
     assert set(fitted.predict(images.images)) == {images.classes[0]}
+
+
+def test_what_is_recommended_is_fitted(images):
+    few = images.take([i for c in range(3) for i in np.flatnonzero(images.targets == c)[:2]])
+    fitted = classifier(method="recommended", random_state=2).fit(few.images, few.labels)
+    advice = fitted.recommendation_
+    assert fitted.result_.method == advice.method
+    assert fitted.result_.config == advice.config
+    assert advice.estimate.images == 6
+    assert advice.seed == 2
+    assert set(fitted.predict(images.images)) <= set(images.classes)
+    assert classifier(steps=1).fit(few.images, few.labels).recommendation_ is None

@@ -33,7 +33,7 @@ class Support:
 
 def support_images(support: Any) -> Any:
     """Return the images of a support as they were given."""
-    return _parts(support)[0]
+    return support_parts(support)[0]
 
 
 def support_labels(support: Any) -> NDArray[Any]:
@@ -56,7 +56,7 @@ def prepare_support(backbone: Backbone, support: Any) -> Support:
     KShotValueError
         If images and labels do not match in number or there is only one class.
     """
-    images, targets, classes = _parts(support)
+    images, targets, classes = support_parts(support)
     if image_count(images) != len(targets):
         raise KShotValueError(f"{image_count(images)} images but {len(targets)} labels were given.")
     if len(classes) < 2:
@@ -67,7 +67,13 @@ def prepare_support(backbone: Backbone, support: Any) -> Support:
     return Support(inputs, torch.from_numpy(targets).to(inputs.device), classes)
 
 
-def _parts(support: Any) -> tuple[Any, NDArray[np.int64], NDArray[Any]]:
+def support_parts(support: Any) -> tuple[Any, NDArray[np.int64], NDArray[Any]]:
+    """Return the images of a support, their class indices, and the class of each index.
+
+    Parameters
+    ----------
+    support : object with ``images`` and ``labels``, or a pair (images, labels)
+    """
     if hasattr(support, "targets") and hasattr(support, "classes"):
         return support.images, *_used(np.asarray(support.targets), np.asarray(support.classes))
     if hasattr(support, "images") and hasattr(support, "labels"):

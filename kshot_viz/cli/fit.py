@@ -1,0 +1,179 @@
+"""The commands ``fit`` and ``predict``: a classifier of a folder of images, kept and used."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from kshot_viz.cli.options import resolve_device
+from kshot_viz.cli.requests import ImagesRequest
+from kshot_viz.data.dataset import ImageFiles
+from kshot_viz.data.folder import image_files, is_folder, load_folder, load_unlabelled, shown_path
+from kshot_viz.data.pixels import MAX_PIXELS, read_pixels
+from kshot_viz.errors import KShotFileError
+from kshot_viz.finetune.candidate import Candidate
+from kshot_viz.grouping.rule import GroupingRule
+from kshot_viz.methods.registry import resolve_method
+from kshot_viz.study.classifier import RECOMMENDED
+from kshot_viz.study.recommendation.recommend import recommend
+from kshot_viz.study.recommendation.safe import BODY, N_GROUPS, safe_candidates
+from kshot_viz.study.saved.folder import ABOUT
+from kshot_viz.study.saved.onnx_file import export_onnx
+from kshot_viz.study.saved.save_load import load_classifier, save_classifier
+
+if TYPE_CHECKING:
+    from kshot_viz.data.dataset import ImageDataset
+    from kshot_viz.models.backbone import Backbone
+    from kshot_viz.study.recommendation.recommendation import Recommendation
+    from kshot_viz.study.saved.saved_classifier import SavedClassifier
+
+ONNX = "classifier.onnx"
+# Files that are decoded and classified at a time.
+_BATCH = 64
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitRequest(ImagesRequest):
+    """The arguments of the command ``fit``."""
+
+    folder: str
+    method: str
+    source: str | None
+    onnx: bool
+    device: str
+    seed: int
+
+
+def run_fit(request: FitRequest, out: Path, *, workers: int | None, command: str) -> None:
+    """Recommend, train, and leave the classifier in ``out``."""
+    device = resolve_device(request.device)
+    if request.method != RECOMMENDED:
+        resolve_method(request.method, "--method")
+    refuse_foreign(out)
+    # The images first: a network may have to be downloaded.
+    data = load_folder(request.folder, **request.reading)
+    typer.echo(f"{data}")
+    backbone = request.network()
+    typer.echo(f"{backbone}")
+    found = _recommended(request, backbone, data, workers, device)
+    result = found.finetune(backbone, data, device=device)
+    save_classifier(result, out, support=data, recommendation=found, command=command)
+    typer.echo(f"\n{found}")
+    if request.onnx:
+        typer.echo(f"ONNX: {export_onnx(load_classifier(out), out / ONNX)}.")
+    typer.echo(f"\nWritten: {out}. To use it: kshot-viz predict {out} IMAGE...")
+
+
+def refuse_foreign(out: Path) -> None:
+    """Raise a KShotFileError, before anything is computed, where a folder is no classifier's."""
+    if out.exists() and not out.is_dir():
+        raise KShotFileError(f"`--out` must be a folder; {out} is a file.")
+    if out.is_dir() and any(out.iterdir()) and not (out / ABOUT).is_file():
+        raise KShotFileError(
+            f"{out} holds something else and no {ABOUT}. Choose another `--out`, or remove it."
+        )
+
+
+def _recommended(
+    request: FitRequest,
+    backbone: Backbone,
+    data: ImageDataset,
+    workers: int | None,
+    device: str | None,
+) -> Recommendation:
+    source = None if request.source is None else load_unlabelled(request.source, **request.reading)
+    groups_from = "support" if source is None else "source"
+    candidates = safe_candidates(backbone, groups_from=groups_from)
+    if request.method != RECOMMENDED:
+        candidates = [_candidate(request.method, candidates, groups_from)]
+    return recommend(
+        backbone,
+        data,
+        candidates=candidates,
+        source=source,
+        executor="processes" if device is None else "serial",
+        workers=workers,
+        device=device,
+        seed=request.seed,
+        progress=True,
+    )
+
+
+def _candidate(method: str, safe: Sequence[Candidate], groups_from: str) -> Candidate:
+    """Return a method with the settings it is safe with, or the small step sizes of these."""
+    for one in safe:
+        if one.method.name == method:
+            return one
+    rule = GroupingRule(groups_from=groups_from, n_groups=N_GROUPS)
+    return Candidate(rule if resolve_method(method).shares else None, BODY, method)
+
+
+def run_predict(
+    folder: Path, images: Sequence[Path], *, as_json: bool, skip_bad: bool, max_pixels: int | None
+) -> None:
+    """Print the class and its probability for every image."""
+    classifier = load_classifier(folder)
+    files = _files(images)
+    found = list(_predicted(classifier, files, skip_bad, max_pixels or MAX_PIXELS))
+    typer.echo(json.dumps(found, indent=1, ensure_ascii=False) if as_json else _table(found))
+
+
+def _files(images: Sequence[Path]) -> list[Path]:
+    """Return the image files that were named, and those below the folders that were."""
+    found: list[Path] = []
+    for one in images:
+        inside = list(image_files(one)) if is_folder(one) else [one]
+        if not inside:
+            raise KShotFileError(f"There is no image file in the folder {one}.")
+        found += inside
+    return found
+
+
+def _predicted(
+    classifier: SavedClassifier, files: Sequence[Path], skip_bad: bool, max_pixels: int
+) -> Iterator[dict[str, Any]]:
+    classes = classifier.classes.tolist()
+    for batch in _batches(files, skip_bad, max_pixels):
+        shares = classifier.predict_proba(ImageFiles(tuple(map(str, batch)), max_pixels))
+        for path, row in zip(batch, shares.tolist(), strict=True):
+            best = max(range(len(classes)), key=row.__getitem__)
+            yield {
+                "file": shown_path(path),
+                "class": classes[best],
+                "probability": row[best],
+                "probabilities": dict(zip(map(str, classes), row, strict=True)),
+            }
+
+
+def _batches(files: Sequence[Path], skip_bad: bool, max_pixels: int) -> Iterator[list[Path]]:
+    """Yield files some at a time, where wanted without those that cannot be read."""
+    for start in range(0, len(files), _BATCH):
+        batch = list(files[start : start + _BATCH])
+        if skip_bad:
+            batch = [one for one in batch if _readable(one, max_pixels)]
+        if batch:
+            yield batch
+
+
+def _readable(path: Path, max_pixels: int) -> bool:
+    try:
+        read_pixels(path, max_pixels=max_pixels)
+    except KShotFileError as error:
+        typer.echo(f"Skipped: {error}.", err=True)
+        return False
+    return True
+
+
+def _table(rows: Sequence[dict[str, Any]]) -> str:
+    """Return lines of file, class and probability, in columns."""
+    cells = [("file", "class", "probability")]
+    cells += [(one["file"], str(one["class"]), f"{one['probability']:.3f}") for one in rows]
+    widths = [max(len(row[i]) for row in cells) for i in range(2)]
+    return "\n".join(
+        f"{file:<{widths[0]}}  {name:<{widths[1]}}  {share}" for file, name, share in cells
+    )

@@ -1,0 +1,75 @@
+"""Episodes that leave out a few images of every class in turn, until each was left out once."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from kshot_viz.data.dataset import ImageDataset
+from kshot_viz.data.episodes.episode import Episode
+from kshot_viz.seeds import numpy_rng
+
+MOST_FOLDS = 5
+
+
+def usable_images(data: ImageDataset) -> list[list[int]]:
+    """Return the images of each class that may be left out: copies of an image count once."""
+    first: dict[tuple[int, str], int] = {}
+    for index, (target, content) in enumerate(zip(data.targets, data.digests, strict=True)):
+        first.setdefault((int(target), content), index)
+    found: list[list[int]] = [[] for _ in range(data.n_classes)]
+    for (target, _), index in first.items():
+        found[target].append(index)
+    return found
+
+
+def leave_out_episodes(data: ImageDataset, *, seed: int = 0) -> list[Episode]:
+    """Return one episode a fold: its queries are the images left out, its support all others.
+
+    Parameters
+    ----------
+    data : ImageDataset
+        Its classes have k different images or more; of each class k, drawn by the seed, take part.
+    seed : int
+
+    Returns
+    -------
+    list of Episode
+        min(k, 5) of them: up to 5 images a class each image is left out alone, beyond that a fifth
+        of the images together. None where a class has one image.
+    """
+    classes = usable_images(data)
+    shot = min(map(len, classes))
+    if shot < 2:
+        return []
+    drawn = [
+        numpy_rng(seed, "left out", name).permutation(images)[:shot].tolist()
+        for name, images in zip(data.classes, classes, strict=True)
+    ]
+    return [_episode(data, drawn, part, i, seed) for i, part in enumerate(_parts(shot))]
+
+
+def _parts(shot: int) -> list[list[int]]:
+    """Cut the numbers of a class's images into folds of nearly equal size."""
+    folds = np.array_split(np.arange(shot), min(shot, MOST_FOLDS))
+    return [one.tolist() for one in folds]
+
+
+def _episode(
+    data: ImageDataset, drawn: list[list[int]], left_out: list[int], index: int, seed: int
+) -> Episode:
+    held = [images[i] for images in drawn for i in left_out]
+    kept = [one for images in drawn for i, one in enumerate(images) if i not in left_out]
+    return Episode(
+        index=index,
+        pool="test",
+        classes=tuple(range(data.n_classes)),
+        support=tuple(kept),
+        query=tuple(held),
+        way=data.n_classes,
+        shot=len(drawn[0]) - len(left_out),
+        query_per_class=len(left_out),
+        val_share=0.0,
+        seed=seed,
+        data_name=data.name,
+        fingerprint=data.fingerprint,
+    )

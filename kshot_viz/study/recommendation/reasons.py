@@ -1,0 +1,128 @@
+"""Why a candidate is recommended, in sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from kshot_viz.data.dataset import ImageDataset
+from kshot_viz.finetune.candidate import Candidate
+from kshot_viz.models.inputs.preprocess import Preprocess
+from kshot_viz.models.inputs.source_pixels import (
+    seen_statistics,
+    source_statistics,
+    unlike_source,
+)
+from kshot_viz.study.recommendation.folds import usable_images
+from kshot_viz.study.recommendation.held_out import HeldOut
+from kshot_viz.study.recommendation.safe import free_numbers, is_frozen
+from kshot_viz.study.recommendation.simplest import regret
+from kshot_viz.text import counted, listed
+
+if TYPE_CHECKING:
+    from kshot_viz.models.backbone import Backbone
+
+
+def images_reason(data: ImageDataset) -> str:
+    """Say how many images there are of a class, and how many of them can be left out."""
+    counts, usable = data.counts().values(), [len(one) for one in usable_images(data)]
+    low, high = min(counts), max(counts)
+    each = f"{low}" if low == high else f"{low} to {high}"
+    text = f"There are {counted(data.n_classes, 'class')}".replace("classs", "classes")
+    text += f" with {each} image{'' if high == 1 else 's'} each"
+    copies = sum(counts) - sum(usable)
+    if copies:
+        text += f", of which {copies} are copies of others of their class"
+    if 1 < min(usable) < max(usable):
+        text += f"; methods are compared on {min(usable)} of each"
+    return f"{text}."
+
+
+def comparison_reasons(found: HeldOut, taken: int, good: np.ndarray) -> list[str]:
+    """Say how the candidates did on images that were left out, and why one of them is taken."""
+    shares = 100 * found.hits.mean(axis=1)
+    each = [f"{_label(one)} {share:.1f} %" for one, share in zip(found.candidates, shares)]  # noqa: B905
+    folds = int(found.folds.max()) + 1
+    texts = [
+        f"Of {counted(len(found.folds), 'image')} that were left out of training in turn, in "
+        f"{folds} folds, the methods recognised: {listed(each)}."
+    ]
+    if found.untried:
+        names = listed([_label(one) for one in found.untried])
+        texts.append(f"No method does better than that, so others were not tried ({names}).")
+    if len(found.candidates) > 1:
+        texts.append(_choice(found, shares, taken, good))
+    return texts
+
+
+def _choice(found: HeldOut, shares: np.ndarray, taken: int, good: np.ndarray) -> str:
+    chosen, best = found.candidates[taken], int(shares.argmax())
+    still = "it leaves the body of the network as it is" if is_frozen(chosen) else ""
+    if shares[taken] == shares[best]:
+        alone = good.sum() == 1
+        first = "is clearly the best of them" if alone else "is as good as any of them"
+        moved = f", and {still}" if still and not alone else ""
+        return f"{_label(chosen).capitalize()} {first}{moved}."
+    gap = shares[best] - shares[taken]
+    least = still or "it moves the network less"
+    return (
+        f"{_label(found.candidates[best]).capitalize()} was the best, by {gap:.1f} points, which "
+        f"is within one standard error of {_label(chosen)}; {least}, so {_label(chosen)} is taken."
+    )
+
+
+def only_one_image(candidate: Candidate, prior: Mapping[str, float]) -> str:
+    """Say why a candidate is taken where nothing can be left out."""
+    if candidate.method.name in prior:
+        lost = regret(candidate, prior)
+        return (
+            f"With one image of a class nothing can be left out to compare methods; on other tasks "
+            f"{_label(candidate)} lost least against the best method, {lost:.1f} points on average."
+        )
+    return (
+        f"With one image of a class nothing can be left out to compare methods; {_label(candidate)}"
+        f" is the method with nothing to tune and nothing that can go wrong in training."
+    )
+
+
+def size_reason(
+    backbone: Backbone, candidate: Candidate, others: Sequence[Candidate], data: ImageDataset
+) -> str:
+    """Say how many numbers are fitted for each image, and how many the largest rival fits."""
+    n, way = len(data), data.n_classes
+    own = free_numbers(backbone, candidate, way)
+    text = f"It fits {own:,} numbers to {counted(n, 'image')}, {_each(own, n)} for each image"
+    most = max((free_numbers(backbone, one, way), i) for i, one in enumerate(others))
+    rival = others[most[1]]
+    if most[0] <= own or rival.name == candidate.name:
+        return f"{text}."
+    return f"{text}; {_label(rival)} fits {most[0]:,}, {_each(most[0], n)} for each."
+
+
+def source_reason(backbone: Backbone, data: ImageDataset) -> str:
+    """Say how far the images are from those that the network learned from; ``""`` if unknown."""
+    source, how = source_statistics(backbone), backbone.preprocess
+    if source is None or not isinstance(how, Preprocess):
+        return ""
+    seen = seen_statistics(how, data)
+    unlike = unlike_source(seen, source)
+    if unlike:
+        return f"The images {unlike}."
+    return (
+        f"In brightness and contrast the images are near those that the network learned from: mean "
+        f"{seen.mean:.2f} against {source.mean:.2f}, standard deviation {seen.std:.2f} against "
+        f"{source.std:.2f}."
+    )
+
+
+def _label(candidate: Candidate) -> str:
+    """Return what tables call a candidate."""
+    method = candidate.method
+    named = candidate.name == method.name and method.label
+    return method.label if named else candidate.name
+
+
+def _each(numbers: int, images: int) -> str:
+    return f"{max(1, round(numbers / images)):,}"

@@ -1,0 +1,169 @@
+"""Recommend a method for k images a class, from these images alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+
+from kshot_viz.checks import check, checked, mapping, number, optional, text, whole
+from kshot_viz.data.dataset import ImageDataset
+from kshot_viz.errors import KShotValueError, unknown_name
+from kshot_viz.evaluate.evaluate import all_of, bind
+from kshot_viz.finetune.candidate import Candidate
+from kshot_viz.methods.registry import list_methods
+from kshot_viz.models.backbone import BACKBONE, Backbone
+from kshot_viz.study.recommendation import reasons as why
+from kshot_viz.study.recommendation.estimate import estimated
+from kshot_viz.study.recommendation.folds import leave_out_episodes
+from kshot_viz.study.recommendation.held_out import held_out
+from kshot_viz.study.recommendation.labelled import labelled_dataset
+from kshot_viz.study.recommendation.recommendation import Recommendation
+from kshot_viz.study.recommendation.safe import safe_candidates
+from kshot_viz.study.recommendation.simplest import regret, simplest
+
+
+@checked(
+    backbone=BACKBONE,
+    prior=optional(mapping),
+    executor=text,
+    workers=optional(whole(1)),
+    seed=whole(0),
+)
+def recommend(
+    backbone: Backbone,
+    support: Any,
+    *,
+    prior: Mapping[str, float] | None = None,
+    candidates: Sequence[Candidate] | None = None,
+    source: Any = None,
+    executor: str = "serial",
+    workers: int | None = None,
+    device: str | torch.device | None = None,
+    seed: int = 0,
+    progress: bool | str = False,
+) -> Recommendation:
+    """Recommend a method for a handful of labelled images, and say what accuracy to expect.
+
+    A few safe candidates are tried on images that are left out of training in turn: one image of
+    every class at a time, or, beyond five images a class, a fifth of them. Of the candidates that
+    are within one standard error of the best, the one that moves the network least is taken.
+
+    Parameters
+    ----------
+    backbone : Backbone
+    support : object with ``images`` and ``labels``, or a pair (images, labels)
+        All labelled images there are. Where classes differ in size, as many as the smallest has
+        take part in the comparison, drawn by the seed; training uses all.
+    prior : mapping of str to float, optional
+        Mean regret of methods in points, from other tasks. It decides between methods that leave
+        the network as it is and are equally good, and where a class has one image.
+    candidates : sequence of Candidate, optional
+        What to choose among, the least moved first; by default nearest mean, logistic regression,
+        head only, and grouped and plain fine-tuning with small step sizes. With a single one only
+        its accuracy is estimated.
+    source : image batch, optional
+        Images that form the groups of candidates whose groups come from ``"source"``, by default
+        of all that have groups.
+    executor, workers, device
+        As in :func:`kshot_viz.evaluate`.
+    seed : int
+        Of the folds, and of training.
+    progress : bool or str
+        Show a progress bar of the candidates that move the body of the network.
+
+    Returns
+    -------
+    Recommendation
+        With its ``estimate``, see :class:`kshot_viz.study.recommendation.estimate.Estimate`; None
+        where a class has one image.
+
+    Raises
+    ------
+    KShotValueError
+        For images and labels that do not fit, fewer than two classes, a regret that is no number
+        >= 0, candidates of one name, or a source image that is among the images.
+    KShotKeyError
+        For a method in ``prior`` that does not exist.
+
+    Notes
+    -----
+    The rule of one standard error is that of Breiman et al., Classification and Regression Trees
+    (1984).
+    """
+    known = _checked_prior(prior or {})
+    data, _ = labelled_dataset(support)
+    tried = _candidates(backbone, candidates, source, seed)
+    episodes = leave_out_episodes(data, seed=seed)
+    if not episodes:
+        return _blind(backbone, data, tried, known, seed)
+    found = held_out(
+        backbone,
+        data,
+        episodes,
+        tried,
+        source=source,
+        executor=executor,
+        workers=workers,
+        device=device,
+        seed=seed,
+        progress="leave one out" if progress is True else progress,
+    )
+    estimate = estimated(found, known, shot=min(one.shot for one in episodes))
+    taken, good = simplest(found.candidates, found.hits, known)
+    chosen = found.candidates[taken]
+    sentences = [
+        why.images_reason(data),
+        *why.comparison_reasons(found, taken, good),
+        why.size_reason(backbone, chosen, tried, data),
+        why.source_reason(backbone, data),
+    ]
+    shot = episodes[0].shot + episodes[0].query_per_class
+    return Recommendation(
+        chosen, tuple(filter(None, sentences)), estimate, found.accuracies, shot, seed
+    )
+
+
+def _blind(
+    backbone: Backbone,
+    data: ImageDataset,
+    candidates: Sequence[Candidate],
+    prior: Mapping[str, float],
+    seed: int,
+) -> Recommendation:
+    """Recommend what did best on other tasks, else the first, where a class has one image."""
+    # Without a prior the order decides: the first trains nothing.
+    chosen = min(candidates, key=lambda one: regret(one, prior))
+    sentences = [
+        why.images_reason(data),
+        why.only_one_image(chosen, prior),
+        why.size_reason(backbone, chosen, candidates, data),
+        why.source_reason(backbone, data),
+    ]
+    return Recommendation(chosen, tuple(filter(None, sentences)), None, {}, 1, seed)
+
+
+def _candidates(
+    backbone: Backbone, given: Sequence[Candidate] | None, source: Any, seed: int
+) -> list[Candidate]:
+    """Return the candidates, with the groups that need no image of the support made."""
+    if given is None:
+        given = safe_candidates(backbone, groups_from="support" if source is None else "source")
+    tried = all_of("candidates", given, Candidate)
+    names = [one.name for one in tried]
+    if not names or len(set(names)) < len(names):
+        raise KShotValueError(
+            f"`candidates` must be one or more, of distinct names; not {names}. Give a candidate a "
+            f"`name=` of its own."
+        )
+    return bind(backbone, tried, source, seed)
+
+
+def _checked_prior(prior: Mapping[str, float]) -> Mapping[str, float]:
+    methods = list_methods() if prior else []
+    for name, points in prior.items():
+        if name not in methods:
+            raise unknown_name("prior", name, methods)
+        check(f"prior[{name!r}]", points, number(0))
+    return prior

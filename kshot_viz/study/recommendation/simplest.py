@@ -1,0 +1,56 @@
+"""The least moved of the candidates that are as good as the best."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from kshot_viz.finetune.candidate import Candidate
+from kshot_viz.study.recommendation.safe import is_frozen
+from kshot_viz.study.settings.choice import rounded_mean, standard_error
+
+# Of the least moved come first; what a prior knows nothing of comes last.
+UNKNOWN = float("inf")
+
+
+def simplest(
+    candidates: Sequence[Candidate], hits: np.ndarray, prior: Mapping[str, float]
+) -> tuple[int, np.ndarray]:
+    """Return the index of the candidate to take, and which are as good as the best.
+
+    As good is a candidate whose accuracy is within one standard error of the best, that of the
+    paired difference over images. Of these the least moved is taken: one that leaves the body as it
+    is, before all that move it, in the order given. Of several that leave the body as it is, the
+    one with the smallest regret in ``prior``, then the one with the best accuracy, then the first.
+
+    Parameters
+    ----------
+    candidates : sequence of Candidate
+        The least moved first.
+    hits : ndarray of bool, shape (candidates, images)
+        Which images that were left out each of them recognised.
+    prior : mapping of str to float
+        Mean regret of methods in points.
+    """
+    shares = hits.astype(float)
+    means = rounded_mean(shares)
+    best = int(means.argmax())
+    behind = shares[best] - shares
+    error = standard_error(behind, float(means[best]), hits.shape[1])
+    good = np.round(means[best] - means - error, 12) <= 0
+    ranked = sorted(
+        np.flatnonzero(good).tolist(),
+        key=lambda i: (_moved(candidates, i), regret(candidates[i], prior), -means[i], i),
+    )
+    return ranked[0], good
+
+
+def regret(candidate: Candidate, prior: Mapping[str, float]) -> float:
+    """Return what a prior knows of a candidate's method."""
+    return float(prior.get(candidate.method.name, UNKNOWN))
+
+
+def _moved(candidates: Sequence[Candidate], index: int) -> int:
+    """Return 0 for a body that stays as it is, else the rank in the order given."""
+    return 0 if is_frozen(candidates[index]) else 1 + index

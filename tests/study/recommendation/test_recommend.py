@@ -1,0 +1,280 @@
+"""What is recommended for k images a class, and the accuracy that is stated for it."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from networks import toy_backbone, toy_data
+from PIL import Image
+
+import kshot_viz as kv
+from kshot_viz.errors import KShotKeyError, KShotValueError, KShotWarning
+from kshot_viz.study.recommendation.estimate import Estimate, dependence, estimated
+from kshot_viz.study.recommendation.folds import leave_out_episodes
+from kshot_viz.study.recommendation.held_out import HeldOut, held_out
+from kshot_viz.study.recommendation.labelled import labelled_dataset
+from kshot_viz.study.recommendation.safe import HEAD, free_numbers, safe_candidates
+from kshot_viz.study.recommendation.simplest import simplest
+
+FROZEN = [
+    kv.Candidate(method="nearest_mean"),
+    kv.Candidate(method="logistic"),
+    kv.Candidate(None, HEAD, "head_only"),
+]
+NAMES = ["nearest_mean", "logistic", "head_only", "grouped", "plain"]
+
+
+def noisy(per_class: int, *, classes: int = 3, seed: int = 3) -> kv.ImageDataset:
+    """Images on which no method is always right."""
+    clean, rng = toy_data(classes, per_class, seed=seed), np.random.default_rng(seed)
+    images = clean.images.astype(int) + rng.integers(-90, 90, clean.images.shape)
+    images = np.clip(images, 0, 255).astype(np.uint8)
+    return kv.ImageDataset.from_arrays(images, clean.targets, classes=clean.classes, name="noisy")
+
+
+# ---- folds -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("shot", "sizes"), [(2, [1, 1]), (5, [1] * 5), (7, [2, 2, 1, 1, 1]), (10, [2] * 5)]
+)
+def test_each_image_is_left_out_once(shot, sizes):
+    data = toy_data(3, shot)
+    episodes = leave_out_episodes(data)
+    assert [one.query_per_class for one in episodes] == sizes
+    assert sorted(i for one in episodes for i in one.query) == list(range(len(data)))
+    for one in episodes:
+        assert set(one.support) | set(one.query) == set(range(len(data)))
+        support, query = one.split(data)
+        assert support.targets.tolist() == sorted(support.targets.tolist())
+        assert set(query.counts().values()) == {one.query_per_class}
+
+
+def test_classes_of_different_size_take_part_with_as_many_images():
+    data = toy_data(3, 6).take([0, 1, 2, *range(6, 18)])
+    episodes = leave_out_episodes(data)
+    assert [one.shot for one in episodes] == [2, 2, 2]
+    assert set(leave_out_episodes(data, seed=1)[0].support) != set(episodes[0].support)
+
+
+def test_a_copy_is_never_on_both_sides():
+    data = toy_data(2, 4).take([0, 0, 0, 1, 4, 5, 6])
+    episodes = leave_out_episodes(data)
+    assert len(episodes) == 2
+    for one in episodes:
+        kept = {data.digests[i] for i in one.support}
+        assert not kept & {data.digests[i] for i in one.query}
+
+
+def test_one_image_leaves_nothing_to_leave_out():
+    assert leave_out_episodes(toy_data(3, 1)) == []
+
+
+# ---- frozen features ---------------------------------------------------------------------------
+
+
+def test_features_computed_once_give_the_hits_of_the_whole_network():
+    backbone, data = toy_backbone(), noisy(4)
+    episodes = leave_out_episodes(data)
+    found = held_out(backbone, data, episodes, FROZEN)
+    rows = kv.evaluate(backbone, data, episodes, FROZEN, path="loop")
+    right = []
+    for i, one in enumerate(FROZEN):
+        predicted = np.concatenate(rows[rows["method"] == one.name]["predicted"].tolist())
+        right.append(predicted == np.tile([0, 1, 2], len(episodes)))
+        assert found.hits[i].tolist() == right[i].tolist()
+    assert 0 < found.hits.mean() < 1
+    assert found.accuracies["logistic"] == pytest.approx(right[1].mean())
+
+
+# ---- the choice --------------------------------------------------------------------------------
+
+
+def hits(*counts: int, n: int = 40) -> np.ndarray:
+    return np.stack([np.arange(n) < count for count in counts])
+
+
+def candidates() -> list[kv.Candidate]:
+    return safe_candidates(toy_backbone())
+
+
+def test_the_candidates_go_from_the_least_moved_to_the_most():
+    assert [one.name for one in candidates()] == NAMES
+    numbers = [free_numbers(toy_backbone(), one, 3) for one in candidates()]
+    assert numbers[0] == numbers[1] == numbers[2] == 3 * (8 + 1)
+    # Six neurons and eight, a tenth of them: one group each, and the batch norm with the first.
+    assert numbers[3] == 27 + (9 + 1 + 1 + 1) + (6 * 9 + 1)
+    assert numbers[4] == 27 + 6 * 9 + 6 + 6 + 6 + 8 * 6 * 9 + 8
+
+
+def test_a_body_that_moves_must_be_clearly_better():
+    one, _ = simplest(candidates(), hits(30, 31, 30, 31, 31), {})
+    assert NAMES[one] == "logistic"
+    far, good = simplest(candidates(), hits(10, 10, 10, 30, 31), {})
+    assert NAMES[far] == "grouped"
+    assert good.tolist() == [False, False, False, True, True]
+
+
+def test_a_prior_decides_between_methods_that_are_as_good():
+    equal = hits(30, 30, 30, 30, 30)
+    assert simplest(candidates(), equal, {})[0] == 0
+    assert NAMES[simplest(candidates(), equal, {"logistic": 1.0, "plain": 0.0})[0]] == "logistic"
+    worse = hits(35, 20, 20, 20, 20)
+    assert simplest(candidates(), worse, {"logistic": 0.0})[0] == 0
+
+
+# ---- the estimate ------------------------------------------------------------------------------
+
+
+def test_each_fold_chooses_without_its_own_images():
+    # Each candidate is right in one fold alone, so the one that looks best in a fold is not taken.
+    folds = np.repeat([0, 1], 10)
+    right = np.stack([folds == 0, folds == 1])
+    found = HeldOut(tuple(FROZEN[:2]), right, folds)
+    stated = estimated(found, {}, shot=1)
+    assert stated.methods == ("logistic", "nearest_mean")
+    assert stated.accuracy == 0.0
+    assert right.mean(axis=1).tolist() == [0.5, 0.5]
+
+
+def test_the_interval_is_wider_than_of_as_many_independent_images():
+    folds = np.repeat(np.arange(5), 10)
+    right = (np.arange(50) % 10 < 8)[None]
+    stated = estimated(HeldOut(tuple(FROZEN[:1]), right, folds), {}, shot=4)
+    assert stated.accuracy == pytest.approx(0.8)
+    assert dependence(5) == 2.25
+    assert stated.low == pytest.approx(0.595, abs=0.01)
+    # The error may fall from 20 % to 16 % with the fifth image.
+    assert stated.high == pytest.approx(0.94, abs=0.01)
+
+
+def test_pure_noise_is_stated_as_chance():
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (40, 8, 8, 1), dtype=np.uint8)
+    data = kv.ImageDataset.from_arrays(images, np.repeat(np.arange(4), 10))
+    stated = kv.recommend(toy_backbone(), data, candidates=FROZEN).estimate
+    assert stated.low < 0.25 < stated.high
+
+
+def test_an_estimate_survives_its_record():
+    stated = kv.recommend(toy_backbone(), noisy(3), candidates=FROZEN).estimate
+    assert Estimate.from_dict(json.loads(json.dumps(stated.to_dict()))) == stated
+    assert "rather too low" in stated.meaning
+    assert f"{100 * stated.accuracy:.1f}" in stated.meaning
+
+
+# ---- the whole ---------------------------------------------------------------------------------
+
+
+def test_a_recommendation_says_why_and_trains():
+    backbone, data = toy_backbone(), noisy(4)
+    found = kv.recommend(backbone, data)
+    assert found.method in NAMES
+    assert set(found.accuracies) == set(NAMES)
+    assert found.estimate.images == 12
+    assert found.estimate.shot == 3
+    text = str(found)
+    for part in ("3 classes with 4 images each", "left out", "numbers", "Expected accuracy"):
+        assert part in text
+    assert found == kv.recommend(backbone, data)
+    record = json.loads(json.dumps(found.to_dict()))
+    assert kv.Candidate.from_dict(record["candidate"]) == found.candidate
+    result = found.finetune(backbone, data)
+    assert result.method == found.method
+    assert result.config == found.config
+
+
+def test_what_is_perfect_without_moving_the_body_ends_the_comparison():
+    found = kv.recommend(toy_backbone(), toy_data(3, 4))
+    assert max(found.accuracies.values()) == 1.0
+    assert "plain" not in found.accuracies
+    assert "not tried (groups and plain)" in " ".join(found.reasons)
+
+
+def test_one_image_of_a_class_has_no_estimate():
+    found = kv.recommend(toy_backbone(), toy_data(3, 1))
+    assert (found.method, found.estimate, found.shot) == ("nearest_mean", None, 1)
+    assert "No accuracy can be estimated" in str(found)
+    prior = {"plain": 0.4, "nearest_mean": 2.0, "bitfit": 0.0}
+    told = kv.recommend(toy_backbone(), toy_data(3, 1), prior=prior)
+    assert told.method == "plain"
+    assert "0.4 points" in " ".join(told.reasons)
+
+
+def test_groups_may_come_from_a_source():
+    rule = kv.GroupingRule(groups_from="source", n_groups=0.5)
+    only = [kv.Candidate(rule, kv.FinetuneConfig(steps=2))]
+    source = toy_data(2, 4, seed=9)
+    found = kv.recommend(toy_backbone(), noisy(2), candidates=only, source=source)
+    assert isinstance(found.candidate.grouping, kv.Grouping)
+    assert found.finetune(toy_backbone(), noisy(2)).grouping == found.candidate.grouping
+    with pytest.raises(KShotValueError, match="query images"):
+        kv.recommend(toy_backbone(), noisy(2), candidates=only, source=noisy(2))
+
+
+def test_inverted_images_are_a_reason():
+    data = kv.load_dataset("digits")
+    few = data.take([i for c in range(3) for i in np.flatnonzero(data.targets == c)[:2]])
+    paper = kv.ImageDataset.from_arrays(255 - few.images, few.labels, name="paper")
+    backbone = kv.load_backbone("glyphnet")
+    with pytest.warns(KShotWarning, match="look inverted"):
+        found = kv.recommend(backbone, paper, candidates=FROZEN)
+    assert "look inverted" in " ".join(found.reasons)
+    near = kv.recommend(backbone, few, candidates=FROZEN)
+    assert "near those that the network learned from" in " ".join(near.reasons)
+
+
+def test_the_page_escapes_names():
+    odd = [kv.Candidate(None, kv.FinetuneConfig(steps=1), "plain", "<b>mine</b>")]
+    page = kv.recommend(toy_backbone(), noisy(2), candidates=odd)._repr_html_()
+    assert "<b>mine" not in page
+    assert "&lt;b&gt;mine" in page
+
+
+# ---- what it takes -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("form", ["floats", "tensor", "byte tensor", "pictures"])
+def test_every_form_of_images_gives_the_same_hits(form):
+    data = noisy(3)
+    pixels = data.images
+    forms = {
+        "floats": (pixels / 255.0).astype(np.float32).transpose(0, 3, 1, 2),
+        "tensor": torch.from_numpy(pixels).permute(0, 3, 1, 2) / 255,
+        "byte tensor": torch.from_numpy(pixels).permute(0, 3, 1, 2),
+        "pictures": [Image.fromarray(one[..., 0]) for one in pixels],
+    }
+    found = kv.recommend(toy_backbone(), (forms[form], data.labels), candidates=FROZEN)
+    assert found.accuracies == kv.recommend(toy_backbone(), data, candidates=FROZEN).accuracies
+
+
+def test_rows_of_features_are_taken():
+    rows = np.random.default_rng(0).normal(size=(8, 5)).astype(np.float32)
+    data, classes = labelled_dataset((rows, [7, 9] * 4))
+    assert data.images is rows
+    assert classes.tolist() == [7, 9]
+    assert len(set(data.digests)) == 8
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "words"),
+    [
+        ({"prior": {"plane": 1.0}}, KShotKeyError, "'plain'"),
+        ({"prior": {"plain": -1.0}}, KShotValueError, ">= 0"),
+        ({"prior": ["plain"]}, KShotValueError, "mapping"),
+        ({"candidates": []}, KShotValueError, "one or more"),
+        ({"candidates": [FROZEN[0]] * 2}, KShotValueError, "distinct"),
+        ({"candidates": ["plain"]}, KShotValueError, "Candidate"),
+        ({"seed": -1}, KShotValueError, "seed"),
+        ({"support": (np.zeros((2, 8, 8), np.uint8), ["a", "a"])}, KShotValueError, "two classes"),
+        ({"support": (np.zeros((2, 8, 8), np.uint8), ["a"])}, KShotValueError, "1 labels"),
+        ({"support": 3}, KShotValueError, "support"),
+    ],
+)
+def test_wrong_arguments_are_named(change, error, words):
+    given = {"support": noisy(2), **change}
+    with pytest.raises(error, match=words):
+        kv.recommend(toy_backbone(), given.pop("support"), **given)
