@@ -38,7 +38,7 @@ def support_images(support: Any) -> Any:
 
 def support_labels(support: Any) -> NDArray[Any]:
     """Return the class of each image of a support."""
-    _, targets, classes = _parts(support)
+    _, targets, classes = support_parts(support)
     return classes[targets]
 
 
