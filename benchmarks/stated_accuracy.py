@@ -104,6 +104,10 @@ def page(record: dict[str, Any]) -> Iterator[str]:
         "The stated accuracy is that of classifiers trained on fewer images than the final one, so "
         "it is lower. The draws share their test images, so they are not independent."
     )
+    if len(rows) < record["asked"]:
+        yield (
+            f"These are {len(rows)} of {record['asked']} draws; the same command makes the others."
+        )
     counts = Counter(one["method"] for one in rows)
     yield "Taken: " + ", ".join(f"{name} {n} times" for name, n in counts.most_common()) + "."
     yield "\n".join(table(rows))
@@ -175,6 +179,7 @@ def write(asked: argparse.Namespace, rows: Sequence[dict[str, Any]]) -> None:
         "shot": asked.shot,
         "machine": platform.machine(),
         "torch": torch.__version__,
+        "asked": asked.draws,
         "held": sum(map(contains, rows)),
         "draws": ordered,
     }
