@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 # Methods that leave the body of the network as it is: the features of an image serve them all.
 FROZEN = ("nearest_mean", "logistic", "head_only")
-# The step sizes that guarded tuning takes again and again (docs/results): small ones.
+# Small steps, and few of the body: one that hardly moves does no harm, whatever the task.
 HEAD = FinetuneConfig(head_lr=0.01, steps=40)
 BODY = FinetuneConfig(lr=1e-3, head_lr=0.01, steps=10)
 N_GROUPS = 0.1
