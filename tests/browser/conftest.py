@@ -44,6 +44,7 @@ def page(browser: Browser, lab: Server) -> Iterator[Page]:
     """A page that sees our own server only; asking for any other address fails the test."""
     with opened(browser, lab.base) as (found, refused):
         yield found
+    lab.end_kernels()
     assert refused == []
 
 
