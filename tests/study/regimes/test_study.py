@@ -3,30 +3,23 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
-from networks import toy_backbone, toy_data
+from small_study import tasks
 
 import kshot_viz as kv
-from kshot_viz.errors import KShotError, KShotFileError, KShotKeyError, KShotValueError
+from kshot_viz.errors import KShotFileError, KShotKeyError
 from kshot_viz.study.regimes.choices import Few, choose_many
 from kshot_viz.study.settings.choice import SETTING
 from kshot_viz.study.task import Task
 
+pytestmark = pytest.mark.slow
 GRID = kv.TuningGrid(
     lrs=(0.01, 0.1), head_lrs=(0.3,), head_only_lrs=(0.1, 1.0), steps=(2, 8), extend=2
 )
 METHODS = ("head_only", "plain", "grouped", "bitfit", "nearest_mean")
-
-
-def tasks(**changes):
-    backbone = toy_backbone()
-    sets = [replace(toy_data(3, 24, seed=seed), name=name) for seed, name in ((0, "a"), (1, "b"))]
-    given = {"shots": (1, 2), "query": 4, "episodes": 4} | changes
-    return [kv.StudyTask(backbone, one, **given) for one in sets]
 
 
 @pytest.fixture(scope="module")
@@ -179,31 +172,3 @@ def test_a_damaged_study_is_told(found, folder, tmp_path, damage):
     (tmp_path / "study.json").write_text(json.dumps(about))
     with pytest.raises(KShotFileError):
         kv.Study.load(tmp_path)
-
-
-# ---- refusals ----------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("call", "words"),
-    [
-        (lambda: kv.study([]), "empty"),
-        (lambda: kv.study([3]), "StudyTask"),
-        (lambda: kv.study(tasks(), regimes=["most"]), "many"),
-        (lambda: kv.study(tasks(), rules=["worst"]), "guarded"),
-        (lambda: kv.study([tasks()[0], tasks()[0]]), "distinct names"),
-        (lambda: kv.study([tasks()[0], tasks(name="other")[0]]), "another name"),
-        (lambda: tasks(shots=(1, 1)), "shots"),
-        (lambda: tasks(shots=()), "shots"),
-        (lambda: Few(episodes=0), "episodes"),
-        (lambda: kv.StudyTask("glyphnet", toy_data(3, 9)), "Backbone"),
-    ],
-)
-def test_bad_input_is_told(call, words):
-    with pytest.raises(KShotError, match=words):
-        call()
-
-
-def test_several_shots_belong_to_one_task():
-    with pytest.raises(KShotValueError, match="several numbers of shots"):
-        kv.study([tasks(shots=(1,))[0], tasks(shots=(2,))[0]])

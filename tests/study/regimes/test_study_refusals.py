@@ -1,0 +1,36 @@
+"""What a study refuses, and what it says then."""
+
+from __future__ import annotations
+
+import pytest
+from networks import toy_data
+from small_study import tasks
+
+import kshot_viz as kv
+from kshot_viz.errors import KShotError, KShotValueError
+from kshot_viz.study.regimes.choices import Few
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: kv.study([]), "empty"),
+        (lambda: kv.study([3]), "StudyTask"),
+        (lambda: kv.study(tasks(), regimes=["most"]), "many"),
+        (lambda: kv.study(tasks(), rules=["worst"]), "guarded"),
+        (lambda: kv.study([tasks()[0], tasks()[0]]), "distinct names"),
+        (lambda: kv.study([tasks()[0], tasks(name="other")[0]]), "another name"),
+        (lambda: tasks(shots=(1, 1)), "shots"),
+        (lambda: tasks(shots=()), "shots"),
+        (lambda: Few(episodes=0), "episodes"),
+        (lambda: kv.StudyTask("glyphnet", toy_data(3, 9)), "Backbone"),
+    ],
+)
+def test_bad_input_is_told(call, words):
+    with pytest.raises(KShotError, match=words):
+        call()
+
+
+def test_several_shots_belong_to_one_task():
+    with pytest.raises(KShotValueError, match="several numbers of shots"):
+        kv.study([tasks(shots=(1,))[0], tasks(shots=(2,))[0]])
