@@ -199,8 +199,7 @@ def page(cases: dict[str, Any]) -> str:
     """Return the tables as Markdown."""
     parts = ["# Choosing settings on few tuning episodes", PREAMBLE]
     for case in cases.values():
-        parts += [f"## {case['title']}", _regret_table(case)]
-        parts += [_racing_table(case)] * bool(case["racing"])
+        parts += [f"## {case['title']}", _regret_table(case), _racing_table(case)]
     return "\n\n".join(parts) + "\n"
 
 

@@ -42,7 +42,7 @@ class Comparison:
         setting that its method tunes: ``head_lr`` for ``head_only``, mostly ``lr``), ``tuned`` (all
         settings that it tunes, as JSON), ``setting`` (a digest that names all settings but the
         number of steps), ``chosen`` (whether the row has its method's chosen setting) and
-        ``stopped`` (clearly behind, the setting ran so far on the first tuning episodes only).
+        ``stopped`` (the setting ran on the first tuning episodes only, being clearly behind).
         ``pool`` is ``"val"`` for tuning rows, whose ``data`` is the data set they tune for.
     settings : DataFrame
         The chosen setting of each task and method: the columns of

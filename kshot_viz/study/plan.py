@@ -183,7 +183,7 @@ class ComparisonPlan:
     def tried(self, settings: pd.DataFrame, tuned: TunedTasks) -> dict[str, Candidate]:
         """Return what every candidate key in the rows stands for."""
         chosen = [one for task in self.tasks for one in self._chosen(settings, tuned, task)]
-        grown = [one for each in tuned.values() for one in [*each.candidates, *each.cut()]]
+        grown = [one for each in tuned.values() for one in each.candidates]
         every = {(one.key, one.name): one for one in [*self._grid(), *grown, *chosen]}
         found = {key: one for (key, _), one in reversed(every.items())}
         # Two names may stand for the same settings, of which rows know the key alone.
@@ -229,17 +229,12 @@ class ComparisonPlan:
         episodes: Sequence[Episode],
         candidates: Sequence[Candidate],
     ) -> pd.DataFrame:
-        """Run candidates at all step counts that they reach, those with a schedule at their last.
-
-        One run serves them all, unless it has a schedule.
-        """
-        parts: dict[tuple[int, ...] | None, list[Candidate]] = {}
-        for one in candidates:
-            reached = tuple(each for each in self.grid.steps if each <= one.config.steps)
-            parts.setdefault(None if one.method.scheduled else reached, []).append(one)
-        ran = (self._run(bar, data, episodes, some, at) for at, some in parts.items())
-        rows = joined(*ran)
-        if len(parts) > 1:
+        """Run candidates at all step counts: one run serves them all, unless it has a schedule."""
+        whole = [one for one in candidates if not one.method.scheduled]
+        alone = [one for one in candidates if one.method.scheduled]
+        parts = [(whole, self.grid.steps), (alone, None)]
+        rows = joined(*(self._run(bar, data, episodes, *part) for part in parts if part[0]))
+        if whole and alone:
             index = rows["method"].map([one.name for one in self.rivals].index)
             rows = rows.iloc[index.argsort(kind="stable")].reset_index(drop=True)
         return rows

@@ -57,8 +57,8 @@ class Tuned:
     ----------
     tuner : Tuner
     rows : DataFrame
-        As of :func:`kshot_viz.evaluate`, with ``stopped``: the setting was clearly behind at this
-        step count after some episodes, and did not run that far on the others.
+        As of :func:`kshot_viz.evaluate`, with ``stopped``: the setting was clearly behind after
+        some episodes and did not run on the others.
     candidates : tuple of Candidate
         Every setting that was tried.
     values : mapping of str to mapping
@@ -78,17 +78,6 @@ class Tuned:
         """
         found = choose(self.rows, self.tuner.rule)
         return found.assign(edge=[self._edge(name) for name in found["method"]])
-
-    def cut(self) -> list[Candidate]:
-        """Return what ran to a smaller step count, since it was clearly behind at the larger."""
-        ran = set(self.rows["candidate"])
-        shorter = (
-            one.at(steps=steps)
-            for one in self.candidates
-            if not one.method.scheduled
-            for steps in self.tuner.grid.steps[:-1]
-        )
-        return [one for one in shorter if one.key in ran]
 
     def _edge(self, method: str) -> str:
         edges = Edges.of(self.rows[self.rows["method"] == method], self.tuner.rule)

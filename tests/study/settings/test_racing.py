@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from dataclasses import dataclass, field
 
 import pandas as pd
@@ -25,38 +24,34 @@ class Planted:
     """Stands for running candidates: their accuracy is a function of the setting."""
 
     accuracy: object
-    steps: tuple
     ran: list = field(default_factory=list)
 
     def __call__(self, episodes, candidates):
-        self.ran += [(one.config.lr, one.config.steps) for one in candidates for _ in episodes]
+        self.ran += [(one.setting_key, each) for one in candidates for each in episodes]
         return pd.DataFrame(
             [
                 row(
                     one.name,
-                    self.accuracy(one.config.but(steps=steps), each),
+                    self.accuracy(one.config, each),
                     episode=each,
                     n_query=150,
                     lr=one.config.lr,
                     head_lr=one.config.head_lr,
                     step_size=one.setting(one.method.axis),
-                    steps=steps,
-                    candidate=one.key,
+                    steps=one.config.steps,
                     tuned=tuned_settings(one),
                     setting=one.setting_key,
                 )
                 for one in candidates
                 for each in episodes
-                for steps in self.steps
-                if steps <= one.config.steps
             ]
         )
 
 
 def tuned_by(accuracy, *, race=False, rivals=(PLAIN,), rule="best", **changes):
     given = {"lrs": (0.01, 0.03, 0.1), "head_lrs": (0.1,), "steps": (8,)} | changes
+    run = Planted(accuracy)
     grid = TuningGrid(**given)
-    run = Planted(accuracy, grid.steps)
     tried = [each for one in rivals for each in grid.candidates(one)]
     return tune(Tuner(run, list(rivals), tried, grid, rule, race), EPISODES), run
 
@@ -64,11 +59,11 @@ def tuned_by(accuracy, *, race=False, rivals=(PLAIN,), rule="best", **changes):
 # ---- racing ------------------------------------------------------------------------------------
 
 
-def test_what_is_clearly_behind_runs_on_two_episodes_only():
+def test_what_is_clearly_behind_runs_on_one_episode_only():
     found, run = tuned_by(lambda config, _: 0.8 if config.lr == 0.03 else 0.5, race=True, extend=0)
-    assert len(run.ran) == 6 + 2 * 2
+    assert len(run.ran) == 6 + 2 * 1
     rows = found.rows
-    assert rows[rows.stopped].groupby("lr").size().to_dict() == {0.01: 2, 0.1: 2}
+    assert rows[rows.stopped].groupby("lr").size().to_dict() == {0.01: 1, 0.1: 1}
     assert found.settings.iloc[0].lr == 0.03
 
 
@@ -96,43 +91,14 @@ def test_without_racing_everything_runs():
     assert len(run.ran) == 3 * 6
 
 
-def test_what_is_behind_is_told_by_setting_and_number_of_steps():
+def test_a_run_stops_only_where_it_is_behind_at_every_number_of_steps():
     rows = [
         *tuned([0.9, 0.9], lr=0.1),
         *tuned([0.2, 0.2], lr=0.01, steps=8),
         *tuned([0.85, 0.85], lr=0.01, steps=4),
         *tuned([0.2, 0.2], lr=0.001, steps=8),
     ]
-    assert clearly_behind(pd.DataFrame(rows)) == {
-        ("plain", "0.01 0.1", 8),
-        ("plain", "0.001 0.1", 8),
-    }
-
-
-def test_a_run_goes_no_further_than_the_longest_step_count_that_is_not_behind():
-    def accuracy(config, _):
-        too_far = config.lr == 0.1 and config.steps > 4
-        return 0.4 if too_far else 0.8
-
-    found, run = tuned_by(accuracy, race=True, extend=0, steps=(2, 4, 8))
-    assert Counter(run.ran) == {(0.01, 8): 6, (0.03, 8): 6, (0.1, 8): 2, (0.1, 4): 4}
-    rows = found.rows
-    assert rows[rows.stopped].groupby(["lr", "steps"]).size().to_dict() == {(0.1, 8): 2}
-    assert [(one.config.lr, one.config.steps) for one in found.cut()] == [(0.1, 4)]
-
-
-def test_a_run_that_was_cut_is_whole_again_where_what_was_ahead_collapses():
-    def accuracy(config, episode):
-        if config.lr == 0.1:
-            return 0.34 if episode == "val/4" else 0.95
-        return 0.91 if config.steps == 2 else 0.87
-
-    found, run = tuned_by(accuracy, race=True, extend=0, steps=(2, 8), rule="guarded")
-    assert (0.01, 2) in run.ran
-    rows = found.rows
-    assert not rows.stopped.any()
-    assert len(rows) == 3 * 6 * 2
-    assert not rows.duplicated(["lr", "steps", "episode"]).any()
+    assert clearly_behind(pd.DataFrame(rows)) == {("plain", "0.001 0.1")}
 
 
 def test_methods_race_among_their_own_settings():
