@@ -97,7 +97,7 @@ def recommend(
     tried = _candidates(backbone, candidates, source, seed)
     episodes = leave_out_episodes(data, seed=seed)
     if not episodes:
-        return _blind(backbone, data, tried, known, seed)
+        return _without_comparison(backbone, data, tried, known, seed)
     found = held_out(
         backbone,
         data,
@@ -125,7 +125,7 @@ def recommend(
     )
 
 
-def _blind(
+def _without_comparison(
     backbone: Backbone,
     data: ImageDataset,
     candidates: Sequence[Candidate],

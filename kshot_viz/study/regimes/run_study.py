@@ -19,10 +19,7 @@ from kshot_viz.methods.registry import FIRST
 from kshot_viz.study.compare import comparison_of, comparison_plan, rows_kept
 from kshot_viz.study.comparison import Comparison
 from kshot_viz.study.plan import ComparisonPlan, TunedTasks
-from kshot_viz.study.regimes.choices import (
-    REGIMES,
-    Few,
-)
+from kshot_viz.study.regimes.choices import REGIMES, Few
 from kshot_viz.study.regimes.every_choice import Asked, every_choice
 from kshot_viz.study.regimes.study import Study
 from kshot_viz.study.regimes.study_task import StudyTask
@@ -33,6 +30,9 @@ from kshot_viz.study.tables import joined
 
 if TYPE_CHECKING:
     import pandas as pd
+
+# What identifies a setting of a method in a task.
+SAME = [*METHOD, *SETTING]
 
 
 @checked(
@@ -70,7 +70,8 @@ def study(
     """Compare methods on several tasks, with settings chosen from few labels or many.
 
     Every setting of the grid runs on every tuning episode of a task, once; the regimes choose from
-    these rows, and all that any of them chose runs on the same test episodes.
+    these rows, and all that any of them chose runs on the same test episodes (what was chosen on
+    the support of one episode, on that one).
 
     Parameters
     ----------
@@ -209,9 +210,16 @@ def _tell_time(plans: Sequence[ComparisonPlan], asked: Asked) -> None:
 def _comparison(
     plan: ComparisonPlan, tuned: TunedTasks, choices: pd.DataFrame, task: StudyTask
 ) -> Comparison:
-    """Run all that was chosen on the test episodes of a task."""
+    """Run what was chosen for a task on its test episodes, what was for one episode on that one."""
     settings = joined(*(one.settings for one in tuned.values()))
-    ran = joined(settings, choices).drop_duplicates([*METHOD, *SETTING], ignore_index=True)
-    tested = plan.test(ran, tuned, full=False)
+    for_all = choices["episode"] == ""
+    ran = joined(settings, choices[for_all]).drop_duplicates(SAME, ignore_index=True)
+    parts = [plan.test(ran, tuned, full=False)]
+    for (shot, name), chosen in choices[~for_all].groupby(["shot", "episode"], sort=False):
+        episodes = [one for one in plan.episodes if (one.shot, one.name) == (shot, name)]
+        alone = replace(plan, episodes=episodes)
+        parts.append(alone.test(chosen.drop_duplicates(SAME), tuned, full=False))
+    tested = joined(*parts).drop_duplicates([*SAME, "episode"], ignore_index=True)
+    ran = joined(ran, choices[~for_all]).drop_duplicates(SAME, ignore_index=True)
     about = plan.manifest("validation") | plan.origin(task.source)
     return comparison_of(plan, tuned, settings, tested, about, ran=ran)

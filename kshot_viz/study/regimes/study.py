@@ -59,8 +59,9 @@ class Study:
     def regrets(self) -> pd.DataFrame:
         """Return how far each method is behind the best in hindsight, a row per task.
 
-        The best in hindsight is the best mean accuracy of any method, at any setting that was
-        tested, on the same episodes.
+        The best in hindsight is the method and setting with the best mean accuracy over all test
+        episodes of the task, of those that ran on all; it is compared on the same episodes. So
+        where a regime has few episodes of its own (``"own"``), a regret below zero can occur.
 
         Returns
         -------

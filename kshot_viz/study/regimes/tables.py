@@ -88,8 +88,7 @@ def regret_by_task(study: Study) -> pd.DataFrame:
     for key, rows in ran(study.frame).groupby([*TASK, *BY], sort=False):
         found = dict(zip([*TASK, *BY], key, strict=True))
         same = tested[(tested[TASK] == [found[name] for name in TASK]).all(axis=1)]
-        same = same[same["episode"].isin(rows["episode"])]
-        best = same.groupby(["method", *SETTING])["accuracy"].mean().max()
+        best = _best(same).loc[rows["episode"]].mean()
         mean = rows["accuracy"].mean()
         made.append(
             {
@@ -103,6 +102,14 @@ def regret_by_task(study: Study) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(made)
+
+
+def _best(tested: pd.DataFrame) -> pd.Series[float]:
+    """Return the accuracies of the setting with the best mean over all episodes of a task."""
+    wide = tested.pivot_table("accuracy", "episode", ["method", *SETTING], sort=False)
+    # A setting that was chosen for one episode ran on that one only.
+    whole = wide.dropna(axis=1)
+    return whole[whole.mean().idxmax()]
 
 
 def regret_table(regrets: pd.DataFrame) -> pd.DataFrame:

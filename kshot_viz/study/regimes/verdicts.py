@@ -153,8 +153,8 @@ def _opening(study: Study) -> str:
     tasks = frame[["data", "backbone", "way", "shot"]].drop_duplicates()
     return (
         f"{counted(frame['method'].nunique(), 'method')} on {counted(len(tasks), 'task')}. Regret: "
-        f"points behind the best mean accuracy of any method and setting that was tested on the "
-        f"task; intervals are over tasks."
+        f"points behind the method and setting with the best mean accuracy on the task; intervals "
+        f"are over tasks."
     )
 
 

@@ -1,0 +1,1 @@
+"""Tasks, numbers and page of the map."""

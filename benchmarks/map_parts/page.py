@@ -1,0 +1,141 @@
+"""The page of the map."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+
+import kshot_viz as kv
+from kshot_viz.text import counted
+from map_parts.numbers import CONTROL, GROUPS, PLAIN, TASK, best_elsewhere, rivals_of, taken
+
+COMMAND = "python benchmarks/map.py DATA"
+# What a method must be ahead by to be called clearly better than every rival, in points.
+CLEAR = 2.0
+
+
+def page(found: kv.Study, numbers: pd.DataFrame) -> str:
+    """Return the page as Markdown."""
+    regrets = found.regrets()
+    parts = [
+        "# When which method helps",
+        f"Made by `{COMMAND}`; regimes, rules and regret are explained in "
+        f"[studies.md](../studies.md).",
+        _about(found),
+        "## The numbers that were fixed beforehand",
+        FIXED,
+        table(numbers),
+        "## At a glance",
+        "![Regret of every method in every regime, guarded rule](map_regret_guarded.png)",
+        "![The same with the best mean](map_regret_best.png)",
+        "## Where groups are clearly better than every rival",
+        *cells(found),
+        "## Accuracy, task by task",
+        "Settings chosen on all validation episodes, guarded rule, in percent. `best variant` and "
+        "`best rival` are those that did best on the other data.",
+        by_task(regrets),
+        "## All tables",
+        f"```\n{found}\n```",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+FIXED = (
+    "For each regime and rule, in points of accuracy: the best variant of groups against plain "
+    "fine-tuning and against the best rival, as mean over data sets with the 95 % interval over "
+    "data sets. Which variant and which rival is taken in a task is decided on the tasks of other "
+    "data alone. `worst` is the largest regret of that variant, and of plain, in any task."
+)
+
+
+def table(numbers: pd.DataFrame) -> str:
+    """Return the numbers that count as a table."""
+    lines = [
+        "| regime | rule | tasks | groups - plain | groups - best rival | worst, groups | worst, "
+        "plain |",
+        "| --- | --- | ---: | ---: | ---: | ---: | ---: |",
+    ]
+    for row in numbers.to_dict(orient="records"):
+        cells = (
+            row["regime"],
+            row["rule"],
+            str(row["tasks"]),
+            _interval(row, "to_plain"),
+            _interval(row, "to_rival"),
+            f"{row['worst_groups']:.1f}",
+            f"{row['worst_plain']:.1f}",
+        )
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def cells(found: kv.Study) -> Iterator[str]:
+    """Say in which tasks a variant of groups is clearly ahead of every other method.
+
+    These are looked for among all tasks and variants, so some are there by chance.
+    """
+    frame = found.frame
+    frame = frame[(frame["regime"] == "many") & (frame["rule"] == "guarded")]
+    frame = frame[frame["accuracy"].notna()]
+    lines = []
+    for (data, backbone, shot), rows in frame.groupby(TASK, sort=False):
+        wide = rows.pivot_table("accuracy", "episode", "method", sort=False)
+        mine = [one for one in GROUPS if one in wide]
+        theirs = [one for one in wide if one not in (*GROUPS, CONTROL)]
+        first, second = wide[mine].mean().idxmax(), wide[theirs].mean().idxmax()
+        apart = 100 * (wide[first] - wide[second])
+        error = apart.std(ddof=1) / np.sqrt(len(apart))
+        if apart.mean() >= CLEAR and apart.mean() > 2 * error:
+            lines.append(
+                f"- {data}, {backbone}, {counted(shot, 'shot')}: {first} is "
+                f"{apart.mean():.1f} +- {error:.1f} points ahead of {second}."
+            )
+    yield (
+        f"Regime `many`, guarded rule: the best variant in hindsight is at least {CLEAR:g} points "
+        f"and two standard errors ahead of the best other method, `{PLAIN}` included. Many variants"
+        f" and tasks are looked at, so this is a list of candidates, not of results."
+    )
+    yield "\n".join(lines) if lines else "Nowhere."
+
+
+def by_task(regrets: pd.DataFrame) -> str:
+    """Return a row for each task."""
+    part = regrets[(regrets["regime"] == "many") & (regrets["rule"] == "guarded")]
+    wide = part.pivot_table("accuracy", TASK, "method", sort=False)
+    groups = best_elsewhere(wide, [one for one in GROUPS if one in wide])
+    rivals = best_elsewhere(wide, rivals_of(wide))
+    shown = {
+        "head only": wide["head_only"],
+        "plain": wide[PLAIN],
+        "grouped": wide["grouped"],
+        "best variant": taken(wide, groups),
+        "best rival": taken(wide, rivals),
+    }
+    lines = ["| data | network | shots | " + " | ".join(shown) + " | taken |"]
+    lines.append("| --- | --- | ---: |" + " ---: |" * len(shown) + " --- |")
+    for i, (data, backbone, shot) in enumerate(wide.index):
+        values = " | ".join(f"{100 * one.iloc[i]:.1f}" for one in shown.values())
+        names = f"{groups.iloc[i]}, {rivals.iloc[i]}"
+        lines.append(f"| {data} | {backbone} | {shot} | {values} | {names} |")
+    return "\n".join(lines)
+
+
+def _about(found: kv.Study) -> str:
+    first = next(iter(found.comparisons.values())).manifest["grid"]
+    episodes = found.frame.groupby([*TASK, "regime"])["episode"].nunique()
+    many = episodes[episodes.index.get_level_values("regime") == "many"]
+    asked = found.manifest
+    return (
+        f"{counted(len(many), 'task')}, {many.min()} to {many.max()} test episodes each; settings "
+        f"of the grid {first['lrs']} x {first['head_lrs']} at steps {first['steps']}; "
+        f"{asked['n_val']} tuning episodes in `many`, {asked['few']['episodes']} with "
+        f"{asked['few']['queries']} queries a class in `few`, the first {asked['own_episodes']} "
+        f"test episodes in `own`."
+    )
+
+
+def _interval(row: dict[str, float], name: str) -> str:
+    mean, low, high = row[name], row[f"{name}_low"], row[f"{name}_high"]
+    return f"{mean:+.1f} \\[{low:+.1f}, {high:+.1f}\\]"
