@@ -206,6 +206,7 @@ def test_a_shell_sees_one_line_and_a_code(world, name, workers):
     assert all(word in last for word in expected), ended.stderr
 
 
+@pytest.mark.slow
 def test_fewer_queries_of_a_small_class_have_to_be_allowed(world):
     for path in sorted((world.pictures / "bee").iterdir())[4:]:
         path.unlink()

@@ -255,6 +255,7 @@ def test_tuning_on_a_labelled_source(pictures, weights, tmp_path):
         assert kshot("replay", out, "--row", row).out.endswith(": identical\n")
 
 
+@pytest.mark.slow
 def test_random_weights_by_name(pictures, tmp_path):
     words = small_run(pictures, "none", tmp_path / "out", "--episodes", 1, *UNTUNED)
     assert kshot(*words).code == 0

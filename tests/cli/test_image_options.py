@@ -135,6 +135,7 @@ def test_a_network_that_is_inverted_is_the_same_otherwise():
     assert (inverted.head_name, inverted.notes) == (plain.head_name, plain.notes)
 
 
+@pytest.mark.slow
 def test_images_that_look_inverted_are_told_in_one_line_that_names_the_option(tmp_path):
     for kind in range(3):
         folder = tmp_path / "paper" / f"class{kind}"

@@ -36,6 +36,7 @@ def test_other_settings_in_the_same_folder_are_refused(tmp_path):
     assert "another search" in ended.complaint
 
 
+@pytest.mark.slow
 def test_unreadable_images_of_a_small_folder_are_skipped_on_request(tmp_path):
     pictures = make_pictures(tmp_path / "zoo")
     cut(sorted(pictures.rglob("*.png"))[0])

@@ -92,6 +92,7 @@ def test_a_process_that_dies_is_an_error_and_the_next_call_starts_another():
     assert before != after
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_process_that_dies_while_it_sends_is_an_error_though_its_child_holds_the_pipe():
     processes()

@@ -40,6 +40,7 @@ def test_a_finished_search_is_not_run_again(tmp_path, whole):
     assert_frame_equal(again.run().history, whole)
 
 
+@pytest.mark.slow
 def test_a_larger_budget_goes_on_from_a_smaller_one(tmp_path):
     small_search(tmp_path / "a.journal", budget=6).run()
     longer = small_search(tmp_path / "a.journal", budget=12).run()

@@ -97,6 +97,7 @@ def _rows_of_a_second(ran):
     return rows
 
 
+@pytest.mark.slow
 def test_estimate_and_bar_change_no_row(whole, capsys):
     shown = small_search("memory").run(progress=True)
     assert_frame_equal(shown.history, whole)
@@ -106,6 +107,7 @@ def test_estimate_and_bar_change_no_row(whole, capsys):
     assert "to fit" not in repr(limited)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sampler", ["random", "tpe"])
 def test_an_estimate_leaves_other_samplers_alone_too(sampler, capsys):
     quiet = small_search("memory", sampler=sampler).run().history

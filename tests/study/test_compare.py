@@ -93,6 +93,7 @@ def test_both_rules_are_told_and_the_guarded_one_is_the_default(comparison):
     assert comparison.manifest["choose"] == "guarded"
 
 
+@pytest.mark.slow
 def test_the_grid_grows_and_stopped_settings_are_in_the_rows(compare, episodes):
     grid = TuningGrid(
         lrs=(1e-5, 1e-4), head_lrs=(1e-4, 1e-3), head_only_lrs=(1e-4, 1e-3), steps=(2, 8)
@@ -151,6 +152,7 @@ def test_labels_used_are_distinct_validation_images(comparison):
     assert comparison.manifest["labels_used_for_tuning"] == len(images)
 
 
+@pytest.mark.slow
 def test_tuning_on_a_source_uses_no_target_label(compare, data, episodes, source):
     source = replace(source, name="elsewhere")
     found = compare(methods=["plain", "grouped"], tune="source", source=source, n_val=2)
@@ -161,6 +163,7 @@ def test_tuning_on_a_source_uses_no_target_label(compare, data, episodes, source
     assert set(found.frame[found.frame.pool == "test"].episode) == {one.name for one in episodes}
 
 
+@pytest.mark.slow
 def test_groups_from_the_source_know_no_query_of_its_tuning_episodes(compare, source):
     found = compare(
         methods=["plain", "grouped", "shuffled"],
@@ -273,6 +276,7 @@ def test_another_seed_is_another_clustering_of_the_same_episodes(compare, short,
     assert set(other.frame.seed) == {3}
 
 
+@pytest.mark.slow
 def test_an_interrupted_comparison_goes_on(tmp_path, compare, short, episodes, monkeypatch):
     real, calls = executors.run_job, []
 
@@ -303,6 +307,7 @@ def test_an_interrupted_comparison_goes_on(tmp_path, compare, short, episodes, m
     assert len(calls) == jobs - 7
 
 
+@pytest.mark.slow
 def test_more_methods_reuse_what_is_there(tmp_path, compare, episodes, monkeypatch):
     compare(methods=["plain", "grouped"], episodes=episodes[:3], out=tmp_path)
     real, names = executors.run_job, []

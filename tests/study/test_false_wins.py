@@ -88,6 +88,7 @@ def brink(candidate, episode):
     return 0.75 + noise(candidate.name, episode.name)
 
 
+@pytest.mark.slow
 def test_a_grid_that_starts_too_high(findings):
     _, careless = findings(too_high, LRS, extend=0, **CARELESS)
     assert "groups scored" in careless

@@ -131,6 +131,7 @@ def test_results_of_the_second_schema_load(comparison, tmp_path):
     assert set(loaded.settings.rule) == {"best"}
 
 
+@pytest.mark.slow
 def test_results_of_the_first_schema_load_and_replay(comparison, tmp_path):
     """As version 0.1.0 wrote them: a bare name for the method, and keys made of that."""
     folder = comparison.save(tmp_path / "first")

@@ -19,6 +19,7 @@ def loaded(comparison, tmp_path_factory):
     return Comparison.load(comparison.save(tmp_path_factory.mktemp("saved")))
 
 
+@pytest.mark.slow
 def test_rows_of_every_method_and_pool_come_out_again(loaded, backbone, data):
     frame = loaded.frame
     one_of_each = frame.drop_duplicates(["method", "shot", "pool"]).index
@@ -40,6 +41,7 @@ def test_a_comparison_at_hand_knows_its_inputs(short):
         assert short.replay(row).identical
 
 
+@pytest.mark.slow
 def test_tuning_rows_of_a_source_run_on_the_source(compare, data, source, backbone, tmp_path):
     found = compare(methods=["plain", "grouped"], tune="source", source=source)
     val = int(found.frame.query("pool == 'val' and method == 'grouped'").index[0])
@@ -51,6 +53,7 @@ def test_tuning_rows_of_a_source_run_on_the_source(compare, data, source, backbo
         loaded.replay(val, backbone=backbone, data=data)
 
 
+@pytest.mark.slow
 def test_groups_from_a_source_are_kept_in_the_file(compare, source, backbone, data, tmp_path):
     found = compare(methods=["plain", "grouped", "shuffled"], source=source, groups_from="source")
     loaded = Comparison.load(found.save(tmp_path))

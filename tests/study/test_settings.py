@@ -27,6 +27,7 @@ class Damped(kv.Method):
         return self.scale * super().loss(network, batch)
 
 
+@pytest.mark.slow
 def test_options_and_fields_of_the_config_are_chosen(backbone, data, episodes, tmp_path):
     found = compare_methods(
         backbone, data, episodes[:2], methods=["plain", Damped()], grid=GRID, n_val=2

@@ -126,6 +126,7 @@ def test_the_rows_of_a_run_share_its_time():
     assert seconds_per_run(rows) == {"head_only": 0.5, "plain": 2.0}
 
 
+@pytest.mark.slow
 def test_a_comparison_within_a_budget_says_what_it_left_out(compare, data, capsys):
     episodes = kv.sample_episodes(toy_data(3, 24), way=3, shot=1, query=5, n=14, seed=1)
     found = compare(methods=["plain"], episodes=episodes, n_val=4, budget_minutes=1e-9)

@@ -13,6 +13,7 @@ from kshot_viz.study.regimes import files
 from kshot_viz.study.regimes.tables import (
     Ranks,
     average_ranks,
+    best_in_hindsight,
     episode_rows,
     regret_by_task,
     regret_table,
@@ -56,12 +57,24 @@ class Study:
         """
         return episode_rows(self)
 
+    def best(self) -> pd.DataFrame:
+        """Return the accuracies of the best in hindsight, a row per task and episode.
+
+        It is the method and setting with the best mean accuracy over all test episodes of the task,
+        of those that ran on all of them.
+
+        Returns
+        -------
+        DataFrame
+            ``data, backbone, way, shot, episode, method, tuned, steps, accuracy``.
+        """
+        return best_in_hindsight(self)
+
     def regrets(self) -> pd.DataFrame:
         """Return how far each method is behind the best in hindsight, a row per task.
 
-        The best in hindsight is the method and setting with the best mean accuracy over all test
-        episodes of the task, of those that ran on all; it is compared on the same episodes. So
-        where a regime has few episodes of its own (``"own"``), a regret below zero can occur.
+        Both are compared on the same episodes. So where a regime has few episodes of its own
+        (``"own"``), a regret below zero can occur.
 
         Returns
         -------

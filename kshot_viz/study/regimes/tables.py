@@ -77,39 +77,48 @@ def ran(frame: pd.DataFrame) -> pd.DataFrame:
     return frame[frame["accuracy"].notna()]
 
 
+def best_in_hindsight(study: Study) -> pd.DataFrame:
+    """Return the rows of :meth:`Study.best`."""
+    import pandas as pd
+
+    tested = (one.frame[one.frame["pool"] == "test"] for one in study.comparisons.values())
+    return pd.concat(
+        [_best(task) for frame in tested for _, task in frame.groupby(TASK, sort=False)],
+        ignore_index=True,
+    )
+
+
+def _best(tested: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of the setting with the best mean over all episodes of a task."""
+    wide = tested.pivot_table("accuracy", "episode", ["method", *SETTING], sort=False)
+    # A setting that was chosen for one episode ran on that one only.
+    mean = wide.dropna(axis=1).mean()
+    same = (tested[["method", *SETTING]] == list(mean.idxmax())).all(axis=1)
+    return tested[same][[*TASK, "episode", "method", "tuned", "steps", "accuracy"]]
+
+
 def regret_by_task(study: Study) -> pd.DataFrame:
     """Return the rows of :meth:`Study.regrets`."""
     import pandas as pd
 
-    tested = pd.concat(
-        [one.frame[one.frame["pool"] == "test"] for one in study.comparisons.values()]
-    )
+    best = best_in_hindsight(study).set_index([*TASK, "episode"])["accuracy"]
     made = []
     for key, rows in ran(study.frame).groupby([*TASK, *BY], sort=False):
         found = dict(zip([*TASK, *BY], key, strict=True))
-        same = tested[(tested[TASK] == [found[name] for name in TASK]).all(axis=1)]
-        best = _best(same).loc[rows["episode"]].mean()
+        same = best.loc[tuple(found[name] for name in TASK)].loc[rows["episode"]].mean()
         mean = rows["accuracy"].mean()
         made.append(
             {
                 **found,
                 "accuracy": mean,
-                "best": best,
-                "regret": round(100 * (best - mean), 10),
+                "best": same,
+                "regret": round(100 * (same - mean), 10),
                 "n": len(rows),
                 "diverged": int((rows["status"] != "ok").sum()),
                 "seconds": rows["seconds"].mean(),
             }
         )
     return pd.DataFrame(made)
-
-
-def _best(tested: pd.DataFrame) -> pd.Series[float]:
-    """Return the accuracies of the setting with the best mean over all episodes of a task."""
-    wide = tested.pivot_table("accuracy", "episode", ["method", *SETTING], sort=False)
-    # A setting that was chosen for one episode ran on that one only.
-    whole = wide.dropna(axis=1)
-    return whole[whole.mean().idxmax()]
 
 
 def regret_table(regrets: pd.DataFrame) -> pd.DataFrame:

@@ -47,6 +47,7 @@ def test_another_seed_gives_other_weights_and_letters() -> None:
     assert not torch.equal(first, second)
 
 
+@pytest.mark.slow
 def test_the_record_says_how_it_was_made(tmp_path: Path) -> None:
     record = pretrain_glyphnet(tmp_path, recipe=TINY, steps=3, homoglyphs="include", progress=False)
     document = json.loads((tmp_path / "glyphnet.json").read_text())
@@ -63,6 +64,7 @@ def test_the_record_says_how_it_was_made(tmp_path: Path) -> None:
     assert 0 < record["held_out"]["all_way_1_shot"]["mean"] < 1
 
 
+@pytest.mark.slow
 def test_the_files_load_as_a_bundled_network(tmp_path: Path) -> None:
     pretrain_glyphnet(tmp_path, recipe=TINY, progress=False)
     module, preprocess, record = bundled_glyphnet(tmp_path)

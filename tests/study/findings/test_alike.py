@@ -29,6 +29,7 @@ def measure(backbone, data, episodes):
     return run
 
 
+@pytest.mark.slow
 def test_every_task_method_measure_and_layer_has_a_row(comparison, backbone):
     found = comparison.alike
     assert list(found.columns) == ALIKE

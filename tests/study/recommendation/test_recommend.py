@@ -151,6 +151,7 @@ def test_the_interval_is_wider_than_of_as_many_independent_images():
     assert stated.high == pytest.approx(0.94, abs=0.01)
 
 
+@pytest.mark.slow
 def test_pure_noise_is_stated_as_chance():
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (40, 8, 8, 1), dtype=np.uint8)

@@ -26,6 +26,7 @@ def rewarded(result, rewards):
     )
 
 
+@pytest.mark.slow
 def test_the_last_are_compared_with_all_of_random_search(searches):
     found, random = searches
     known = learning(found, random, last=3)

@@ -33,6 +33,7 @@ def _space():
     return kv.GroupSpace.of(small_backbone(), config=config, n_groups=(0.0, 0.5, 1.0))
 
 
+@pytest.mark.slow
 def test_each_search_is_the_one_that_it_would_be_alone(made):
     alone = kv.search_groups(
         small_backbone(),
@@ -67,6 +68,7 @@ def test_winners_are_scored_on_fresh_tasks(made):
     assert (scored["n"] == 5).all()
 
 
+@pytest.mark.slow
 def test_it_goes_on_from_its_folder(tmp_path, made):
     _compared(out=tmp_path, budget=3)
     again = _compared(out=tmp_path)

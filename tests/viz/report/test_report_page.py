@@ -149,6 +149,7 @@ def compared() -> Comparison:
     )
 
 
+@pytest.mark.slow
 def test_a_page_opens_with_differences_findings_robustness_and_groups(
     tmp_path: Path, compared: Comparison
 ) -> None:

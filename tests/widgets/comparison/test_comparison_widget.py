@@ -242,6 +242,7 @@ def test_an_empty_comparison_is_refused():
         KShotComparison(empty)
 
 
+@pytest.mark.slow
 def test_files_hold_what_is_shown(widget, tmp_path):
     widget.view = "confusion"
     table = pd.read_csv(widget.export(tmp_path / "numbers.csv"))
@@ -259,6 +260,7 @@ def test_files_hold_what_is_shown(widget, tmp_path):
         widget.export(tmp_path / "a.bmp")
 
 
+@pytest.mark.slow
 def test_a_download_sends_the_file_to_the_browser_that_requested_it(widget):
     sent = []
     button = next(one for one in every(widget) if isinstance(one, Download))

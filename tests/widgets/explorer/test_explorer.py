@@ -146,6 +146,7 @@ def test_another_layer_brings_its_own_map_and_slider(explore: Explore, grouping:
     assert explorer.controls.groups.max == 8
 
 
+@pytest.mark.slow
 def test_the_score_stands_beside_the_one_as_given(
     explore: Explore,
     backbone: Backbone,
@@ -348,6 +349,7 @@ def test_the_figure_holds_all_that_is_shown(
         assert any(title.startswith(word) for title in titles)
 
 
+@pytest.mark.slow
 def test_the_network_of_the_caller_is_never_run_in_the_background(
     explore: Explore, backbone: Backbone, data: ImageDataset, episodes: list[Episode]
 ):

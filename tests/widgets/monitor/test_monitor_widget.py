@@ -148,6 +148,7 @@ def test_a_start_that_fails_again_can_be_tried_again(monitor):
         assert "another search" in monitor._trouble.value
 
 
+@pytest.mark.slow
 def test_two_monitors_follow_the_same_search(journal):
     search = small_search(journal)
     one, two = SearchMonitor(search), SearchMonitor(search)
@@ -160,6 +161,7 @@ def test_two_monitors_follow_the_same_search(journal):
     two.close()
 
 
+@pytest.mark.slow
 def test_a_finished_search_is_followed_by_its_address(journal):
     found = small_search(journal).run()
     for address in (str(journal), journal, GroupSearch.attach(journal)):
@@ -210,6 +212,7 @@ def test_going_on_shows_what_was_found_before_the_first_new_batch(journal):
     monitor.close()
 
 
+@pytest.mark.slow
 def test_a_second_search_in_the_same_storage_fails_and_keeps_its_rollouts(journal):
     found = small_search(journal, budget=8).run()
     owner = Ledger(journal, own=True)
