@@ -3,10 +3,10 @@
     python benchmarks/map.py DATA                # DATA holds the data sets named below
     python benchmarks/map.py DATA --task digits --task usps --episodes 20
 
-With the bundled network: digits, MNIST, USPS and five alphabets of Omniglot, at 1, 5 and 20 shots
-as far as there are images. With SqueezeNet and MobileNet V1: Webcam, Amazon and cartoons (PACS), at
-1 and 5 shots. As a control, Webcam with a SqueezeNet of random weights. Finished rows are kept in
-``--out``; the same command goes on from them.
+With the bundled network: digits, MNIST, USPS and five alphabets of Omniglot at 1 and 5 shots, MNIST
+and USPS at 20. With SqueezeNet and MobileNet V1: Webcam, Amazon and cartoons (PACS), at 1 and 5
+shots. As a control, Webcam with a SqueezeNet of random weights. Finished rows are kept in ``--out``;
+the same command goes on from them, and with more ``--episodes`` uses those that are there.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 
 from map_parts.numbers import headline
 from map_parts.page import page
-from map_parts.tasks import tasks
+from map_parts.tasks import GRID, tasks
 
 import kshot_viz as kv
 from kshot_viz.grouping.rule import GroupingRule
@@ -48,7 +48,7 @@ def main() -> None:
     parser.add_argument("--task", action="append", help="only these, by name")
     parser.add_argument("--method", action="append", help="only these; all by default")
     parser.add_argument("--episodes", type=int, default=50)
-    parser.add_argument("--own-episodes", type=int, default=3)
+    parser.add_argument("--own-episodes", type=int, default=2)
     parser.add_argument("--workers", type=int)
     parser.add_argument("--out", type=Path, default=Path("runs/map"))
     parser.add_argument("--results", type=Path, default=RESULTS)
@@ -62,6 +62,7 @@ def main() -> None:
         loaded,
         methods=methods(given.method),
         rules=RULES,
+        grid=GRID,
         own_episodes=given.own_episodes,
         executor="processes",
         workers=given.workers,

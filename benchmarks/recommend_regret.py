@@ -99,15 +99,10 @@ def parts(study: kv.Study, data: Path, episodes: int) -> list[Part]:
     return [
         Part(data, name, int(shot), episodes)
         for name, _ in tasks(data, episodes)
-        for one in (study.comparisons.get(title(name)),)
+        for one in (study.comparisons.get(name),)
         if one is not None
         for shot in sorted(one.settings["shot"].unique())
     ]
-
-
-def title(name: str) -> str:
-    """Return the name that the study gives to a task."""
-    return name if " " in name else f"{name} glyphnet"
 
 
 def with_regret(rows: pd.DataFrame, best: pd.DataFrame) -> pd.DataFrame:

@@ -24,6 +24,14 @@ PHOTOS = {
 }
 # Pixels of a side of a photograph, of which a run at full size would take a second and more.
 SIZE = 64
+# Coarser than usual, to fit into a night: 6 settings of most methods, each at two step counts.
+GRID = kv.TuningGrid(
+    lrs=(3e-4, 3e-3, 3e-2),
+    head_lrs=(0.01, 0.1),
+    head_only_lrs=(0.01, 0.1, 1.0),
+    steps=(5, 20),
+    others={"decay": (0.65,), "penalty": (0.1,), "alpha": (1.0,), "dimension": (64, 1024)},
+)
 # Images of each digit that tasks of MNIST and USPS are drawn from.
 PER_CLASS = 200
 
@@ -34,11 +42,17 @@ def glyphnet() -> kv.Backbone:
     return kv.load_backbone("glyphnet")
 
 
-def handwriting(name: str, data: kv.ImageDataset, shots: tuple[int, ...], n: int) -> kv.StudyTask:
+def handwriting(
+    name: str, load: Callable[[], kv.ImageDataset], shots: tuple[int, ...], n: int
+) -> kv.StudyTask:
     """Return a task of the bundled network; printed letters form the groups."""
     source = kv.load_dataset("glyphs", per_class=1)
-    named = replace(data, name=name)
-    return kv.StudyTask(glyphnet(), named, shots=shots, way=10, episodes=n, source=source)
+    data = replace(load(), name=name)
+    # A task of many images has a name of its own, so that it can be run alone.
+    called = f"{name} 20" if 20 in shots else name
+    return kv.StudyTask(
+        glyphnet(), data, shots=shots, way=10, episodes=n, source=source, name=called
+    )
 
 
 def arrays(name: str, folder: Path) -> kv.ImageDataset:
@@ -93,29 +107,21 @@ def photographs(data: str, network: str, folder: Path, n: int) -> kv.StudyTask:
     source = kv.load_dataset(str(folder / "imagenet_samples"), labelled=False)
     found = replace(kv.load_dataset(str(folder / PHOTOS[data])), name=data)
     backbone = photo_network(network, folder)
-    return kv.StudyTask(backbone, found, shots=(1, 5), episodes=n, source=source)
+    called = f"{data} {network}"
+    return kv.StudyTask(backbone, found, shots=(1, 5), episodes=n, source=source, name=called)
 
 
 def tasks(folder: Path, n: int) -> Iterator[tuple[str, Callable[[], kv.StudyTask]]]:
     """Yield the name of each task and what loads it."""
-    every = (1, 5, 20)
-    yield "digits", lambda: handwriting("digits", kv.load_dataset("digits"), every, n)
+    yield "digits", partial(handwriting, "digits", partial(kv.load_dataset, "digits"), (1, 5), n)
     for name in ("mnist", "usps"):
-        yield name, partial(_handwriting, arrays, name, folder, every, n)
+        yield name, partial(handwriting, name, partial(arrays, name, folder), (1, 5), n)
     for name in ALPHABETS:
-        yield name, partial(_handwriting, alphabet, name, folder, (1, 5), n)
+        yield name, partial(handwriting, name, partial(alphabet, name, folder), (1, 5), n)
+    for name in ("mnist", "usps"):
+        yield f"{name} 20", partial(handwriting, name, partial(arrays, name, folder), (20,), n)
     for network in ("squeezenet1_1", "mobilenet_v1"):
         for data in PHOTOS:
             yield f"{data} {network}", partial(photographs, data, network, folder, n)
     control = partial(photographs, "webcam", "random_squeezenet", folder, n)
     yield "webcam random_squeezenet", control
-
-
-def _handwriting(
-    load: Callable[[str, Path], kv.ImageDataset],
-    name: str,
-    folder: Path,
-    shots: tuple[int, ...],
-    n: int,
-) -> kv.StudyTask:
-    return handwriting(name, load(name, folder), shots, n)
