@@ -3,10 +3,10 @@
     python benchmarks/map.py DATA                # DATA holds the data sets named below
     python benchmarks/map.py DATA --task digits --task usps --episodes 20
 
-With the bundled network: digits, MNIST, USPS and five alphabets of Omniglot at 1 and 5 shots, MNIST
-and USPS at 20. With SqueezeNet and MobileNet V1: Webcam, Amazon and cartoons (PACS), at 1 and 5
-shots. As a control, Webcam with a SqueezeNet of random weights. Finished rows are kept in ``--out``;
-the same command goes on from them, and with more ``--episodes`` uses those that are there.
+With the bundled network: digits, MNIST, USPS and five alphabets of Omniglot at 1 and 5 shots, and
+MNIST and USPS at 20. With SqueezeNet and MobileNet V1: Webcam, Amazon and cartoons (PACS), at 1 and
+5 shots. As a control, Webcam with a SqueezeNet of random weights. Finished rows are kept in
+``--out``; the same command goes on from them, and with more ``--episodes`` uses what is there.
 """
 
 from __future__ import annotations
