@@ -41,6 +41,7 @@ def trained_by_hand(
     config: kv.FinetuneConfig,
     loss: Callable[..., torch.Tensor],
     sizes: Callable[[str, int], float] | None = None,
+    share: Callable[[str, torch.Tensor], torch.Tensor] = lambda _, gradient: gradient,
 ) -> torch.Tensor:
     """Train a copy of a network with torch's own SGD; return predicted class indices.
 
@@ -51,6 +52,8 @@ def trained_by_hand(
     sizes : callable, optional
         (parameter's name, step) -> its step size; 0 keeps it out of the step. By default the
         settings' own.
+    share : callable
+        (parameter's name, its gradient) -> the gradient that it is given.
     """
     network = backbone.with_new_head(int(support.targets.max()) + 1)
     module, head = network.module, network.head_parameters()
@@ -66,6 +69,8 @@ def trained_by_hand(
     for step in range(config.steps):
         module.zero_grad()
         loss(module, inputs, targets, starts).backward()
+        for name, one in named.items():
+            one.grad = None if one.grad is None else share(name, one.grad)
         for name, optimizer in optimizers.items():
             optimizer.param_groups[0]["lr"] = sizes(name, step)
             if sizes(name, step):
