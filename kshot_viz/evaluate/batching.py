@@ -108,6 +108,8 @@ class Batching:
     def _why_not(self, candidate: Candidate, inputs: EpisodeInputs) -> str:
         if not candidate.method.batched:
             return f"the method {candidate.method.name!r} trains by steps of its own"
+        if candidate.config.batch_size is not None:
+            return "it trains on mini-batches"
         if candidate.config.train_mode:
             return "with `train_mode` on, the images of a batch influence each other"
         if _mixes_images(inputs.backbone.module):

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from kshot_viz.checks import checked, flag, instance, optional, whole
 from kshot_viz.errors import KShotValueError
 from kshot_viz.finetune.candidate import grouping_for, settings_for
+from kshot_viz.finetune.mini_batches import batch_rows
 from kshot_viz.finetune.optimizer import TiedOptimizer
 from kshot_viz.finetune.result import FinetuneResult, outcome
 from kshot_viz.grouping.grouping import Grouping
@@ -56,7 +57,8 @@ def finetune(
     """Fine-tune a copy of a network on a handful of labelled images.
 
     The head is replaced by a linear one that starts at zero unless the method says otherwise. Every
-    step uses all support images. The caller's network is not touched.
+    step uses all support images, unless the config names a ``batch_size``. The caller's network is
+    not touched.
 
     Parameters
     ----------
@@ -69,7 +71,8 @@ def finetune(
         Needed by methods that share gradients, such as ``"grouped"``, and only there.
     config : FinetuneConfig, optional
     seed : int
-        Of dropout when ``config.train_mode`` is on, and of groups formed by a rule.
+        Of dropout when ``config.train_mode`` is on, of mini-batches, and of groups that a rule
+        forms.
     device : str or torch.device, optional
         Where to tune; the network's own device by default.
     progress : bool
@@ -138,6 +141,7 @@ class Run:
     def states(self, seed: int) -> Iterator[tuple[int, float, float]]:
         """Train, and yield (steps taken, support loss, support accuracy) at every state passed.
 
+        With mini-batches, loss and accuracy are those of the batch of the next step.
         The first state is the untouched start, the last one either has all steps behind it or is
         the first with a loss that is not finite. Between two states the network may be looked at.
         """
@@ -153,9 +157,14 @@ class Run:
             self.method.after_step(self.backbone, step)
 
     def batch(self, step: int = 0, seed: int = 0) -> Batch:
-        """Return the support images as the method's loss takes them."""
+        """Return the images of a step as the method's loss takes them."""
         drawn = child_seed(seed, "loss", step)
-        return Batch(self.backbone, self.support.inputs, self.support.targets, step, drawn)
+        inputs, targets = self.support.inputs, self.support.targets
+        rows = batch_rows(len(targets), self.config.batch_size, step, seed)
+        if rows is None:
+            return Batch(self.backbone, inputs, targets, step, drawn)
+        rows = rows.to(targets.device)
+        return Batch(self.backbone, inputs[rows], targets[rows], step, drawn, rows)
 
     def _loss(self, seed: int, step: int) -> tuple[Tensor, float]:
         batch = self.batch(step, seed)

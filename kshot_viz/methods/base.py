@@ -62,7 +62,7 @@ class Setup:
 
 @dataclass(eq=False)
 class Batch:
-    """The support images in one step.
+    """The support images of one step: all, or those of a mini-batch.
 
     Attributes
     ----------
@@ -73,6 +73,8 @@ class Batch:
         Steps taken so far.
     seed : int
         Of this run and step, for a loss that draws (with ``kshot_viz.seeds.torch_rng``).
+    rows : Tensor of int64, shape (N,), optional
+        Which images of the support they are; None for all, in their order.
     """
 
     network: Backbone
@@ -80,6 +82,7 @@ class Batch:
     targets: Tensor
     step: int = 0
     seed: int = 0
+    rows: Tensor | None = None
 
     @cached_property
     def logits(self) -> Tensor:

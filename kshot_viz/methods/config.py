@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
-from kshot_viz.checks import check, mapping, number, text, whole
+from kshot_viz.checks import check, mapping, number, optional, text, whole
 from kshot_viz.errors import KShotKeyError, KShotValueError, unknown_name
 from kshot_viz.records import record_digest
 from kshot_viz.text import counted
@@ -20,7 +20,7 @@ MIXING_OPTIMIZERS = ("adafactor", "lamb", "lars", "lbfgs", "muon", "shampoo", "s
 
 @dataclass(frozen=True)
 class FinetuneConfig:
-    """How a network is tuned on the support images, full batch, for a fixed number of steps.
+    """How a network is tuned on the support images, for a fixed number of steps.
 
     Attributes
     ----------
@@ -31,7 +31,7 @@ class FinetuneConfig:
     head_lr : float
         Step size of the new head.
     steps : int
-        Number of full-batch steps.
+        Number of updates.
     momentum : float
     weight_decay : float
         ``lambda`` of the pull ``lambda (W - W0)`` towards the start, in every method. Coupled to
@@ -45,6 +45,10 @@ class FinetuneConfig:
         One averaged gradient per group, or the summed one.
     train_mode : bool
         Dropout and batch statistics on. Off by default: statistics of k images are noise.
+    batch_size : int, optional
+        Images of a step. Every epoch goes through all support images once, in an order of its own
+        that the run's seed draws; the last batch of an epoch may be smaller. By default, and where
+        there are no more images, every step uses all of them.
     """
 
     optimizer: str = "sgd"
@@ -57,6 +61,7 @@ class FinetuneConfig:
     others: str = "train"
     reduce: str = "mean"
     train_mode: bool = False
+    batch_size: int | None = None
 
     def __post_init__(self) -> None:
         check("layer_lr", self.layer_lr, mapping)
@@ -71,6 +76,7 @@ class FinetuneConfig:
         if self.momentum >= 1:
             raise KShotValueError(f"`momentum` must be below 1; not {self.momentum!r}.")
         check("steps", self.steps, STEPS)
+        check("batch_size", self.batch_size, optional(whole(1)))
 
     def __hash__(self) -> int:
         return hash(self.key)
@@ -84,7 +90,11 @@ class FinetuneConfig:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""
-        return asdict(self)
+        record = asdict(self)
+        if self.batch_size is None:
+            # So records and keys are those of before there were batches.
+            del record["batch_size"]
+        return record
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> FinetuneConfig:

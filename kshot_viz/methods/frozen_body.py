@@ -40,7 +40,7 @@ class FrozenBody(Method):
 
     def loss(self, network: Backbone, batch: Batch) -> Tensor:
         """Return the loss of the head's output for the kept features."""
-        batch.logits = new_head(network).linear(support_features(network))
+        batch.logits = new_head(network).linear(batch_features(network, batch))
         return super().loss(network, batch)
 
 
@@ -49,6 +49,7 @@ def new_head(network: Backbone) -> Head:
     return cast(Head, network.module.get_submodule(network.head_name))
 
 
-def support_features(network: Backbone) -> Tensor:
-    """Return the kept features, shape (N, features)."""
-    return cast(Tensor, new_head(network).support_features)
+def batch_features(network: Backbone, batch: Batch) -> Tensor:
+    """Return the kept features of the images of a batch, shape (N, features)."""
+    features = cast(Tensor, new_head(network).support_features)
+    return features if batch.rows is None else features[batch.rows]

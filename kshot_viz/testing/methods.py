@@ -38,9 +38,9 @@ def check_method(method: str | Method | type[Method]) -> None:
     It runs on a small network and made-up images, in some ten seconds, of which most are the start
     of two worker processes. What is checked: its declaration; clone and JSON round trip; that the
     caller's network stays as it is; that one seed gives one result; that a run which diverges is a
-    row; that a longer run stands for a shorter one, unless the method has a schedule; that one and
-    two processes give the same rows; that the fast path gives what the reference loop gives, or is
-    declined; and that unfit inputs are refused.
+    row; that a longer run stands for a shorter one, unless the method has a schedule; that it
+    trains on mini-batches; that one and two processes give the same rows; that the fast path gives
+    what the reference loop gives, or is declined; and that unfit inputs are refused.
 
     Parameters
     ----------
@@ -142,6 +142,18 @@ def check_step_counts(case: _Case) -> None:
     _require(same, "a run is the same whatever number of steps follows (else: sees_total = True)")
 
 
+def check_mini_batches(case: _Case) -> None:
+    """Train on mini-batches; a loss of all images with the targets of some has no fitting shape."""
+    if not case.method.takes_steps:
+        return
+    images = WAY * SHOT
+    few = _tuned(case, _network(), config=CONFIG.but(batch_size=images - 2))
+    _require(few.status == "ok", "it trains on mini-batches (`batch.rows` says which images)")
+    whole = _tuned(case, _network(), config=CONFIG.but(batch_size=images))
+    same = whole.losses == _tuned(case, _network()).losses
+    _require(same, "a batch of all images is the usual step")
+
+
 def check_processes(case: _Case) -> None:
     """Compare the rows of one and two processes."""
     here = case.rows(_network(), case.candidate)
@@ -190,6 +202,7 @@ CHECKS: tuple[Callable[[_Case], None], ...] = (
     check_seeds,
     check_divergence,
     check_step_counts,
+    check_mini_batches,
     check_processes,
     check_fast_path,
     check_refusals,

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from kshot_viz.checks import check, number
 from kshot_viz.methods.base import Batch
-from kshot_viz.methods.frozen_body import FrozenBody, new_head, support_features
+from kshot_viz.methods.frozen_body import FrozenBody, batch_features, new_head
 from kshot_viz.methods.loss import cross_entropy
 from kshot_viz.methods.registry import register_method
 from kshot_viz.models.backbone import Backbone
@@ -48,7 +48,7 @@ class FeatureMixup(FrozenBody):
         plain = super().loss(network, batch)
         if not self.alpha:
             return plain
-        features, targets = support_features(network), batch.targets
+        features, targets = batch_features(network, batch), batch.targets
         rng = numpy_rng(batch.seed, "mixup")
         share = float(rng.beta(self.alpha, self.alpha))
         order = torch.from_numpy(rng.permutation(len(targets))).to(targets.device)

@@ -13,7 +13,7 @@ from kshot_viz.stats import bootstrap_mean, paired_test
 from kshot_viz.study.regimes.choices import CHOSEN
 from kshot_viz.study.settings.choice import METHOD, SETTING
 from kshot_viz.study.tables import paired
-from kshot_viz.study.task import TASK
+from kshot_viz.study.task import TASK, Task
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -92,8 +92,9 @@ def _best(tested: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of the setting with the best mean over all episodes of a task."""
     wide = tested.pivot_table("accuracy", "episode", ["method", *SETTING], sort=False)
     # A setting that was chosen for one episode ran on that one only.
-    mean = wide.dropna(axis=1).mean()
-    same = (tested[["method", *SETTING]] == list(mean.idxmax())).all(axis=1)
+    whole = wide.dropna(axis=1)
+    first = whole.columns[int(whole.mean().to_numpy().argmax())]
+    same = (tested[["method", *SETTING]] == list(first)).all(axis=1)
     return tested[same][[*TASK, "episode", "method", "tuned", "steps", "accuracy"]]
 
 
@@ -101,18 +102,19 @@ def regret_by_task(study: Study) -> pd.DataFrame:
     """Return the rows of :meth:`Study.regrets`."""
     import pandas as pd
 
-    best = best_in_hindsight(study).set_index([*TASK, "episode"])["accuracy"]
+    best = best_in_hindsight(study)
     made = []
     for key, rows in ran(study.frame).groupby([*TASK, *BY], sort=False):
         found = dict(zip([*TASK, *BY], key, strict=True))
-        same = best.loc[tuple(found[name] for name in TASK)].loc[rows["episode"]].mean()
+        on_task = Task.of(found).rows(best).set_index("episode")["accuracy"]
+        most = float(on_task.loc[rows["episode"]].mean())
         mean = rows["accuracy"].mean()
         made.append(
             {
                 **found,
                 "accuracy": mean,
-                "best": same,
-                "regret": round(100 * (same - mean), 10),
+                "best": most,
+                "regret": round(100 * (most - mean), 10),
                 "n": len(rows),
                 "diverged": int((rows["status"] != "ok").sum()),
                 "seconds": rows["seconds"].mean(),
