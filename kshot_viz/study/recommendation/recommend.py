@@ -16,9 +16,10 @@ from kshot_viz.methods.registry import list_methods
 from kshot_viz.models.backbone import BACKBONE, Backbone
 from kshot_viz.study.recommendation import reasons as why
 from kshot_viz.study.recommendation.estimate import estimated
-from kshot_viz.study.recommendation.folds import leave_out_episodes
+from kshot_viz.study.recommendation.folds import leave_out_episodes, usable_images
 from kshot_viz.study.recommendation.held_out import held_out
 from kshot_viz.study.recommendation.labelled import labelled_dataset
+from kshot_viz.study.recommendation.prior import shipped_prior
 from kshot_viz.study.recommendation.recommendation import Recommendation
 from kshot_viz.study.recommendation.safe import safe_candidates
 from kshot_viz.study.recommendation.simplest import regret, simplest
@@ -58,7 +59,9 @@ def recommend(
         take part in the comparison, drawn by the seed; training uses all.
     prior : mapping of str to float, optional
         Mean regret of methods in points, from other tasks. It decides between methods that leave
-        the network as it is and are equally good, and where a class has one image.
+        the network as it is and are equally good, and where a class has one image. By default what
+        was measured with about as many images of a class (``docs/results/recommend.md``); ``{}``
+        leaves it out.
     candidates : sequence of Candidate, optional
         What to choose among, the least moved first; by default nearest mean, logistic regression,
         head only, and grouped and plain fine-tuning with small step sizes. With a single one only
@@ -92,10 +95,11 @@ def recommend(
     The rule of one standard error is that of Breiman et al., Classification and Regression Trees
     (1984).
     """
-    known = _checked_prior(prior or {})
     data, _ = labelled_dataset(support)
     tried = _candidates(backbone, candidates, source, seed)
     episodes = leave_out_episodes(data, seed=seed)
+    shot = min(map(len, usable_images(data)))
+    known = shipped_prior(shot) if prior is None else _checked_prior(prior)
     if not episodes:
         return _without_comparison(backbone, data, tried, known, seed)
     found = held_out(
@@ -119,7 +123,6 @@ def recommend(
         why.size_reason(backbone, chosen, tried, data),
         why.source_reason(backbone, data),
     ]
-    shot = episodes[0].shot + episodes[0].query_per_class
     return Recommendation(
         chosen, tuple(filter(None, sentences)), estimate, found.accuracies, shot, seed
     )
