@@ -88,8 +88,8 @@ def compare_methods(
         Names of :func:`kshot_viz.list_methods`, method objects, or candidates (a searched
         grouping, say), whose settings are tuned alike, with its own among those tried. By default
         ``head_only, last_block, plain, grouped, shuffled, weight_groups``.
-    groups_from : {"support", "source"}
-        What forms the groups of methods that share gradients.
+    groups_from : {"support", "source", "weights", "gradients"}
+        What forms the groups of methods that share gradients: see :class:`GroupingRule`.
     n_groups : float, int or mapping
         As in :func:`kshot_viz.cluster_neurons`.
     rule : GroupingRule, optional
