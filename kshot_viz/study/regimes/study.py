@@ -8,8 +8,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kshot_viz.checks import checked, text
 from kshot_viz.study.comparison import Comparison
 from kshot_viz.study.regimes import files
+from kshot_viz.study.regimes.chosen import comparison_at
 from kshot_viz.study.regimes.tables import (
     Ranks,
     average_ranks,
@@ -36,8 +38,10 @@ class Study:
         it calls chosen is what the regime ``"many"`` chooses by the guarded rule.
     choices : DataFrame
         What each regime and rule chose: ``data, backbone, way, shot, method, regime, rule,
-        episode`` (of the choice, ``""`` for all), ``setting, steps, tuned, step_size`` and
-        ``labels``, the number of labelled images of the target that it used beside the support.
+        episode`` (of the choice, ``""`` for all), ``setting, steps, tuned, step_size, lr, head_lr,
+        val_accuracy, n_val, collapsed, margin`` (as of
+        :func:`kshot_viz.study.settings.choice.choose`) and ``labels``, the number of labelled
+        images of the target that it used beside the support.
     manifest : mapping
         What was asked for.
     """
@@ -108,6 +112,35 @@ class Study:
             If ``reference`` is no method of this study.
         """
         return wins_table(self.frame, reference)
+
+    @checked(task=text, regime=text, rule=text)
+    def comparison(
+        self, task: str = "", *, regime: str = "many", rule: str = "guarded"
+    ) -> Comparison:
+        """Return the comparison of a task, at the settings that a regime and rule chose.
+
+        Parameters
+        ----------
+        task : str
+            A name of ``comparisons``; the first by default.
+        regime : str
+            One that this study has, but ``"own"``, which chooses anew in each episode.
+        rule : str
+
+        Returns
+        -------
+        Comparison
+            Its manifest and the text under its tables say what settings were chosen on. Methods
+            for which the regime chose nothing are left out.
+
+        Raises
+        ------
+        KShotKeyError
+            For a task, regime or rule that this study does not have.
+        KShotValueError
+            For ``"own"``, and where the regime had nothing to choose on.
+        """
+        return comparison_at(self, task, regime, rule)
 
     def save(self, folder: str | Path) -> Path:
         """Write ``study.json``, ``rows.parquet`` and a folder for each comparison."""

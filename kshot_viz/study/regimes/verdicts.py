@@ -39,8 +39,20 @@ ABOUT = {
 
 def verdicts(study: Study) -> list[str]:
     """Return what each regime and rule showed, a sentence or a few each."""
-    regret, wins = study.regret(), study.wins() if _has_plain(study) else None
-    return [_verdict(study, part, wins, key) for key, part in _parts(regret)]
+    return [said for _, said in _said(study, study.regret())]
+
+
+def rule_verdicts(study: Study, rule: str) -> list[str]:
+    """Return what each regime showed with one rule, led by the name of the regime."""
+    regret = study.regret()
+    said = _said(study, regret[regret["rule"] == rule])
+    return [f"{regime}: {text}" for (regime, _), text in said]
+
+
+def _said(study: Study, regret: pd.DataFrame) -> Iterator[tuple[tuple[str, str], str]]:
+    wins = study.wins() if _has_plain(study) else None
+    for key, part in _parts(regret):
+        yield key, _verdict(study, part, wins, key)
 
 
 def study_text(study: Study) -> str:
