@@ -137,7 +137,7 @@ def _tuned_on(tune: str, manifest: Mapping[str, Any]) -> str:
     if tune != "validation":
         return f"{episodes} of source data"
     most = manifest.get("tuning_queries")
-    queries = f" with {most} queries a class at most" if most else ""
+    queries = f" with at most {counted(int(most), 'query image')} a class" if most else ""
     return f"{episodes}{queries}, drawn from images apart from the test images"
 
 

@@ -44,6 +44,11 @@ def comparison_at(study: Study, task: str, regime: str, rule: str) -> Comparison
             f"`regime` {regime!r} chose nothing in {task!r}: "
             f"{WHY_NOT.get(regime, 'no method can be used')}."
         )
+    if settings["n_val"].isna().any():
+        raise KShotValueError(
+            "This study was saved without its settings' step sizes, by an older version. The same "
+            "call of kv.study with its folder as `out` adds them, and runs nothing again."
+        )
     return replace(
         whole,
         frame=whole.frame.assign(chosen=_among(whole.frame, settings)),

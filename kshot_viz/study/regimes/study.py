@@ -60,6 +60,14 @@ class Study:
         """
         return episode_rows(self)
 
+    @cached_property
+    def _regrets(self) -> pd.DataFrame:
+        return regret_by_task(self)
+
+    @cached_property
+    def _regret(self) -> pd.DataFrame:
+        return regret_table(self._regrets)
+
     def regrets(self) -> pd.DataFrame:
         """Return how far each method is behind the best in hindsight, a row per task.
 
@@ -73,7 +81,7 @@ class Study:
             ``data, backbone, way, shot, method, regime, rule, accuracy, best, regret`` (points),
             ``n, diverged, seconds``.
         """
-        return regret_by_task(self)
+        return self._regrets.copy()
 
     def regret(self) -> pd.DataFrame:
         """Return mean and worst regret over tasks, a row per method, regime and rule.
@@ -84,7 +92,7 @@ class Study:
             ``method, regime, rule, mean, low, high, worst, worst_task, tasks, diverged`` (share of
             runs), ``seconds``; in points, with the 95 % bootstrap interval over tasks.
         """
-        return regret_table(self.regrets())
+        return self._regret.copy()
 
     def ranks(self, regime: str, *, rule: str = "guarded") -> Ranks:
         """Return the average rank of each method over tasks, and the critical difference.
@@ -94,7 +102,7 @@ class Study:
         KShotKeyError
             For a regime or rule that this study does not have.
         """
-        return average_ranks(self.regrets(), regime, rule)
+        return average_ranks(self._regrets, regime, rule)
 
     def wins(self, *, reference: str = PLAIN) -> pd.DataFrame:
         """Return in how many tasks each method is clearly better or worse than another one.

@@ -84,11 +84,11 @@ def regret_by_task(study: Study) -> pd.DataFrame:
     tested = pd.concat(
         [one.frame[one.frame["pool"] == "test"] for one in study.comparisons.values()]
     )
+    best_of = {key: _best(rows) for key, rows in tested.groupby(TASK)}
     made = []
     for key, rows in ran(study.frame).groupby([*TASK, *BY], sort=False):
         found = dict(zip([*TASK, *BY], key, strict=True))
-        same = tested[(tested[TASK] == [found[name] for name in TASK]).all(axis=1)]
-        best = _best(same).loc[rows["episode"]].mean()
+        best = best_of[tuple(found[name] for name in TASK)].loc[rows["episode"]].mean()
         mean = rows["accuracy"].mean()
         made.append(
             {

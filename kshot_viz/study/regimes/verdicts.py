@@ -29,11 +29,11 @@ if TYPE_CHECKING:
 
 WIDTH = 80
 HEAD = ("method", "mean regret", "worst", "in", "wins-ties-losses", "diverged", "seconds")
-ABOUT = {
-    "blind": "settings chosen on other data, no label of the target",
-    "own": "settings chosen on the k images themselves",
-    "few": "settings chosen on a few small validation episodes",
-    "many": "settings chosen on all validation episodes",
+CHOSEN_ON = {
+    "blind": "other data, no label of the target",
+    "own": "the k images themselves",
+    "few": "a few small validation episodes",
+    "many": "all validation episodes",
 }
 
 
@@ -79,7 +79,7 @@ def tables(study: Study) -> list[tuple[str, list[tuple[str, ...]]]]:
     wins = study.wins().set_index(["method", "regime", "rule"]) if _has_plain(study) else None
     return [
         (
-            f"{regime} ({ABOUT[regime]}), rule {rule!r}",
+            f"{regime} (settings chosen on {CHOSEN_ON[regime]}), rule {rule!r}",
             [_cells(row, wins) for row in part.sort_values("mean").to_dict(orient="records")],
         )
         for (regime, rule), part in _parts(regret)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from kshot_viz.errors import KShotValueError, unknown_name
-from kshot_viz.text import counted, isolated
+from kshot_viz.text import counted, isolated, listed
 from kshot_viz.viz.comparison.changed_predictions import changed_frame, plot_changed
 from kshot_viz.viz.comparison.episode_dots import episodes_frame, plot_episodes
 from kshot_viz.viz.comparison.measure_plots import plot_accuracy, plot_measure
@@ -16,6 +16,7 @@ from kshot_viz.viz.comparison.predictions import confusion_frame, plot_confusion
 from kshot_viz.viz.comparison.selection import chosen_methods, of_shot, of_way, ordered_methods
 from kshot_viz.viz.comparison.step_size import plot_step_size, step_size_frame
 from kshot_viz.viz.report.report import report_page
+from kshot_viz.viz.study.regret_heat import plot_regret
 from kshot_viz.viz.style.canvas import figure_of, to_png, to_svg
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from kshot_viz.data.dataset import ImageDataset
     from kshot_viz.study.comparison import Comparison
+    from kshot_viz.viz.comparison.study_part import StudyPart
 
 _DRAWN = frozenset({"measure", "paired", "reference", "methods"})
 # The label of each view, and the choices it depends on.
@@ -34,6 +36,11 @@ VIEWS: dict[str, tuple[str, frozenset[str]]] = {
     "confusion": ("Confusion", frozenset({"shot", "method"})),
     "changed": ("Changed predictions", frozenset({"shot", "reference", "method"})),
 }
+# Of a study only: it is about all tasks and regimes.
+REGRET = "regret"
+STUDY_VIEWS = {REGRET: ("Regret", frozenset({"rule"}))}
+# What is chosen of a study, whatever the view.
+OF_STUDY = ("task", "regime", "rule")
 MIME = {
     "png": "image/png",
     "svg": "image/svg+xml",
@@ -52,7 +59,7 @@ class ComparisonView:
     data : ImageDataset or None
         Its images, where the comparison has none itself.
     view : str
-        One of ``VIEWS``.
+        One of :attr:`views`.
     way, shot : int or None
         The task; the smallest by default.
     measure : str
@@ -66,6 +73,8 @@ class ComparisonView:
         Those that are drawn; all by default.
     method : str
         The one whose confusion is drawn, and "after" of the predictions that changed.
+    part : StudyPart or None
+        Where the comparison comes from, if it is one of a study.
     """
 
     comparison: Comparison
@@ -78,6 +87,7 @@ class ComparisonView:
     reference: str = ""
     methods: tuple[str, ...] = ()
     method: str = ""
+    part: StudyPart | None = None
     known: tuple[str, ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -88,7 +98,7 @@ class ComparisonView:
         others = [name for name in known if name != reference]
         method = self.method or ("grouped" if "grouped" in others else [*others, reference][0])
         for argument, given, allowed in (
-            ("view", self.view, VIEWS),
+            ("view", self.view, self.views),
             ("measure", self.measure, MEASURES),
             ("reference", reference, known),
             ("method", method, known),
@@ -104,6 +114,22 @@ class ComparisonView:
         object.__setattr__(self, "shot", int(shots.iloc[0]))
 
     @property
+    def views(self) -> dict[str, tuple[str, frozenset[str]]]:
+        """The views there are: the label of each, and the choices it depends on."""
+        return VIEWS if self.part is None else VIEWS | STUDY_VIEWS
+
+    @property
+    def label(self) -> str:
+        """The label of the view."""
+        return self.views[self.view][0]
+
+    @property
+    def uses(self) -> frozenset[str]:
+        """The choices that the view depends on."""
+        used = self.views[self.view][1]
+        return used if self.part is None or self.view == REGRET else used | {*OF_STUDY}
+
+    @property
     def ways(self) -> list[int]:
         """Numbers of classes that were compared."""
         return sorted({int(way) for way in self.comparison.settings["way"]})
@@ -117,6 +143,34 @@ class ComparisonView:
     def but(self, **changes: Any) -> ComparisonView:
         """Return the view with some choices changed."""
         return replace(self, **changes)
+
+    def elsewhere(self, **changes: str) -> ComparisonView:
+        """Return the same view of another task, regime or rule, with the choices that it has.
+
+        Raises
+        ------
+        KShotValueError
+            Unless the comparison is one of a study.
+        """
+        if self.part is None:
+            raise KShotValueError(f"Only a study has {listed(list(changes))} to choose.")
+        part = self.part.but(**changes)
+        same = {name: getattr(self, name) for name in ("data", "view", "measure", "paired")}
+        made = ComparisonView(part.comparison, part=part, **same)
+        if self.way in made.ways:
+            made = made.but(way=self.way, shot=None)
+        if self.shot in made.shots:
+            made = made.but(shot=self.shot)
+        # All of them stay all of them.
+        ticked = () if self.methods == self.known else self.methods
+        return made.but(
+            methods=tuple(name for name in ticked if name in made.known),
+            **{
+                name: getattr(self, name)
+                for name in ("reference", "method")
+                if getattr(self, name) in made.known
+            },
+        )
 
     def frame(self) -> pd.DataFrame:
         """Return the frame that :meth:`figure` draws."""
@@ -165,20 +219,21 @@ class ComparisonView:
 
     def file_name(self, kind: str) -> str:
         """Return a name for :meth:`content` that says what is in it."""
-        one_shot = [f"{self.shot}_shot"] if "shot" in VIEWS[self.view][1] else []
-        return "_".join(["comparison", self.view, *one_shot]) + f".{kind}"
+        one_shot = [f"{self.shot}_shot"] if "shot" in self.uses else []
+        about = ["comparison"] if self.part is None else self.part.slugs(self.uses)
+        return "_".join([*about, self.view, *one_shot]) + f".{kind}"
 
     def _table(self) -> pd.DataFrame:
         """Return :meth:`frame` with columns that name its values."""
         frame = self.frame()
-        if "measure" not in VIEWS[self.view][1]:
+        if "measure" not in self.uses:
             return frame
         against = self.reference if self.paired else ""
         return frame.assign(measure=self.measure, difference_to=against)
 
     def figures(self) -> Mapping[str, Figure]:
         """Return this picture and the usual ones, by caption."""
-        made = {f"As shown: {VIEWS[self.view][0].lower()}": self.figure()}
+        made = {f"As shown: {self.label.lower()}": self.figure()}
         made["Accuracy"] = figure_of(plot_accuracy(self.comparison, way=self.way))
         if not len(self.comparison.curve()):
             return made
@@ -193,7 +248,23 @@ class ComparisonView:
         """The data set, the network and the number of methods."""
         about = self.comparison.manifest
         data, network = (isolated(about[part]["name"]) for part in ("data", "backbone"))
-        return f"{data}, {network}: {len(self.known)} methods"
+        return f"{data}, {network}: {len(self.known)} methods{self._settings_text()}"
+
+    @property
+    def heading(self) -> str:
+        """What stands above the view: its title, or what a view of the whole study is about."""
+        return self.title if self.part is None or self.view != REGRET else self.part.title
+
+    def _settings_text(self) -> str:
+        if self.part is None:
+            return ""
+        return f", settings chosen in regime {self.part.regime!r} by rule {self.part.rule!r}"
+
+
+def _part(view: ComparisonView) -> StudyPart:
+    if view.part is None:
+        raise KShotValueError(f"Only a study has the view {view.view!r}.")
+    return view.part
 
 
 _FRAMES: dict[str, Callable[[ComparisonView], pd.DataFrame]] = {
@@ -202,6 +273,7 @@ _FRAMES: dict[str, Callable[[ComparisonView], pd.DataFrame]] = {
     "episodes": lambda v: episodes_frame(v.comparison, **v.task, **v.drawn),
     "confusion": lambda v: confusion_frame(v.comparison, v.method, **v.task),
     "changed": lambda v: changed_frame(v.comparison, v.reference, v.method, **v.task),
+    REGRET: lambda v: _part(v).regret(),
 }
 _FIGURES: dict[str, Callable[[ComparisonView], Any]] = {
     "shots": lambda v: plot_measure(v.comparison, way=v.way, **v.drawn),
@@ -209,4 +281,5 @@ _FIGURES: dict[str, Callable[[ComparisonView], Any]] = {
     "episodes": lambda v: plot_episodes(v.comparison, **v.task, **v.drawn),
     "confusion": lambda v: plot_confusion(v.comparison, v.method, **v.task),
     "changed": lambda v: plot_changed(v.comparison, v.reference, v.method, data=v.data, **v.task),
+    REGRET: lambda v: plot_regret(_part(v).study, rule=_part(v).rule),
 }
