@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from kshot_viz.errors import KShotValueError, unknown_name
+from kshot_viz.study.tuned_gates import TunedGates
 from kshot_viz.text import counted, isolated, listed
-from kshot_viz.viz.comparison.changed_predictions import changed_frame, plot_changed
-from kshot_viz.viz.comparison.episode_dots import episodes_frame, plot_episodes
-from kshot_viz.viz.comparison.measure_plots import plot_accuracy, plot_measure
-from kshot_viz.viz.comparison.measures import MEASURES, measure_frame
-from kshot_viz.viz.comparison.predictions import confusion_frame, plot_confusion
+from kshot_viz.viz.comparison.measure_plots import plot_accuracy
+from kshot_viz.viz.comparison.measures import MEASURES
 from kshot_viz.viz.comparison.selection import chosen_methods, of_shot, of_way, ordered_methods
-from kshot_viz.viz.comparison.step_size import plot_step_size, step_size_frame
+from kshot_viz.viz.comparison.step_size import plot_step_size
+from kshot_viz.viz.comparison.view_kinds import (
+    FIGURES,
+    FRAMES,
+    GATE_VIEWS,
+    GATES,
+    OF_STUDY,
+    REGRET,
+    STUDY_VIEWS,
+    VIEWS,
+)
 from kshot_viz.viz.report.report import report_page
-from kshot_viz.viz.study.regret_heat import plot_regret
 from kshot_viz.viz.style.canvas import figure_of, to_png, to_svg
+from kshot_viz.viz.style.colours import method_label
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,20 +35,6 @@ if TYPE_CHECKING:
     from kshot_viz.study.comparison import Comparison
     from kshot_viz.viz.comparison.study_part import StudyPart
 
-_DRAWN = frozenset({"measure", "paired", "reference", "methods"})
-# The label of each view, and the choices it depends on.
-VIEWS: dict[str, tuple[str, frozenset[str]]] = {
-    "shots": ("Against shots", _DRAWN),
-    "step_size": ("Against step size", frozenset({"shot", "methods"})),
-    "episodes": ("Episode by episode", _DRAWN | {"shot"}),
-    "confusion": ("Confusion", frozenset({"shot", "method"})),
-    "changed": ("Changed predictions", frozenset({"shot", "reference", "method"})),
-}
-# Of a study only: it is about all tasks and regimes.
-REGRET = "regret"
-STUDY_VIEWS = {REGRET: ("Regret", frozenset({"rule"}))}
-# What is chosen of a study, whatever the view.
-OF_STUDY = ("task", "regime", "rule")
 MIME = {
     "png": "image/png",
     "svg": "image/svg+xml",
@@ -73,8 +67,11 @@ class ComparisonView:
         Those that are drawn; all by default.
     method : str
         The one whose confusion is drawn, and "after" of the predictions that changed.
+        Of the gates one that has some.
     part : StudyPart or None
         Where the comparison comes from, if it is one of a study.
+    gates : TunedGates
+        Made for the first view of a comparison; views that are made of it have the same.
     """
 
     comparison: Comparison
@@ -88,20 +85,24 @@ class ComparisonView:
     methods: tuple[str, ...] = ()
     method: str = ""
     part: StudyPart | None = None
+    gates: TunedGates | None = field(default=None, repr=False, compare=False)
     known: tuple[str, ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         known = tuple(ordered_methods(self.comparison.settings))
         if not known or not len(self.comparison.frame):
             raise KShotValueError("This comparison has no rows to draw.")
+        if self.gates is None:
+            object.__setattr__(self, "gates", TunedGates(self.comparison, self.data))
         reference = self.reference or ("plain" if "plain" in known else known[0])
-        others = [name for name in known if name != reference]
+        choosable = self.gated if self.view == GATES else known
+        others = [name for name in choosable if name != reference]
         method = self.method or ("grouped" if "grouped" in others else [*others, reference][0])
         for argument, given, allowed in (
             ("view", self.view, self.views),
             ("measure", self.measure, MEASURES),
             ("reference", reference, known),
-            ("method", method, known),
+            ("method", method, choosable),
         ):
             if given not in allowed:
                 raise unknown_name(argument, given, allowed)
@@ -116,7 +117,18 @@ class ComparisonView:
     @property
     def views(self) -> dict[str, tuple[str, frozenset[str]]]:
         """The views there are: the label of each, and the choices it depends on."""
-        return VIEWS if self.part is None else VIEWS | STUDY_VIEWS
+        gates = GATE_VIEWS if self.gated else {}
+        return VIEWS | gates | ({} if self.part is None else STUDY_VIEWS)
+
+    @property
+    def gated(self) -> tuple[str, ...]:
+        """The methods whose gates can be shown."""
+        return () if self.gates is None else self.gates.methods
+
+    @property
+    def choosable(self) -> tuple[str, ...]:
+        """What ``method`` may be."""
+        return self.gated if self.view == GATES else self.known
 
     @property
     def label(self) -> str:
@@ -127,6 +139,8 @@ class ComparisonView:
     def uses(self) -> frozenset[str]:
         """The choices that the view depends on."""
         used = self.views[self.view][1]
+        if self.view == GATES and len(self.gated) > 1:
+            used |= {"method"}
         return used if self.part is None or self.view == REGRET else used | {*OF_STUDY}
 
     @property
@@ -142,6 +156,8 @@ class ComparisonView:
 
     def but(self, **changes: Any) -> ComparisonView:
         """Return the view with some choices changed."""
+        if changes.get("view") == GATES and self.method not in self.gated:
+            changes = {"method": "", **changes}
         return replace(self, **changes)
 
     def elsewhere(self, **changes: str) -> ComparisonView:
@@ -155,30 +171,43 @@ class ComparisonView:
         if self.part is None:
             raise KShotValueError(f"Only a study has {listed(list(changes))} to choose.")
         part = self.part.but(**changes)
-        same = {name: getattr(self, name) for name in ("data", "view", "measure", "paired")}
+        same = {name: getattr(self, name) for name in ("data", "measure", "paired")}
         made = ComparisonView(part.comparison, part=part, **same)
+        if self.view in made.views:
+            made = made.but(view=self.view)
         if self.way in made.ways:
             made = made.but(way=self.way, shot=None)
         if self.shot in made.shots:
             made = made.but(shot=self.shot)
         # All of them stay all of them.
         ticked = () if self.methods == self.known else self.methods
-        return made.but(
-            methods=tuple(name for name in ticked if name in made.known),
-            **{
-                name: getattr(self, name)
-                for name in ("reference", "method")
-                if getattr(self, name) in made.known
-            },
-        )
+        kept: dict[str, Any] = {"methods": tuple(name for name in ticked if name in made.known)}
+        if self.reference in made.known:
+            kept["reference"] = self.reference
+        if self.method in made.choosable:
+            kept["method"] = self.method
+        return made.but(**kept)
 
     def frame(self) -> pd.DataFrame:
         """Return the frame that :meth:`figure` draws."""
-        return _FRAMES[self.view](self)
+        return FRAMES[self.view](self)
 
     def figure(self) -> Figure:
         """Return a new figure."""
-        return figure_of(_FIGURES[self.view](self))
+        return figure_of(FIGURES[self.view](self))
+
+    def gate_frame(self) -> pd.DataFrame:
+        """Return the gates of the method; the first time it is tuned for that."""
+        tuned = self.gates or TunedGates(self.comparison, self.data)
+        return tuned.frame(self.method, **self.task)
+
+    @property
+    def stage(self) -> str:
+        """What takes its time before the view can be drawn; empty where nothing does."""
+        ready = self.gates is not None and self.gates.known(self.method, **self.task)
+        if self.view != GATES or ready:
+            return ""
+        return f"Tuning {method_label(self.method)} on the first test episode, for its gates."
 
     @property
     def task(self) -> dict[str, Any]:
@@ -259,27 +288,3 @@ class ComparisonView:
         if self.part is None:
             return ""
         return f", settings chosen in regime {self.part.regime!r} by rule {self.part.rule!r}"
-
-
-def _part(view: ComparisonView) -> StudyPart:
-    if view.part is None:
-        raise KShotValueError(f"Only a study has the view {view.view!r}.")
-    return view.part
-
-
-_FRAMES: dict[str, Callable[[ComparisonView], pd.DataFrame]] = {
-    "shots": lambda v: measure_frame(v.comparison, way=v.way, **v.drawn),
-    "step_size": lambda v: step_size_frame(v.comparison, v.way, v.shot, v.methods),
-    "episodes": lambda v: episodes_frame(v.comparison, **v.task, **v.drawn),
-    "confusion": lambda v: confusion_frame(v.comparison, v.method, **v.task),
-    "changed": lambda v: changed_frame(v.comparison, v.reference, v.method, **v.task),
-    REGRET: lambda v: _part(v).regret(),
-}
-_FIGURES: dict[str, Callable[[ComparisonView], Any]] = {
-    "shots": lambda v: plot_measure(v.comparison, way=v.way, **v.drawn),
-    "step_size": lambda v: plot_step_size(v.comparison, methods=v.methods, **v.task),
-    "episodes": lambda v: plot_episodes(v.comparison, **v.task, **v.drawn),
-    "confusion": lambda v: plot_confusion(v.comparison, v.method, **v.task),
-    "changed": lambda v: plot_changed(v.comparison, v.reference, v.method, data=v.data, **v.task),
-    REGRET: lambda v: plot_regret(_part(v).study, rule=_part(v).rule),
-}

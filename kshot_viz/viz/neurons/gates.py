@@ -54,8 +54,11 @@ def plot_gates(result: Any, images: Any, labels: ArrayLike, *, ax: Axes | None =
     return draw_gates(gate_frame(result, images, labels), ax=ax)
 
 
-def draw_gates(frame: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
-    """Draw the rows of :func:`kshot_viz.methods.adafilter.gates.gate_frame`."""
+def draw_gates(frame: pd.DataFrame, *, about: str = "", ax: Axes | None = None) -> Axes:
+    """Draw the rows of :func:`kshot_viz.methods.adafilter.gates.gate_frame`.
+
+    ``about`` says what images they are of.
+    """
     rates = 100 * frame.pivot_table("rate", "layer", "class", sort=False)
     wide = min(_WIDEST, max(2.5, _CELL * rates.shape[1]))
     tall = min(_TALLEST, max(1.2, _ROW * len(rates)))
@@ -64,9 +67,10 @@ def draw_gates(frame: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     _name(ax, rates, wide, tall)
     if _ROW * len(rates) <= tall and _CELL * rates.shape[1] <= wide:
         _write(ax, rates.to_numpy(), image)
-    colour_bar(ax, image, "channels from trained filters, %", [0, 25, 50, 75, 100])
+    colour_bar(ax, image, "share, %", [0, 25, 50, 75, 100])
     agreement = agreement_frame(frame)
-    note = counted(int(frame.groupby("class", sort=False)["images"].first().sum()), "image")
+    n = int(frame.groupby("class", sort=False)["images"].first().sum())
+    note = f"{counted(n, 'image')}{about}"
     if agreement[["within", "between"]].notna().any(axis=None):
         _agree(ax, agreement, rates.shape[1], wide / rates.shape[1])
         note += "; right: gates that agree for two images, of one class (filled), of two (hollow)"

@@ -9,10 +9,11 @@ import ipywidgets
 
 from kshot_viz.study.regimes.verdicts import CHOSEN_ON
 from kshot_viz.text import isolated
-from kshot_viz.viz.comparison.comparison_view import OF_STUDY, ComparisonView
+from kshot_viz.viz.comparison.comparison_view import ComparisonView
 from kshot_viz.viz.comparison.measures import MEASURES
 from kshot_viz.viz.comparison.selection import ordered_methods
 from kshot_viz.viz.comparison.study_part import StudyPart
+from kshot_viz.viz.comparison.view_kinds import OF_STUDY, REGRET
 from kshot_viz.viz.style.colours import MethodStyle, method_label, method_styles
 from kshot_viz.widgets.base.parts import row
 
@@ -32,9 +33,8 @@ class ComparisonControls:
 
     def __init__(self, start: ComparisonView) -> None:
         methods, self._known = _methods(start.known), start.known
-        views = [(label, name) for name, (label, _) in start.views.items()]
         self.by_choice: dict[str, Any] = {
-            "view": ipywidgets.ToggleButtons(options=views, style={"button_width": "auto"}),
+            "view": ipywidgets.ToggleButtons(options=_views(start), style={"button_width": "auto"}),
             "way": _dropdown("classes", _numbers(start.ways)),
             "shot": _dropdown("shots", _numbers(start.shots)),
             "measure": _dropdown("measure", [(one.label, name) for name, one in MEASURES.items()]),
@@ -70,7 +70,7 @@ class ComparisonControls:
     def offer(self, shown: ComparisonView) -> None:
         """Show the controls that the view uses, with the choices there are."""
         used = set(shown.uses)
-        if len(shown.ways) > 1:
+        if len(shown.ways) > 1 and shown.view != REGRET:
             used.add("way")
         pairs = "measure" in used
         if pairs and not shown.paired:
@@ -86,12 +86,12 @@ class ComparisonControls:
         self._offer("shot", _numbers(shown.shots), shown.shot)
         if shown.part is not None:
             self._offer("regime", _regimes(shown.part), shown.part.regime)
-        if shown.known != self._known:
-            self._known = shown.known
-            for name, style in method_styles(shown.known).items():
-                self.boxes[name].layout.border_left = _border(style)
-            for name in ("reference", "method"):
-                self._offer(name, _methods(shown.known), getattr(shown, name))
+            self._offer("view", _views(shown), shown.view)
+        self._offer("reference", _methods(shown.known), shown.reference)
+        self._offer("method", _methods(shown.choosable), shown.method)
+        self._known = shown.known
+        for name, style in method_styles(shown.known).items():
+            self.boxes[name].layout.border_left = _border(style)
 
     def _offer(self, name: str, options: list[tuple[str, Any]], value: Any) -> None:
         control = self.by_choice[name]
@@ -110,6 +110,10 @@ def _every(start: ComparisonView) -> list[str]:
         for one in start.part.study.comparisons.values()
         for name in ordered_methods(one.settings)
     ]
+
+
+def _views(shown: ComparisonView) -> list[tuple[str, str]]:
+    return [(label, name) for name, (label, _) in shown.views.items()]
 
 
 def _methods(known: Sequence[str]) -> list[tuple[str, str]]:

@@ -14,8 +14,9 @@ from kshot_viz.study.comparison import Comparison
 from kshot_viz.study.findings.finding import findings
 from kshot_viz.study.regimes.study import Study
 from kshot_viz.text import counted
-from kshot_viz.viz.comparison.comparison_view import MIME, OF_STUDY, REGRET, ComparisonView
+from kshot_viz.viz.comparison.comparison_view import MIME, ComparisonView
 from kshot_viz.viz.comparison.study_part import StudyPart
+from kshot_viz.viz.comparison.view_kinds import OF_STUDY, REGRET
 from kshot_viz.viz.report.html import frame_html
 from kshot_viz.viz.style.canvas import write_file
 from kshot_viz.widgets.base.background import Redraw
@@ -48,7 +49,7 @@ _FILES = {
 
 
 class KShotComparison(Dashboard):
-    """Methods on the same episodes, in five views, and in a sixth the regret of a study.
+    """Methods on the same episodes, in several views; of a study, the regret of all tasks too.
 
     Parameters
     ----------
@@ -63,7 +64,8 @@ class KShotComparison(Dashboard):
     ----------
     view : str
         ``"shots"``, ``"step_size"``, ``"episodes"``, ``"confusion"`` or ``"changed"``; of a study
-        also ``"regret"``, of all tasks and regimes.
+        also ``"regret"``, of all tasks and regimes; where a method has gates, and network and
+        images are known, ``"gates"``: it is tuned once more on the first test episode for them.
     way, shot : int
     measure : str
         ``"accuracy"``, ``"support_accuracy"``, ``"gap"`` or ``"support_loss"``.
@@ -189,6 +191,9 @@ class KShotComparison(Dashboard):
 
     def _draw(self) -> None:
         shown, table, drawn = self._shown, "", False
+        if shown.stage:
+            self._picture.layout.display, self._table.value = "none", ""
+            self._status.busy(shown.stage)
         try:
             # The one rule of a table of regret stands above it.
             numbers = shown.frame().drop(columns="rule", errors="ignore")
