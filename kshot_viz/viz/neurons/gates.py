@@ -102,10 +102,9 @@ def _mean(values: np.ndarray, weights: np.ndarray) -> float:
 
 def _name(ax: Axes, rates: pd.DataFrame, wide: float, tall: float) -> None:
     """Name rows and columns, or as many of them as there is room for."""
-    every = -(-len(rates) * _LINE // tall)
-    rows = np.arange(0, len(rates), int(every))
+    rows = range(0, len(rates), int(-(-len(rates) * _LINE // tall)))
     layers = [isolated(_end(str(rates.index[row]))) for row in rows]
-    ax.set_yticks(rows, layers, parse_math=False)
+    ax.set_yticks(list(rows), layers, parse_math=False)
     names = [shortened(str(name), _CLASS) for name in rates]
     cell = wide / len(names)
     upright = max(map(len, names)) * _LETTER > cell
@@ -127,8 +126,8 @@ def _write(ax: Axes, rates: np.ndarray, image: Any) -> None:
 
     for (row, column), value in np.ndenumerate(rates):
         colour = text_on(to_hex(image.cmap(image.norm(value))))
-        where = {"ha": "center", "va": "center"}
-        ax.text(column, row, f"{value:.0f}", fontsize=8, color=colour, **where)
+        look: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 8, "color": colour}
+        ax.text(column, row, f"{value:.0f}", **look)
 
 
 def _agree(ax: Axes, frame: pd.DataFrame, columns: int, cell: float) -> None:
@@ -143,7 +142,7 @@ def _agree(ax: Axes, frame: pd.DataFrame, columns: int, cell: float) -> None:
     known = known[np.isfinite(known)]
     left, size = columns - 0.5 + _GAP / cell, _BESIDE / cell
     ax.set_xlim(-0.5, left + size + _GAP / cell)
-    ticks = MaxNLocator(3).tick_values(known.min(), min(known.max(), 99.0))
+    ticks = np.asarray(MaxNLocator(3).tick_values(known.min(), min(known.max(), 99.0)))
     low, high = ticks[0], ticks[-1]
 
     def at(percent: np.ndarray) -> np.ndarray:

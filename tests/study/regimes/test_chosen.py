@@ -60,6 +60,13 @@ def test_the_text_under_its_tables_says_what_settings_were_chosen_on(found):
     assert "The setting with the best mean" in found.comparison(rule="best").note
 
 
+def test_the_other_rule_is_asked_where_settings_were_chosen_on_these_rows(found):
+    for regime in ("blind", "few", "many"):
+        variants = set(found.comparison(regime=regime).robustness()["variant"])
+        assert ("other rule" in variants) == (regime == "many")
+        assert {"chosen", "step size"} <= variants
+
+
 def test_a_method_without_a_choice_is_left_out_and_named(found):
     choices = found.choices[found.choices["method"] != "grouped"]
     one = replace(found, choices=choices).comparison(regime="blind")
