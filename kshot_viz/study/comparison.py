@@ -112,7 +112,9 @@ class Comparison:
         A row per task, method and pair of settings of which there are rows: see
         :func:`kshot_viz.study.findings.robustness.robustness`. Empty without ``"plain"``.
         """
-        return robustness(self.frame, self.settings)
+        # Settings that were chosen elsewhere have no other rule among the rows of these episodes.
+        here = self.manifest.get("regime", "many") == "many"
+        return robustness(self.frame, self.settings, other_rule=here)
 
     def collapses(self) -> pd.DataFrame:
         """Return how many tuning runs collapsed at each step size; empty where nothing was tuned.

@@ -13,6 +13,8 @@ from kshot_viz.text import counted, listed, minutes_text
 
 # Queries drawn this often on average make the episodes far from independent.
 HEAVY_REUSE = 5.0
+# What a manifest says it tuned on where settings were chosen on the tasks of other data.
+OTHER_TASKS = "other tasks"
 # Below so many episodes a bootstrap interval is clearly too narrow: see bootstrap_mean.
 FEW = 10
 
@@ -43,6 +45,11 @@ def footer(manifest: Mapping[str, Any]) -> list[str]:
 def note_of(manifest: Mapping[str, Any]) -> str:
     """Return the same in one paragraph."""
     return " ".join(footer(manifest))
+
+
+def tuning_unit(manifest: Mapping[str, Any]) -> str:
+    """Return what ``n_val`` counts."""
+    return "other task" if manifest.get("tune") == OTHER_TASKS else "tuning episode"
 
 
 def doubt(manifest: Mapping[str, Any]) -> str:
@@ -103,18 +110,35 @@ def _tuning(manifest: Mapping[str, Any]) -> str:
     tune, used = manifest.get("tune"), manifest.get("labels_used_for_tuning", 0)
     if tune is None:
         return "Nothing was tuned: every method ran at the setting it was given."
-    own = "Each method ran at its own step size and number of steps, chosen on"
-    episodes = counted(int(manifest.get("n_val", 0)), "tuning episode")
+    where = _tuned_on(tune, manifest)
     rule = _RULES[manifest.get("choose", "best")]
-    if tune == "validation":
-        return (
-            f"{own} {episodes} a task, drawn from images apart from the test images. {rule} "
-            f"Tuning used {counted(int(used), 'labelled target image')} beyond the k shots."
-        )
-    return (
-        f"{own} {episodes} a task of source data. {rule} No target label beyond the k shots was "
-        f"used."
+    labels = (
+        f"Tuning used {counted(int(used), 'labelled target image')} beyond the k shots."
+        if tune == "validation"
+        else "No target label beyond the k shots was used."
     )
+    lacking = manifest.get("not_chosen")
+    without = f" Left out, since no setting could be chosen: {listed(lacking)}." if lacking else ""
+    return (
+        f"Each method ran at its own step size and number of steps, chosen on {where}. {rule} "
+        f"{labels}{without}"
+    )
+
+
+def _tuned_on(tune: str, manifest: Mapping[str, Any]) -> str:
+    """Say which episodes settings were chosen on."""
+    n = int(manifest.get("n_val", 0))
+    if tune == OTHER_TASKS:
+        return (
+            f"the tuning episodes of tasks on other data, at most {n} for each task, each of "
+            f"which counts as one episode"
+        )
+    episodes = f"{counted(n, 'tuning episode')} a task"
+    if tune != "validation":
+        return f"{episodes} of source data"
+    most = manifest.get("tuning_queries")
+    queries = f" with at most {counted(int(most), 'query image')} a class" if most else ""
+    return f"{episodes}{queries}, drawn from images apart from the test images"
 
 
 def _scoring(manifest: Mapping[str, Any]) -> str:

@@ -9,6 +9,7 @@ from .comparison.measure_plots import plot_measure as plot_measure
 from .comparison.predictions import plot_confusion as plot_confusion
 from .comparison.step_size import plot_step_size as plot_step_size
 from .neurons.filters import plot_filters as plot_filters
+from .neurons.gates import plot_gates as plot_gates
 from .neurons.group_sizes import plot_group_sizes as plot_group_sizes
 from .neurons.neuron_map import plot_neuron_map as plot_neuron_map
 from .neurons.overview import plot_rescoring as plot_rescoring

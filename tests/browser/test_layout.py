@@ -20,6 +20,7 @@ import sys
 sys.path.insert(0, {str(SUPPORT)!r})
 import kshot_viz as kv
 from kshot_viz.grouping.editing.history import named
+from hand_study import hand_study
 from small_comparison import hand_made
 from small_search import small_search
 data = kv.load_dataset("digits")
@@ -51,6 +52,8 @@ monitor
 """,
     "empty = kv.SearchMonitor(small_search('memory'))\nempty",
     "view = kv.KShotComparison(hand_made())\nview",
+    "study = kv.KShotComparison(hand_study())\nstudy",
+    "regret = kv.KShotComparison(hand_study())\nregret.view = 'regret'\nregret.wait(60)\nregret",
 )
 # Scrollbars, and texts that are wider than what they stand in; tables of numbers may scroll.
 TOO_WIDE = """() => {
@@ -99,7 +102,7 @@ def test_no_width_and_no_theme_has_a_scrollbar_or_cuts_a_label(shown: LabPage):
         shown.theme(theme)
         for width in WIDTHS:
             # So tall that all cells are drawn.
-            page.set_viewport_size({"width": width, "height": 4600})
+            page.set_viewport_size({"width": width, "height": 6000})
             page.wait_for_timeout(600)
             if shots := os.environ.get("KSHOT_SHOTS"):
                 page.screenshot(path=f"{shots}/{theme[11:]}-{width}.png")
@@ -111,18 +114,18 @@ def test_no_width_and_no_theme_has_a_scrollbar_or_cuts_a_label(shown: LabPage):
 
 def test_a_notebook_keeps_pictures_for_those_without_a_kernel(shown: LabPage):
     page = shown.page
-    page.set_viewport_size({"width": 1280, "height": 4600})
+    page.set_viewport_size({"width": 1280, "height": 6000})
     pictures = page.locator(PICTURES)
-    expect(pictures).to_have_count(4)
+    expect(pictures).to_have_count(6)
     # The live view stands for its picture.
-    for index in range(4):
+    for index in range(6):
         expect(pictures.nth(index)).to_be_hidden()
     page.evaluate(SAVE)
     page.reload()
     page.locator(".jp-NotebookPanel .jp-Notebook").first.wait_for()
     page.wait_for_function(READY)
     expect(page.locator(".kv-dashboard")).to_have_count(0)
-    expect(pictures).to_have_count(4)
-    for index in range(4):
+    expect(pictures).to_have_count(6)
+    for index in range(6):
         expect(pictures.nth(index)).to_be_visible()
         assert pictures.nth(index).evaluate("one => one.naturalWidth") > 400

@@ -27,13 +27,18 @@ ROBUSTNESS += ["tuned", "steps", "plain_tuned", "plain_steps", "rule"]
 Setting = tuple[str, int]
 
 
-def robustness(frame: pd.DataFrame, settings: pd.DataFrame) -> pd.DataFrame:
+def robustness(
+    frame: pd.DataFrame, settings: pd.DataFrame, *, other_rule: bool = True
+) -> pd.DataFrame:
     """Estimate differences to plain fine-tuning at every variant of the settings that has rows.
 
     Parameters
     ----------
     frame, settings : DataFrame
         As of a comparison.
+    other_rule : bool
+        Whether settings were chosen on the tuning rows of ``frame``, so that the rule that was not
+        used can be asked too.
 
     Returns
     -------
@@ -51,7 +56,7 @@ def robustness(frame: pd.DataFrame, settings: pd.DataFrame) -> pd.DataFrame:
 
     rows: list[dict[str, Any]] = []
     for task in dict.fromkeys(map(Task.of, settings.to_dict("records"))):
-        ran = Variants(task.rows(frame), task.rows(settings))
+        ran = Variants(task.rows(frame), task.rows(settings), other_rule)
         rows += [{**asdict(task), **row} for row in ran.rows()]
     return pd.DataFrame(rows, columns=ROBUSTNESS)
 
@@ -62,6 +67,7 @@ class Variants:
 
     frame: pd.DataFrame
     chosen: pd.DataFrame
+    other_rule: bool = True
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """Yield the estimates of every method but plain."""
@@ -70,7 +76,7 @@ class Variants:
             return
         took = {name: (row["setting"], int(row["steps"])) for name, row in known.items()}
         runs = {str(name): _Runs(part) for name, part in self.frame.groupby("method", sort=False)}
-        rules = self._other_rule()
+        rules = self._other_rule() if self.other_rule else {}
         ran = {name for name, setting in took.items() if name in runs and runs[name].ran(setting)}
         for method in (one for one in known if one != PLAIN and {one, PLAIN} <= ran):
             pair = _Pair(runs[method], runs[PLAIN], took[method], took[PLAIN])

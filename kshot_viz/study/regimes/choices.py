@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 REGIMES = ("blind", "own", "few", "many")
 # Names a chosen setting in every task: its tuned values, and the number of steps.
 ACROSS = ["tuned", "steps"]
-CHOSEN = [*METHOD, "regime", "rule", "episode", *SETTING, "tuned", "step_size", "labels"]
+CHOSEN = [*METHOD, "regime", "rule", "episode", *SETTING, "tuned", "step_size", "lr", "head_lr"]
+CHOSEN += ["val_accuracy", "n_val", "collapsed", "margin", "labels"]
 
 
 @dataclass(frozen=True)
@@ -76,12 +77,12 @@ def choose_few(
     return choose(some.assign(accuracy=accuracy, n_query=n), rule)
 
 
-def few_labels(episodes: Sequence[Episode], size: Few) -> int:
-    """Return the number of distinct labelled images that the regime ``"few"`` uses."""
+def few_images(episodes: Sequence[Episode], size: Few) -> set[int]:
+    """Return the labelled images that the regime ``"few"`` uses."""
     used: set[int] = set()
     for one in episodes[: size.episodes]:
         used |= {*one.support, *np.array(one.query)[_first_queries(one, size.queries)[0]].tolist()}
-    return len(used)
+    return used
 
 
 def choose_blind(rows: Mapping[Task, pd.DataFrame], task: Task, rule: str) -> pd.DataFrame:

@@ -13,7 +13,7 @@ from kshot_viz.study.regimes.choices import (
     choose_blind,
     choose_few,
     choose_many,
-    few_labels,
+    few_images,
 )
 from kshot_viz.study.regimes.own_support import support_folds
 from kshot_viz.study.settings.choice import choose
@@ -71,7 +71,7 @@ def _regimes(
             found[name] = _own(plan, task, rule, asked.own_episodes), 0
         elif name == "few":
             chosen = choose_few(rows[task], episodes, rule, asked.few)
-            found[name] = chosen, few_labels(episodes, asked.few)
+            found[name] = chosen, len(few_images(episodes, asked.few))
         else:
             labels = plan.tuning.first([task], len(episodes)).target_labels
             found[name] = choose_many(rows[task], rule), labels

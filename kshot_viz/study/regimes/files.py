@@ -29,7 +29,7 @@ def save(study: Study, folder: str | Path) -> Path:
     about = {
         "schema": SCHEMA,
         "manifest": dict(study.manifest),
-        "choices": json.loads(study.choices.to_json(orient="records")),
+        "choices": study.choices.to_dict(orient="records"),
     }
     with whole_file(target / ROWS, called=target) as path:
         pd.DataFrame(study.frame).to_parquet(path, index=False)

@@ -8,8 +8,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kshot_viz.checks import checked, text
 from kshot_viz.study.comparison import Comparison
 from kshot_viz.study.regimes import files
+from kshot_viz.study.regimes.chosen import comparison_at
 from kshot_viz.study.regimes.tables import (
     Ranks,
     average_ranks,
@@ -37,8 +39,10 @@ class Study:
         it calls chosen is what the regime ``"many"`` chooses by the guarded rule.
     choices : DataFrame
         What each regime and rule chose: ``data, backbone, way, shot, method, regime, rule,
-        episode`` (of the choice, ``""`` for all), ``setting, steps, tuned, step_size`` and
-        ``labels``, the number of labelled images of the target that it used beside the support.
+        episode`` (of the choice, ``""`` for all), ``setting, steps, tuned, step_size, lr, head_lr,
+        val_accuracy, n_val, collapsed, margin`` (as of
+        :func:`kshot_viz.study.settings.choice.choose`) and ``labels``, the number of labelled
+        images of the target that it used beside the support.
     manifest : mapping
         What was asked for.
     """
@@ -70,6 +74,14 @@ class Study:
         """
         return best_in_hindsight(self)
 
+    @cached_property
+    def _regrets(self) -> pd.DataFrame:
+        return regret_by_task(self)
+
+    @cached_property
+    def _regret(self) -> pd.DataFrame:
+        return regret_table(self._regrets)
+
     def regrets(self) -> pd.DataFrame:
         """Return how far each method is behind the best in hindsight, a row per task.
 
@@ -82,7 +94,7 @@ class Study:
             ``data, backbone, way, shot, method, regime, rule, accuracy, best, regret`` (points),
             ``n, diverged, seconds``.
         """
-        return regret_by_task(self)
+        return self._regrets.copy()
 
     def regret(self) -> pd.DataFrame:
         """Return mean and worst regret over tasks, a row per method, regime and rule.
@@ -93,7 +105,7 @@ class Study:
             ``method, regime, rule, mean, low, high, worst, worst_task, tasks, diverged`` (share of
             runs), ``seconds``; in points, with the 95 % bootstrap interval over tasks.
         """
-        return regret_table(self.regrets())
+        return self._regret.copy()
 
     def ranks(self, regime: str, *, rule: str = "guarded") -> Ranks:
         """Return the average rank of each method over tasks, and the critical difference.
@@ -103,7 +115,7 @@ class Study:
         KShotKeyError
             For a regime or rule that this study does not have.
         """
-        return average_ranks(self.regrets(), regime, rule)
+        return average_ranks(self._regrets, regime, rule)
 
     def wins(self, *, reference: str = PLAIN) -> pd.DataFrame:
         """Return in how many tasks each method is clearly better or worse than another one.
@@ -121,6 +133,35 @@ class Study:
             If ``reference`` is no method of this study.
         """
         return wins_table(self.frame, reference)
+
+    @checked(task=text, regime=text, rule=text)
+    def comparison(
+        self, task: str = "", *, regime: str = "many", rule: str = "guarded"
+    ) -> Comparison:
+        """Return the comparison of a task, at the settings that a regime and rule chose.
+
+        Parameters
+        ----------
+        task : str
+            A name of ``comparisons``; the first by default.
+        regime : str
+            One that this study has, but ``"own"``, which chooses anew in each episode.
+        rule : str
+
+        Returns
+        -------
+        Comparison
+            Its manifest and the text under its tables say what settings were chosen on. Methods
+            for which the regime chose nothing are left out.
+
+        Raises
+        ------
+        KShotKeyError
+            For a task, regime or rule that this study does not have.
+        KShotValueError
+            For ``"own"``, and where the regime had nothing to choose on.
+        """
+        return comparison_at(self, task, regime, rule)
 
     def save(self, folder: str | Path) -> Path:
         """Write ``study.json``, ``rows.parquet`` and a folder for each comparison."""

@@ -29,18 +29,30 @@ if TYPE_CHECKING:
 
 WIDTH = 80
 HEAD = ("method", "mean regret", "worst", "in", "wins-ties-losses", "diverged", "seconds")
-ABOUT = {
-    "blind": "settings chosen on other data, no label of the target",
-    "own": "settings chosen on the k images themselves",
-    "few": "settings chosen on a few small validation episodes",
-    "many": "settings chosen on all validation episodes",
+CHOSEN_ON = {
+    "blind": "other data, no label of the target",
+    "own": "the k images themselves",
+    "few": "a few small validation episodes",
+    "many": "all validation episodes",
 }
 
 
 def verdicts(study: Study) -> list[str]:
     """Return what each regime and rule showed, a sentence or a few each."""
-    regret, wins = study.regret(), study.wins() if _has_plain(study) else None
-    return [_verdict(study, part, wins, key) for key, part in _parts(regret)]
+    return [said for _, said in _said(study, study.regret())]
+
+
+def rule_verdicts(study: Study, rule: str) -> list[str]:
+    """Return what each regime showed with one rule, led by the name of the regime."""
+    regret = study.regret()
+    said = _said(study, regret[regret["rule"] == rule])
+    return [f"{regime}: {text}" for (regime, _), text in said]
+
+
+def _said(study: Study, regret: pd.DataFrame) -> Iterator[tuple[tuple[str, str], str]]:
+    wins = study.wins() if _has_plain(study) else None
+    for key, part in _parts(regret):
+        yield key, _verdict(study, part, wins, key)
 
 
 def study_text(study: Study) -> str:
@@ -67,7 +79,7 @@ def tables(study: Study) -> list[tuple[str, list[tuple[str, ...]]]]:
     wins = study.wins().set_index(["method", "regime", "rule"]) if _has_plain(study) else None
     return [
         (
-            f"{regime} ({ABOUT[regime]}), rule {rule!r}",
+            f"{regime} (settings chosen on {CHOSEN_ON[regime]}), rule {rule!r}",
             [_cells(row, wins) for row in part.sort_values("mean").to_dict(orient="records")],
         )
         for (regime, rule), part in _parts(regret)

@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from kshot_viz.errors import KShotValueError, unknown_name
-from kshot_viz.text import counted, isolated
-from kshot_viz.viz.comparison.changed_predictions import changed_frame, plot_changed
-from kshot_viz.viz.comparison.episode_dots import episodes_frame, plot_episodes
-from kshot_viz.viz.comparison.measure_plots import plot_accuracy, plot_measure
-from kshot_viz.viz.comparison.measures import MEASURES, measure_frame
-from kshot_viz.viz.comparison.predictions import confusion_frame, plot_confusion
+from kshot_viz.study.tuned_gates import TunedGates
+from kshot_viz.text import counted, isolated, listed
+from kshot_viz.viz.comparison.measure_plots import plot_accuracy
+from kshot_viz.viz.comparison.measures import MEASURES
 from kshot_viz.viz.comparison.selection import chosen_methods, of_shot, of_way, ordered_methods
-from kshot_viz.viz.comparison.step_size import plot_step_size, step_size_frame
+from kshot_viz.viz.comparison.step_size import plot_step_size
+from kshot_viz.viz.comparison.view_kinds import (
+    FIGURES,
+    FRAMES,
+    GATE_VIEWS,
+    GATES,
+    OF_STUDY,
+    REGRET,
+    STUDY_VIEWS,
+    VIEWS,
+)
 from kshot_viz.viz.report.report import report_page
 from kshot_viz.viz.style.canvas import figure_of, to_png, to_svg
+from kshot_viz.viz.style.colours import method_label
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,16 +33,8 @@ if TYPE_CHECKING:
 
     from kshot_viz.data.dataset import ImageDataset
     from kshot_viz.study.comparison import Comparison
+    from kshot_viz.viz.comparison.study_part import StudyPart
 
-_DRAWN = frozenset({"measure", "paired", "reference", "methods"})
-# The label of each view, and the choices it depends on.
-VIEWS: dict[str, tuple[str, frozenset[str]]] = {
-    "shots": ("Against shots", _DRAWN),
-    "step_size": ("Against step size", frozenset({"shot", "methods"})),
-    "episodes": ("Episode by episode", _DRAWN | {"shot"}),
-    "confusion": ("Confusion", frozenset({"shot", "method"})),
-    "changed": ("Changed predictions", frozenset({"shot", "reference", "method"})),
-}
 MIME = {
     "png": "image/png",
     "svg": "image/svg+xml",
@@ -52,7 +53,7 @@ class ComparisonView:
     data : ImageDataset or None
         Its images, where the comparison has none itself.
     view : str
-        One of ``VIEWS``.
+        One of :attr:`views`.
     way, shot : int or None
         The task; the smallest by default.
     measure : str
@@ -66,6 +67,11 @@ class ComparisonView:
         Those that are drawn; all by default.
     method : str
         The one whose confusion is drawn, and "after" of the predictions that changed.
+        Of the gates one that has some.
+    part : StudyPart or None
+        Where the comparison comes from, if it is one of a study.
+    gates : TunedGates
+        Made for the first view of a comparison; views that are made of it have the same.
     """
 
     comparison: Comparison
@@ -78,20 +84,25 @@ class ComparisonView:
     reference: str = ""
     methods: tuple[str, ...] = ()
     method: str = ""
+    part: StudyPart | None = None
+    gates: TunedGates | None = field(default=None, repr=False, compare=False)
     known: tuple[str, ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         known = tuple(ordered_methods(self.comparison.settings))
         if not known or not len(self.comparison.frame):
             raise KShotValueError("This comparison has no rows to draw.")
+        if self.gates is None:
+            object.__setattr__(self, "gates", TunedGates(self.comparison, self.data))
         reference = self.reference or ("plain" if "plain" in known else known[0])
-        others = [name for name in known if name != reference]
+        choosable = self.gated if self.view == GATES else known
+        others = [name for name in choosable if name != reference]
         method = self.method or ("grouped" if "grouped" in others else [*others, reference][0])
         for argument, given, allowed in (
-            ("view", self.view, VIEWS),
+            ("view", self.view, self.views),
             ("measure", self.measure, MEASURES),
             ("reference", reference, known),
-            ("method", method, known),
+            ("method", method, choosable),
         ):
             if given not in allowed:
                 raise unknown_name(argument, given, allowed)
@@ -102,6 +113,35 @@ class ComparisonView:
         chosen_methods(known, self.methods)
         shots = of_shot(of_way(self.comparison.settings, self.way), self.shot)["shot"]
         object.__setattr__(self, "shot", int(shots.iloc[0]))
+
+    @property
+    def views(self) -> dict[str, tuple[str, frozenset[str]]]:
+        """The views there are: the label of each, and the choices it depends on."""
+        gates = GATE_VIEWS if self.gated else {}
+        return VIEWS | gates | ({} if self.part is None else STUDY_VIEWS)
+
+    @property
+    def gated(self) -> tuple[str, ...]:
+        """The methods whose gates can be shown."""
+        return () if self.gates is None else self.gates.methods
+
+    @property
+    def choosable(self) -> tuple[str, ...]:
+        """What ``method`` may be."""
+        return self.gated if self.view == GATES else self.known
+
+    @property
+    def label(self) -> str:
+        """The label of the view."""
+        return self.views[self.view][0]
+
+    @property
+    def uses(self) -> frozenset[str]:
+        """The choices that the view depends on."""
+        used = self.views[self.view][1]
+        if self.view == GATES and len(self.gated) > 1:
+            used |= {"method"}
+        return used if self.part is None or self.view == REGRET else used | {*OF_STUDY}
 
     @property
     def ways(self) -> list[int]:
@@ -116,15 +156,58 @@ class ComparisonView:
 
     def but(self, **changes: Any) -> ComparisonView:
         """Return the view with some choices changed."""
+        if changes.get("view") == GATES and self.method not in self.gated:
+            changes = {"method": "", **changes}
         return replace(self, **changes)
+
+    def elsewhere(self, **changes: str) -> ComparisonView:
+        """Return the same view of another task, regime or rule, with the choices that it has.
+
+        Raises
+        ------
+        KShotValueError
+            Unless the comparison is one of a study.
+        """
+        if self.part is None:
+            raise KShotValueError(f"Only a study has {listed(list(changes))} to choose.")
+        part = self.part.but(**changes)
+        same = {name: getattr(self, name) for name in ("data", "measure", "paired")}
+        made = ComparisonView(part.comparison, part=part, **same)
+        if self.view in made.views:
+            made = made.but(view=self.view)
+        if self.way in made.ways:
+            made = made.but(way=self.way, shot=None)
+        if self.shot in made.shots:
+            made = made.but(shot=self.shot)
+        # All of them stay all of them.
+        ticked = () if self.methods == self.known else self.methods
+        kept: dict[str, Any] = {"methods": tuple(name for name in ticked if name in made.known)}
+        if self.reference in made.known:
+            kept["reference"] = self.reference
+        if self.method in made.choosable:
+            kept["method"] = self.method
+        return made.but(**kept)
 
     def frame(self) -> pd.DataFrame:
         """Return the frame that :meth:`figure` draws."""
-        return _FRAMES[self.view](self)
+        return FRAMES[self.view](self)
 
     def figure(self) -> Figure:
         """Return a new figure."""
-        return figure_of(_FIGURES[self.view](self))
+        return figure_of(FIGURES[self.view](self))
+
+    def gate_frame(self) -> pd.DataFrame:
+        """Return the gates of the method; the first time it is tuned for that."""
+        tuned = self.gates or TunedGates(self.comparison, self.data)
+        return tuned.frame(self.method, **self.task)
+
+    @property
+    def stage(self) -> str:
+        """What takes its time before the view can be drawn; empty where nothing does."""
+        ready = self.gates is not None and self.gates.known(self.method, **self.task)
+        if self.view != GATES or ready:
+            return ""
+        return f"Tuning {method_label(self.method)} on the first test episode, for its gates."
 
     @property
     def task(self) -> dict[str, Any]:
@@ -165,20 +248,21 @@ class ComparisonView:
 
     def file_name(self, kind: str) -> str:
         """Return a name for :meth:`content` that says what is in it."""
-        one_shot = [f"{self.shot}_shot"] if "shot" in VIEWS[self.view][1] else []
-        return "_".join(["comparison", self.view, *one_shot]) + f".{kind}"
+        one_shot = [f"{self.shot}_shot"] if "shot" in self.uses else []
+        about = ["comparison"] if self.part is None else self.part.slugs(self.uses)
+        return "_".join([*about, self.view, *one_shot]) + f".{kind}"
 
     def _table(self) -> pd.DataFrame:
         """Return :meth:`frame` with columns that name its values."""
         frame = self.frame()
-        if "measure" not in VIEWS[self.view][1]:
+        if "measure" not in self.uses:
             return frame
         against = self.reference if self.paired else ""
         return frame.assign(measure=self.measure, difference_to=against)
 
     def figures(self) -> Mapping[str, Figure]:
         """Return this picture and the usual ones, by caption."""
-        made = {f"As shown: {VIEWS[self.view][0].lower()}": self.figure()}
+        made = {f"As shown: {self.label.lower()}": self.figure()}
         made["Accuracy"] = figure_of(plot_accuracy(self.comparison, way=self.way))
         if not len(self.comparison.curve()):
             return made
@@ -193,20 +277,14 @@ class ComparisonView:
         """The data set, the network and the number of methods."""
         about = self.comparison.manifest
         data, network = (isolated(about[part]["name"]) for part in ("data", "backbone"))
-        return f"{data}, {network}: {len(self.known)} methods"
+        return f"{data}, {network}: {len(self.known)} methods{self._settings_text()}"
 
+    @property
+    def heading(self) -> str:
+        """What stands above the view: its title, or what a view of the whole study is about."""
+        return self.title if self.part is None or self.view != REGRET else self.part.title
 
-_FRAMES: dict[str, Callable[[ComparisonView], pd.DataFrame]] = {
-    "shots": lambda v: measure_frame(v.comparison, way=v.way, **v.drawn),
-    "step_size": lambda v: step_size_frame(v.comparison, v.way, v.shot, v.methods),
-    "episodes": lambda v: episodes_frame(v.comparison, **v.task, **v.drawn),
-    "confusion": lambda v: confusion_frame(v.comparison, v.method, **v.task),
-    "changed": lambda v: changed_frame(v.comparison, v.reference, v.method, **v.task),
-}
-_FIGURES: dict[str, Callable[[ComparisonView], Any]] = {
-    "shots": lambda v: plot_measure(v.comparison, way=v.way, **v.drawn),
-    "step_size": lambda v: plot_step_size(v.comparison, methods=v.methods, **v.task),
-    "episodes": lambda v: plot_episodes(v.comparison, **v.task, **v.drawn),
-    "confusion": lambda v: plot_confusion(v.comparison, v.method, **v.task),
-    "changed": lambda v: plot_changed(v.comparison, v.reference, v.method, data=v.data, **v.task),
-}
+    def _settings_text(self) -> str:
+        if self.part is None:
+            return ""
+        return f", settings chosen in regime {self.part.regime!r} by rule {self.part.rule!r}"

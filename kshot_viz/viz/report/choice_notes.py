@@ -15,19 +15,24 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def choice_notes(settings: pd.DataFrame) -> list[str]:
-    """Return how sure the chosen settings of each task are, and which ones lie at an edge."""
+def choice_notes(settings: pd.DataFrame, unit: str = "tuning episode") -> list[str]:
+    """Return how sure the chosen settings of each task are, and which ones lie at an edge.
+
+    ``unit`` is what settings were chosen on: see :func:`kshot_viz.study.footer.tuning_unit`.
+    """
     return [
-        f"{task_name(task)}: {note}" for task, part in by_task(settings) for note in _notes(part)
+        f"{task_name(task)}: {note}"
+        for task, part in by_task(settings)
+        for note in _notes(part, unit)
     ]
 
 
-def _notes(settings: pd.DataFrame) -> Iterable[str]:
+def _notes(settings: pd.DataFrame, unit: str) -> Iterable[str]:
     rows = {row["method"]: row for row in records(settings)}
     ordered = [rows[name] for name in ordered_methods(settings)]
     margins = _each(ordered, _margin)
     if margins:
-        episodes = counted(int(ordered[0]["n_val"]), "tuning episode")
+        episodes = counted(int(ordered[0]["n_val"]), unit)
         yield (
             f"on {episodes}, accuracy at the chosen step size minus that at the "
             f"best other step size, in points: {margins}."

@@ -57,6 +57,8 @@ summary { cursor: pointer; font-weight: 600; margin: .8rem 0 .4rem; }
 # The browser itself refuses whatever is not in the file.
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 AT_MOST = 200
+# Longer texts in a table may take several lines.
+_LONG = 20
 _NAMES = {
     "low": "95 % from",
     "high": "to",
@@ -244,8 +246,10 @@ def _column(name: str, values: pd.Series[Any]) -> tuple[str, str, list[str]]:
     """Return the name of a column, the attribute that aligns it, and its cells."""
     form = _form(name, values)
     number = np.issubdtype(values.dtype, np.number) if isinstance(values.dtype, np.dtype) else False
-    side = ' class="number"' if number else ""
-    return _NAMES.get(name, name.replace("_", " ")), side, [form(value) for value in values]
+    cells = [form(value) for value in values]
+    long = not number and max(map(len, cells), default=0) > _LONG
+    side = ' class="number"' if number else ' class="long"' * long
+    return _NAMES.get(name, name.replace("_", " ")), side, cells
 
 
 def _form(name: str, values: pd.Series[Any]) -> Callable[[Any], str]:

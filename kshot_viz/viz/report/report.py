@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kshot_viz.errors import KShotFileError
+from kshot_viz.study.footer import tuning_unit
 from kshot_viz.viz.comparison.selection import records
 from kshot_viz.viz.report.html import code, facts, folded, page, paragraphs, picture, section, table
 from kshot_viz.viz.report.opening import opening
@@ -34,7 +35,6 @@ comparison.replay(row=0, backbone=backbone, data=data)"""
 _NAMES = {
     "tune": "tuned on",
     "labels_used_for_tuning": "target labels for tuning",
-    "n_val": "tuning episodes a task",
     "n_test": "test episodes",
     "n_query": "queries an episode",
     "query_reuse": "uses of a query image",
@@ -126,8 +126,9 @@ def _picture(caption: str, drawn: Figure | Axes) -> str:
 
 
 def _about(manifest: Mapping[str, Any]) -> str:
+    names = _NAMES | {"n_val": f"{tuning_unit(manifest)}s a task"}
     return facts(
-        (_NAMES.get(name, name.replace("_", " ")), _manifest_text(name, value))
+        (names.get(name, name.replace("_", " ")), _manifest_text(name, value))
         for name, value in manifest.items()
     )
 
@@ -159,7 +160,7 @@ def _settings(comparison: ReportedComparison) -> str:
         "steps": lambda row: str(int(row["steps"])),
         "tuning accuracy, %": lambda row: _percent(row["val_accuracy"]),
         "vs next step size, points": lambda row: _points(row["margin"]),
-        "tuning episodes": lambda row: str(int(row["n_val"])),
+        f"{tuning_unit(comparison.manifest)}s": lambda row: str(int(row["n_val"])),
         "at an edge": lambda row: row["edge"],
     }
     rows = [[cell(row) for cell in columns.values()] for row in records(comparison.settings)]

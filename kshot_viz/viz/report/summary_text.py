@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from kshot_viz.study.findings.finding import findings
-from kshot_viz.study.footer import footer
+from kshot_viz.study.footer import footer, tuning_unit
 from kshot_viz.text import wrapped
 from kshot_viz.viz.report.choice_notes import choice_notes
 from kshot_viz.viz.report.collapse_findings import collapse_findings
@@ -57,7 +57,8 @@ def all_findings(comparison: ComparisonLike, summary: pd.DataFrame) -> list[str]
 
 def notes(comparison: ComparisonLike) -> list[str]:
     """Return what stands under the tables: about the chosen settings, labels, episodes, tests."""
-    return [*choice_notes(comparison.settings), *footer(comparison.manifest)]
+    unit = tuning_unit(comparison.manifest)
+    return [*choice_notes(comparison.settings, unit), *footer(comparison.manifest)]
 
 
 def _wrapped(lines: Iterable[str], mark: str = "") -> list[str]:

@@ -10,7 +10,7 @@ from kshot_viz.errors import unknown_name
 from kshot_viz.study.regimes.choices import REGIMES
 from kshot_viz.text import counted, isolated
 from kshot_viz.viz.style.canvas import colour_bar, entitle, new_axes
-from kshot_viz.viz.style.colours import method_styles
+from kshot_viz.viz.style.colours import method_styles, text_on
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -78,12 +78,12 @@ def _ticks(limit: float) -> list[float]:
 
 def _write(ax: Axes, mean: np.ndarray, worst: np.ndarray, image: Any) -> None:
     """Write the numbers, in black or white by what is behind them."""
+    from matplotlib.colors import to_hex
+
     for (row, column), value in np.ndenumerate(mean):
         if np.isnan(value):
             ax.text(column, row, "-", ha="center", va="center", fontsize=9, alpha=0.6)
             continue
-        red, green, blue, _ = image.cmap(image.norm(value))
-        light = 0.299 * red + 0.587 * green + 0.114 * blue > 0.5
         ax.text(
             column,
             row,
@@ -91,5 +91,6 @@ def _write(ax: Axes, mean: np.ndarray, worst: np.ndarray, image: Any) -> None:
             ha="center",
             va="center",
             fontsize=8.5,
-            color="black" if light else "white",
+            # Written as hexadecimal: a dark page leaves it as it is.
+            color=text_on(to_hex(image.cmap(image.norm(value)))),
         )

@@ -180,7 +180,12 @@ def close_parts(widget: Any) -> None:
 
 def heading(text: str) -> ipywidgets.HTML:
     """Return a small title; the text is escaped."""
-    return ipywidgets.HTML(f'<div class="kv-heading">{html.escape(text)}</div>')
+    return ipywidgets.HTML(heading_html(text))
+
+
+def heading_html(text: str) -> str:
+    """Return what a small title shows."""
+    return f'<div class="kv-heading">{html.escape(text)}</div>'
 
 
 def row(*children: Any, name: str = "") -> ipywidgets.HBox:

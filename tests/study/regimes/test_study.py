@@ -63,6 +63,18 @@ def test_many_is_what_a_comparison_chooses(found):
             assert mine[SETTING].equals(wanted.loc[mine.index, SETTING])
 
 
+def test_the_comparison_of_a_regime_has_the_settings_of_a_comparison(found, folder):
+    again = kv.Study.load(folder)
+    for name, one in found.comparisons.items():
+        for study in (found, again):
+            pd.testing.assert_frame_equal(study.comparison(name).settings, one.settings)
+    few = found.comparison(regime="few", rule="best")
+    mine = found.choices[found.choices["data"] == few.data.name]
+    labels = mine[mine["regime"] == "few"]["labels"]
+    assert labels.max() <= few.manifest["labels_used_for_tuning"] <= labels.unique().sum()
+    assert few.manifest["n_val"] == 2
+
+
 def test_labels_are_those_of_the_target_that_a_regime_uses(found):
     labels = found.choices.groupby("regime")["labels"].agg(["min", "max"])
     assert labels.loc["blind"].tolist() == labels.loc["own"].tolist() == [0, 0]

@@ -7,6 +7,7 @@ import pytest
 
 from kshot_viz import viz
 from kshot_viz.errors import KShotKeyError
+from kshot_viz.viz.style.dark_mode import recolour
 
 
 class Made:
@@ -41,6 +42,19 @@ def test_numbers_stand_in_the_cells():
     assert written[0, 2] == "8.0 (25.0)"
     # What did not run has no number.
     assert written[0, 0] == "-"
+
+
+def test_numbers_stay_readable_on_a_dark_page():
+    ax = viz.plot_regret(Made(ROWS))
+    cells = {one.get_text(): one for one in ax.texts}
+    before = {name: one.get_color() for name, one in cells.items()}
+    recolour(ax.figure, dark=True)
+    after = {name: one.get_color() for name, one in cells.items()}
+    changed = {name for name in cells if after[name] != before[name]}
+    # What has no number has no cell: it stands on the page, as the note does.
+    assert "-" in changed
+    assert not {name for name in changed if "(" in name and name[0].isdigit()}
+    assert after["0.0 (0.4)"] == "#000000"
 
 
 def test_each_rule_has_its_own():
