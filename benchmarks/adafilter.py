@@ -20,6 +20,8 @@ import pandas as pd
 import kshot_viz as kv
 from kshot_viz.methods.adafilter.gates import gate_frame
 from kshot_viz.methods.adafilter.method import AdaFilter
+from kshot_viz.study.findings.finding import findings
+from kshot_viz.viz import plot_gates, save_figure
 
 RESULTS = Path(__file__).parents[1] / "docs" / "results"
 CONFIG = kv.FinetuneConfig(lr=1e-4, head_lr=0.1, steps=100, batch_size=50)
@@ -39,6 +41,7 @@ METHODS = {
     "learned, diverse": AdaFilter(diversity=1.0),
 }
 LEARNED = ("learned gates", "learned, diverse")
+PICTURES = {"learned gates": "adafilter_learned.png", "learned, diverse": "adafilter_diverse.png"}
 
 
 def compared(shots: list[int], episodes: int, workers: int, out: Path) -> kv.Comparison:
@@ -65,8 +68,11 @@ def compared(shots: list[int], episodes: int, workers: int, out: Path) -> kv.Com
     )
 
 
-def gates(table: kv.Comparison) -> pd.DataFrame:
-    """Return how gates are set in the first episode of every number of shots, a row a layer."""
+def gates(table: kv.Comparison, pictures: Path) -> pd.DataFrame:
+    """Return how gates are set in the first episode of every number of shots, a row a layer.
+
+    Those at the most shots are drawn.
+    """
     backbone, data = table.backbone, table.data
     assert backbone is not None
     assert data is not None
@@ -85,6 +91,8 @@ def gates(table: kv.Comparison) -> pd.DataFrame:
             frame = gate_frame(result, query.images, query.labels)
             by_layer = frame.groupby("layer", sort=False)[["rate", "within", "between"]].mean()
             parts.append(by_layer.reset_index().assign(shot=shot, method=name))
+            drawn = plot_gates(result, query.images, query.labels)
+            save_figure(drawn, pictures / PICTURES[name])
     return pd.concat(parts, ignore_index=True)
 
 
@@ -98,12 +106,15 @@ def page(table: kv.Comparison, found: pd.DataFrame, command: str) -> Iterator[st
         f"in points, with their 95 % interval adjusted for the number of rivals."
     )
     yield "\n".join(_accuracies(table))
+    yield " ".join(findings(table.summary(), table.manifest))
     yield (
         "How gates are set for the queries of the first episode: the share of channels that come "
         "from trained filters (`rate`), and the share of gates that differ between two images of "
         "one class and of two classes. Gates that are the same for all images would have zeros."
     )
     yield "\n".join(_gates(found))
+    for name, picture in PICTURES.items():
+        yield f"![{name}: gates of the queries by class, {found['shot'].max()} shots]({picture})"
 
 
 def _accuracies(table: kv.Comparison) -> Iterator[str]:
@@ -136,7 +147,7 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=RESULTS)
     given = parser.parse_args()
     table = compared(given.shot or [20, 50], given.episodes, given.workers, given.out)
-    found = gates(table)
+    found = gates(table, given.results)
     text = "\n\n".join(page(table, found, "python benchmarks/adafilter.py"))
     (given.results / "adafilter.md").write_text(text + "\n", "utf-8")
     rows = table.summary().round(5).to_dict(orient="records")
