@@ -1,0 +1,1 @@
+"""How representations, gradients and weights of one layer align (Ziyin et al., ICLR 2025)."""

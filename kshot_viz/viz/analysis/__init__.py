@@ -1,0 +1,1 @@
+"""Pictures of what ``kshot_viz.analysis`` finds."""
