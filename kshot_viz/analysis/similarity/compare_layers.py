@@ -78,7 +78,8 @@ def compare_layers(
     Returns
     -------
     DataFrame
-        One row for every pair of layers: ``first, second`` (names of the networks), ``layer,
+        One row for every pair of layers: ``first, second`` (names of the networks,
+        a tuned one with its method), ``layer,
         other_layer``, ``measure``, ``images``, ``value``; ``null_mean``, the mean of the shuffled
         values, and ``p_value``, (1 + those >= value) / (1 + permutations); ``low, high``, a 95 %
         interval over images.
@@ -114,8 +115,9 @@ def compare_layers(
     check_count(n // 2 if resamples else n, measure, " in each half" if resamples else "")
     null = [numpy_rng(seed, "null", i).permutation(n) for i in range(permutations)]
     halves = [numpy_rng(seed, "half", i).permutation(n)[: n // 2] for i in range(resamples)]
+    called = _called(first), _called(first if second is None else second)
     rows = [
-        (one.name, other.name, a, b, measure, n, *_judged(chosen, left[a], right[b], null, halves))
+        (*called, a, b, measure, n, *_judged(chosen, left[a], right[b], null, halves))
         for a in left
         for b in right
     ]
@@ -124,6 +126,11 @@ def compare_layers(
 
 def _network(given: Backbone | FinetuneResult) -> Backbone:
     return given.backbone if isinstance(given, FinetuneResult) else given
+
+
+def _called(given: Backbone | FinetuneResult) -> str:
+    tuned = f" ({given.method})" if isinstance(given, FinetuneResult) else ""
+    return f"{_network(given).name}{tuned}"
 
 
 def _states(
