@@ -1,4 +1,4 @@
-"""Look inside networks: how alike layers are, and how representations, gradients and weights align.
+"""Analyses of what networks represent; each returns tidy tables.
 
 The names are listed in the stub ``__init__.pyi``; each is imported from its module at first use.
 """

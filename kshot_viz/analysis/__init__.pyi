@@ -1,4 +1,4 @@
-"""The public names of ``kshot_viz.analysis``, by room."""
+"""The public names of ``kshot_viz.analysis``."""
 
 from .alignment.alignment import alignment as alignment
 from .alignment.over_steps import alignment_over_steps as alignment_over_steps

@@ -142,7 +142,8 @@ def alignment(
     KShotKeyError
         For a layer that does not exist.
     KShotValueError
-        For labels that do not fit, one class only, or a layer that is no plain linear map.
+        For labels that do not fit, one class only, a layer that is no plain linear map, or weights
+        that are NaN or infinite.
 
     Notes
     -----

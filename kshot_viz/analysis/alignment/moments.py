@@ -49,6 +49,11 @@ class Moments:
     _energies: list[tuple[Array, Array]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        if not np.isfinite(self.weight).all():
+            raise KShotValueError(
+                "The network has weights that are NaN or infinite, as after a run that diverged; "
+                "tune it with a smaller step size."
+            )
         left, values, right = np.linalg.svd(self.weight, full_matrices=False)
         kept = values**2 > RANK * max(values[0] ** 2, np.finfo(float).tiny)
         self._left, self._right = left[:, kept], right[kept].T

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -74,7 +75,7 @@ def alignment_over_steps(
     -------
     DataFrame
         ``step, loss, accuracy`` (of the support) and the columns of ``Alignment.frame()``. A run
-        that diverges has no rows after that.
+        that diverges has no rows from there on.
 
     Raises
     ------
@@ -105,6 +106,8 @@ def alignment_over_steps(
     before = whole.untrained(seed).moments(kept, positions, seed)
     parts = []
     for step, loss, accuracy in run.states(seed):
+        if not math.isfinite(loss):
+            break
         if step in wanted:
             frame = relation_frame(whole.moments(kept, positions, seed), before, rotations, seed)
             parts.append(frame.assign(step=step, loss=loss, accuracy=accuracy))

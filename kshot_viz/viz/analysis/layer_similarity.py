@@ -38,13 +38,19 @@ def plot_layer_similarity(frame: pd.DataFrame, *, ax: Axes | None = None) -> Axe
     Raises
     ------
     KShotValueError
-        For a frame without rows or without the columns of ``compare_layers``.
+        For a frame without rows or without the columns of ``compare_layers``, or with several
+        rows for a pair of layers.
     """
     needed = {"first", "second", "layer", "other_layer", "measure", "images", "value", "p_value"}
     if missing := sorted(needed - set(frame)):
         raise KShotValueError(f"`frame` must be of compare_layers; it lacks {', '.join(missing)}.")
     if frame.empty:
         raise KShotValueError("`frame` has no row: there is nothing to draw.")
+    if frame.duplicated(["layer", "other_layer"]).any():
+        raise KShotValueError(
+            "`frame` has several rows for a pair of layers; draw one measure and one pair of "
+            "networks at a time."
+        )
     value, p_value = (_wide(frame, column) for column in ("value", "p_value"))
     tall, wide = min(_LARGEST, _TALL * len(value)), min(_LARGEST, _CELL * value.shape[1])
     ax = new_axes(ax, (max(2.2, wide) + 3.0, max(1.4, tall) + 1.9))

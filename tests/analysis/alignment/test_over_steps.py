@@ -66,3 +66,15 @@ def test_refusals():
         alignment_over_steps(toy_backbone(), DATA, at=(0,), **{**call, "images": toy_data(4, 2)})
     with pytest.raises(KShotValueError, match="needs `grouping=`"):
         alignment_over_steps(toy_backbone(), DATA, images=OTHER, method="grouped")
+
+
+def test_a_run_that_diverges_ends_the_frame():
+    wild = kv.FinetuneConfig(steps=6, lr=1e30, head_lr=1e30)
+    found = alignment_over_steps(
+        toy_backbone(), DATA, images=OTHER, method="plain", config=wild, at=(0, 6), **QUICK
+    )
+    assert set(found["step"]) == {0}
+    tuned = kv.finetune(toy_backbone(), DATA, method="plain", config=wild)
+    assert tuned.diverged
+    with pytest.raises(KShotValueError, match="NaN or infinite"):
+        alignment(tuned, OTHER, **QUICK)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from networks import toy_backbone, toy_data
 
@@ -103,6 +104,7 @@ def test_a_tuned_network_and_other_layers():
         toy_backbone(), tuned, images=IMAGES, layers=["conv"], other_layers=["deep"], **FEW
     )
     assert list(found["other_layer"]) == ["deep"]
+    assert list(found["second"]) == ["ToyNet (plain)"]
 
 
 def test_refusals():
@@ -146,5 +148,7 @@ def test_values_without_a_null_and_missing_ones_are_drawn(frame):
 def test_the_picture_refuses_other_frames(frame):
     with pytest.raises(KShotValueError, match="lacks"):
         viz.plot_layer_similarity(frame.drop(columns="value"))
+    with pytest.raises(KShotValueError, match="several rows"):
+        viz.plot_layer_similarity(pd.concat([frame, frame]))
     with pytest.raises(KShotValueError, match="no row"):
         viz.plot_layer_similarity(frame.iloc[:0])
