@@ -23,8 +23,7 @@ def bin_labels(points: Points, clusterer: str, epsilon: float, min_samples: int)
     points : ndarray, shape (rows, features)
     clusterer : {"dbscan", "agglomerative", "hdbscan"}
     epsilon : float
-        Neighbours of DBSCAN; the distance up to which average linkage merges; the distance below
-        which HDBSCAN splits no cluster.
+        Neighbours of DBSCAN; the distance up to which average linkage merges. HDBSCAN has none.
     min_samples : int
         Neighbours of a core point of DBSCAN, itself among them; the least size of a cluster for the
         others.
@@ -38,7 +37,9 @@ def bin_labels(points: Points, clusterer: str, epsilon: float, min_samples: int)
         return np.full(len(points), -1)
     if clusterer == "dbscan":
         return density_labels(points, epsilon, min_samples)
-    return (_linked if clusterer == "agglomerative" else _nested)(points, epsilon, min_samples)
+    if clusterer == "agglomerative":
+        return _linked(points, epsilon, min_samples)
+    return _nested(points, min_samples)
 
 
 def _linked(points: Points, epsilon: float, min_samples: int) -> Labels:
@@ -57,16 +58,14 @@ def _linked(points: Points, epsilon: float, min_samples: int) -> Labels:
     return _without_small(found.astype(np.int64), min_samples)
 
 
-def _nested(points: Points, epsilon: float, min_samples: int) -> Labels:
+def _nested(points: Points, min_samples: int) -> Labels:
     from sklearn.cluster import HDBSCAN
 
     least = max(2, min_samples)
     if len(points) < least:
         return np.full(len(points), -1)
-    # A bin that holds one cluster is what Mapper expects of most.
-    model = HDBSCAN(
-        least, cluster_selection_epsilon=epsilon, allow_single_cluster=True, copy=True, n_jobs=1
-    )
+    # Most bins hold one cluster. No epsilon: with one, scikit-learn fails where it is the only one.
+    model = HDBSCAN(least, allow_single_cluster=True, copy=True, n_jobs=1)
     return _without_small(model.fit_predict(points).astype(np.int64), 1)
 
 

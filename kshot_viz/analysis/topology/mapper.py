@@ -72,9 +72,8 @@ def mapper_graph(
     clusterer : {"dbscan", "agglomerative", "hdbscan"}
         Agglomerative clustering is average linkage.
     epsilon : float, optional
-        Distance within which DBSCAN has neighbours, average linkage merges and HDBSCAN does not
-        split. By default the elbow of the distances to the ``min_samples``-th nearest rows; HDBSCAN
-        needs none.
+        Distance within which DBSCAN has neighbours, and average linkage merges. By default the
+        elbow of the distances to the ``min_samples``-th nearest rows. HDBSCAN takes none.
     min_samples : int
         Neighbours of a core point of DBSCAN, itself among them; the least size of a cluster for the
         others.
@@ -96,7 +95,7 @@ def mapper_graph(
         For points that are not finite, too few, or all equal; a lens that is the same for all; and
         where every row is noise: the message says which epsilon finds a cluster.
     """
-    _check(overlap, cover, clusterer)
+    _check(overlap, cover, clusterer, epsilon)
     cloud = checked_points(points)
     given = given_lens(lens, len(cloud))
     names = checked_labels(labels, len(cloud))
@@ -131,13 +130,17 @@ def mapper_graph(
     )
 
 
-def _check(overlap: float, cover: str, clusterer: str) -> None:
+def _check(overlap: float, cover: str, clusterer: str, epsilon: float | None) -> None:
     if overlap >= 1:
         raise KShotValueError(f"`overlap` must be a number between 0 and 1; not {overlap!r}.")
     if cover not in COVERS:
         raise unknown_name("cover", cover, COVERS)
     if clusterer not in CLUSTERERS:
         raise unknown_name("clusterer", clusterer, CLUSTERERS)
+    if clusterer == "hdbscan" and epsilon is not None:
+        raise KShotValueError(
+            "clusterer='hdbscan' finds its own scales, so it takes no `epsilon`; 'dbscan' does."
+        )
 
 
 def _clusters(

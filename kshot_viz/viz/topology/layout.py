@@ -11,6 +11,8 @@ from kshot_viz.errors import KShotError
 from kshot_viz.seeds import child_seed
 
 Positions = NDArray[np.float64]
+# Up to here a layout by distances in the graph is quick, and a good start.
+_SMALL = 150
 _MARGIN = 1.0
 # The figure is wider than high.
 _WIDER = 1.5
@@ -63,7 +65,7 @@ def _spring(n: int, links: NDArray[np.int64], weights: Positions, seed: int) -> 
     net.add_weighted_edges_from(
         (one, other, strength) for (one, other), strength in zip(links, strengths, strict=True)
     )
-    start = networkx.kamada_kawai_layout(net, weight=None) if n <= 150 else None
+    start = networkx.kamada_kawai_layout(net, weight=None) if n <= _SMALL else None
     found = networkx.spring_layout(net, pos=start, iterations=60, seed=seed % 2**32)
     placed = np.array([found[node] for node in range(n)])
     turned = _upright(placed - placed.mean(axis=0))

@@ -12,7 +12,7 @@ from kshot_viz.checks import checked, instance, text, whole
 from kshot_viz.errors import KShotValueError, unknown_name
 from kshot_viz.text import counted, isolated
 from kshot_viz.viz.style.canvas import bare, entitle, figure_of, new_axes, text_colour
-from kshot_viz.viz.style.colours import DEAD_COLOUR, group_colours
+from kshot_viz.viz.style.colours import DEAD_COLOUR, group_colours, text_on
 from kshot_viz.viz.topology.layout import graph_layout
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def plot_mapper(
     most_nodes : int
         Of a larger graph, so many of the largest nodes are drawn; the note says so.
     seed : int
-        Seed of the layout.
+        Seed of the layout of components of more than 150 nodes; smaller ones need none.
     ax : Axes, optional
         Where to draw; a new figure by default.
 
@@ -125,11 +125,32 @@ def _by_class(ax: Axes, frame: pd.DataFrame) -> None:
     rows = frame.groupby("top_class")["size"].sum().sort_values(ascending=False, kind="stable")
     named = sorted(rows.index[:_CLASSES])
     colours = dict(zip(named, group_colours(range(len(named))), strict=True))
-    _nodes(ax, frame, c=[colours.get(one, DEAD_COLOUR) for one in frame["top_class"]])
+    shades = [colours.get(one, DEAD_COLOUR) for one in frame["top_class"]]
+    _nodes(ax, frame, c=shades)
+    _write_classes(ax, frame, shades)
     rest = len(rows) - len(named)
     others = {f"{rest} other" + (" classes" if rest > 1 else " class"): DEAD_COLOUR}
     shown = {isolated(name): colour for name, colour in colours.items()} | (others if rest else {})
     _legend(ax, frame, list(shown.items()))
+
+
+def _write_classes(ax: Axes, frame: pd.DataFrame, colours: list[str]) -> None:
+    """Write the class on nodes that are large enough: colours alone can be alike."""
+    wide = 2 * np.sqrt(frame["area"] / np.pi)
+    for (_, node), width, colour in zip(frame.iterrows(), wide, colours, strict=True):
+        name = node["top_class"]
+        if width >= max(10.0, 5.5 * len(name) + 4):
+            ax.text(
+                node["x"],
+                node["y"],
+                isolated(name),
+                ha="center",
+                va="center",
+                fontsize=8,
+                color=text_on(colour),
+                parse_math=False,
+                zorder=3,
+            )
 
 
 def _legend(ax: Axes, frame: pd.DataFrame, classes: list[tuple[str, str]]) -> None:
