@@ -42,7 +42,8 @@ def density_labels(
         Clusters are numbered by their first core point. A row near cores of several clusters is in
         the first of them.
     """
-    degree, kept = np.ones(len(points), dtype=np.int64), []
+    degree = np.ones(len(points), dtype=np.int64)
+    kept: list[Pairs] = []
     room = most_pairs
     for pair in near_pairs(points, epsilon):
         for side in pair:

@@ -100,7 +100,7 @@ def _density(points: Points, seed: int) -> Values:
     marks = _landmarks(points, seed)
     k = min(_NEIGHBOURS, len(marks) - 1)
     near = [np.partition(part, k, axis=1)[:, k] for part in _distances(marks, marks)]
-    width = max(float(np.median(np.concatenate(near))), np.finfo(np.float32).tiny)
+    width = max(float(np.median(np.concatenate(near))), float(np.finfo(np.float32).tiny))
     parts = _distances(points, marks)
     return np.concatenate([_log_mean_exp(-((part / width) ** 2) / 2) for part in parts])
 

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from kshot_viz.errors import KShotValueError
 
 Points = NDArray[np.floating]
+# Squares of larger numbers are beyond float32.
+_LARGEST = 1e18
 
 
 def checked_points(points: Any) -> Points:
@@ -18,7 +20,8 @@ def checked_points(points: Any) -> Points:
     Raises
     ------
     KShotValueError
-        For another shape, fewer than two rows, NaN, infinite numbers, or rows that are all equal.
+        For another shape, fewer than two rows, NaN, infinite or huge numbers, or rows that are all
+        equal.
     """
     try:
         found = np.asarray(points)
@@ -31,12 +34,17 @@ def checked_points(points: Any) -> Points:
         )
     if len(found) < 2:
         raise KShotValueError(f"`points` must have at least two rows; not {len(found)}.")
-    single = found.dtype.kind == "f" and found.dtype.itemsize <= 4
-    kept = found.astype(np.float32 if single else np.float64, copy=False)
+    single: bool = found.dtype.kind == "f" and found.dtype.itemsize <= 4
+    kept: Points = found.astype(np.float32 if single else np.float64, copy=False)
     # Rows that are only copied cannot be told from each other: a minus before zero must not count.
     kept = np.ascontiguousarray(kept + 0)
     if bad := int((~np.isfinite(kept).all(axis=1)).sum()):
         raise KShotValueError(f"`points` must be finite; {bad} of {len(kept)} rows are not.")
+    if (largest := float(np.abs(kept).max())) > _LARGEST:
+        raise KShotValueError(
+            f"`points` must be at most {_LARGEST:g}, or their squares are not exact; the largest "
+            f"is {largest:.3g}. Divide them by a constant."
+        )
     if (kept == kept[0]).all():
         raise KShotValueError(f"All {len(kept)} rows of `points` are equal, so they have no shape.")
     return kept

@@ -142,6 +142,8 @@ def _whole(own: Mapping[str, Any], nodes: tuple[MapperNode, ...]) -> dict[str, A
     bounds = tuple(np.array(one, dtype=np.float64).reshape(-1, 2) for one in own.get("bounds", ()))
     if n_points < least or (labels is not None and len(labels) != n_points):
         raise ValueError(f"{n_points} rows do not fit the memberships or labels")
+    if len({(len(node.lens), len(node.bin), len(node.activation)) for node in nodes}) > 1:
+        raise ValueError("the nodes have lenses, bins or activations of different lengths")
     for node in nodes:
         if bounds and not all(at < len(one) for at, one in zip(node.bin, bounds, strict=True)):
             raise ValueError(f"the bin of {node.name!r} is none of the cover")

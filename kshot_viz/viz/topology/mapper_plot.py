@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 COLOURS = ("class", "norm", "purity", "size")
 _BAR = {"norm": "mean L2 norm", "purity": "share of the top class", "size": "rows"}
-# More classes cannot be told apart by colour.
+# More classes cannot be distinguished by colour.
 _CLASSES = 10
 _EDGE = "#7F7F7F"
 _LEAST, _MOST = 14.0, 420.0  # areas of nodes, in square points
@@ -159,10 +159,9 @@ def _legend(ax: Axes, frame: pd.DataFrame, classes: list[tuple[str, str]]) -> No
 
     edge = text_colour(ax)
     handles = [_dot(colour, edge, 60.0, name) for name, colour in classes]
-    sizes = frame["size"]
-    most, least = sizes.idxmax(), sizes.idxmin()
-    for at in dict.fromkeys((least, most)):
-        handles.append(_dot("none", edge, float(frame["area"][at]), counted(int(sizes[at]), "row")))
+    ordered = frame.sort_values("size", kind="stable")[["size", "area"]].iloc[[0, -1]]
+    for rows, area in ordered.drop_duplicates().itertuples(index=False):
+        handles.append(_dot("none", edge, float(area), counted(int(rows), "row")))
     for share in (0.1, 0.5):
         name = f"Jaccard {share}"
         handles.append(Line2D([], [], color=_EDGE, linewidth=0.6 + 4 * share, label=name))

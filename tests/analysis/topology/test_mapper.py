@@ -258,6 +258,7 @@ GOOD = cloud(0)
         (np.ones((20, 3)), {}, "All 20 rows"),
         (np.where(GOOD > 5, np.nan, GOOD), {}, "finite"),
         (np.array([["a", "b"]]), {}, "numbers"),
+        (GOOD * 1e30, {}, "Divide them"),
         (circle(), {}, "same for all rows"),
         (GOOD, {"lens": np.ones(120)}, "same for all rows"),
         (GOOD, {"lens": np.arange(119.0)}, "120 rows"),

@@ -70,6 +70,7 @@ BROKEN = {
     "labels": lambda r: r["graph"]["labels"].pop(),
     "link": lambda r: r["links"][0].update(intersection=99),
     "no such node": lambda r: r["links"][0].update(source="cube99_cluster9"),
+    "lens": lambda r: r["nodes"][0]["lens"].append(1.0),
     "shares": lambda r: r["nodes"][0]["top_class_percents"].clear(),
     "bin": lambda r: r["nodes"][0].update(bin=[50] * len(r["nodes"][0]["bin"])),
 }
