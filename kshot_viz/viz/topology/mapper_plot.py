@@ -23,6 +23,7 @@ COLOURS = ("class", "norm", "purity", "size")
 _BAR = {"norm": "mean L2 norm", "purity": "share of the top class", "size": "rows"}
 # More classes cannot be distinguished by colour.
 _CLASSES = 10
+_LETTERS = 24  # of a class in the legend
 _EDGE = "#7F7F7F"
 _LEAST, _MOST = 14.0, 420.0  # areas of nodes, in square points
 
@@ -130,8 +131,8 @@ def _by_class(ax: Axes, frame: pd.DataFrame) -> None:
     _write_classes(ax, frame, shades)
     rest = len(rows) - len(named)
     others = {f"{rest} other" + (" classes" if rest > 1 else " class"): DEAD_COLOUR}
-    shown = {isolated(name): colour for name, colour in colours.items()} | (others if rest else {})
-    _legend(ax, frame, list(shown.items()))
+    shown = [(isolated(_short(name)), colour) for name, colour in colours.items()]
+    _legend(ax, frame, [*shown, *others.items()] if rest else shown)
 
 
 def _write_classes(ax: Axes, frame: pd.DataFrame, colours: list[str]) -> None:
@@ -169,12 +170,22 @@ def _legend(ax: Axes, frame: pd.DataFrame, classes: list[tuple[str, str]]) -> No
         handles=handles,
         loc="upper center",
         bbox_to_anchor=(0.5, -0.01),
-        ncols=min(7, len(handles)),
+        ncols=_columns(ax, [one.get_label() for one in handles]),
         frameon=False,
         fontsize=8.5,
     )
     for text_ in legend.get_texts():
         text_.set_parse_math(False)
+
+
+def _columns(ax: Axes, names: list[str]) -> int:
+    """Return how many columns of the legend fit below the figure."""
+    letters = figure_of(ax).get_figwidth() * 72 / 5.2
+    return max(1, min(7, len(names), int(letters / (max(map(len, names)) + 8))))
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= _LETTERS else f"{name[: _LETTERS - 1]}\N{HORIZONTAL ELLIPSIS}"
 
 
 def _dot(colour: str, edge: Any, area: float, name: str) -> Any:

@@ -64,6 +64,15 @@ def test_of_many_classes_the_rest_is_grey():
     assert any("other class" in one for one in names)
 
 
+def test_long_names_leave_room_for_the_graph():
+    names = np.array([f"a class with a long name, number {one}" for one in range(10)])
+    many = mapper_graph(POINTS, labels=names[np.arange(160) % 10], epsilon=0.9, min_samples=1)
+    ax = viz.plot_mapper(many, colour_by="class")
+    assert viz.to_png(ax)
+    assert ax.get_position().width > 0.8
+    assert ax.get_position().height > 0.4
+
+
 def test_a_large_graph_says_what_is_left_out():
     ax = viz.plot_mapper(GRAPH, most_nodes=4)
     assert len(drawn(ax, PathCollection).get_offsets()) == 4
