@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import time
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from networks import ToyNet, toy_backbone, toy_data
 from small_search import small_search
 
 import kshot_viz as kv
+from kshot_viz.analysis import MapperGraph, mapper_graph
 from kshot_viz.cli.compare import run_replay
 from kshot_viz.cli.servers import open_dashboard
 from kshot_viz.errors import KShotError
@@ -25,7 +27,7 @@ from kshot_viz.models.inputs.example import read_preprocess
 from kshot_viz.models.loading.weights import load_weights
 from kshot_viz.viz import summary_text
 
-# Damaged files of each kind; 15 kinds in all.
+# Damaged files of each kind; 16 kinds in all.
 EACH = 14
 # Seconds of the processor that reading one may take.
 MOST = 5.0
@@ -122,6 +124,18 @@ def save_recipe(folder: Path) -> None:
     (folder / "mine.json").write_text(kv.Preprocess(size=8, channels="L").to_json())
 
 
+def save_graph(folder: Path) -> None:
+    points = np.random.default_rng(0).normal(size=(40, 2))
+    graph = mapper_graph(points, labels=["a", "b"] * 20, intervals=3, epsilon=1.0)
+    graph.save(folder / "graph.json")
+
+
+def load_graph(folder: Path) -> Any:
+    graph = MapperGraph.load(folder / "graph.json")
+    json.dumps(graph.to_topoact())
+    return repr(graph), graph._repr_html_(), graph.frame().to_json(), graph.edges_frame().to_json()
+
+
 def one_picture(folder: Path) -> Any:
     return kv.load_dataset(folder / "zoo").images[0].shape
 
@@ -171,6 +185,7 @@ KINDS = {
     "preprocess": Kind(
         "mine.json", save_recipe, lambda folder: read_preprocess(folder / "mine.json")
     ),
+    "mapper graph": Kind("graph.json", save_graph, load_graph),
     "picture": Kind(
         "zoo/ape/00.png", lambda folder: make_pictures(folder / "zoo"), one_picture, text=False
     ),

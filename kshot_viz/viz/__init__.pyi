@@ -34,3 +34,4 @@ from .study.regret_heat import plot_regret as plot_regret
 from .style.canvas import save_figure as save_figure
 from .style.canvas import to_png as to_png
 from .style.canvas import to_svg as to_svg
+from .topology.mapper_plot import plot_mapper as plot_mapper

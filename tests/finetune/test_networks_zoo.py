@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 import torch
@@ -22,6 +25,13 @@ ZOO = {
 }
 SLOW = {"efficientnet_b0", "alexnet", "vgg11", "vit_b_16"}
 STEPS = 2
+
+
+@pytest.fixture(autouse=True)
+def released() -> Iterator[None]:
+    """Free the largest networks at once: copies with reference cycles hold gigabytes."""
+    yield
+    gc.collect()
 
 
 def network(name: str) -> kv.Backbone:
