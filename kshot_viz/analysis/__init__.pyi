@@ -1,11 +1,11 @@
 """The public names of ``kshot_viz.analysis``."""
 
+from .activation_points import activation_points as activation_points
 from .alignment.alignment import alignment as alignment
 from .alignment.over_steps import alignment_over_steps as alignment_over_steps
 from .similarity.compare_layers import compare_layers as compare_layers
 from .similarity.kernels import minibatch_cka as minibatch_cka
 from .similarity.measures import similarity as similarity
-from .activation_points import activation_points as activation_points
 from .topology.graph import MapperGraph as MapperGraph
 from .topology.mapper import mapper_graph as mapper_graph
 from .topology.matching import match_nodes as match_nodes

@@ -245,3 +245,32 @@ def test_the_picture_refuses_other_things(found):
         viz.plot_alignment(found, kind="centred")
     with pytest.raises(KShotValueError, match=r"must be of kshot_viz\.analysis\.alignment"):
         viz.plot_alignment(found.frame())
+
+
+# ---- tokens --------------------------------------------------------------------------------------
+
+
+class Tokens(nn.Module):
+    """A layer over rows of pixels, an attention whose projections are not called, and a head."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed = nn.Linear(8, 6)
+        self.mix = nn.MultiheadAttention(6, 2, batch_first=True)
+        self.head = nn.Linear(6, 3)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        rows = self.embed(images.flatten(1, 2))
+        return self.head((rows + self.mix(rows, rows, rows)[0]).mean(dim=1))
+
+
+def test_tokens_are_samples_and_what_is_not_called_is_named():
+    torch.manual_seed(0)
+    backbone = kv.Backbone(Tokens(), head="head", example=torch.rand(2, 1, 8, 8))
+    found = alignment(backbone, DATA, **QUICK)
+    assert list(dict.fromkeys(found.frame()["layer"])) == ["embed", "head"]
+    assert found.left_out == {"mix.out_proj": "it was not called"}
+    signals = batch_signals(
+        backbone.module, ["embed"], backbone.prepare(DATA), torch.from_numpy(DATA.targets)
+    )
+    assert [tuple(one.shape) for one in signals["embed"]] == [(24, 8, 8), (24, 8, 6)]
