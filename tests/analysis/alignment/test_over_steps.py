@@ -10,6 +10,8 @@ import kshot_viz as kv
 from kshot_viz.analysis import alignment, alignment_over_steps
 from kshot_viz.errors import KShotKeyError, KShotValueError
 
+pytestmark = pytest.mark.slow
+
 DATA = toy_data(per_class=4)
 OTHER = toy_data(per_class=6, seed=1)
 CONFIG = kv.FinetuneConfig(steps=3, lr=0.01)

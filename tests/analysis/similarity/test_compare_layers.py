@@ -15,6 +15,8 @@ from kshot_viz.analysis.similarity.compare_layers import COLUMNS
 from kshot_viz.errors import KShotKeyError, KShotValueError
 from kshot_viz.viz.style.dark_mode import recolour
 
+pytestmark = pytest.mark.slow
+
 FEW = {"permutations": 19, "resamples": 20}
 IMAGES = toy_data()
 
