@@ -2,7 +2,8 @@
 
 from .activation_points import activation_points as activation_points
 from .alignment.alignment import alignment as alignment
-from .alignment.over_steps import alignment_over_steps as alignment_over_steps
+from .dynamics.dynamics import FinetuneDynamics as FinetuneDynamics
+from .dynamics.dynamics import finetune_dynamics as finetune_dynamics
 from .similarity.compare_layers import compare_layers as compare_layers
 from .similarity.kernels import minibatch_cka as minibatch_cka
 from .similarity.measures import similarity as similarity

@@ -1,6 +1,7 @@
 """The public names of ``kshot_viz.viz``, by room."""
 
 from .analysis.alignment import plot_alignment as plot_alignment
+from .analysis.dynamics import plot_dynamics as plot_dynamics
 from .analysis.layer_similarity import plot_layer_similarity as plot_layer_similarity
 from .comparison.changed_predictions import plot_changed as plot_changed
 from .comparison.differences import plot_differences as plot_differences

@@ -51,6 +51,16 @@ monitor.wait(60)
 monitor
 """,
     "empty = kv.SearchMonitor(small_search('memory'))\nempty",
+    """
+support, query = episodes[0].split(data)
+inside = kv.AlignmentMonitor(
+    backbone, support, images=query, config=config, at=(0, 3), draws=1,
+    methods=["plain", kv.Candidate(name="a name of forty letters, the longest one")],
+)
+inside.start()
+inside.wait(120)
+inside
+""",
     "view = kv.KShotComparison(hand_made())\nview",
     "study = kv.KShotComparison(hand_study())\nstudy",
     "regret = kv.KShotComparison(hand_study())\nregret.view = 'regret'\nregret.wait(60)\nregret",
@@ -116,16 +126,16 @@ def test_a_notebook_keeps_pictures_for_those_without_a_kernel(shown: LabPage):
     page = shown.page
     page.set_viewport_size({"width": 1280, "height": 6000})
     pictures = page.locator(PICTURES)
-    expect(pictures).to_have_count(6)
+    expect(pictures).to_have_count(7)
     # The live view stands for its picture.
-    for index in range(6):
+    for index in range(7):
         expect(pictures.nth(index)).to_be_hidden()
     page.evaluate(SAVE)
     page.reload()
     page.locator(".jp-NotebookPanel .jp-Notebook").first.wait_for()
     page.wait_for_function(READY)
     expect(page.locator(".kv-dashboard")).to_have_count(0)
-    expect(pictures).to_have_count(6)
-    for index in range(6):
+    expect(pictures).to_have_count(7)
+    for index in range(7):
         expect(pictures.nth(index)).to_be_visible()
         assert pictures.nth(index).evaluate("one => one.naturalWidth") > 400

@@ -135,6 +135,7 @@ def test_samplers_that_have_proposed_everything_end_the_search():
         assert search.events.since()[-1].details["reason"] == "the sampler has proposed everything"
 
 
+@pytest.mark.slow
 def test_a_sampler_brings_its_own_batches():
     own = kv.ReinforceSampler(seed=1, config=ReinforceConfig(batch_size=2))
     options = {"storage": "memory", "sampler": own, "budget": 8}

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from kshot_viz.analysis.alignment.maps import (
+    Signals,
     batch_signals,
     map_weight,
     some_positions,
@@ -63,17 +64,24 @@ class Labelled:
         fresh = replace(self, backbone=untrained(self.backbone, seed))
         return fresh.with_fitted_head(int(self.targets.max()) + 1) if self.fitted else fresh
 
+    def signals(self, layers: Sequence[str]) -> Iterator[dict[str, Signals]]:
+        """Yield inputs and gradients of linear maps, batch by batch; at least one layer ran."""
+        for inputs, targets in self.batches():
+            found = batch_signals(self.backbone.module, layers, inputs, targets)
+            if not found:
+                raise KShotValueError("None of the layers ran; there is nothing to measure.")
+            yield found
+
     def moments(self, layers: Sequence[str], positions: int, seed: int) -> dict[str, Moments]:
         """Gather the moments of linear maps, in the order in which they run."""
-        module, found = self.backbone.module, {}
-        for inputs, targets in self.batches():
-            for name, signals in batch_signals(module, layers, inputs, targets).items():
+        module: nn.Module = self.backbone.module
+        found: dict[str, Moments] = {}
+        for batch in self.signals(layers):
+            for name, signals in batch.items():
                 kept = some_positions(signals, positions, seed, name)
                 if name not in found:
                     found[name] = Moments(map_weight(module.get_submodule(name)))
                 found[name].add(*(one.double().cpu().numpy() for one in kept))
-        if not found:
-            raise KShotValueError("None of the layers ran; there is nothing to measure.")
         return found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 
 import numpy as np
 
@@ -53,8 +54,9 @@ def relation_rows(
             yield kind, relation, SIDES[relation[0]], value, before, turned
 
 
+@lru_cache(maxsize=4)
 def _rotation(size: int, seed: int, number: int) -> Array:
-    """Return an orthogonal matrix, uniform over all of them."""
+    """Return an orthogonal matrix, uniform over all of them; the relations of a side share it."""
     values = numpy_rng(seed, "rotation", size, number).standard_normal((size, size))
     q, r = np.linalg.qr(values)
     return q * np.sign(np.diag(r))

@@ -78,6 +78,7 @@ def test_of_several_ways_one_must_be_given(make: Callable, row: Callable) -> Non
     assert accuracy_frame(both, 10)["value"].tolist() == [50.0]
 
 
+@pytest.mark.slow
 @given(
     shots=st.sets(st.integers(1, 50), min_size=1, max_size=4),
     methods=st.sets(st.sampled_from(["plain", "grouped", "x", "y_2", r"$\z$"]), min_size=1),

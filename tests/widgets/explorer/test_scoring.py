@@ -51,6 +51,7 @@ def test_a_rule_forms_groups_in_each_episode_and_those_of_the_first_are_shown(
     )
 
 
+@pytest.mark.slow
 def test_an_edited_layer_is_the_same_in_all_episodes_and_its_images_are_no_queries(
     ruled: GroupExplorer, backbone: Backbone, data: ImageDataset, episodes: list[Episode]
 ):
@@ -130,6 +131,7 @@ def test_a_closed_explorer_ends_its_scoring(
     assert not explorer.scores.background.busy
 
 
+@pytest.mark.slow
 def test_slow_scores_are_made_at_the_press_of_the_button_only(
     explore: Explore, data: ImageDataset, episodes: list[Episode], monkeypatch: pytest.MonkeyPatch
 ):

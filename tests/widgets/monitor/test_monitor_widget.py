@@ -89,6 +89,7 @@ def test_pause_resume_and_stop(monitor):
     meeting.until(lambda one: one.state in ("stopped", "finished"))
 
 
+@pytest.mark.slow
 def test_what_was_found_is_what_the_search_found_without_a_monitor(monitor, tmp_path):
     meeting = Meeting(monitor)
     monitor.start()
@@ -286,6 +287,7 @@ def test_it_says_what_it_follows(monitor):
     assert repr(monitor) == "SearchMonitor, new: SearchResult without rollouts"
 
 
+@pytest.mark.slow
 def test_it_leaves_its_curve_where_no_kernel_runs(journal):
     found = small_search(journal).run()
     monitor = SearchMonitor(journal)
@@ -299,6 +301,7 @@ def test_an_unknown_view_is_refused(monitor):
     assert monitor.view == "policy"
 
 
+@pytest.mark.slow
 def test_every_side_has_its_picture_and_its_numbers(journal):
     found = small_search(journal).run()
     for view, figure in (
@@ -313,6 +316,7 @@ def test_every_side_has_its_picture_and_its_numbers(journal):
     assert SearchPicture(found).choice == choices(found)[0] == "n_groups"
 
 
+@pytest.mark.slow
 def test_trials_are_listed_with_the_newest_first(journal):
     found = small_search(journal).run()
     frame = trials_frame(found)

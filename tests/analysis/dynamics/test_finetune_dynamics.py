@@ -1,0 +1,153 @@
+"""The measured runs are those of finetune, and what is measured is what it is said to be."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from networks import toy_backbone, toy_data
+
+import kshot_viz as kv
+from kshot_viz.analysis import alignment, compare_layers, finetune_dynamics
+from kshot_viz.analysis.dynamics.dynamics import LAYER_MEASURES, MEASURES
+from kshot_viz.analysis.dynamics.gradients import GradientSums, gradient_sums
+from kshot_viz.errors import KShotKeyError, KShotValueError
+
+DATA = toy_data(per_class=4)
+OTHER = toy_data(per_class=6, seed=1)
+CONFIG = kv.FinetuneConfig(steps=3, lr=0.01)
+QUICK = {"draws": 1, "positions": 6}
+
+
+def measured(backbone=None, **changes):
+    call = {"images": OTHER, "methods": ["plain"], "config": CONFIG, **QUICK} | changes
+    return finetune_dynamics(backbone or toy_backbone(), DATA, **call)
+
+
+def values(found, measure, layer, method="plain"):
+    frame = found.frame().set_index(["method", "layer", "measure", "step"])["value"]
+    return frame.sort_index().loc[method, layer, measure]
+
+
+def test_the_last_step_is_the_tuned_network():
+    backbone = toy_backbone()
+    state = torch.get_rng_state()
+    found = measured(backbone, at=(0, 1, 3))
+    assert torch.equal(state, torch.get_rng_state())
+    tuned = kv.finetune(toy_backbone(), DATA, method="plain", config=CONFIG)
+    assert values(found, "loss", "").to_dict() == {i: tuned.losses[i] for i in (0, 1, 3)}
+    assert values(found, "support accuracy", "")[3] == tuned.accuracies[-1]
+    assert values(found, "accuracy", "")[3] == (tuned.predict(OTHER) == OTHER.labels).mean()
+    alone = alignment(tuned, OTHER, resamples=0, rotations=1, positions=6).frame()
+    alone = alone[alone["kind"] == "normalised"].set_index(["layer", "relation"])
+    last = found.frame().query("step == 3").set_index(["layer", "measure"])
+    for key, row in alone.iterrows():
+        assert last.loc[key, "value"] == row["value"]
+        assert last.loc[key, "null"] == row["rotated"]
+    # A head of zeros sends nothing back.
+    assert np.isnan(values(found, "b-GWA", "deep")[0])
+    assert np.isnan(values(found, "gradient agreement", "deep")[0])
+    assert np.isfinite(values(found, "b-RWA", "deep")[0])
+    after = found.frame().query("step > 0").set_index(["layer", "measure"])["value"]
+    assert set(after.index[after.isna()]) == {("head.linear", "CKA to the start")}
+    assert set(found.frame()["measure"]) == set(MEASURES)
+
+
+def test_similarity_to_the_start_is_that_of_the_layers():
+    found = measured(at=(0, 3))
+    moved = values(found, "CKA to the start", "deep")
+    assert moved[0] == pytest.approx(1.0)
+    tuned = kv.finetune(toy_backbone(), DATA, method="plain", config=CONFIG)
+    layers = compare_layers(
+        toy_backbone(), tuned, images=OTHER, layers=["deep"], permutations=0, resamples=0
+    )
+    assert moved[3] == pytest.approx(layers["value"].item(), abs=1e-6)
+
+
+def test_gradients_are_those_of_each_image():
+    backbone = toy_backbone().with_new_head(3)
+    for parameter in backbone.module.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    inputs = backbone.prepare(OTHER.images[:6])
+    targets = torch.tensor([0, 1, 2, 0, 1, 2])
+    weight = backbone.module.get_submodule("deep").weight
+    weight.requires_grad_(True)
+    each = []
+    for one, target in zip(inputs, targets, strict=True):
+        loss = F.cross_entropy(backbone.module(one[None]), target[None])
+        each.append(torch.autograd.grad(loss, weight)[0].flatten(1).double())
+    stacked = torch.stack(each)
+    found = gradient_sums(backbone, ["deep"], inputs, targets)["deep"]
+    np.testing.assert_allclose(found.total, stacked.sum(dim=0), rtol=1e-4, atol=1e-6)
+    mean, norms = stacked.mean(dim=0).square().sum(), stacked.square().sum(dim=(1, 2)).mean()
+    assert found.agreement() == pytest.approx(float(mean / norms), rel=1e-4)
+
+
+def test_agreement_and_what_groups_keep_of_planted_gradients():
+    rows = np.array([[1.0, 0.0], [1.0, 0.0], [0.0, 2.0], [0.0, -2.0]])
+    alike = GradientSums(3 * rows, 3 * float(np.square(rows).sum()), 3)
+    assert alike.agreement() == pytest.approx(1.0)
+    assert alike.kept(np.array([0, 0, 1, 2])) == pytest.approx(1.0)
+    assert alike.kept(np.array([0, 0, 1, 1])) == pytest.approx(0.2)
+    assert np.isnan(GradientSums(0 * rows, 0.0, 3).agreement())
+    assert np.isnan(GradientSums(0 * rows, 0.0, 3).kept(np.array([0, 0, 1, 1])))
+    # Chance is the mean over all groupings of these sizes.
+    rng = np.random.default_rng(0)
+    one = GradientSums(rng.standard_normal((12, 5)), 1.0, 1)
+    labels = np.repeat([0, 1, 2], [2, 3, 7])
+    drawn = [one.kept(rng.permutation(labels)) for _ in range(4000)]
+    assert one.kept_by_chance(labels) == pytest.approx(np.mean(drawn), abs=0.005)
+
+
+def test_methods_go_side_by_side_and_may_have_their_own_settings():
+    groups = kv.cluster_neurons(kv.capture_activations(toy_backbone(), DATA), n_groups=2)
+    slow = kv.Candidate(None, kv.FinetuneConfig(steps=2, lr=0.001), name="slow")
+    found = measured(methods=["grouped", slow], grouping=groups, at=(2, 0), layers=["deep"])
+    assert found.status == {"grouped": "completed", "slow": "completed"}
+    assert (found.layers, found.steps, found.steps_measured) == (["deep"], (0, 2), 4)
+    assert "2 steps; grouped completed, slow completed" in repr(found)
+    frame = found.frame()
+    assert set(frame[frame["layer"] == "deep"]["measure"]) == set(LAYER_MEASURES)
+    tuned = kv.finetune(
+        toy_backbone(), DATA, grouping=groups, config=kv.FinetuneConfig(steps=2, lr=0.01)
+    )
+    assert values(found, "loss", "", "grouped")[2] == tuned.losses[-1]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["head_only", "bitfit", "lora", "adafilter", "grouped"])
+def test_any_method(method):
+    if method not in kv.list_methods():
+        pytest.skip(f"{method} needs a library that is not here")
+    found = measured(methods=[method], at=(0, 1)).frame()
+    assert found.loc[found["layer"] != "", "value"].notna().any()
+
+
+def test_refusals():
+    with pytest.raises(KShotValueError, match="`at` must be steps from 0 to 3"):
+        measured(at=(0, 4))
+    with pytest.raises(KShotValueError, match="`at`"):
+        measured(at=())
+    with pytest.raises(KShotKeyError, match="method"):
+        measured(methods=["plane"])
+    with pytest.raises(KShotValueError, match="distinct names"):
+        measured(methods=["plain", "plain"])
+    with pytest.raises(KShotValueError, match="`labels` must be among"):
+        measured(images=toy_data(4, 2))
+    with pytest.raises(KShotValueError, match="one for each image"):
+        measured(images=OTHER.images)
+    with pytest.raises(KShotKeyError, match="kind"):
+        measured(kind="centred")
+    with pytest.raises(KShotKeyError, match="layers"):
+        measured(layers=["depp"])
+
+
+def test_a_run_that_diverges_ends_there_and_the_others_go_on():
+    wild = kv.Candidate(None, kv.FinetuneConfig(steps=6, lr=1e30, head_lr=1e30), name="wild")
+    calm = kv.Candidate(None, kv.FinetuneConfig(steps=6, lr=0.001), name="calm")
+    found = measured(methods=[wild, calm], at=(0, 6), layers=["deep"])
+    assert found.status["wild"].startswith("diverged at step ")
+    assert found.status["calm"] == "completed"
+    assert set(found.frame().query("method == 'wild'")["step"]) == {0}
+    assert set(found.frame().query("method == 'calm'")["step"]) == {0, 6}
