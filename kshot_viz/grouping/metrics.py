@@ -48,6 +48,21 @@ def energy_kept(gradient: ArrayLike, labels: ArrayLike) -> float:
     return float((group_means(rows, groups)[groups] ** 2).sum()) / total
 
 
+def energy_kept_by_chance(gradient: ArrayLike, labels: ArrayLike) -> float:
+    """Return the mean of :func:`energy_kept` over all groups of the same sizes.
+
+    For n neurons in k groups with gradients r: the square of a group's sum over its size s is in
+    the mean S / n + (s - 1) / (n (n - 1)) (|sum of all r|^2 - S), with S the sum of all |r|^2.
+    """
+    sizes, values = np.bincount(canonical(labels)), np.asarray(gradient, dtype=np.float64)
+    rows = values.reshape(len(values), -1)
+    n, k, own = len(rows), len(sizes), float((rows**2).sum())
+    if own == 0.0:
+        return float("nan")
+    cross = float((rows.sum(axis=0) ** 2).sum()) - own
+    return k / n + (n - k) / (n * max(n - 1, 1)) * cross / own
+
+
 def group_means(points: NDArray[np.floating], labels: Labels) -> NDArray[np.float64]:
     """Return the mean point of every group, shape (groups, dimensions)."""
     sums = np.zeros((int(labels.max()) + 1, points.shape[1]))

@@ -14,7 +14,7 @@ from kshot_viz.errors import KShotError
 from kshot_viz.finetune.gradients import neuron_gradients
 from kshot_viz.grouping.clustering.cluster import cluster_neurons
 from kshot_viz.grouping.grouping import Grouping
-from kshot_viz.grouping.metrics import energy_kept, group_means
+from kshot_viz.grouping.metrics import energy_kept, energy_kept_by_chance, group_means
 
 ROW = st.lists(st.integers(0, 5), min_size=1, max_size=12)
 COLUMNS = ["neurons", "groups", "largest", "singletons"]
@@ -46,6 +46,16 @@ def test_energy_at_the_two_ends():
     assert energy_kept(gradient, range(6)) == pytest.approx(1.0)
     assert energy_kept(gradient - gradient.mean(axis=0), [0] * 6) == pytest.approx(0.0)
     assert np.isnan(energy_kept(np.zeros((6, 3)), [0] * 6))
+
+
+def test_energy_kept_by_chance_is_the_mean_over_groups_of_the_same_sizes():
+    rng = np.random.default_rng(0)
+    gradient, labels = rng.standard_normal((12, 5)) + 0.3, np.repeat([0, 1, 2], [2, 3, 7])
+    drawn = [energy_kept(gradient, rng.permutation(labels)) for _ in range(4000)]
+    assert energy_kept_by_chance(gradient, labels) == pytest.approx(np.mean(drawn), abs=0.005)
+    assert energy_kept_by_chance(np.ones((4, 2)), [0, 0, 1, 1]) == pytest.approx(1.0)
+    assert energy_kept_by_chance(np.ones((1, 2)), [0]) == pytest.approx(1.0)
+    assert np.isnan(energy_kept_by_chance(np.zeros((4, 2)), [0, 0, 1, 1]))
 
 
 def test_a_gradient_of_another_layer_is_refused():

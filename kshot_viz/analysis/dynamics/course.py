@@ -38,7 +38,7 @@ class Course:
     candidate : Candidate
         Its grouping is made.
     grouping : Grouping or None
-        Whose groups "kept by groups" is about.
+        Whose groups "energy kept" is about.
     shown : tuple
         Images that are measured on, and one label of each.
     layers : sequence of str, optional
@@ -66,7 +66,7 @@ class Course:
         self._whole = Labelled(self._run.backbone, images, targets)
         self._layers, _ = linear_maps(self._run.backbone.module, layers)
         self._start: dict[str, LayerState] | None = None
-        self._step, self.status = -1, "running"
+        self._step, self.status = -1, "not started"
 
     @property
     def steps(self) -> int:
@@ -75,6 +75,8 @@ class Course:
 
     def until(self, step: int) -> list[Row]:
         """Go on to a step, and return what is measured there; nothing after a divergence."""
+        if self._step < 0:
+            self.status = "running"
         with one_thread():
             return list(self._rows(step)) if self.status == "running" else []
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from kshot_viz.analysis.alignment.moments import KINDS
 from kshot_viz.analysis.dynamics.course import NETWORK_MEASURES, Course
+from kshot_viz.analysis.dynamics.findings import dynamics_findings
 from kshot_viz.analysis.dynamics.state import LAYER_MEASURES, How
 from kshot_viz.checks import checked, instance, names, optional, text, whole
 from kshot_viz.data.arrays import label_row
@@ -47,7 +48,7 @@ class FinetuneDynamics:
     steps : tuple of int
         Those to measure at.
     status : mapping of str to str
-        "running", "completed" or "diverged at step N", by method.
+        "not started", "running", "completed" or "diverged at step N", by method.
     """
 
     network: str
@@ -69,6 +70,10 @@ class FinetuneDynamics:
         import pandas as pd
 
         return pd.DataFrame(self._rows, columns=list(COLUMNS))
+
+    def findings(self) -> list[str]:
+        """Return what the runs showed, one paragraph a method, made from the numbers."""
+        return dynamics_findings(self.frame(), self.images) if self._rows else []
 
     @property
     def layers(self) -> list[str]:
@@ -115,7 +120,7 @@ def finetune_dynamics(
     methods : sequence of str, Method or Candidate
         A candidate has settings and groups of its own.
     grouping : Grouping or GroupingRule, optional
-        Of methods that share gradients, and of "kept by groups"; formed by the support by default.
+        Of methods that share gradients, and of "energy kept"; formed by the support by default.
     config : FinetuneConfig, optional
         Of methods that are given by name.
     at : sequence of int, optional
@@ -141,7 +146,7 @@ def finetune_dynamics(
         - the six relations of alignment, ``b-RGA`` to ``f-GWA``; null: one matrix rotated;
         - ``gradient agreement``, the squared norm of the mean gradient over the mean squared norm
           of the gradients of the support's images; null: orthogonal gradients, 1 / images;
-        - ``kept by groups``, the share of the squared norm of the support's gradient that is left
+        - ``energy kept``, the share of the squared norm of the support's gradient that is left
           when each group has its mean; null: random groups of the same sizes;
         - ``CKA to the start``, of the images' outputs; null: images in another order.
 

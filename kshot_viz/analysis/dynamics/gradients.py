@@ -1,4 +1,4 @@
-"""How far the gradients of single images agree, and what groups of neurons keep of their mean."""
+"""Gradients of the weights of linear maps, image by image."""
 
 from __future__ import annotations
 
@@ -10,11 +10,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from kshot_viz.analysis.alignment.maps import batch_signals
-from kshot_viz.grouping.labels import Labels
 from kshot_viz.models.backbone import Backbone
 
 _BATCH = 32
-_NAN = float("nan")
 
 
 @dataclass
@@ -41,37 +39,8 @@ class GradientSums:
         0 where they cancel; NaN where all are zero.
         """
         if self.squared == 0:
-            return _NAN
+            return float("nan")
         return float(np.square(self.total).sum()) / (self.images * self.squared)
-
-    def kept(self, labels: Labels) -> float:
-        """Return the share of the squared norm of the gradient that the means of groups have.
-
-        Parameters
-        ----------
-        labels : ndarray of int, shape (outputs,)
-            The group of each neuron. 1 where the gradients of a group are equal; NaN where the
-            gradient is zero.
-        """
-        sizes = np.bincount(labels)
-        sums = np.zeros((len(sizes), self.total.shape[1]))
-        np.add.at(sums, labels, self.total)
-        own = float(np.square(self.total).sum())
-        held = float((np.square(sums).sum(axis=1) / sizes).sum())
-        return held / own if own else _NAN
-
-    def kept_by_chance(self, labels: Labels) -> float:
-        """Return what :meth:`kept` is in the mean over all groups of the same sizes.
-
-        For n neurons in k groups, with gradients r_i: the mean of |sum of a group|^2 / size is
-        S / n + (size - 1) / (n (n - 1)) (|sum of all|^2 - S), with S the sum of |r_i|^2.
-        """
-        n, k = len(labels), len(np.unique(labels))
-        own = float(np.square(self.total).sum())
-        if not own:
-            return _NAN
-        cross = float(np.square(self.total.sum(axis=0)).sum()) - own
-        return (k * own / n + (n - k) / (n * max(n - 1, 1)) * cross) / own
 
 
 def gradient_sums(

@@ -19,10 +19,11 @@ from kshot_viz.analysis.alignment.relations import (
 from kshot_viz.analysis.dynamics.gradients import GradientSums, gradient_sums
 from kshot_viz.analysis.similarity.kernels import gram, linear_cka
 from kshot_viz.grouping.grouping import Grouping
+from kshot_viz.grouping.metrics import energy_kept, energy_kept_by_chance
 from kshot_viz.models.inputs.support import Support
 from kshot_viz.seeds import numpy_rng
 
-AGREEMENT, KEPT, TO_START = "gradient agreement", "kept by groups", "CKA to the start"
+AGREEMENT, KEPT, TO_START = "gradient agreement", "energy kept", "CKA to the start"
 LAYER_MEASURES = (*RELATIONS, AGREEMENT, KEPT, TO_START)
 
 # measure, value, untrained, null
@@ -105,8 +106,9 @@ def compared(
             values = one.gradients.agreement(), fresh.gradients.agreement()
             yield name, AGREEMENT, *values, 1 / one.gradients.images
             if labels is not None:
-                values = one.gradients.kept(labels), fresh.gradients.kept(labels)
-                yield name, KEPT, *values, one.gradients.kept_by_chance(labels)
+                totals = one.gradients.total, fresh.gradients.total
+                values = (energy_kept(totals[0], labels), energy_kept(totals[1], labels))
+                yield name, KEPT, *values, energy_kept_by_chance(totals[0], labels)
         yield name, TO_START, *_to_start(one, start[name], fresh, how)
 
 

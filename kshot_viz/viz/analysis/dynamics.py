@@ -44,15 +44,15 @@ def plot_dynamics(
     found : FinetuneDynamics
         Of :func:`kshot_viz.analysis.finetune_dynamics`.
     measure : str
-        One of its measures of layers: a relation such as "f-RWA", "gradient agreement", "kept by
-        groups" or "CKA to the start".
+        One of its measures of layers: a relation such as "f-RWA", "gradient agreement", "energy
+        kept" or "CKA to the start".
     layers : sequence of str, optional
         Where there are more than eight, eight are drawn by default, evenly spaced.
 
     Returns
     -------
     Figure
-        Dashes are the untrained copy, dots what chance gives, both of the first method.
+        Dashes are the untrained copy, dots what chance gives, both of the method drawn first.
 
     Raises
     ------
@@ -106,20 +106,20 @@ def _end(name: str) -> str:
 
 def _panel(ax: Axes, part: pd.DataFrame, styles: Any, found: FinetuneDynamics, title: str) -> None:
     """Draw one line a method over the steps, which stand at equal distances."""
-    places = {step: i for i, step in enumerate(found.steps)}
+    index = {step: i for i, step in enumerate(found.steps)}
     for method, style in styles.items():
         own = part[part["method"] == method]
-        at = own["step"].map(places)
+        at = own["step"].map(index)
         look = {"color": style.colour, "marker": style.marker, "markersize": 4}
         ax.plot(at, own["value"], label=style.label, linewidth=1.8, **look)
     first = part[part["method"] == next(iter(styles), "")]
     for column, dashes in (("untrained", "--"), ("null", ":")):
         if first[column].notna().any():
-            at = first["step"].map(places)
+            at = first["step"].map(index)
             ax.plot(at, first[column], dashes, color="0.5", linewidth=1.2, label=column)
     ax.set_title(title, fontsize=10, parse_math=False)
-    ax.set_xticks(range(len(places)), [str(one) for one in places])
-    ax.set_xlim(-0.3, len(places) - 0.7)
+    ax.set_xticks(range(len(index)), [str(one) for one in index])
+    ax.set_xlim(-0.3, len(index) - 0.7)
     ax.tick_params(labelsize=8)
     tidy(ax, grid="y")
 
@@ -128,9 +128,12 @@ def _share_scale(panels: Sequence[Axes]) -> None:
     """Give the panels of layers one scale, so that layers can be compared."""
     if not panels:
         return
-    limits = [ax.get_ylim() for ax in panels]
+    lows, highs = zip(*(ax.get_ylim() for ax in panels), strict=True)
+    low, high = min(lows), max(highs)
+    # Room for the marker of a layer whose values are all alike.
+    margin = 0.04 * (high - low)
     for ax in panels:
-        ax.set_ylim(min(low for low, _ in limits), max(high for _, high in limits))
+        ax.set_ylim(low - margin, high + margin)
 
 
 def _head(figure: Figure, found: FinetuneDynamics, measure: str, shown: int) -> None:

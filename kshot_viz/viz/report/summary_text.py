@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from kshot_viz.study.findings.finding import findings
 from kshot_viz.study.footer import footer, tuning_unit
@@ -33,9 +33,25 @@ def summary_text(comparison: ComparisonLike) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def findings_text(comparison: ComparisonLike) -> str:
-    """Return the findings alone: clear differences to plain, and where tuning runs collapsed."""
-    return "\n".join(_wrapped(all_findings(comparison, comparison.summary())))
+@runtime_checkable
+class Findings(Protocol):
+    """What states its findings itself."""
+
+    def findings(self) -> list[str]:
+        """Return one sentence or more for each finding."""
+
+
+def findings_text(found: ComparisonLike | Findings) -> str:
+    """Return the findings alone, one paragraph each.
+
+    Parameters
+    ----------
+    found : Comparison, SamplerComparison, or anything with a method ``findings``
+        Of a comparison: clear differences to plain, and where tuning runs collapsed.
+    """
+    if isinstance(found, Findings):
+        return "\n".join(_wrapped(found.findings()))
+    return "\n".join(_wrapped(all_findings(found, found.summary())))
 
 
 def summary_markdown(comparison: ComparisonLike) -> str:

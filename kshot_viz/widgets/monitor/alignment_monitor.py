@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _ABOUT = {
     "gradient agreement": "How far the images of the support ask for the same change",
-    "kept by groups": "The share of the gradient that is left when each group has its mean",
+    "energy kept": "The share of the gradient that is left when each group has its mean",
     "CKA to the start": "Similarity of a layer's outputs to those before the first step",
 }
 _RELATION = "Correlation of two matrices of a layer; H representation, G gradient, Z weight"

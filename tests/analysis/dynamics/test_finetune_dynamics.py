@@ -13,6 +13,7 @@ from kshot_viz.analysis import alignment, compare_layers, finetune_dynamics
 from kshot_viz.analysis.dynamics.dynamics import LAYER_MEASURES, MEASURES
 from kshot_viz.analysis.dynamics.gradients import GradientSums, gradient_sums
 from kshot_viz.errors import KShotKeyError, KShotValueError
+from kshot_viz.viz import findings_text
 
 DATA = toy_data(per_class=4)
 OTHER = toy_data(per_class=6, seed=1)
@@ -84,20 +85,12 @@ def test_gradients_are_those_of_each_image():
     assert found.agreement() == pytest.approx(float(mean / norms), rel=1e-4)
 
 
-def test_agreement_and_what_groups_keep_of_planted_gradients():
+def test_agreement_of_planted_gradients():
     rows = np.array([[1.0, 0.0], [1.0, 0.0], [0.0, 2.0], [0.0, -2.0]])
-    alike = GradientSums(3 * rows, 3 * float(np.square(rows).sum()), 3)
-    assert alike.agreement() == pytest.approx(1.0)
-    assert alike.kept(np.array([0, 0, 1, 2])) == pytest.approx(1.0)
-    assert alike.kept(np.array([0, 0, 1, 1])) == pytest.approx(0.2)
+    squared = float(np.square(rows).sum())
+    assert GradientSums(3 * rows, 3 * squared, 3).agreement() == pytest.approx(1.0)
+    assert GradientSums(rows, 4 * squared / 4, 4).agreement() == pytest.approx(0.25)
     assert np.isnan(GradientSums(0 * rows, 0.0, 3).agreement())
-    assert np.isnan(GradientSums(0 * rows, 0.0, 3).kept(np.array([0, 0, 1, 1])))
-    # Chance is the mean over all groupings of these sizes.
-    rng = np.random.default_rng(0)
-    one = GradientSums(rng.standard_normal((12, 5)), 1.0, 1)
-    labels = np.repeat([0, 1, 2], [2, 3, 7])
-    drawn = [one.kept(rng.permutation(labels)) for _ in range(4000)]
-    assert one.kept_by_chance(labels) == pytest.approx(np.mean(drawn), abs=0.005)
 
 
 def test_methods_go_side_by_side_and_may_have_their_own_settings():
@@ -113,6 +106,18 @@ def test_methods_go_side_by_side_and_may_have_their_own_settings():
         toy_backbone(), DATA, grouping=groups, config=kv.FinetuneConfig(steps=2, lr=0.01)
     )
     assert values(found, "loss", "", "grouped")[2] == tuned.losses[-1]
+
+
+def test_findings_are_made_from_the_numbers():
+    found = measured(at=(0, 3))
+    (text,) = found.findings()
+    accuracy = values(found, "accuracy", "")
+    assert f"from {accuracy[0]:.0%} to {accuracy[3]:.0%}" in text
+    frame = found.frame().query("measure == 'CKA to the start' and layer != 'head.linear'")
+    least = frame.loc[frame["value"].idxmin()]
+    assert f"{least['layer']}, with a CKA of {least['value']:.2f}" in text
+    assert "Groups keep of the gradient" in text
+    assert findings_text(found).replace("\n", " ") == text
 
 
 @pytest.mark.slow
