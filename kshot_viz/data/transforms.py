@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
-from kshot_viz.checks import checked, instance, names, number, whole
+from kshot_viz.checks import checked, instance, names, number, text, whole
 from kshot_viz.data.dataset import ImageDataset
 from kshot_viz.errors import KShotValueError, unknown_name
 from kshot_viz.seeds import numpy_rng
@@ -21,7 +21,7 @@ DATA = instance(ImageDataset)
 _COARSE = (4, 7, 14)
 
 
-@checked(data=DATA, classes=names)
+@checked(data=DATA, classes=names, name=text)
 def only_classes(data: ImageDataset, classes: Sequence[str], *, name: str = "") -> ImageDataset:
     """Keep the images of some classes.
 

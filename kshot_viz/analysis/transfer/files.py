@@ -11,11 +11,14 @@ from kshot_viz.files import read_json, whole_file
 from kshot_viz.study.regimes.study import Study
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from kshot_viz.analysis.transfer.result import TransferGrid
 
 SCHEMA = 1
 ABOUT = "grid.json"
 PARTS = {"rows": "rows.parquet", "layers": "layers.parquet"}
+CELL = ("source", "target", "network", "weights")
 
 
 def save(grid: TransferGrid, folder: str | Path) -> Path:
@@ -34,8 +37,6 @@ def save(grid: TransferGrid, folder: str | Path) -> Path:
 
 def load(folder: str | Path) -> dict[str, Any]:
     """Read the fields of a grid."""
-    import pandas as pd
-
     path = Path(folder) / ABOUT
     about = read_json(path)
     try:
@@ -44,22 +45,32 @@ def load(folder: str | Path) -> dict[str, Any]:
                 f"{path} has schema {about['schema']}; this version reads up to {SCHEMA}. Install "
                 f"a newer kshot-viz."
             )
-        names, manifest = [str(one) for one in about["studies"]], dict(about["manifest"])
-        lacking = {"sources", "targets", "starts", "seeds", "learned", "cells"} - set(manifest)
-        if lacking:
-            raise KeyError(", ".join(sorted(lacking)))
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        if isinstance(error, KShotFileError):
-            raise
+        names, manifest = [str(one) for one in about["studies"]], _manifest(about["manifest"])
+    except (KeyError, TypeError, AttributeError) as error:
         raise KShotFileError(f"{path} holds no readable grid ({error!r}).") from error
     outside = [one for one in names if Path(one).name != one]
     if outside:
         raise KShotFileError(f"{path} names a folder outside of its own: {outside[0]!r}.")
-    parts = {}
-    for name, file in PARTS.items():
-        try:
-            parts[name] = pd.read_parquet(Path(folder) / file)
-        except (OSError, ValueError) as error:
-            raise KShotFileError(f"{Path(folder) / file} cannot be read: {error}.") from error
+    parts = {name: _table(Path(folder) / file) for name, file in PARTS.items()}
     studies = {name: Study.load(Path(folder) / name) for name in names}
     return {**parts, "studies": studies, "manifest": manifest}
+
+
+def _manifest(given: Any) -> dict[str, Any]:
+    """Return what was asked for; anything else is a KeyError or TypeError."""
+    for name in ("sources", "targets", "starts", "seeds", "learned", "cells"):
+        if not isinstance(given[name], list):
+            raise TypeError(f"{name} is no list")
+    for cell in given["cells"]:
+        if not all(isinstance(cell[one], str) for one in CELL):
+            raise TypeError(f"a cell has no {', '.join(CELL)}")
+    return dict(given)
+
+
+def _table(path: Path) -> pd.DataFrame:
+    import pandas as pd
+
+    try:
+        return pd.read_parquet(path)
+    except (OSError, ValueError) as error:
+        raise KShotFileError(f"{path} cannot be read: {error}.") from error

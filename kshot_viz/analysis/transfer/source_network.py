@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from kshot_viz.analysis.transfer.starts import random_start
-from kshot_viz.checks import checked, instance, optional, text, whole
+from kshot_viz.checks import checked, instance, number, optional, text, whole
 from kshot_viz.data.dataset import ImageDataset
 from kshot_viz.data.images import slice_images
 from kshot_viz.errors import KShotFileError, KShotValueError
@@ -57,6 +57,7 @@ class SourceTraining(Method):
     data=instance(ImageDataset),
     architecture=optional(BACKBONE),
     config=optional(instance(FinetuneConfig)),
+    held_out=number(0),
     seed=whole(0),
     name=text,
 )
@@ -105,7 +106,7 @@ def source_network(
     KShotFileError
         Where ``cache`` cannot be written.
     """
-    if not 0 <= held_out < 1:
+    if held_out >= 1:
         raise KShotValueError(f"`held_out` must be a share below 1; not {held_out!r}.")
     network = architecture if architecture is not None else load_backbone("glyphnet", weights=None)
     config = config or TRAINING
