@@ -75,8 +75,8 @@ def page(grid: TransferGrid) -> Iterator[str]:
     yield (
         f"The target is the digits 5 to 9, {first['way']} classes, {first['shot']} images of each, "
         f"{n} test episodes that all cells share, {seeds} seeds of random weights and of every "
-        f"learned source. Each cell chose its step sizes on 3 tuning episodes. Differences are to "
-        f"random weights that the same method tunes, paired by episode, in points with their 95 % "
+        f"learned source. Each cell chose its step sizes on {grid.manifest['n_val']} tuning episodes. Differences "
+        f"are to random weights that the same method tunes, paired by episode, in points with their 95 % "
         f"interval; **bold** is clear after adjusting for their number. Batch norms of random "
         f"weights take their statistics from images of the target, without labels."
     )

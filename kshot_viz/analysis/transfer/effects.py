@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from kshot_viz.analysis.transfer.cells import RANDOM, STARTS
 from kshot_viz.errors import KShotValueError
-from kshot_viz.stats import bootstrap_mean, holm, paired_differences, paired_test
+from kshot_viz.stats import Interval, bootstrap_mean, holm, paired_differences, paired_test
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,7 +20,8 @@ EFFECTS = [
     "p_holm", "n", "seeds", "seed_low", "seed_high", "verdict",
 ]  # fmt: skip
 MASKING = [
-    "source", *TASK, "frozen_gain", "full_gain", "index", "low", "high", "n", "seeds", "verdict",
+    "source", *TASK, "frozen_gain", "frozen_low", "frozen_high", "full_gain", "full_low",
+    "full_high", "index", "low", "high", "n", "seeds", "verdict",
 ]  # fmt: skip
 LEVEL = 0.05
 UNCLEAR = "not clear"
@@ -56,13 +56,20 @@ def masking(rows: pd.DataFrame) -> pd.DataFrame:
     for key, part in gains.groupby(["source", *TASK], sort=False):
         wide = part.pivot_table("gain", "episode", "start").sort_index()
         frozen, full = (wide[one].to_numpy() for one in (FROZEN, FULL))
-        index = bootstrap_mean(paired_differences(frozen, full))
-        about = dict(zip(["source", *TASK], key, strict=True))
+        made = {
+            name: bootstrap_mean(values)
+            for name, values in (
+                ("frozen", frozen),
+                ("full", full),
+                ("index", paired_differences(frozen, full)),
+            )
+        }
+        index = made.pop("index")
         found.append(
-            about
-            | {"frozen_gain": float(frozen.mean()), "full_gain": float(full.mean())}
+            dict(zip(["source", *TASK], key, strict=True))
+            | {f"{name}_{part}": value for name, one in made.items() for part, value in _of(one)}
             | {"index": index.mean, "low": index.low, "high": index.high, "n": index.n}
-            | {"seeds": part["seed"].nunique(), "verdict": _hidden(index.low, index.high)}
+            | {"seeds": len(part["seed"].unique()), "verdict": _hidden(made["frozen"], index)}
         )
     return pd.DataFrame(found, columns=MASKING)
 
@@ -115,9 +122,14 @@ def _verdict(effect: dict[str, Any], p_holm: float) -> str:
     return "harms" if effect["adjusted_high"] < 0 else UNCLEAR
 
 
-def _hidden(low: float, high: float) -> str:
-    if np.isnan(low):
-        return UNCLEAR
-    if low > 0:
-        return "hides an advantage"
-    return "hides a disadvantage" if high < 0 else UNCLEAR
+def _of(one: Interval) -> Iterator[tuple[str, float]]:
+    yield from (("gain", one.mean), ("low", one.low), ("high", one.high))
+
+
+def _hidden(frozen: Interval, index: Interval) -> str:
+    """Say what full fine-tuning does to a gain: only what is there can be hidden."""
+    if index.low > 0:
+        return "hides an advantage" if frozen.low > 0 else "lowers the gain"
+    if index.high < 0:
+        return "hides a disadvantage" if frozen.high < 0 else "raises the gain"
+    return UNCLEAR

@@ -93,11 +93,13 @@ class TransferGrid:
         Returns
         -------
         DataFrame
-            ``source, target, network, shot, frozen_gain, full_gain, index, low, high, n, seeds,
-            verdict``: the gain over random weights with frozen features, the same after full
-            fine-tuning, and their difference, the masking index, with a 95 % bootstrap interval
-            over episodes. "hides an advantage": the index is above zero; "hides a disadvantage":
-            below; else "not clear".
+            ``source, target, network, shot, frozen_gain, frozen_low, frozen_high, full_gain,
+            full_low, full_high, index, low, high, n, seeds, verdict``: the gain over random weights
+            with frozen features, the same after full fine-tuning, and their difference, the masking
+            index, each with a 95 % bootstrap interval over episodes. Where the interval of the
+            index is above zero fine-tuning "hides an advantage", or "lowers the gain" where that of
+            the frozen gain is not above zero; where it is below, it "hides a disadvantage" or
+            "raises the gain"; else the verdict is "not clear".
 
         Raises
         ------

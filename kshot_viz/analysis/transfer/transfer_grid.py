@@ -28,9 +28,10 @@ from kshot_viz.study.regimes.study import Study
 from kshot_viz.study.regimes.study_task import StudyTask
 from kshot_viz.study.settings.grid import TuningGrid
 
-# Small, since it runs for every cell. One number of steps: random weights learn more slowly.
+# Small, since it runs for every cell. One number of steps: random weights learn more slowly. The
+# largest step size collapses, which the rule of choice has to see to keep away from it.
 GRID = TuningGrid(
-    lrs=(1e-3, 3e-3, 1e-2), head_lrs=(0.01,), head_only_lrs=(0.01, 0.1, 1.0), steps=(40,)
+    lrs=(1e-3, 3e-3, 1e-2, 3e-2), head_lrs=(0.01,), head_only_lrs=(0.01, 0.1, 1.0), steps=(40,)
 )
 # The regime of a study that settings are chosen in, and the rule.
 REGIME, RULE = "many", "guarded"
@@ -61,7 +62,7 @@ def transfer_grid(
     query: int = 15,
     episodes: int = 12,
     seeds: int | Sequence[int] = (0, 1, 2),
-    n_val: int = 3,
+    n_val: int = 4,
     val_share: float = 0.4,
     grid: TuningGrid | None = None,
     n_groups: Any = 0.1,
@@ -170,6 +171,7 @@ def transfer_grid(
         "targets": list(onto),
         "starts": [one.name for one in wanted],
         "seeds": list(found_seeds),
+        "n_val": n_val,
         "learned": _learned(trained),
         "cells": [_record(one) for one in cells],
     }

@@ -76,5 +76,5 @@ def _hidden_text(row: dict[str, Any]) -> str:
     index = f"masking index {points(row['index'])} ({points_range(row['low'], row['high'])})"
     name = isolated(row["source"])
     if row["verdict"] == UNCLEAR:
-        return f"what fine-tuning hides of {name} is not clear: {gains}; {index}."
+        return f"what fine-tuning does to the gain of {name} is not clear: {gains}; {index}."
     return f"fine-tuning {row['verdict']} of {name}: {gains}; {index}."

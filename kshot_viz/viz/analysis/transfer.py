@@ -113,7 +113,9 @@ def plot_masking(grid: TransferGrid, *, ax: Axes | None = None) -> Axes:
     ax.set_xlabel(
         "gain with frozen features minus gain after full fine-tuning, points", fontsize=10
     )
-    note = "right of zero fine-tuning hides an advantage, left of it a disadvantage; filled: clear"
+    note = (
+        "right of zero fine-tuning lowers the gain, left of it it raises it; filled: clear of zero"
+    )
     entitle(ax, "What fine-tuning hides of each source", note)
     return ax
 

@@ -18,13 +18,17 @@ def learned(data=None, **options):
     return source_network(toy_data() if data is None else data, **options)
 
 
+def body(backbone):
+    state = backbone.module.state_dict().items()
+    return {name: one.tolist() for name, one in state if not name.startswith("head.")}
+
+
 def test_it_learns_its_data_and_says_how_well():
     found = learned(toy_data(per_class=40), held_out=0.25, name="toys")
     assert found.name == "toys"
     assert found.notes["accuracy"] > 0.8
     assert found.notes["images"] == 90
     assert found.notes["weights"] == "trained on toy"
-    assert not any(one.requires_grad for one in found.module.parameters())
 
 
 def test_the_body_is_trained_and_the_head_is_the_architectures():
@@ -38,10 +42,9 @@ def test_the_body_is_trained_and_the_head_is_the_architectures():
 
 
 def test_its_weights_depend_on_seed_and_data_alone():
-    given = learned(seed=1)
-    assert learned(seed=1, architecture=toy_backbone(seed=9)).fingerprint == given.fingerprint
-    others = learned(seed=2), learned(toy_data(seed=4), seed=1)
-    assert given.fingerprint not in {one.fingerprint for one in others}
+    given = body(learned(seed=1))
+    assert body(learned(seed=1, architecture=toy_backbone(seed=9))) == given
+    assert given not in (body(learned(seed=2)), body(learned(toy_data(seed=4), seed=1)))
 
 
 def test_kept_weights_are_those_that_were_learned(tmp_path):

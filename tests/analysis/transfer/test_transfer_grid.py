@@ -105,6 +105,7 @@ def test_a_network_that_was_given_is_the_same_for_all_seeds(found):
     assert [(one["source"], one["seed"]) for one in learned] == [("data", 0), ("data", 1)]
 
 
+@pytest.mark.slow
 def test_the_same_seeds_give_the_same_rows(found):
     again = grid_of()
     assert again.frame().equals(found.frame())
@@ -192,6 +193,7 @@ def test_finished_rows_are_kept(tmp_path):
     assert TransferGrid.load(tmp_path / "out").frame().equals(first.frame())
 
 
+@pytest.mark.slow
 def test_several_targets_networks_and_shots():
     found = grid_of(
         {"data": target(seed=7)},

@@ -20,7 +20,7 @@ def test_frozen_and_full_stand_side_by_side():
     assert frame["source"].tolist() == ["near", "near", "far", "far"]
     assert set(frame["start"]) == {"frozen", "all"}
     (row,) = frame.query("source == 'near' and start == 'frozen'").to_dict("records")
-    assert row["value"] == pytest.approx(25.25)
+    assert row["value"] == pytest.approx(25.2)
     assert row["low"] < row["value"] < row["high"]
     ax = viz.plot_transfer(hand_grid())
     assert names(ax) == ["", "near", "far"]
@@ -44,7 +44,7 @@ def test_any_start_can_be_drawn():
 
 
 def test_a_clear_difference_is_filled():
-    rows = hand_rows({**SHARES, ("far", "all"): 0.70 - 0.0025})
+    rows = hand_rows({**SHARES, ("far", "all"): 0.70 - 0.002})
     frame = transfer_frame(hand_grid(rows)).set_index(["source", "start"])
     assert frame["clear"].to_dict() == {
         ("near", "frozen"): True, ("near", "all"): True,
