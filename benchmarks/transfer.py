@@ -67,7 +67,7 @@ def measured(seeds: int, episodes: int, workers: int, out: Path) -> TransferGrid
 
 def page(grid: TransferGrid) -> Iterator[str]:
     """Yield the paragraphs of the page."""
-    seeds = len(grid.manifest["seeds"])
+    seeds, tuning = len(grid.manifest["seeds"]), grid.manifest["n_val"]
     first = grid.frame().iloc[0]
     n = grid.frame()["episode"].nunique()
     yield "# Which source helps with digits, and what fine-tuning hides"
@@ -75,10 +75,10 @@ def page(grid: TransferGrid) -> Iterator[str]:
     yield (
         f"The target is the digits 5 to 9, {first['way']} classes, {first['shot']} images of each, "
         f"{n} test episodes that all cells share, {seeds} seeds of random weights and of every "
-        f"learned source. Each cell chose its step sizes on {grid.manifest['n_val']} tuning episodes. Differences "
-        f"are to random weights that the same method tunes, paired by episode, in points with their 95 % "
-        f"interval; **bold** is clear after adjusting for their number. Batch norms of random "
-        f"weights take their statistics from images of the target, without labels."
+        f"learned source. Each cell chose its step sizes on {tuning} tuning episodes. Differences "
+        f"are to random weights that the same method tunes, paired by episode, in points with "
+        f"their 95 % interval; **bold** is clear after adjusting for their number. Batch norms of "
+        f"random weights take their statistics from images of the target, without labels."
     )
     yield "## What came out"
     yield "\n".join(f"- {one}" for one in grid.verdicts())

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from kshot_viz.analysis.transfer.representations import COLUMNS as LAYER_COLUMNS
-from kshot_viz.analysis.transfer.result import COLUMNS, TransferGrid
+from kshot_viz.analysis import TransferGrid
+from kshot_viz.analysis.transfer.columns import LAYERS, ROWS
 
 METHODS = {"random": "plain", "all": "plain", "hybrid:conv": "plain", "frozen": "head_only"}
 # Accuracies of each source and start, before what an episode and a seed add.
@@ -51,7 +51,7 @@ def hand_rows(
         for seed in seeds
         for episode in range(episodes)
     ]
-    return pd.DataFrame(rows)[COLUMNS]
+    return pd.DataFrame(rows)[ROWS]
 
 
 def hand_grid(rows: pd.DataFrame | None = None) -> TransferGrid:
@@ -64,7 +64,7 @@ def hand_grid(rows: pd.DataFrame | None = None) -> TransferGrid:
     }
     layers = pd.DataFrame(
         [("near", "target", "net", "all", 5, 0, "with random", "conv", "cka", 0.5)],
-        columns=LAYER_COLUMNS,
+        columns=LAYERS,
     )
     manifest = {**names, "seeds": [0, 1], "learned": [], "cells": []}
     return TransferGrid(rows, layers, {}, manifest)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kshot_viz.analysis.transfer.columns import LAYERS, ROWS
 from kshot_viz.errors import KShotFileError
 from kshot_viz.files import read_json, whole_file
 from kshot_viz.study.regimes.study import Study
@@ -17,7 +19,8 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 ABOUT = "grid.json"
-PARTS = {"rows": "rows.parquet", "layers": "layers.parquet"}
+# The tables by their attributes: file and columns.
+PARTS = {"rows": ("rows.parquet", ROWS), "layers": ("layers.parquet", LAYERS)}
 CELL = ("source", "target", "network", "weights")
 
 
@@ -26,7 +29,7 @@ def save(grid: TransferGrid, folder: str | Path) -> Path:
     target = Path(folder)
     for name, one in grid.studies.items():
         one.save(target / name)
-    for name, file in PARTS.items():
+    for name, (file, _) in PARTS.items():
         with whole_file(target / file, called=target) as path:
             getattr(grid, name).to_parquet(path, index=False)
     about = {"schema": SCHEMA, "studies": list(grid.studies), "manifest": dict(grid.manifest)}
@@ -51,7 +54,7 @@ def load(folder: str | Path) -> dict[str, Any]:
     outside = [one for one in names if Path(one).name != one]
     if outside:
         raise KShotFileError(f"{path} names a folder outside of its own: {outside[0]!r}.")
-    parts = {name: _table(Path(folder) / file) for name, file in PARTS.items()}
+    parts = {name: _table(Path(folder) / file, columns) for name, (file, columns) in PARTS.items()}
     studies = {name: Study.load(Path(folder) / name) for name in names}
     return {**parts, "studies": studies, "manifest": manifest}
 
@@ -67,10 +70,16 @@ def _manifest(given: Any) -> dict[str, Any]:
     return dict(given)
 
 
-def _table(path: Path) -> pd.DataFrame:
+def _table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
     import pandas as pd
 
     try:
-        return pd.read_parquet(path)
-    except (OSError, ValueError) as error:
+        found = pd.read_parquet(path)
+    # Readers of broken files raise nearly anything.
+    except Exception as error:
         raise KShotFileError(f"{path} cannot be read: {error}.") from error
+    if lacking := [one for one in columns if one not in found]:
+        raise KShotFileError(
+            f"{path} lacks {', '.join(lacking)}; it was written by another version."
+        )
+    return found[[*columns]]

@@ -13,6 +13,7 @@ from kshot_viz.analysis.similarity.canonical import leading
 from kshot_viz.analysis.similarity.measures import measure_named
 from kshot_viz.analysis.similarity.samples import constant
 from kshot_viz.analysis.transfer.cells import RANDOM, Cell, Start
+from kshot_viz.analysis.transfer.columns import LAYERS
 from kshot_viz.analysis.transfer.result import compared
 from kshot_viz.data.dataset import ImageDataset
 from kshot_viz.data.episodes.episode import Episode
@@ -26,9 +27,6 @@ if TYPE_CHECKING:
 
 MEASURES = ("cka", "svcca")
 BEFORE, WITH_RANDOM = "before and after", "with random"
-COLUMNS = [
-    "source", "target", "network", "start", "shot", "seed", "compared", "layer", "measure", "value",
-]  # fmt: skip
 # Query images of the test episodes that layers are compared on.
 MOST_IMAGES = 256
 Layers = Mapping[str, NDArray[np.float64]]
@@ -60,7 +58,7 @@ def layer_rows(
                     random[same] = after
                 else:
                     rows += [(*about, WITH_RANDOM, *one) for one in _alike(after, random[same])]
-    return pd.DataFrame(rows, columns=COLUMNS)
+    return pd.DataFrame(rows, columns=LAYERS)
 
 
 def _tuned(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from kshot_viz.analysis.transfer import files
 from kshot_viz.analysis.transfer.cells import RANDOM, Cell, Start
+from kshot_viz.analysis.transfer.columns import ROWS
 from kshot_viz.analysis.transfer.effects import effects, masking
 from kshot_viz.analysis.transfer.verdicts import verdicts
 from kshot_viz.errors import KShotValueError, unknown_name
@@ -21,12 +22,6 @@ from kshot_viz.text import counted, html_table
 
 if TYPE_CHECKING:
     import pandas as pd
-
-# Of a tidy row; the others come from the comparison of its cell.
-COLUMNS = [
-    "source", "target", "network", "start", "method", "seed", "shot", "episode", "accuracy",
-    "way", "status", "steps", "tuned",
-]  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -201,7 +196,7 @@ def grid_rows(
         for starting in [cell.start(str(method), starts)]
         for seed in cell.seeds
     ]
-    return pd.concat(parts, ignore_index=True)[COLUMNS]
+    return pd.concat(parts, ignore_index=True)[ROWS]
 
 
 def compared(

@@ -1,45 +1,19 @@
-"""A grid of toy networks: its laws, its rows, its files, and what it refuses."""
+"""A grid of toy networks: its laws, its rows and its files."""
 
 from __future__ import annotations
 
-import json
-from dataclasses import replace
-
 import numpy as np
 import pytest
-import torch
-from networks import ToyNet, toy_backbone, toy_data
+from networks import ToyNet, toy_backbone
+from toy_transfer import STARTS, grid_of, target
 
 import kshot_viz as kv
-from kshot_viz.analysis import TransferGrid, transfer_grid
-from kshot_viz.analysis.transfer.source_network import TRAINING
+from kshot_viz.analysis import TransferGrid
 from kshot_viz.analysis.transfer.starts import random_start
-from kshot_viz.errors import KShotError, KShotFileError, KShotKeyError, KShotValueError
+from kshot_viz.errors import KShotKeyError
 from kshot_viz.models.backbone import Backbone
 
-GRID = kv.TuningGrid(lrs=(0.01,), head_lrs=(0.1,), head_only_lrs=(0.1,), steps=(4,))
-STARTS = ("random", "mean_variance", "frozen", "last_block", "all", "hybrid:conv", "hybrid:deep")
-SHORT = TRAINING.but(steps=10, batch_size=12)
-
-
-def target(seed=0, name="target", **options):
-    return replace(toy_data(3, 24, seed=seed, **options), name=name)
-
-
-def grid_of(sources=None, targets=None, **options):
-    options = {
-        "networks": {"toy": toy_backbone()},
-        "starts": STARTS,
-        "shots": 2,
-        "query": 4,
-        "episodes": 3,
-        "n_val": 1,
-        "seeds": (0, 1),
-        "grid": GRID,
-        "training": SHORT,
-    } | options
-    sources = {"data": target(seed=7), "net": toy_backbone(seed=3)} if sources is None else sources
-    return transfer_grid(sources, target() if targets is None else targets, **options)
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +79,6 @@ def test_a_network_that_was_given_is_the_same_for_all_seeds(found):
     assert [(one["source"], one["seed"]) for one in learned] == [("data", 0), ("data", 1)]
 
 
-@pytest.mark.slow
 def test_the_same_seeds_give_the_same_rows(found):
     again = grid_of()
     assert again.frame().equals(found.frame())
@@ -158,31 +131,6 @@ def test_it_is_saved_and_loaded(found, tmp_path):
     assert again.comparison("net").summary().equals(found.comparison("net").summary())
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        lambda about: about.clear(),
-        lambda about: about.update(schema=99),
-        lambda about: about["manifest"].pop("cells"),
-        lambda about: about.update(studies=["../elsewhere"]),
-    ],
-)
-def test_a_spoilt_file_is_refused(found, tmp_path, change):
-    found.save(tmp_path)
-    about = json.loads((tmp_path / "grid.json").read_text("utf-8"))
-    change(about)
-    (tmp_path / "grid.json").write_text(json.dumps(about), "utf-8")
-    with pytest.raises(KShotFileError, match="grid"):
-        TransferGrid.load(tmp_path)
-
-
-def test_rows_that_are_no_table_are_refused(found, tmp_path):
-    found.save(tmp_path)
-    (tmp_path / "rows.parquet").write_bytes(b"no table")
-    with pytest.raises(KShotFileError, match=r"rows\.parquet"):
-        TransferGrid.load(tmp_path)
-
-
 def test_finished_rows_are_kept(tmp_path):
     small = {"starts": ["frozen"], "seeds": 0, "out": tmp_path / "out", "cache": tmp_path / "kept"}
     first = grid_of(**small)
@@ -193,7 +141,6 @@ def test_finished_rows_are_kept(tmp_path):
     assert TransferGrid.load(tmp_path / "out").frame().equals(first.frame())
 
 
-@pytest.mark.slow
 def test_several_targets_networks_and_shots():
     found = grid_of(
         {"data": target(seed=7)},
@@ -217,84 +164,6 @@ def test_groups_of_neurons_are_a_start():
     found = grid_of({"net": toy_backbone(seed=3)}, starts=["grouped"], seeds=0, n_groups=2)
     assert found.effects()["method"].tolist() == ["grouped"]
     assert len(found.verdicts()) == 0
-
-
-# ---- refusals ---------------------------------------------------------------------------------
-
-
-def test_an_unknown_start_is_named_with_those_that_exist():
-    with pytest.raises(KShotKeyError, match=r"'frozen'.*'hybrid:LAYER'.*Did you mean 'frozen'"):
-        grid_of(starts=["frozn"])
-    with pytest.raises(KShotKeyError, match="frozen:conv"):
-        grid_of(starts=["frozen:conv"])
-    with pytest.raises(KShotValueError, match="`starts` is empty"):
-        grid_of(starts=[])
-
-
-def test_a_cut_at_a_layer_that_does_not_exist_lists_the_layers():
-    with pytest.raises(KShotKeyError, match=r"'conv', 'deep'"):
-        grid_of(starts=["hybrid:conv9"])
-
-
-def test_a_target_with_too_few_images_is_named():
-    with pytest.raises(KShotValueError, match=r"of 'target' has 24 images.*20 shots"):
-        grid_of(shots=20)
-    with pytest.raises(KShotValueError, match=r"`way` must be 2\.\.3"):
-        grid_of(way=7)
-
-
-def test_other_channels_are_told():
-    colour = ImageFactory.colour()
-    with pytest.raises(KShotValueError, match=r"3 channels of the target 'colour'.*Preprocess"):
-        grid_of(targets=colour)
-    with pytest.raises(KShotValueError, match=r"3 channels of the source 'data'"):
-        grid_of({"data": colour})
-
-
-class ImageFactory:
-    @staticmethod
-    def colour():
-        grey = target()
-        pixels = np.repeat(grey.images, 3, axis=3)
-        return kv.ImageDataset.from_arrays(pixels, grey.labels, name="colour")
-
-
-def test_a_source_with_images_of_the_target_is_no_source():
-    with pytest.raises(KShotValueError, match=r"holds 72 images of the target.*only_classes"):
-        grid_of({"same": target()})
-
-
-@pytest.mark.parametrize(
-    ("sources", "text"),
-    [
-        ({}, "`sources` must be one or more"),
-        ({"random": 1}, "not 1"),
-        ("digits", "must be a mapping"),
-        (3, "must be a mapping"),
-        ([target(seed=7), target(seed=8)], "distinct names"),
-    ],
-)
-def test_wrong_sources(sources, text):
-    with pytest.raises(KShotValueError, match=text):
-        grid_of(sources)
-
-
-def test_the_name_of_random_weights_is_taken():
-    with pytest.raises(KShotValueError, match="cannot be called 'random'"):
-        grid_of({"random": toy_backbone()})
-
-
-def test_different_networks_need_different_names():
-    torch.manual_seed(0)
-    narrow = Backbone(ToyNet(4), head="head")
-    with pytest.raises(KShotValueError, match="different shapes with one name"):
-        grid_of({"one": toy_backbone(), "other": narrow}, networks=None)
-
-
-@pytest.mark.parametrize("seeds", [(), (0, 0), (-1,), "a", (True,)])
-def test_wrong_seeds(seeds):
-    with pytest.raises(KShotError, match="seeds"):
-        grid_of(seeds=seeds)
 
 
 def test_an_unknown_cell_is_refused(found):
