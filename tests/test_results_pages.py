@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from kshot_viz.analysis import TransferGrid
+from kshot_viz.analysis.transfer.effects import effects, masking
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "results" / "choice.md").read_text("utf-8")
@@ -46,3 +53,47 @@ def test_the_benchmark_writes_the_same_words():
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "PREAMBLE"
     )
     assert words in PAGE
+
+
+# ---- which source helps -----------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def transfer_rows() -> pd.DataFrame:
+    """The rows of the grid, from the accuracies that are kept beside the page."""
+    kept = json.loads((ROOT / "docs" / "results" / "transfer.json").read_text("utf-8"))
+    rows = [
+        {**cell, "episode": episode, "accuracy": accuracy}
+        for cell in kept["cells"]
+        for episode, accuracy in zip(cell["episodes"], cell["accuracy"], strict=True)
+    ]
+    return pd.DataFrame(rows).drop(columns="episodes")
+
+
+def test_the_page_on_transfer_shows_what_its_rows_give(transfer_rows):
+    page = (ROOT / "docs" / "results" / "transfer.md").read_text("utf-8")
+    found = effects(transfer_rows)
+    assert found["n"].min() >= 12
+    for row in found.to_dict("records"):
+        cell = interval(row["difference"], row["low"], row["high"])
+        (line,) = re.findall(
+            rf"^\| {re.escape(row['source'])} \| .*\[.*\[.*\|$", page, re.MULTILINE
+        )
+        assert (cell if row["verdict"] == "not clear" else f"**{cell}**") in line
+    for row in masking(transfer_rows).to_dict("records"):
+        gains = f"{100 * row['frozen_gain']:+.1f} | {100 * row['full_gain']:+.1f}"
+        index = interval(row["index"], row["low"], row["high"])
+        assert f"| {row['source']} | {gains} | {index} | {row['verdict']} |" in page
+
+
+def test_the_sentences_on_transfer_are_those_of_its_rows(transfer_rows):
+    page = (ROOT / "docs" / "results" / "transfer.md").read_text("utf-8")
+    sources = [one for one in dict.fromkeys(transfer_rows["source"]) if one != "random"]
+    manifest = {"sources": sources, "targets": ["digits 5-9"]}
+    lines = TransferGrid(transfer_rows, pd.DataFrame(), {}, manifest).verdicts()
+    assert len(lines) == 2 + len(sources)
+    assert all(f"- {line}\n" in page for line in lines)
+
+
+def interval(value: float, low: float, high: float) -> str:
+    return f"{100 * value:+.1f} [{100 * low:+.1f}, {100 * high:+.1f}]"

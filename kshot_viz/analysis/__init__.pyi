@@ -12,3 +12,6 @@ from .topology.mapper import mapper_graph as mapper_graph
 from .topology.matching import match_nodes as match_nodes
 from .topology.persistence import persistence as persistence
 from .topology.purity import node_purity as node_purity
+from .transfer.result import TransferGrid as TransferGrid
+from .transfer.source_network import source_network as source_network
+from .transfer.transfer_grid import transfer_grid as transfer_grid

@@ -3,6 +3,8 @@
 from .analysis.alignment import plot_alignment as plot_alignment
 from .analysis.dynamics import plot_dynamics as plot_dynamics
 from .analysis.layer_similarity import plot_layer_similarity as plot_layer_similarity
+from .analysis.transfer import plot_masking as plot_masking
+from .analysis.transfer import plot_transfer as plot_transfer
 from .comparison.changed_predictions import plot_changed as plot_changed
 from .comparison.differences import plot_differences as plot_differences
 from .comparison.episode_dots import plot_episodes as plot_episodes

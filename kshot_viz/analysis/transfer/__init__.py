@@ -1,0 +1,1 @@
+"""Which source helps which target, and what fine-tuning hides of it."""
