@@ -81,7 +81,7 @@ def page(grid: TransferGrid) -> Iterator[str]:
         f"random weights take their statistics from images of the target, without labels."
     )
     yield "## What came out"
-    yield "\n".join(f"- {one}" for one in grid.verdicts())
+    yield "\n".join(f"- {one}" for one in grid.findings())
     yield f"![gain of each source over random weights]({PICTURES['effects']})"
     yield "## Every start"
     yield "\n".join(effects_table(grid))

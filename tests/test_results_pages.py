@@ -90,7 +90,7 @@ def test_the_sentences_on_transfer_are_those_of_its_rows(transfer_rows):
     page = (ROOT / "docs" / "results" / "transfer.md").read_text("utf-8")
     sources = [one for one in dict.fromkeys(transfer_rows["source"]) if one != "random"]
     manifest = {"sources": sources, "targets": ["digits 5-9"]}
-    lines = TransferGrid(transfer_rows, pd.DataFrame(), {}, manifest).verdicts()
+    lines = TransferGrid(transfer_rows, pd.DataFrame(), {}, manifest).findings()
     assert len(lines) == 2 + len(sources)
     assert all(f"- {line}\n" in page for line in lines)
 

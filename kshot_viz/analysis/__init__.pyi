@@ -15,3 +15,5 @@ from .topology.purity import node_purity as node_purity
 from .transfer.result import TransferGrid as TransferGrid
 from .transfer.source_network import source_network as source_network
 from .transfer.transfer_grid import transfer_grid as transfer_grid
+from .whole.finetune_analysis import FinetuneAnalysis as FinetuneAnalysis
+from .whole.finetune_analysis import analyse_finetune as analyse_finetune

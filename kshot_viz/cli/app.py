@@ -14,7 +14,7 @@ import typer
 
 from kshot_viz.cli import options as opt
 from kshot_viz.cli.classifier_commands import fit, predict
-from kshot_viz.cli.image_commands import compare, dashboard
+from kshot_viz.cli.image_commands import compare, dashboard, inside
 from kshot_viz.cli.options import command_line
 from kshot_viz.cli.signals import INTERRUPTED, interrupted_by_signals
 from kshot_viz.errors import KShotError, KShotWarning
@@ -91,6 +91,7 @@ def demo(
 app.command()(fit)
 app.command()(predict)
 app.command()(compare)
+app.command()(inside)
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""The commands that take a folder of your own images: ``compare`` and ``dashboard``."""
+"""The commands that look at a folder of your own images: ``compare``, ``inside``, ``dashboard``."""
 
 from __future__ import annotations
 
@@ -99,6 +99,58 @@ def compare(
         seed=seed,
     )
     run_compare(request, out, workers=workers, command=command_line())
+
+
+def inside(
+    folder: Annotated[Path, typer.Argument(help="One folder of images per class.")],
+    backbone: opt.Network = "glyphnet",
+    weights: opt.Weights = "DEFAULT",
+    preprocess: opt.Recipe = None,
+    size: opt.Size = None,
+    invert: opt.Invert = False,
+    way: opt.Way = None,
+    shot: Annotated[int, typer.Option(min=1, help="Images of each class to tune on.")] = 5,
+    query: opt.Query = 6,
+    methods: Annotated[
+        list[str] | None,
+        typer.Option("--method", help="A method by name; plain and grouped by default."),
+    ] = None,
+    lr: Annotated[float, typer.Option(min=0, help="Step size of the body.")] = 0.003,
+    steps: Annotated[int, typer.Option(min=1, help="Steps of a run.")] = 20,
+    layer: Annotated[
+        str | None, typer.Option(help="Layer of the graphs; the last by default.")
+    ] = None,
+    episodes: Annotated[
+        int, typer.Option(min=0, help="Episodes of pretrained against random weights; 0 for none.")
+    ] = 8,
+    out: Annotated[Path, typer.Option(help="Folder for the report.")] = Path("runs/inside"),
+    skip_bad: opt.SkipBad = False,
+    max_pixels: opt.MaxPixels = None,
+    seed: opt.Seed = 0,
+) -> None:
+    """Write one report of what changes inside a network that is tuned on your own images."""
+    from kshot_viz.cli.inside import InsideRequest, run_inside
+
+    request = InsideRequest(
+        folder=str(folder.absolute()),
+        backbone=backbone,
+        weights=opt.weights_from_text(weights),
+        preprocess=preprocess,
+        size=size,
+        invert=invert,
+        way=way,
+        shot=shot,
+        query=query,
+        methods=tuple(methods or ("plain", "grouped")),
+        lr=lr,
+        steps=steps,
+        layer=layer,
+        episodes=episodes,
+        skip_bad=skip_bad,
+        max_pixels=max_pixels,
+        seed=seed,
+    )
+    run_inside(request, out, command=command_line())
 
 
 def dashboard(

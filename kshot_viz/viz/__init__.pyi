@@ -22,6 +22,7 @@ from .neurons.responses import plot_class_activations as plot_class_activations
 from .neurons.responses import plot_gradients as plot_gradients
 from .neurons.responses import plot_top_images as plot_top_images
 from .neurons.similarity import plot_similarity as plot_similarity
+from .report.inside_report import write_inside_report as write_inside_report
 from .report.report import write_report as write_report
 from .report.summary_text import findings_text as findings_text
 from .report.summary_text import summary_markdown as summary_markdown

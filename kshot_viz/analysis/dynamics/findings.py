@@ -73,10 +73,12 @@ def _moved(below: pd.DataFrame) -> Iterator[str]:
 
 
 def _gradients(below: pd.DataFrame) -> Iterator[str]:
-    """Yield how far gradients agree, and what groups keep of them, on average."""
-    words = {AGREEMENT: "Gradients of single images agree by", KEPT: "Groups keep of the gradient"}
-    for measure, start in words.items():
+    """Yield how far gradients agree, and what groups keep of them, averaged over layers."""
+    words = {
+        AGREEMENT: "Gradient agreement is {:.2f} on average, {:.2f} by chance.",
+        KEPT: "Groups keep {:.2f} of the gradient's energy on average, random groups {:.2f}.",
+    }
+    for measure, sentence in words.items():
         part = below[(below["measure"] == measure) & below["value"].notna()]
         if not part.empty:
-            value, null = part["value"].mean(), part["null"].mean()
-            yield f"{start} {value:.2f} on average, by chance it would be {null:.2f}."
+            yield sentence.format(part["value"].mean(), part["null"].mean())

@@ -119,7 +119,7 @@ class TransferGrid:
         beside = self._effects[[*known, "difference", "low", "high", "verdict"]]
         return self.layers.merge(beside, on=known, how="left")
 
-    def verdicts(self) -> list[str]:
+    def findings(self) -> list[str]:
         """Return what was found as sentences, made from the numbers."""
         return verdicts(self)
 
@@ -167,12 +167,12 @@ class TransferGrid:
     def __repr__(self) -> str:
         sources, targets = (counted(len(self.manifest[n]), n[:-1]) for n in ("sources", "targets"))
         head = f"TransferGrid of {sources} and {targets}, {counted(len(self.rows), 'row')}."
-        return "\n".join([head, "", *self.verdicts()])
+        return "\n".join([head, "", *self.findings()])
 
     def _repr_html_(self) -> str:
         shown = self.effects()[["source", "target", "start", "shot", "difference", "low", "high"]]
         shown[["difference", "low", "high"]] = (100 * shown[["difference", "low", "high"]]).round(1)
-        lines = "".join(f"<p>{html.escape(one)}</p>" for one in self.verdicts())
+        lines = "".join(f"<p>{html.escape(one)}</p>" for one in self.findings())
         return lines + html_table(shown.columns, shown.to_numpy().tolist())
 
 

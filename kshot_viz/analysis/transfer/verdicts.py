@@ -17,7 +17,7 @@ WORDS = {"helps": "better than", "harms": "worse than"}
 
 
 def verdicts(grid: TransferGrid) -> list[str]:
-    """Return the sentences of :meth:`TransferGrid.verdicts`."""
+    """Return the sentences of :meth:`TransferGrid.findings`."""
     found, both = grid.effects(), {FROZEN, FULL} <= set(grid.rows["start"])
     hidden = grid.masking() if both else None
     tasks = found.groupby(["target", "network", "shot"], sort=False)

@@ -116,7 +116,7 @@ def test_findings_are_made_from_the_numbers():
     frame = found.frame().query("measure == 'CKA to the start' and layer != 'head.linear'")
     least = frame.loc[frame["value"].idxmin()]
     assert f"{least['layer']}, with a CKA of {least['value']:.2f}" in text
-    assert "Groups keep of the gradient" in text
+    assert "of the gradient's energy on average, random groups" in text
     assert findings_text(found).replace("\n", " ") == text
 
 

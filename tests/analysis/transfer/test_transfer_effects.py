@@ -93,11 +93,11 @@ def test_without_both_starts_there_is_no_index():
     with pytest.raises(KShotValueError, match=r"needs the starts.*lacks 'all'"):
         masking(rows[rows["start"] != "all"])
     # The verdicts go without it.
-    assert "masking" not in " ".join(hand_grid(rows[rows["start"] != "all"]).verdicts())
+    assert "masking" not in " ".join(hand_grid(rows[rows["start"] != "all"]).findings())
 
 
 def test_verdicts_say_what_the_numbers_say():
-    lines = hand_grid().verdicts()
+    lines = hand_grid().findings()
     assert lines[0] == (
         "target, 5 shots, features frozen: near is better than random weights, +25.2 points (+25.1 "
         "to +25.3); far is worse than random weights, -14.8 points (-14.9 to -14.7)."
@@ -113,7 +113,7 @@ def test_verdicts_say_what_the_numbers_say():
 def test_what_is_not_clear_is_called_so():
     rows = hand_rows({**SHARES, ("far", "frozen"): 0.40})
     rows.loc[(rows["source"] == "far") & (rows["episode"] == "test/0"), "accuracy"] -= 0.2
-    lines = hand_grid(rows).verdicts()
+    lines = hand_grid(rows).findings()
     assert "far does not differ clearly from random weights." in lines[0]
     assert "what fine-tuning does to the gain of far is not clear" in lines[-1]
 
@@ -122,7 +122,7 @@ def test_one_episode_has_no_interval_and_no_verdict():
     rows = hand_rows(episodes=1)
     assert set(effects(rows)["verdict"]) == {"not clear"}
     assert set(masking(rows)["verdict"]) == {"not clear"}
-    assert hand_grid(rows).verdicts()
+    assert hand_grid(rows).findings()
 
 
 def test_representations_stand_beside_the_effect():

@@ -18,7 +18,7 @@ def test_what_was_saved_comes_back(tmp_path):
     again = TransferGrid.load(grid.save(tmp_path))
     assert again.frame().equals(grid.frame())
     assert again.representations().equals(grid.representations())
-    assert again.verdicts() == grid.verdicts()
+    assert again.findings() == grid.findings()
     assert again.manifest == grid.manifest
 
 

@@ -127,7 +127,7 @@ def test_it_is_saved_and_loaded(found, tmp_path):
     assert again.effects().equals(found.effects())
     assert again.masking().equals(found.masking())
     assert again.representations().equals(found.representations())
-    assert again.verdicts() == found.verdicts()
+    assert again.findings() == found.findings()
     assert again.comparison("net").summary().equals(found.comparison("net").summary())
 
 
@@ -153,7 +153,7 @@ def test_several_targets_networks_and_shots():
     effects = found.effects()
     assert len(effects) == 2 * 2 * 2 * 2
     assert set(effects["network"]) == {"ToyNet", "narrow"}
-    assert any("other with narrow, 1 shot" in line for line in found.verdicts())
+    assert any("other with narrow, 1 shot" in line for line in found.findings())
     # The middle of two layers is the first one.
     cells = found.manifest["cells"]
     assert {one["weights"] for one in cells} == {"source", "random", "hybrid"}
@@ -163,7 +163,7 @@ def test_several_targets_networks_and_shots():
 def test_groups_of_neurons_are_a_start():
     found = grid_of({"net": toy_backbone(seed=3)}, starts=["grouped"], seeds=0, n_groups=2)
     assert found.effects()["method"].tolist() == ["grouped"]
-    assert len(found.verdicts()) == 0
+    assert len(found.findings()) == 0
 
 
 def test_an_unknown_cell_is_refused(found):

@@ -1,0 +1,66 @@
+"""The command ``inside``: one fine-tune on a folder of images, looked at from all sides."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import typer
+
+from kshot_viz.analysis.whole.finetune_analysis import FinetuneAnalysis, analyse_finetune
+from kshot_viz.cli.requests import ImagesRequest
+from kshot_viz.data.folder import load_folder
+from kshot_viz.errors import KShotFileError
+from kshot_viz.methods.config import FinetuneConfig
+from kshot_viz.viz.report.inside_report import write_inside_report
+from kshot_viz.viz.style.canvas import write_file
+
+REPORT = "report.html"
+
+
+@dataclass(frozen=True, kw_only=True)
+class InsideRequest(ImagesRequest):
+    """The arguments of the command ``inside``."""
+
+    folder: str
+    way: int | None
+    shot: int
+    query: int
+    methods: tuple[str, ...]
+    lr: float
+    steps: int
+    layer: str | None
+    episodes: int
+    seed: int
+
+
+def run_inside(request: InsideRequest, out: Path, *, command: str) -> None:
+    """Analyse, print what was found, and leave the report and its numbers in ``out``."""
+    if out.exists() and not out.is_dir():
+        raise KShotFileError(f"`--out` must be a folder; {out} is a file.")
+    # The images first: a network may have to be downloaded.
+    data = load_folder(request.folder, **request.reading)
+    typer.echo(f"{data}")
+    backbone = request.network()
+    typer.echo(f"{backbone}")
+    found = analyse_finetune(
+        backbone,
+        data,
+        methods=request.methods,
+        config=FinetuneConfig(lr=request.lr, steps=request.steps),
+        way=request.way,
+        shot=request.shot,
+        query=request.query,
+        graph_layer=request.layer,
+        episodes=request.episodes,
+        seed=request.seed,
+        progress=lambda what: typer.echo(f"  {what}"),
+    )
+    report = write_inside_report(found, out / REPORT, command=command)
+    _write_numbers(found, out)
+    typer.echo(f"\n{found}\n\nWritten: {report}, and its numbers as CSV beside it.")
+
+
+def _write_numbers(found: FinetuneAnalysis, out: Path) -> None:
+    for name, frame in found.frames().items():
+        write_file(out / f"{name}.csv", frame.to_csv(index=False).encode("utf-8"))

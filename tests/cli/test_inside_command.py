@@ -1,0 +1,42 @@
+"""``kshot-viz inside``, on pictures made up here."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+from command_line import kshot, make_pictures
+
+SMALL = ("--size", 16, "--shot", 2, "--query", 5, "--steps", 2)
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    return make_pictures(tmp_path_factory.mktemp("given") / "zoo", per_class=20)
+
+
+@pytest.mark.slow
+def test_it_leaves_a_report_and_its_numbers(pictures, tmp_path):
+    ended = kshot("inside", pictures, "--out", tmp_path / "out", "--episodes", 1, *SMALL)
+    assert (ended.code, ended.err) == (0, "")
+    assert "ImageDataset('zoo': 60 images, 3 classes" in ended.out
+    assert "FinetuneAnalysis of glyphnet on zoo, tuned by 'plain'." in ended.out
+    assert "Written: " in ended.out
+    files = {one.name for one in (tmp_path / "out").iterdir()}
+    assert files >= {"report.html", "layers.csv", "dynamics.csv", "masking.csv"}
+    assert set(pd.read_csv(tmp_path / "out" / "dynamics.csv")["method"]) == {"plain", "grouped"}
+    assert "kshot-viz inside" in (tmp_path / "out" / "report.html").read_text("utf-8")
+
+
+def test_what_it_cannot_do_is_one_line(pictures, tmp_path):
+    taken = tmp_path / "taken"
+    taken.write_text("x")
+    for words, told in {
+        ("--out", taken): "`--out` must be a folder",
+        ("--method", "plane"): "plane",
+        ("--layer", "blocks.9"): "blocks.3.conv",
+        ("--shot", 40): "has 20 images",
+    }.items():
+        ended = kshot("inside", pictures, "--out", tmp_path / "out", *SMALL, *words)
+        assert ended.code == 2
+        assert told in ended.complaint
+    assert not (tmp_path / "out").exists()
