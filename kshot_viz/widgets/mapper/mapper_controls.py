@@ -23,6 +23,7 @@ _NAMES = {
 }  # fmt: skip
 _CLUSTERER_NAMES = {"dbscan": "DBSCAN", "agglomerative": "average linkage", "hdbscan": "HDBSCAN"}
 _AUTO = {"width": "auto", "max_width": "100%"}
+_HIDDEN = {"display": "none"}
 
 
 class MapperControls(ipywidgets.HBox):
@@ -48,7 +49,9 @@ class MapperControls(ipywidgets.HBox):
         changed: Callable[[], None],
     ) -> None:
         _check(settings)
-        self.choice = ipywidgets.Dropdown(options=list(choices), description="Layer")
+        self.choice = ipywidgets.Dropdown(
+            options=list(choices), description="Layer", layout=_AUTO if choices else _HIDDEN
+        )
         lenses = [*LENSES, GIVEN] if given_lens else list(LENSES)
         self.lens = _dropdown("Lens", {one: _NAMES[one] for one in lenses}, settings["lens"])
         self.intervals = _slider("Intervals", settings["intervals"], 2, _MOST_INTERVALS)
@@ -70,8 +73,8 @@ class MapperControls(ipywidgets.HBox):
         self.min_samples = _slider("Least rows", settings["min_samples"], 1, _MOST_SAMPLES)
         self.min_samples.tooltip = "min_samples: rows that make a cluster"
         self._changed, self._last = changed, self.settings
-        parts = [*([self.choice] if choices else []), self.lens, self.intervals, self.overlap]
-        parts += [self.cover, self.clusterer, row(self.epsilon, self.automatic), self.min_samples]
+        parts = [self.choice, self.lens, self.intervals, self.overlap, self.cover]
+        parts += [self.clusterer, row(self.epsilon, self.automatic), self.min_samples]
         super().__init__(parts)
         self.add_class("kv-row")
         self.add_class("kv-mapper-controls")
@@ -138,17 +141,19 @@ class DisplayControls(ipywidgets.HBox):
         )
         self.least.tooltip = "Edges with a smaller Jaccard index are hidden"
         self.least.add_class("kv-jaccard")
-        self.search = ipywidgets.Text(placeholder="class or group", description="Find")
+        self.search = ipywidgets.Text(
+            placeholder="class or group", description="Find", layout={} if searchable else _HIDDEN
+        )
         self.search.add_class("kv-search")
         self.found = Status()
-        parts = [self.colour, self.least]
-        super().__init__([*parts, self.search, self.found] if searchable else parts)
+        super().__init__([self.colour, self.least, self.search, self.found])
         self.add_class("kv-row")
         self.add_class("kv-mapper-display")
 
     def offer(self, colouring: str) -> None:
         """Add a colouring to those that can be chosen."""
         options = list(self.colour.options)
+        self.search.layout.display = None
         if colouring not in [value for _, value in options]:
             chosen = self.colour.value
             self.colour.options = [*options, (COLOURINGS[colouring], colouring)]
@@ -180,11 +185,12 @@ def _check(settings: dict[str, Any]) -> None:
 
 
 def _dropdown(text: str, names: dict[str, str], value: str) -> ipywidgets.Dropdown:
-    made = ipywidgets.Dropdown(
-        options=[(word, name) for name, word in names.items()], value=value, description=text
+    return ipywidgets.Dropdown(
+        options=[(word, name) for name, word in names.items()],
+        value=value,
+        description=text,
+        layout=_AUTO,
     )
-    made.layout = ipywidgets.Layout(**_AUTO)
-    return made
 
 
 def _slider(text: str, value: int, least: int, most: int) -> ipywidgets.IntSlider:

@@ -37,8 +37,7 @@ if TYPE_CHECKING:
 
     from kshot_viz.analysis.topology.graph import MapperGraph
     from kshot_viz.models.backbone import Backbone
-# Seconds without movement after which the controls are followed.
-_SETTLED = 0.3
+_SETTLED = 0.3  # seconds without movement after which the controls are followed
 
 
 class MapperExplorer(Dashboard):
@@ -88,6 +87,7 @@ class MapperExplorer(Dashboard):
     """
 
     selected = List()
+    _link: NeuronLink | None = None
 
     @checked(
         intervals=whole(2, 10_000),
@@ -130,15 +130,14 @@ class MapperExplorer(Dashboard):
         self._n, given = len(first.points), given_lens(lens, len(first.points))
         own = first.labels(getattr(images, "labels", None) if labels is None else labels)
         named, classes = first.labels(groups), Kinds.of(own) if own else None
-        self._groups, self._link = Kinds.of(named) if named else None, None
+        self._groups = Kinds.of(named) if named else None
         if neurons is not None:
             self._join(neurons)
         self._lock, self.status = threading.RLock(), Status()
-        self._background = Background(self.status.error)
-        self._working = (self._background,)
+        self._working = (Background(self.status.error),)
         self._make = partial(
             make_graphs, clouds, lens=given, classes=classes, most_nodes=most_nodes, seed=seed,
-            check=self._background.check,
+            check=self._working[0].check,
         )  # fmt: skip
         settings = {
             "lens": lens if given is None else GIVEN, "intervals": intervals,
@@ -225,12 +224,13 @@ class MapperExplorer(Dashboard):
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until everything is computed and drawn; return whether it is."""
-        return self._background.wait(timeout) and self.panel.redraw.wait(timeout)
+        return self._working[0].wait(timeout) and self.panel.redraw.wait(timeout)
 
     def close(self) -> None:
         """Close it; a linked map of neurons stays."""
-        if self._link is not None:
-            self._link.end()
+        link, self._link = self._link, None
+        if link is not None:
+            link.end()
         super().close()
 
     # ---- the same without a browser --------------------------------------------------------------
@@ -248,7 +248,7 @@ class MapperExplorer(Dashboard):
         return self.scene.frame()
 
     def figure(self) -> Figure:
-        """Return the graphs as they are shown, as one figure."""
+        """Return the graphs as they are shown."""
         return self.scene.figure()
 
     def __repr__(self) -> str:
@@ -270,7 +270,7 @@ class MapperExplorer(Dashboard):
     def _ask(self) -> None:
         self.status.busy("Making the graph")
         work = partial(self._make, self.controls.settings, groups=self._groups)
-        self._background.start(work, self._show, rest=_SETTLED)
+        self._working[0].start(work, self._show, rest=_SETTLED)
 
     def _show(self, shown: Shown) -> None:
         with self._lock:
