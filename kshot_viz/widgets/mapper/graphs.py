@@ -65,10 +65,11 @@ def make_graphs(
     found = clouds.load(options.pop("choice"))
     if options["lens"] == GIVEN:
         options["lens"] = lens
+    labels = None if classes is None else [classes.names[code] for code in classes.codes]
     views = []
     for cloud in found:
         check()
-        graph = mapper_graph(cloud.points, seed=seed, **options)
+        graph = mapper_graph(cloud.points, labels=labels, seed=seed, **options)
         check()
         views.append(graph_view(graph, cloud.title, most_nodes=most_nodes, seed=seed))
     matches = _matches([view.graph for view in views])

@@ -67,10 +67,8 @@ class MapperExplorer(Dashboard):
         As in ``mapper_graph``, to begin with.
     colour_by : {"norm", "class", "purity", "group", "match", "size"}, optional
         By default the class, the group or the norm, whichever there is.
-    most_nodes : int
-        Of a larger graph, so many of the largest nodes are drawn; the note says so.
-    height : int
-        Pixels of a graph.
+    most_nodes, height : int
+        Of a larger graph so many of the largest nodes are drawn; its height in pixels.
     seed : int
         Of ``mapper_graph`` and of the layout.
 
@@ -124,6 +122,8 @@ class MapperExplorer(Dashboard):
         height: int = 460,
         seed: int = 0,
     ) -> None:
+        if neurons is not None and after is None:
+            titles = titles or [neurons.layer]
         clouds = Clouds(points, after, titles)
         first = clouds.load(clouds.choices[0] if clouds.choices else "")[0]
         first.check_images(images)

@@ -54,7 +54,7 @@ def floats(data: bytes) -> np.ndarray:
 
 def test_the_graph_is_that_of_the_library_and_travels_as_bytes(explore):
     shown = explore()
-    graph = mapper_graph(POINTS, **SETTINGS)
+    graph = mapper_graph(POINTS, labels=LABELS, **SETTINGS)
     assert [one.name for one in shown.graphs[0].nodes] == [one.name for one in graph.nodes]
     canvas, marks = shown.scene.canvases[0], len(graph.nodes) + 1
     assert canvas.noise == len(graph.noise) > 0
@@ -141,7 +141,7 @@ def test_a_parameter_makes_another_graph_and_keeps_the_selection(explore):
     chosen, edition = shown.selected, shown.scene.canvases[0].edition
     shown.controls.intervals.value = 5
     assert shown.wait(PATIENCE)
-    assert shown.graphs[0] == mapper_graph(POINTS, **(SETTINGS | {"intervals": 5}))
+    assert shown.graphs[0] == mapper_graph(POINTS, labels=LABELS, **(SETTINGS | {"intervals": 5}))
     assert shown.scene.canvases[0].edition == edition + 1
     assert shown.selected == chosen
     assert floats(shown.scene.canvases[0].shares).max() > 0
@@ -162,7 +162,7 @@ def test_every_control_is_an_argument_of_the_library(explore, control, value, ar
     shown = explore()
     getattr(shown.controls, control).value = value
     assert shown.wait(PATIENCE)
-    assert shown.graphs[0] == mapper_graph(POINTS, **(SETTINGS | {argument: value}))
+    assert shown.graphs[0] == mapper_graph(POINTS, labels=LABELS, **(SETTINGS | {argument: value}))
 
 
 def test_the_elbow_is_shown_and_can_be_left(explore):
@@ -342,7 +342,7 @@ def test_a_network_is_opened_layer_by_layer(backbone: Backbone, data: ImageDatas
     shown.controls.choice.value = "deep"
     assert shown.wait(PATIENCE)
     points = activation_points(backbone, data, "deep").points
-    assert shown.graphs[0] == mapper_graph(points, intervals=4, min_samples=2)
+    assert shown.graphs[0] == mapper_graph(points, labels=data.labels, intervals=4, min_samples=2)
     with pytest.raises(KShotKeyError, match="`layers` must be one of 'conv', 'deep'; not 'dep'"):
         MapperExplorer.of(backbone, data, ["dep"])
 
