@@ -232,7 +232,8 @@ def draw_graph_view(
     if shares is not None and shares.any():
         faces[:, 3] = np.where(shares > 0, 1, 0.25)
     area = (2 * view.radii * _POINTS) ** 2
-    ax.scatter(*view.positions.T, s=area, c=faces, edgecolors=text_colour(ax), linewidths=0.5)
+    x, y = view.positions.T
+    ax.scatter(x, y, s=area, c=faces, edgecolors=text_colour(ax), linewidths=0.5)
     _write_marks(ax, view, faces, marks)
     bare(ax)
     ax.set_aspect("equal", adjustable="datalim")
@@ -248,9 +249,9 @@ def _write_marks(
     """Write the class on nodes with room for it, and how many rows are noise."""
     look: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 8, "parse_math": False}
     room = 2 * view.radii * _POINTS
-    for at, face, name, wide in zip(view.positions, faces, marks, room, strict=False):
+    for (x, y), face, name, wide in zip(view.positions, faces, marks, room, strict=False):
         if face[3] > 0.5 and wide >= max(10.0, 5.5 * len(name) + 4):
-            ax.text(*at, isolated(name), color=text_on(_hex(face)), **look)
+            ax.text(x, y, isolated(name), color=text_on(_hex(face)), **look)
     if view.noise:
         below = (0, -(room[-1] / 2 + 7))
         look |= {"xytext": below, "textcoords": "offset points"}
@@ -260,7 +261,8 @@ def _write_marks(
 def _hex(face: NDArray[np.float64]) -> str:
     from matplotlib.colors import to_hex
 
-    return to_hex(face[:3])
+    red, green, blue = face[:3].tolist()
+    return to_hex((red, green, blue))
 
 
 def _explain(ax: Axes, colours: NodeColours) -> None:
@@ -279,7 +281,11 @@ def _explain(ax: Axes, colours: NodeColours) -> None:
         Line2D([], [], markerfacecolor=colour, label=isolated(name), **look)
         for name, colour in colours.legend
     ]
-    where = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.01), "frameon": False}
+    where: dict[str, Any] = {
+        "loc": "upper center",
+        "bbox_to_anchor": (0.5, -0.01),
+        "frameon": False,
+    }
     legend = ax.legend(handles=handles, ncols=5, fontsize=8.5, **where)
     for one in legend.get_texts():
         one.set_parse_math(False)

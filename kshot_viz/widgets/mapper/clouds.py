@@ -158,7 +158,13 @@ class Clouds:
             return self._kept[1]
         given = [one[choice] if self.choices else one for one in self._given]
         titles = self._titles or _titles(given, choice)
-        found = [Cloud.of(one, title) for one, title in zip(given, titles, strict=True)]
+        found = []
+        for one, title in zip(given, titles, strict=True):
+            try:
+                found.append(Cloud.of(one, title))
+            except KShotValueError as error:
+                whose = f"{title}: " if len(given) > 1 else ""
+                raise KShotValueError(f"{whose}{error}") from error
         if len({len(one.points) for one in found}) > 1:
             sizes = " and ".join(f"{len(one.points):,}" for one in found)
             raise KShotValueError(

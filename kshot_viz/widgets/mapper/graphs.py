@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from kshot_viz.analysis.topology.graph import MapperGraph
 from kshot_viz.analysis.topology.mapper import mapper_graph
 from kshot_viz.analysis.topology.matching import match_nodes
+from kshot_viz.errors import KShotValueError
 from kshot_viz.viz.topology.graph_view import GraphView, graph_view
 from kshot_viz.viz.topology.node_colours import Kinds, Known
 from kshot_viz.widgets.mapper.clouds import Cloud, Clouds
@@ -69,7 +70,12 @@ def make_graphs(
     views = []
     for cloud in found:
         check()
-        graph = mapper_graph(cloud.points, labels=labels, seed=seed, **options)
+        try:
+            graph = mapper_graph(cloud.points, labels=labels, seed=seed, **options)
+        except KShotValueError as error:
+            raise KShotValueError(
+                f"{cloud.title}: {error}" if len(found) > 1 else str(error)
+            ) from error
         check()
         views.append(graph_view(graph, cloud.title, most_nodes=most_nodes, seed=seed))
     matches = _matches([view.graph for view in views])

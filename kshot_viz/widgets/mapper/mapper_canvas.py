@@ -50,7 +50,7 @@ class MapperCanvas(anywidget.AnyWidget):
     title, note = Unicode("").tag(sync=True), Unicode("").tag(sync=True)
     # How it is coloured.
     colours = sent()
-    legend = List().tag(sync=True)
+    legend: Any = List().tag(sync=True)
     scale = Dict().tag(sync=True)
     # What is selected, searched and hidden.
     picked, shares, found = sent(), sent(), sent()

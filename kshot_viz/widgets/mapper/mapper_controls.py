@@ -70,7 +70,7 @@ class MapperControls(ipywidgets.HBox):
         self.epsilon = ipywidgets.FloatText(
             value=settings["epsilon"] or 1.0, description="Epsilon", step=0.1
         )
-        self.min_samples = _slider("Least rows", settings["min_samples"], 1, _MOST_SAMPLES)
+        self.min_samples = _slider("Min. rows", settings["min_samples"], 1, _MOST_SAMPLES)
         self.min_samples.tooltip = "min_samples: rows that make a cluster"
         self._changed, self._last = changed, self.settings
         parts = [self.choice, self.lens, self.intervals, self.overlap, self.cover]

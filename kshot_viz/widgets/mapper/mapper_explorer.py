@@ -84,7 +84,8 @@ class MapperExplorer(Dashboard):
         arguments that cannot be used. Where settings only find no cluster, the status says why.
     """
 
-    selected = List()
+    selected: Any = List()
+    _working: tuple[Background, ...] = ()
     _link: NeuronLink | None = None
 
     @checked(
@@ -293,8 +294,7 @@ class MapperExplorer(Dashboard):
 
     def _regroup(self) -> None:
         """Take over the groups of the map."""
-        if self._link is None:
-            return
-        self._groups = self._link.groups or self._groups
+        groups = self._link.groups if self._link is not None else None
+        self._groups = groups or self._groups
         with self._lock:
             self.scene.regroup(self._groups)

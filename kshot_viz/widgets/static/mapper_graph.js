@@ -100,7 +100,8 @@ class MapperView {
     const get = (name) => this.model.get(name);
     const fresh = this.edition !== get("edition");
     this.edition = get("edition");
-    if (!this.held) this.positions = numbers(get("points"), Float32Array);
+    // What is being dragged is further than what Python knows.
+    if (fresh || !this.held) this.positions = numbers(get("points"), Float32Array);
     this.marks = this.positions.length / 2;
     this.own = numbers(get("radii"), Float32Array);
     this.edges = numbers(get("edges"), Int32Array);

@@ -231,6 +231,7 @@ def test_points_without_a_shape_are_refused(points, message):
         ({"groups": [0, 1]}, "one label for each of the 163 rows"),
         ({"after": POINTS[:9]}, "same rows in the same order; not of 163 and 9"),
         ({"after": {"a": POINTS}}, "both be mappings"),
+        ({"after": POINTS * np.nan}, "^after: `points` must be finite"),
         ({"images": np.zeros((4, 8, 8), np.uint8)}, "163 images; not 4"),
     ],
 )
