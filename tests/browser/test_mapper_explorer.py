@@ -42,6 +42,8 @@ AT = """([index, mark]) => {
   const box = stage.querySelector('.kv-graph-over').getBoundingClientRect();
   return [box.left + x, box.top + y];
 }"""
+# Two frames later every requested drawing is made.
+SETTLED = """() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"""
 PIXELS = "() => document.querySelector('.kv-graph-nodes').toDataURL()"
 THEMES = ("JupyterLab Light", "JupyterLab Dark")
 
@@ -55,6 +57,13 @@ def ready(lab: LabPage) -> LabPage:
     lab.show(OVER)
     lab.page.locator(".kv-graph[data-drawn]").first.wait_for()
     return lab
+
+
+def turn(lab: LabPage, theme: str) -> None:
+    """Change the theme; JupyterLab lays its splash over the page meanwhile."""
+    lab.theme(theme)
+    lab.page.locator("#jupyterlab-splash").wait_for(state="detached")
+    lab.page.evaluate(SETTLED)
 
 
 def drawn_again(page: Page, act: Callable[[], Any]) -> None:
@@ -84,7 +93,7 @@ def members(mark: int, index: int = 0) -> str:
 @pytest.mark.parametrize("theme", THEMES)
 def test_a_click_on_a_node_selects_exactly_its_rows(explorer: LabPage, theme: str):
     page = explorer.page
-    explorer.theme(theme)
+    turn(explorer, theme)
     explorer.show(OVER)
     for mark in (0, 5):
         click(explorer, mark)
@@ -103,7 +112,7 @@ def test_a_click_on_a_node_selects_exactly_its_rows(explorer: LabPage, theme: st
     tip.get_by_text(explorer.ask("shown.graphs[0].nodes[0].name"), exact=True).wait_for()
     page.get_by_role("button", name="Clear").click()
     assert explorer.becomes("shown.selected", [])
-    explorer.theme(THEMES[0])
+    turn(explorer, THEMES[0])
 
 
 def test_what_python_selects_is_drawn_and_noise_is_a_mark(explorer: LabPage):
@@ -155,7 +164,7 @@ def test_a_parameter_makes_another_graph_while_the_last_one_stays(explorer: LabP
 @pytest.mark.parametrize("theme", THEMES)
 def test_the_keyboard_reaches_nodes_selects_moves_and_leaves(explorer: LabPage, theme: str):
     page, live = explorer.page, explorer.page.locator(".kv-graph .kv-map-live")
-    explorer.theme(theme)
+    turn(explorer, theme)
     explorer.show(OVER).focus()
     page.keyboard.press("ArrowRight")
     live.get_by_text("mean norm").wait_for()
@@ -186,7 +195,7 @@ def test_the_keyboard_reaches_nodes_selects_moves_and_leaves(explorer: LabPage, 
     assert explorer.becomes("shown.selected", [])
     page.keyboard.press("Tab")
     assert not page.evaluate("() => document.activeElement.classList.contains('kv-graph-over')")
-    explorer.theme(THEMES[0])
+    turn(explorer, THEMES[0])
 
 
 def test_a_dragged_node_is_pinned_and_the_ground_pans(explorer: LabPage):
