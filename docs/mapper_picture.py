@@ -1,4 +1,4 @@
-"""Run the example of docs/topology.md and keep its picture in docs/pictures.
+"""Run the first example of docs/topology.md and keep its picture in docs/pictures.
 
 python docs/mapper_picture.py
 """
@@ -12,7 +12,7 @@ from pathlib import Path
 DOCS = Path(__file__).resolve().parent
 
 if __name__ == "__main__":
-    (example,) = re.findall(
+    example, *_ = re.findall(
         r"```python\n(.*?)```", (DOCS / "topology.md").read_text("utf-8"), re.DOTALL
     )
     os.chdir(DOCS / "pictures")

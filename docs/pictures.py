@@ -1,4 +1,4 @@
-"""Take the pictures of the three dashboards, in JupyterLab, in both themes.
+"""Take the pictures of the dashboards, in JupyterLab, in both themes.
 
     python docs/pictures.py                      # digits and letters; docs/pictures/*.png
     python docs/pictures.py --data FOLDER        # photographs with SqueezeNet; runs/pictures/*.png
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 ROOT = Path(__file__).parents[1]
 # The server, the browser and the way to open a notebook are those of the browser tests.
-sys.path.insert(0, str(ROOT / "tests"))
+sys.path.insert(0, str(ROOT / "tests" / "support"))
 
 from chromium import launched, opened  # noqa: E402
 from lab_page import LabPage  # noqa: E402
@@ -29,7 +29,12 @@ if TYPE_CHECKING:
 WIDTHS = (1280, 1920)
 THEMES = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
 # Pictures that go into the repository; the others are looked at and thrown away.
-KEPT = {"explorer": "light", "monitor": "dark", "comparison": "light"}
+KEPT = {
+    "explorer": "light",
+    "monitor": "dark",
+    "comparison": "light",
+    "mapper_explorer": "light",
+}
 
 DIGITS = """
 import kshot_viz as kv
@@ -108,6 +113,14 @@ shown = kv.KShotComparison(table)
 shown.wait()
 shown
 """,
+    "mapper_explorer": """
+from kshot_viz.analysis import activation_points
+shown = kv.MapperExplorer(activation_points(backbone, data, layers[-1]), images=data)
+mixed = max(shown.graphs[0].nodes, key=lambda node: node.size * (1 - node.shares[0]))
+shown.select(mixed.members)
+shown.wait()
+shown
+""",
 }
 
 
@@ -130,7 +143,7 @@ def take(browser: Browser, server: Server, first: str, view: str, out: Path) -> 
 
 
 def main() -> None:
-    """Take all pictures; keep three of the bundled data."""
+    """Take all pictures; keep one of each view of the bundled data."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, help="photographs, instead of digits and letters")
     parser.add_argument("--only", choices=VIEWS, action="append", help="views; all by default")

@@ -49,6 +49,7 @@ from .study.searches.samplers import compare_samplers as compare_samplers
 from .study.settings.grid import TuningGrid as TuningGrid
 from .widgets.comparison.kshot_comparison import KShotComparison as KShotComparison
 from .widgets.explorer.group_explorer import GroupExplorer as GroupExplorer
+from .widgets.mapper.mapper_explorer import MapperExplorer as MapperExplorer
 from .widgets.monitor.alignment_monitor import AlignmentMonitor as AlignmentMonitor
 from .widgets.monitor.search_monitor import SearchMonitor as SearchMonitor
 

@@ -61,6 +61,16 @@ inside.start()
 inside.wait(120)
 inside
 """,
+    """
+from kshot_viz.analysis import activation_points
+few = data.take(range(300))
+points = activation_points(backbone, few, "blocks.3.conv")
+before = activation_points(backbone, few, "blocks.2.conv")
+mapper = kv.MapperExplorer(before, images=few, after=points, intervals=8)
+mapper.select(mapper.graphs[1].nodes[2].members)
+mapper.wait(60)
+mapper
+""",
     "view = kv.KShotComparison(hand_made())\nview",
     "study = kv.KShotComparison(hand_study())\nstudy",
     "regret = kv.KShotComparison(hand_study())\nregret.view = 'regret'\nregret.wait(60)\nregret",
@@ -99,7 +109,7 @@ PICTURES = ".jp-OutputArea-child .jp-RenderedImage img"
 @pytest.fixture
 def shown(notebook: Any) -> LabPage:
     lab = notebook(*CELLS, name="layout.ipynb")
-    for part in (".kv-explorer", ".kv-choose-view"):
+    for part in (".kv-explorer", ".kv-graph", ".kv-choose-view"):
         lab.show(part)
         lab.page.locator(part).first.wait_for()
     return lab
@@ -126,16 +136,16 @@ def test_a_notebook_keeps_pictures_for_those_without_a_kernel(shown: LabPage):
     page = shown.page
     page.set_viewport_size({"width": 1280, "height": 6000})
     pictures = page.locator(PICTURES)
-    expect(pictures).to_have_count(7)
+    expect(pictures).to_have_count(8)
     # The live view stands for its picture.
-    for index in range(7):
+    for index in range(8):
         expect(pictures.nth(index)).to_be_hidden()
     page.evaluate(SAVE)
     page.reload()
     page.locator(".jp-NotebookPanel .jp-Notebook").first.wait_for()
     page.wait_for_function(READY)
     expect(page.locator(".kv-dashboard")).to_have_count(0)
-    expect(pictures).to_have_count(7)
-    for index in range(7):
+    expect(pictures).to_have_count(8)
+    for index in range(8):
         expect(pictures.nth(index)).to_be_visible()
         assert pictures.nth(index).evaluate("one => one.naturalWidth") > 400

@@ -9,10 +9,13 @@ from kshot_viz.analysis.topology.graph import MapperGraph
 from kshot_viz.analysis.topology.summaries import component_of
 from kshot_viz.errors import KShotError
 from kshot_viz.seeds import child_seed
+from kshot_viz.viz.topology.large_layout import large_layout
 
 Positions = NDArray[np.float64]
 # Up to here a layout by distances in the graph is quick, and a good start.
 _SMALL = 150
+# Beyond, time must not grow with the square of the nodes.
+_LARGE = 500
 _MARGIN = 1.0
 # The figure is wider than high.
 _WIDER = 1.5
@@ -54,23 +57,28 @@ def _spring(n: int, links: NDArray[np.int64], weights: Positions, seed: int) -> 
     """Return a force layout (Fruchterman & Reingold, 1991) with area in proportion to n."""
     if n == 1:
         return np.zeros((1, 2))
+    # All edges pull, whatever few rows they stand for: else weak ones would be as long as the rest.
+    pulls = 0.3 + 0.7 * weights
+    if n > _LARGE:
+        return _sized(large_layout(n, links, pulls, seed))
     try:
         import networkx
     except ImportError as error:
         raise KShotError("Drawing a Mapper graph needs networkx: pip install networkx.") from error
     net = networkx.Graph()
     net.add_nodes_from(range(n))
-    # All edges pull, whatever few rows they stand for: else weak ones would be as long as the rest.
-    strengths = (0.3 + 0.7 * weights).tolist()
     net.add_weighted_edges_from(
-        (one, other, strength) for (one, other), strength in zip(links, strengths, strict=True)
+        (one, other, pull) for (one, other), pull in zip(links, pulls.tolist(), strict=True)
     )
     start = networkx.kamada_kawai_layout(net, weight=None) if n <= _SMALL else None
     found = networkx.spring_layout(net, pos=start, iterations=60, seed=seed % 2**32)
-    placed = np.array([found[node] for node in range(n)])
+    return _sized(np.array([found[node] for node in range(n)]))
+
+
+def _sized(placed: Positions) -> Positions:
     turned = _upright(placed - placed.mean(axis=0))
     size = np.abs(turned).max() or 1.0
-    return turned / size * np.sqrt(n)
+    return turned / size * np.sqrt(len(placed))
 
 
 def _upright(centred: Positions) -> Positions:

@@ -271,6 +271,11 @@ class NeuronCanvas(LeavesPicture, anywidget.AnyWidget):
             self.known = groups.known
 
     @property
+    def groups(self) -> LayerGroups:
+        """The groups of the neurons that are shown."""
+        return self._groups
+
+    @property
     def selected(self) -> NDArray[np.int64]:
         """The selected neurons, ascending."""
         return as_integers(self.selection)
