@@ -23,10 +23,10 @@ errors, checks, files, lazy, records, seeds, stats, text, threads -> data -> mod
 -> cli -> testing
 """
 LINE = re.findall(r"\w+", LINE_AS_DRAWN)
-DRAWING = {"matplotlib", "seaborn", "umap", "ipywidgets"}
+DRAWING = {"matplotlib", "seaborn", "ipywidgets"}
 # Study and search may subclass what they build on (a scikit-learn estimator, an Optuna sampler).
 OTHERS = {"torchvision", "pandas", "sklearn", "scipy", "optuna", "ray", "peft", "anywidget"}
-HEAVY = DRAWING | OTHERS | {"jscatter"}
+HEAVY = DRAWING | OTHERS | {"jscatter", "umap"}
 LIGHT_ROOMS = LINE[: LINE.index("search")]
 PICKLING = {"pickle", "cPickle", "_pickle", "cloudpickle", "dill", "marshal", "shelve"}
 UNPICKLING_CALLS = {"read_pickle", "to_pickle", "joblib.load", "joblib.dump"}

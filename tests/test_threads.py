@@ -11,10 +11,10 @@ from networks import toy_backbone, toy_data
 from threadpoolctl import threadpool_info, threadpool_limits
 
 import kshot_viz as kv
+from kshot_viz.analysis.planar import principal_components
 from kshot_viz.finetune.gradients import gradient_trace, neuron_gradients
 from kshot_viz.models.nearest_mean import nearest_mean_accuracy
 from kshot_viz.threads import one_thread
-from kshot_viz.viz.neurons.neuron_map import principal_components
 
 CONFIG = kv.FinetuneConfig(steps=2)
 DATA = toy_data(3, 12)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from kshot_viz.analysis.topology.points import Points
 from kshot_viz.errors import KShotValueError, unknown_name
-from kshot_viz.seeds import numpy_rng
+from kshot_viz.seeds import child_seed, numpy_rng
 
 # Density and eccentricity look at all rows up to here, and beyond at so many drawn ones.
 LANDMARKS = 2000
@@ -56,7 +56,7 @@ def lens_values(points: Points, name: str, seed: int) -> Values:
     name : str
         One of :data:`LENSES`.
     seed : int
-        Draws the landmarks of ``"density"`` and ``"eccentricity"``.
+        Of UMAP, and of the landmarks of ``"density"`` and ``"eccentricity"``.
 
     Returns
     -------
@@ -93,6 +93,12 @@ def _components(number: int) -> Callable[[Points, int], Values]:
         return pca.fit_transform(points).astype(np.float64)
 
     return lens
+
+
+def _umap(points: Points, seed: int) -> Values:
+    from kshot_viz.analysis.planar import umap_coordinates
+
+    return umap_coordinates(points.astype(np.float64), child_seed(seed, "umap lens"))
 
 
 def _density(points: Points, seed: int) -> Values:
@@ -136,6 +142,7 @@ LENSES: dict[str, Callable[[Points, int], Values]] = {
     "norm": _norm,
     "pca": _components(1),
     "pca2": _components(2),
+    "umap": _umap,
     "density": _density,
     "eccentricity": _eccentricity,
 }

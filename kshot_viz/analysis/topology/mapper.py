@@ -57,9 +57,9 @@ def mapper_graph(
     points : array_like, shape (rows, features)
         What is studied: activation vectors (see ``activation_points``), or neurons.
     lens : str or array_like, shape (rows,) or (rows, 2)
-        ``"norm"`` (L2), ``"pca"`` or ``"pca2"`` (one or two principal components), ``"density"``
-        (logarithm of a Gaussian kernel density), ``"eccentricity"`` (mean distance to the others),
-        or numbers such as the score of a class or the coordinates of UMAP.
+        ``"norm"`` (L2), ``"pca"`` or ``"pca2"`` (one or two principal components), ``"umap"`` (its
+        two coordinates), ``"density"`` (logarithm of a Gaussian kernel density),
+        ``"eccentricity"`` (mean distance to the others), or numbers such as the score of a class.
     labels : sequence, optional
         A class for each row.
     intervals : int

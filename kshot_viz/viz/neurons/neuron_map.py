@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from kshot_viz.analysis.planar import principal_components, umap_coordinates
 from kshot_viz.errors import unknown_name
 from kshot_viz.seeds import child_seed
 from kshot_viz.text import counted
-from kshot_viz.threads import one_thread
 from kshot_viz.viz.neurons.layer_groups import LayerGroups, layer_groups
 from kshot_viz.viz.style.canvas import entitle, new_axes, text_colour, tidy
 from kshot_viz.viz.style.colours import MARKERS, rgb
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 _FEW = 4000
 _STAMPS = 200
 METHODS = ("pca", "umap")
-# Beyond this, finding two components by iteration is much faster than finding all of them.
-_SMALL = 64
 
 
 def plot_neuron_map(
@@ -245,36 +243,3 @@ def neuron_embedding(
         points, explained = principal_components(np.asarray(whole.points, dtype=np.float64))
         return Embedding(points, method, explained)
     return Embedding(umap_coordinates(whole.compact, child_seed(seed, "umap", layer)), method, None)
-
-
-@one_thread()
-def principal_components(
-    points: NDArray[np.float64],
-) -> tuple[NDArray[np.float64], tuple[float, float]]:
-    """Return coordinates on two principal components and the share of variance of each."""
-    from sklearn.decomposition import PCA
-
-    coordinates, shares = np.zeros((len(points), 2)), np.zeros(2)
-    if len(points) > 1 and np.ptp(points, axis=0).any():
-        kept = min(2, *points.shape)
-        solver = "arpack" if min(points.shape) > _SMALL else "full"
-        pca = PCA(n_components=kept, svd_solver=solver, random_state=0)
-        coordinates[:, :kept] = pca.fit_transform(points)
-        shares[:kept] = pca.explained_variance_ratio_
-    return coordinates, (float(shares[0]), float(shares[1]))
-
-
-@one_thread()
-def umap_coordinates(points: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
-    """Return coordinates by UMAP, or by PCA for layers too small for it."""
-    if len(points) < 5:
-        return principal_components(points)[0]
-    from umap import UMAP
-
-    layout = UMAP(
-        n_neighbors=min(15, len(points) - 1),
-        init="pca",
-        random_state=seed % 2**32,
-        n_jobs=1,
-    )
-    return np.asarray(layout.fit_transform(points), dtype=np.float64)

@@ -19,6 +19,7 @@ _MOST_INTERVALS, _MOST_SAMPLES = 100, 50
 _LEAST_OVERLAP, _MOST_OVERLAP = 0.05, 0.9
 _NAMES = {
     "norm": "norm", "pca": "PCA, 1st component", "pca2": "PCA, two components",
+    "umap": "UMAP, two coordinates",
     "density": "density", "eccentricity": "eccentricity", GIVEN: "as given",
 }  # fmt: skip
 _CLUSTERER_NAMES = {"dbscan": "DBSCAN", "agglomerative": "average linkage", "hdbscan": "HDBSCAN"}
