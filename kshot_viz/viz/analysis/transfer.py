@@ -127,7 +127,8 @@ def transfer_frame(grid: TransferGrid, starts: Sequence[str] = (FROZEN, FULL)) -
     -------
     DataFrame
         ``title`` (of target, network and shot), ``source, start, value, low, high, n, clear``; in
-        every task the source with the best first start comes first.
+        every task the source with the largest value comes first, of frozen features if these are
+        drawn.
     """
     _check(grid)
     found = grid.effects().rename(columns={"difference": "value"})
@@ -140,7 +141,8 @@ def transfer_frame(grid: TransferGrid, starts: Sequence[str] = (FROZEN, FULL)) -
     if not wanted or found.empty:
         raise KShotValueError("There is no effect to draw: the grid has none of these starts.")
     found = found.assign(title=_titles(found), clear=found["verdict"] != UNCLEAR)
-    return _sorted(_in_points(found, ["value", "low", "high"]), start_order(wanted)[0])[
+    first = FROZEN if FROZEN in wanted else start_order(wanted)[0]
+    return _sorted(_in_points(found, ["value", "low", "high"]), first)[
         ["title", "source", "start", "value", "low", "high", "n", "clear"]
     ]
 
@@ -213,7 +215,7 @@ def _ordered(rows: list[dict[str, Any]], starts: Sequence[str]) -> list[dict[str
 def _styles(starts: Sequence[str]) -> dict[str, MethodStyle]:
     hybrids = [one for one in starts if one not in STYLES]
     return STYLES | {
-        name: MethodStyle(_hybrid(name), _HYBRIDS[at % len(_HYBRIDS)], "P", "none")
+        name: MethodStyle(_hybrid(name), _HYBRIDS[at % len(_HYBRIDS)], "p", "none")
         for at, name in enumerate(hybrids)
     }
 
