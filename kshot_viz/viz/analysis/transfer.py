@@ -113,9 +113,7 @@ def plot_masking(grid: TransferGrid, *, ax: Axes | None = None) -> Axes:
     ax.set_xlabel(
         "gain with frozen features minus gain after full fine-tuning, points", fontsize=10
     )
-    note = (
-        "right of zero fine-tuning lowers the gain, left of it it raises it; filled: clear of zero"
-    )
+    note = "right of zero: full fine-tuning lowers the gain; left: it raises it; filled: clear"
     entitle(ax, "What fine-tuning hides of each source", note)
     return ax
 
