@@ -93,6 +93,10 @@ def page(grid: TransferGrid) -> Iterator[str]:
     )
     yield "\n".join(masking_table(grid))
     yield f"![masking index of each source]({PICTURES['masking']})"
+    yield (
+        f"The same index with a hybrid, the source up to the middle and random weights above it, "
+        f"instead of full fine-tuning of the source: {hybrid_indices(grid)}."
+    )
     yield "## Layers"
     yield (
         "Linear CKA and SVCCA (after the stroke) of each layer, on query images: before and after "
@@ -136,6 +140,14 @@ def masking_table(grid: TransferGrid) -> Iterator[str]:
         gains = f"{points(row['frozen_gain'])} | {points(row['full_gain'])}"
         index = points_interval(row["index"], row["low"], row["high"])
         yield f"| {row['source']} | {gains} | {index} | {row['verdict']} |"
+
+
+def hybrid_indices(grid: TransferGrid) -> str:
+    """Return the masking index of each source from the hybrid start."""
+    found = grid.masking("hybrid").to_dict("records")
+    return "; ".join(
+        f"{one['source']} {points_interval(one['index'], one['low'], one['high'])}" for one in found
+    )
 
 
 def layers_table(grid: TransferGrid) -> Iterator[str]:

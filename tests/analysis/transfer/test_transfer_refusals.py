@@ -82,3 +82,9 @@ def test_different_networks_need_different_names():
 def test_wrong_seeds(seeds):
     with pytest.raises(KShotError, match="seeds"):
         grid_of(seeds=seeds)
+
+
+@pytest.mark.parametrize("argument", ["out", "cache"])
+def test_a_folder_is_a_path(argument):
+    with pytest.raises(KShotValueError, match=f"`{argument}` must be None or of type str or Path"):
+        grid_of(**{argument: 3})
