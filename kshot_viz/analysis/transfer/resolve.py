@@ -34,7 +34,7 @@ def named(argument: str, given: Any, kinds: tuple[type, ...]) -> dict[str, Any]:
     if isinstance(given, Mapping):
         pairs = [(str(name), one) for name, one in given.items()]
     elif isinstance(given, kinds):
-        pairs = [(given.name, given)]
+        pairs = [(getattr(given, "name", ""), given)]
     elif isinstance(given, Iterable) and not isinstance(given, (str, bytes)):
         pairs = [(getattr(one, "name", ""), one) for one in given]
     else:
@@ -113,7 +113,7 @@ def _check_taken(
 
 
 def _taken(network: Backbone, what: str, data: ImageDataset) -> None:
-    shape = data.images[0].shape if len(data) else ()
+    shape: tuple[int, ...] = data.images[0].shape if len(data) else ()
     try:
         network.prepare(slice_images(data, 0, 1))
     except KShotValueError as error:

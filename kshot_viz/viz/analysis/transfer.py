@@ -11,6 +11,7 @@ from kshot_viz.analysis.transfer.result import TransferGrid
 from kshot_viz.errors import KShotValueError, unknown_name
 from kshot_viz.methods.base import MethodStyle
 from kshot_viz.text import counted, isolated
+from kshot_viz.viz.comparison.selection import records
 from kshot_viz.viz.style.canvas import entitle, legend_outside, new_axes, rows_axis, text_colour
 from kshot_viz.viz.style.intervals import beside, count_range, interval_text, shortened
 
@@ -198,7 +199,7 @@ def _lines(frame: pd.DataFrame) -> list[str | list[dict[str, Any]]]:
     lines: list[str | list[dict[str, Any]]] = []
     for title, task in frame.groupby("title", sort=False):
         lines.append(f"{title}, {count_range(task['n'], 'test episode')}")
-        lines += [part.to_dict("records") for _, part in task.groupby("source", sort=False)]
+        lines += [records(part) for _, part in task.groupby("source", sort=False)]
     return lines
 
 
