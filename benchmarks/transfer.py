@@ -26,6 +26,7 @@ from kshot_viz.data.transforms import (
     shuffled_patches,
     textured,
 )
+from kshot_viz.text import points, points_interval
 from kshot_viz.viz import plot_masking, plot_transfer, save_figure
 
 RESULTS = Path(__file__).parents[1] / "docs" / "results"
@@ -92,6 +93,10 @@ def page(grid: TransferGrid) -> Iterator[str]:
     )
     yield "\n".join(masking_table(grid))
     yield f"![masking index of each source]({PICTURES['masking']})"
+    yield (
+        f"The same index with a hybrid, the source up to the middle and random weights above it, "
+        f"instead of full fine-tuning of the source: {hybrid_indices(grid)}."
+    )
     yield "## Layers"
     yield (
         "Linear CKA and SVCCA (after the stroke) of each layer, on query images: before and after "
@@ -99,6 +104,7 @@ def page(grid: TransferGrid) -> Iterator[str]:
         "Mean over seeds."
     )
     yield "\n".join(layers_table(grid))
+    yield agreement(last_layer(grid))
     yield "## How well the sources are learned"
     yield "\n".join(learned_table(grid))
 
@@ -115,12 +121,8 @@ def effects_table(grid: TransferGrid) -> Iterator[str]:
 
 
 def _cell(row: Any) -> str:
-    text = _interval(row["difference"], row["low"], row["high"])
+    text = points_interval(row["difference"], row["low"], row["high"])
     return text if row["verdict"] == "not clear" else f"**{text}**"
-
-
-def _interval(value: float, low: float, high: float) -> str:
-    return f"{100 * value:+.1f} [{100 * low:+.1f}, {100 * high:+.1f}]"
 
 
 def random_accuracies(grid: TransferGrid) -> list[str]:
@@ -135,9 +137,17 @@ def masking_table(grid: TransferGrid) -> Iterator[str]:
     yield "| source | frozen gain | full gain | masking index | fine-tuning |"
     yield "| --- | ---: | ---: | --- | --- |"
     for row in grid.masking().to_dict("records"):
-        gains = f"{100 * row['frozen_gain']:+.1f} | {100 * row['full_gain']:+.1f}"
-        index = _interval(row["index"], row["low"], row["high"])
+        gains = f"{points(row['frozen_gain'])} | {points(row['full_gain'])}"
+        index = points_interval(row["index"], row["low"], row["high"])
         yield f"| {row['source']} | {gains} | {index} | {row['verdict']} |"
+
+
+def hybrid_indices(grid: TransferGrid) -> str:
+    """Return the masking index of each source from the hybrid start."""
+    found = grid.masking("hybrid").to_dict("records")
+    return "; ".join(
+        f"{one['source']} {points_interval(one['index'], one['low'], one['high'])}" for one in found
+    )
 
 
 def layers_table(grid: TransferGrid) -> Iterator[str]:
@@ -156,6 +166,31 @@ def layers_table(grid: TransferGrid) -> Iterator[str]:
         yield f"| {source} | {compared} | " + " | ".join(cells) + " |"
 
 
+def last_layer(grid: TransferGrid) -> list[dict[str, Any]]:
+    """Return the frozen gain of each source beside how alike its last layer stays."""
+    found = grid.representations().query("start == 'all' and compared == 'before and after'")
+    last = found[(found["layer"] == found["layer"].iloc[-1]) & (found["measure"] == "cka")]
+    alike = last.groupby("source")["value"].mean()
+    gains = grid.masking().set_index("source")["frozen_gain"]
+    return [
+        {"source": one, "frozen_gain": float(gains[one]), "cka": float(alike[one])}
+        for one in grid.manifest["sources"]
+    ]
+
+
+def agreement(rows: list[dict[str, Any]]) -> str:
+    """Say whether accuracies and layers order the sources alike."""
+    from scipy.stats import spearmanr
+
+    gains, alike = ([row[name] for row in rows] for name in ("frozen_gain", "cka"))
+    rank = spearmanr(gains, alike)
+    return (
+        f"Do layers say the same as accuracies? Over the {len(rows)} sources the gain with frozen "
+        f"features and the CKA of the last layer before and after full fine-tuning have a rank "
+        f"correlation of {rank.statistic:.2f} (Spearman, p = {rank.pvalue:.3f})."
+    )
+
+
 def learned_table(grid: TransferGrid) -> Iterator[str]:
     """Yield a row per source that was learned here."""
     yield "| source | images | accuracy on images held out, % |"
@@ -172,15 +207,25 @@ def record(grid: TransferGrid) -> dict[str, Any]:
     by = ["source", "target", "network", "start", "method", "seed", "shot", "way"]
     cells = [
         dict(zip(by, key, strict=True))
-        | {"episodes": list(part["episode"]), "accuracy": part["accuracy"].round(6).tolist()}
+        | {"episodes": list(part["episode"]), "accuracy": part["accuracy"].round(12).tolist()}
         for key, part in grid.frame().groupby(by, sort=False)
     ]
     return {
         "cells": json.loads(json.dumps(cells, default=int)),
         "effects": grid.effects().round(5).to_dict(orient="records"),
         "masking": grid.masking().round(5).to_dict(orient="records"),
+        "last_layer": last_layer(grid),
         "learned": grid.manifest["learned"],
     }
+
+
+def write(grid: TransferGrid, results: Path) -> None:
+    """Write the page, its pictures and its numbers."""
+    for name, plot in (("effects", plot_transfer), ("masking", plot_masking)):
+        save_figure(plot(grid), results / PICTURES[name], dpi=100)
+    (results / "transfer.md").write_text("\n\n".join(page(grid)) + "\n", "utf-8")
+    made = json.dumps(record(grid), indent=1)
+    (results / "transfer.json").write_text(made + "\n", "utf-8")
 
 
 def main() -> None:
@@ -193,12 +238,7 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=RESULTS)
     given = parser.parse_args()
     grid = measured(given.seeds, given.episodes, given.workers, given.out)
-    for name, plot in (("effects", plot_transfer), ("masking", plot_masking)):
-        save_figure(plot(grid), given.results / PICTURES[name], dpi=100)
-    text = "\n\n".join(page(grid))
-    (given.results / "transfer.md").write_text(text + "\n", "utf-8")
-    made = json.dumps(record(grid), indent=1)
-    (given.results / "transfer.json").write_text(made + "\n", "utf-8")
+    write(grid, given.results)
     print(grid)
 
 

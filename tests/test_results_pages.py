@@ -12,6 +12,7 @@ import pytest
 
 from kshot_viz.analysis import TransferGrid
 from kshot_viz.analysis.transfer.effects import effects, masking
+from kshot_viz.text import points, points_interval
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "results" / "choice.md").read_text("utf-8")
@@ -75,14 +76,14 @@ def test_the_page_on_transfer_shows_what_its_rows_give(transfer_rows):
     found = effects(transfer_rows)
     assert found["n"].min() >= 12
     for row in found.to_dict("records"):
-        cell = interval(row["difference"], row["low"], row["high"])
+        cell = points_interval(row["difference"], row["low"], row["high"])
         (line,) = re.findall(
             rf"^\| {re.escape(row['source'])} \| .*\[.*\[.*\|$", page, re.MULTILINE
         )
         assert (cell if row["verdict"] == "not clear" else f"**{cell}**") in line
     for row in masking(transfer_rows).to_dict("records"):
-        gains = f"{100 * row['frozen_gain']:+.1f} | {100 * row['full_gain']:+.1f}"
-        index = interval(row["index"], row["low"], row["high"])
+        gains = f"{points(row['frozen_gain'])} | {points(row['full_gain'])}"
+        index = points_interval(row["index"], row["low"], row["high"])
         assert f"| {row['source']} | {gains} | {index} | {row['verdict']} |" in page
 
 
@@ -95,5 +96,11 @@ def test_the_sentences_on_transfer_are_those_of_its_rows(transfer_rows):
     assert all(f"- {line}\n" in page for line in lines)
 
 
-def interval(value: float, low: float, high: float) -> str:
-    return f"{100 * value:+.1f} [{100 * low:+.1f}, {100 * high:+.1f}]"
+def test_the_page_on_transfer_says_how_layers_and_accuracies_agree(transfer_rows):
+    page = (ROOT / "docs" / "results" / "transfer.md").read_text("utf-8")
+    kept = json.loads((ROOT / "docs" / "results" / "transfer.json").read_text("utf-8"))
+    rows = pd.DataFrame(kept["last_layer"]).set_index("source")
+    gains = masking(transfer_rows).set_index("source")["frozen_gain"]
+    assert rows["frozen_gain"].to_dict() == pytest.approx(gains.to_dict(), abs=1e-5)
+    rank = rows["frozen_gain"].rank().corr(rows["cka"].rank())
+    assert f"have a rank correlation of {rank:.2f} (" in page

@@ -23,7 +23,7 @@ def target(seed: int = 0, name: str = "target") -> kv.ImageDataset:
 
 def grid_of(sources: Any = None, targets: Any = None, **options: Any) -> TransferGrid:
     """Return the grid of a learned source and a given one, with some options changed."""
-    options = {
+    changed: dict[str, Any] = {
         "networks": {"toy": toy_backbone()},
         "starts": STARTS,
         "shots": 2,
@@ -35,4 +35,4 @@ def grid_of(sources: Any = None, targets: Any = None, **options: Any) -> Transfe
         "training": SHORT,
     } | options
     sources = {"data": target(seed=7), "net": toy_backbone(seed=3)} if sources is None else sources
-    return transfer_grid(sources, target() if targets is None else targets, **options)
+    return transfer_grid(sources, target() if targets is None else targets, **changed)

@@ -41,21 +41,21 @@ def effects(rows: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(found, columns=EFFECTS)
 
 
-def masking(rows: pd.DataFrame) -> pd.DataFrame:
+def masking(rows: pd.DataFrame, start: str = FULL) -> pd.DataFrame:
     """Return the rows of :meth:`TransferGrid.masking`."""
     import pandas as pd
 
-    have = set(rows["start"])
-    if missing := [one for one in (FROZEN, FULL) if one not in have]:
-        raise KShotValueError(
-            f"The masking index needs the starts {FROZEN!r} and {FULL!r}; this grid lacks "
-            f"{', '.join(map(repr, missing))}."
-        )
     gains = paired_gains(rows)
+    have = start_order(gains["start"])
+    if missing := [one for one in (FROZEN, start) if one not in have]:
+        raise KShotValueError(
+            f"The masking index needs the starts {FROZEN!r} and {start!r}; this grid lacks "
+            f"{', '.join(map(repr, missing))} of {', '.join(map(repr, have))}."
+        )
     found = []
     for key, part in gains.groupby(["source", *TASK], sort=False):
         wide = part.pivot_table("gain", "episode", "start").sort_index()
-        frozen, full = (wide[one].to_numpy() for one in (FROZEN, FULL))
+        frozen, full = (wide[one].to_numpy() for one in (FROZEN, start))
         made = {
             name: bootstrap_mean(values)
             for name, values in (

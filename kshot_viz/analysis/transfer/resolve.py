@@ -34,7 +34,7 @@ def named(argument: str, given: Any, kinds: tuple[type, ...]) -> dict[str, Any]:
     if isinstance(given, Mapping):
         pairs = [(str(name), one) for name, one in given.items()]
     elif isinstance(given, kinds):
-        pairs = [(given.name, given)]
+        pairs = [(getattr(given, "name", ""), given)]
     elif isinstance(given, Iterable) and not isinstance(given, (str, bytes)):
         pairs = [(getattr(one, "name", ""), one) for one in given]
     else:
@@ -113,7 +113,7 @@ def _check_taken(
 
 
 def _taken(network: Backbone, what: str, data: ImageDataset) -> None:
-    shape = data.images[0].shape if len(data) else ()
+    shape: tuple[int, ...] = data.images[0].shape if len(data) else ()
     try:
         network.prepare(slice_images(data, 0, 1))
     except KShotValueError as error:
@@ -163,7 +163,7 @@ def trained_sources(
 
 def _network_name(given: Backbone, networks: Mapping[str, Backbone]) -> str:
     """Return the name of the architecture that a network has, its own where it is none of them."""
-    same = (name for name, one in networks.items() if _shapes(one) == _shapes(given))
+    same = (name for name, one in networks.items() if _form(one) == _form(given))
     return next(same, given.name)
 
 
@@ -172,15 +172,18 @@ def _check_alike(found: Sequence[Trained]) -> None:
     first: dict[str, Trained] = {}
     for one in found:
         known = first.setdefault(one.network, one)
-        networks = [next(iter(each.by_seed.values())) for each in (known, one)]
-        if _shapes(networks[0]) != _shapes(networks[1]):
+        forms = [_form(next(iter(each.by_seed.values()))) for each in (known, one)]
+        if forms[0] != forms[1]:
             raise KShotValueError(
-                f"The sources {listed([repr(known.source), repr(one.source)])} are networks of "
-                f"different shapes with one name, {one.network!r}; give them a `name=` each."
+                f"The sources {listed([repr(known.source), repr(one.source)])} are networks with "
+                f"one name, {one.network!r}, whose shapes or preprocess differ: random weights of "
+                f"one are no reference for the other. Give the networks a `name=` each."
             )
 
 
-def _shapes(backbone: Backbone) -> list[tuple[str, tuple[int, ...]]]:
+def _form(backbone: Backbone) -> tuple[str, list[tuple[str, tuple[int, ...]]]]:
+    """Return what random weights have in common with a source: preprocess and shapes."""
     head = backbone.head_parameters()
-    named_tensors = backbone.module.named_parameters()
-    return [(name, tuple(one.shape)) for name, one in named_tensors if name not in head]
+    parameters = backbone.module.named_parameters()
+    shapes = [(name, tuple(one.shape)) for name, one in parameters if name not in head]
+    return repr(backbone.preprocess), shapes

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 from kshot_viz.analysis.transfer import files
 from kshot_viz.analysis.transfer.cells import RANDOM, Cell, Start
 from kshot_viz.analysis.transfer.columns import ROWS
-from kshot_viz.analysis.transfer.effects import effects, masking
+from kshot_viz.analysis.transfer.effects import FULL, effects, masking
 from kshot_viz.analysis.transfer.verdicts import verdicts
+from kshot_viz.checks import checked, text
 from kshot_viz.errors import KShotValueError, unknown_name
 from kshot_viz.study.comparison import Comparison
 from kshot_viz.study.regimes.study import Study
@@ -78,30 +79,33 @@ class TransferGrid:
         """
         return self._effects.copy()
 
-    @cached_property
-    def _masking(self) -> pd.DataFrame:
-        return masking(self.rows)
-
-    def masking(self) -> pd.DataFrame:
+    @checked(start=text)
+    def masking(self, start: str = FULL) -> pd.DataFrame:
         """Return what full fine-tuning hides of each source.
+
+        Parameters
+        ----------
+        start : str
+            The start whose gain is taken off that with frozen features; another one, such as a
+            hybrid, tells whether it hides as much.
 
         Returns
         -------
         DataFrame
             ``source, target, network, shot, frozen_gain, frozen_low, frozen_high, full_gain,
             full_low, full_high, index, low, high, n, seeds, verdict``: the gain over random weights
-            with frozen features, the same after full fine-tuning, and their difference, the masking
-            index, each with a 95 % bootstrap interval over episodes. Where the interval of the
-            index is above zero fine-tuning "hides an advantage", or "lowers the gain" where that of
-            the frozen gain is not above zero; where it is below, it "hides a disadvantage" or
-            "raises the gain"; else the verdict is "not clear".
+            with frozen features, the same from ``start``, and their difference, the masking index,
+            each with a 95 % bootstrap interval over episodes. Where the interval of the index is
+            above zero fine-tuning "hides an advantage", or "lowers the gain" where that of the
+            frozen gain is not above zero; where it is below, it "hides a disadvantage" or "raises
+            the gain"; else the verdict is "not clear".
 
         Raises
         ------
         KShotValueError
-            Without the starts ``"frozen"`` and ``"all"``.
+            Without the starts ``"frozen"`` and ``start``.
         """
-        return self._masking.copy()
+        return masking(self.rows, start)
 
     def representations(self) -> pd.DataFrame:
         """Return how alike layers are, beside what the accuracies say.

@@ -60,6 +60,7 @@ class SourceTraining(Method):
     held_out=number(0),
     seed=whole(0),
     name=text,
+    cache=optional(instance(str, Path)),
 )
 def source_network(
     data: ImageDataset,

@@ -21,6 +21,8 @@ from kshot_viz.seeds import torch_rng
 
 # Images of which batch norms take their statistics: so many, in batches.
 MOST_IMAGES, _BATCH = 256, 128
+# With this beginning no target is said to look unlike what a network learned from.
+RANDOM_NOTE = "none: random weights"
 Draw = Callable[[nn.Module, torch.Generator], None]
 
 
@@ -59,7 +61,11 @@ def hybrid_start(
     """
     kept = -1 if cut is None else list(backbone.layers).index(backbone.layer(cut).name)
     drawn = [name for name, depth in _depths(backbone).items() if depth > kept]
-    return _drawn(backbone, drawn, _anew, seed, images)
+    found = _drawn(backbone, drawn, _anew, seed, images)
+    below = backbone.notes.get("weights", "weights of its own")
+    if drawn:
+        found.notes = {"weights": f"{below} up to {cut}, random above" if cut else RANDOM_NOTE}
+    return found
 
 
 def mean_variance_start(backbone: Backbone, *, seed: int = 0, images: Any = None) -> Backbone:
@@ -71,7 +77,9 @@ def mean_variance_start(backbone: Backbone, *, seed: int = 0, images: Any = None
     seed, images
         As in :func:`random_start`.
     """
-    return _drawn(backbone, list(_depths(backbone)), _alike, seed, images)
+    found = _drawn(backbone, list(_depths(backbone)), _alike, seed, images)
+    found.notes = {"weights": f"{RANDOM_NOTE} of the same mean and variance"}
+    return found
 
 
 def _depths(backbone: Backbone) -> dict[str, int]:

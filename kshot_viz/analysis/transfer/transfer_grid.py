@@ -46,6 +46,8 @@ REGIME, RULE = "many", "guarded"
     val_share=number(0, above=True),
     grid=optional(instance(TuningGrid)),
     training=optional(instance(FinetuneConfig)),
+    cache=optional(instance(str, Path)),
+    out=optional(instance(str, Path)),
     executor=text,
     workers=optional(whole(1)),
     seed=whole(0),

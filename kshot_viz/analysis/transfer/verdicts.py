@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from kshot_viz.analysis.transfer.effects import FROZEN, FULL, UNCLEAR
@@ -67,7 +67,7 @@ def _effects_text(part: pd.DataFrame) -> str:
     return f"{'; '.join(clear)}."
 
 
-def _hidden_text(row: dict[str, Any]) -> str:
+def _hidden_text(row: Mapping[Any, Any]) -> str:
     """Return what fine-tuning hides of one source."""
     gains = (
         f"{points(row['frozen_gain'])} points with frozen features, {points(row['full_gain'])} "

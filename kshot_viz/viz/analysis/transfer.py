@@ -11,6 +11,7 @@ from kshot_viz.analysis.transfer.result import TransferGrid
 from kshot_viz.errors import KShotValueError, unknown_name
 from kshot_viz.methods.base import MethodStyle
 from kshot_viz.text import counted, isolated
+from kshot_viz.viz.comparison.selection import records
 from kshot_viz.viz.style.canvas import entitle, legend_outside, new_axes, rows_axis, text_colour
 from kshot_viz.viz.style.intervals import beside, count_range, interval_text, shortened
 
@@ -113,9 +114,7 @@ def plot_masking(grid: TransferGrid, *, ax: Axes | None = None) -> Axes:
     ax.set_xlabel(
         "gain with frozen features minus gain after full fine-tuning, points", fontsize=10
     )
-    note = (
-        "right of zero fine-tuning lowers the gain, left of it it raises it; filled: clear of zero"
-    )
+    note = "right of zero: full fine-tuning lowers the gain; left: it raises it; filled: clear"
     entitle(ax, "What fine-tuning hides of each source", note)
     return ax
 
@@ -127,7 +126,8 @@ def transfer_frame(grid: TransferGrid, starts: Sequence[str] = (FROZEN, FULL)) -
     -------
     DataFrame
         ``title`` (of target, network and shot), ``source, start, value, low, high, n, clear``; in
-        every task the source with the best first start comes first.
+        every task the source with the largest value comes first, of frozen features if these are
+        drawn.
     """
     _check(grid)
     found = grid.effects().rename(columns={"difference": "value"})
@@ -140,7 +140,8 @@ def transfer_frame(grid: TransferGrid, starts: Sequence[str] = (FROZEN, FULL)) -
     if not wanted or found.empty:
         raise KShotValueError("There is no effect to draw: the grid has none of these starts.")
     found = found.assign(title=_titles(found), clear=found["verdict"] != UNCLEAR)
-    return _sorted(_in_points(found, ["value", "low", "high"]), start_order(wanted)[0])[
+    first = FROZEN if FROZEN in wanted else start_order(wanted)[0]
+    return _sorted(_in_points(found, ["value", "low", "high"]), first)[
         ["title", "source", "start", "value", "low", "high", "n", "clear"]
     ]
 
@@ -198,7 +199,7 @@ def _lines(frame: pd.DataFrame) -> list[str | list[dict[str, Any]]]:
     lines: list[str | list[dict[str, Any]]] = []
     for title, task in frame.groupby("title", sort=False):
         lines.append(f"{title}, {count_range(task['n'], 'test episode')}")
-        lines += [part.to_dict("records") for _, part in task.groupby("source", sort=False)]
+        lines += [records(part) for _, part in task.groupby("source", sort=False)]
     return lines
 
 
@@ -213,7 +214,7 @@ def _ordered(rows: list[dict[str, Any]], starts: Sequence[str]) -> list[dict[str
 def _styles(starts: Sequence[str]) -> dict[str, MethodStyle]:
     hybrids = [one for one in starts if one not in STYLES]
     return STYLES | {
-        name: MethodStyle(_hybrid(name), _HYBRIDS[at % len(_HYBRIDS)], "P", "none")
+        name: MethodStyle(_hybrid(name), _HYBRIDS[at % len(_HYBRIDS)], "p", "none")
         for at, name in enumerate(hybrids)
     }
 

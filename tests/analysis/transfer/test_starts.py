@@ -98,6 +98,14 @@ def test_a_layer_that_does_not_exist_is_named_with_those_that_do():
         hybrid_start(toy_backbone(), "deeper")
 
 
+def test_notes_say_what_the_weights_are():
+    given = toy_backbone()
+    assert random_start(given).notes == {"weights": "none: random weights"}
+    assert mean_variance_start(given).notes["weights"].startswith("none: random weights of")
+    assert hybrid_start(given, "conv").notes["weights"].endswith("up to conv, random above")
+    assert hybrid_start(given, "deep").notes == given.notes
+
+
 class Odd(nn.Module):
     """A parameter of its own, and a layer without batch norm."""
 

@@ -77,6 +77,17 @@ def test_the_masking_index_is_bootstrapped_over_episodes():
     assert (row["low"], row["high"]) == pytest.approx((expected.low, expected.high))
 
 
+def test_another_start_may_hide_as_much():
+    found = hand_grid().masking("hybrid:conv").set_index("source")
+    # (0.65 - 0.40) - (0.72 - 0.70), and (0.25 - 0.40) - (0.69 - 0.70).
+    assert found["index"].to_dict() == pytest.approx({"near": 0.23, "far": -0.14})
+    with pytest.raises(KShotValueError, match=r"lacks 'grouped' of 'frozen', 'all', 'hybrid:conv'"):
+        hand_grid().masking("grouped")
+    # Random weights have no gain over themselves.
+    with pytest.raises(KShotValueError, match="lacks 'random'"):
+        hand_grid().masking("random")
+
+
 def test_only_what_is_there_can_be_hidden():
     rows = hand_rows({**SHARES, ("near", "frozen"): 0.40 - 0.002, ("near", "all"): 0.60})
     (row,) = masking(rows).query("source == 'near'").to_dict("records")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from command_line import make_pictures
 from networks import ToyNet, toy_backbone
+from PIL import Image
 from toy_transfer import STARTS, grid_of, target
 
 import kshot_viz as kv
@@ -158,6 +160,16 @@ def test_several_targets_networks_and_shots():
     cells = found.manifest["cells"]
     assert {one["weights"] for one in cells} == {"source", "random", "hybrid"}
     assert found.comparison("data", target="other", network="narrow")
+
+
+def test_files_are_sources_and_targets(tmp_path):
+    network = Backbone(ToyNet(), head="head", preprocess=kv.Preprocess(size=8, channels="L"))
+    folders = [make_pictures(tmp_path / name) for name in ("source", "target")]
+    for path in folders[0].rglob("*.png"):
+        Image.open(path).transpose(Image.Transpose.ROTATE_90).save(path)
+    source, onto = (kv.load_dataset(one) for one in folders)
+    found = grid_of({"files": source}, {"others": onto}, networks=network, starts=["all"], seeds=0)
+    assert found.effects()["source"].tolist() == ["files"]
 
 
 def test_groups_of_neurons_are_a_start():

@@ -72,7 +72,9 @@ def test_the_name_of_random_weights_is_taken():
 def test_different_networks_need_different_names():
     torch.manual_seed(0)
     narrow = Backbone(ToyNet(4), head="head")
-    with pytest.raises(KShotValueError, match="different shapes with one name"):
+    with pytest.raises(
+        KShotValueError, match="one name, 'ToyNet', whose shapes or preprocess differ"
+    ):
         grid_of({"one": toy_backbone(), "other": narrow}, networks=None)
 
 
@@ -80,3 +82,9 @@ def test_different_networks_need_different_names():
 def test_wrong_seeds(seeds):
     with pytest.raises(KShotError, match="seeds"):
         grid_of(seeds=seeds)
+
+
+@pytest.mark.parametrize("argument", ["out", "cache"])
+def test_a_folder_is_a_path(argument):
+    with pytest.raises(KShotValueError, match=f"`{argument}` must be None or of type str or Path"):
+        grid_of(**{argument: 3})
