@@ -13,7 +13,7 @@ from kshot_viz.analysis.transfer import files
 from kshot_viz.analysis.transfer.cells import RANDOM, Cell, Start
 from kshot_viz.analysis.transfer.columns import ROWS
 from kshot_viz.analysis.transfer.effects import FULL, effects, masking
-from kshot_viz.analysis.transfer.verdicts import verdicts
+from kshot_viz.analysis.transfer.findings import grid_findings
 from kshot_viz.checks import checked, text
 from kshot_viz.errors import KShotValueError, unknown_name
 from kshot_viz.study.comparison import Comparison
@@ -125,7 +125,7 @@ class TransferGrid:
 
     def findings(self) -> list[str]:
         """Return what was found as sentences, made from the numbers."""
-        return verdicts(self)
+        return grid_findings(self)
 
     def comparison(
         self, source: str, *, target: str = "", network: str = "", weights: str = "source"

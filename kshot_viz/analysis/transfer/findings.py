@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 WORDS = {"helps": "better than", "harms": "worse than"}
 
 
-def verdicts(grid: TransferGrid) -> list[str]:
+def grid_findings(grid: TransferGrid) -> list[str]:
     """Return the sentences of :meth:`TransferGrid.findings`."""
     found, both = grid.effects(), {FROZEN, FULL} <= set(grid.rows["start"])
     hidden = grid.masking() if both else None
