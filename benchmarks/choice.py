@@ -212,7 +212,7 @@ twenty exceeds. `guarded` is the default; `best` takes the best mean.
 Where no step size within reach collapses (digits), both lose about the same on average: `guarded`
 up to 0.6 points more for last_block, where a larger step size is truly better, and at most 0.1 more
 for the other methods. What one draw in twenty exceeds is with `guarded` up to 1.5 points larger for
-last_block; for the others it is from 0.3 larger to 3.0 smaller. Where one collapses (photographs),
+last_block; for the others it is from 0.4 larger to 3.0 smaller. Where one collapses (photographs),
 `best` loses 7 to 10 points of plain fine-tuning on 6 or 3 episodes, and `guarded` 1 to 5: who takes
 the best mean there reports wins of rivals that are none."""
 
