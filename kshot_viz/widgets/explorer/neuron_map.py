@@ -98,7 +98,7 @@ def _ramp() -> bytes:
     return as_bytes(np.round(255 * steps[:, :3]), "u1")
 
 
-_SCRIPTS = ("page.js", "geometry.js", "drawing.js", "neuron_map.js")
+_SCRIPTS = ("page.js", "geometry.js", "drawing.js", "points_view.js", "neuron_map.js")
 
 
 class NeuronMap(NeuronCanvas):

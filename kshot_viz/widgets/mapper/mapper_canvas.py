@@ -20,6 +20,7 @@ _SCRIPTS = (
     "drawing.js",
     "springs.js",
     "mapper_drawing.js",
+    "points_view.js",
     "mapper_graph.js",
 )
 _RAMP_STEPS = 9

@@ -4,25 +4,17 @@ const GRAPH_HELP =
   "Arrow keys go from node to node, Tab to the next smaller one; Enter or Space selects its rows, " +
   "Shift adds or takes away, Escape clears. Shift and arrow keys move and pin a node, R releases all. " +
   "Plus, minus and 0 zoom; the wheel does so while the graph has the focus or Ctrl is held.";
-const GRAPH_ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 const NUDGE = 12;
 // Of so few marks the page says where they are, for tests.
 const TOLD = 400;
 
-class MapperView {
+const GRAPH_TRAITS = ["edition", "points", "radii", "edges", "weights", "pinned", "words", "marks", "noise", "title"];
+GRAPH_TRAITS.push("note", "colours", "legend", "scale", "picked", "shares", "found", "least", "height");
+
+class MapperView extends PointsView {
   constructor(model, el) {
-    this.model = model;
-    this.camera = new GraphCamera();
-    this.cursor = -1;
-    this.under = -1;
-    this.drawn = 0;
-    this.build(el);
-    this.listen();
-    this.take();
-    this.observer = new ResizeObserver(() => this.resize());
-    this.observer.observe(this.stage);
-    this.themes = onTheme(() => this.redraw());
-    this.resize();
+    super(model, new GraphCamera());
+    this.open(el, GRAPH_TRAITS);
   }
 
   // ---- the page ------------------------------------------------------------------------------
@@ -37,10 +29,7 @@ class MapperView {
     this.button(bar, "Release", "Unpin all nodes, and lay them out as before (R)", () => this.release());
     this.button(bar, "Clear", "Select nothing (Escape)", () => this.pick([]));
     this.count = make("span", "kv-map-count", bar);
-    this.stage = make("div", "kv-map-stage", this.root);
-    this.canvas = make("canvas", "kv-map-points kv-graph-nodes", this.stage, { "aria-hidden": "true" });
-    this.over = make("canvas", "kv-map-over kv-graph-over", this.stage, { tabindex: "0", role: "application" });
-    this.tip = make("div", "kv-map-tip", this.stage, { hidden: "", "aria-hidden": "true" });
+    this.buildStage("kv-graph");
     this.legend = make("div", "kv-graph-legend", this.root);
     this.live = make("div", "kv-map-live", this.root, { "aria-live": "polite" });
     const details = make("details", "kv-map-table", this.root);
@@ -51,50 +40,7 @@ class MapperView {
       "Only who is joined with whom means something, not where a piece lies.";
   }
 
-  button(bar, text, tip, act) {
-    const made = make("button", "kv-map-button", bar, { type: "button", title: tip });
-    made.textContent = text;
-    made.addEventListener("click", act);
-  }
-
-  listen() {
-    const on = (event, act) => this.over.addEventListener(event, act);
-    on("pointerdown", (event) => this.begin(event));
-    on("pointermove", (event) => this.moved(event));
-    on("pointerup", (event) => this.end(event));
-    on("pointercancel", () => this.stop());
-    on("pointerleave", () => this.hover(-1));
-    on("keydown", (event) => this.key(event));
-    on("focus", () => this.drawOver());
-    on("blur", () => {
-      this.hover(-1);
-      this.drawOver();
-    });
-    this.over.addEventListener("wheel", (event) => this.wheel(event), { passive: false });
-    const data = ["edition", "points", "radii", "edges", "weights", "pinned", "words", "marks", "noise", "title"];
-    data.push("note", "colours", "legend", "scale", "picked", "shares", "found", "least", "height");
-    this.listeners = data.map((name) => [`change:${name}`, () => this.soon()]);
-    for (const [event, act] of this.listeners) this.model.on(event, act);
-  }
-
-  close() {
-    for (const [event, act] of this.listeners) this.model.off(event, act);
-    this.observer.disconnect();
-    this.themes.disconnect();
-    cancelAnimationFrame(this.frame);
-    cancelAnimationFrame(this.waiting);
-  }
-
   // ---- what Python sends --------------------------------------------------------------------
-
-  /** Several traits change together; they are read once. */
-  soon() {
-    cancelAnimationFrame(this.waiting);
-    this.waiting = requestAnimationFrame(() => {
-      this.take();
-      this.redraw();
-    });
-  }
 
   take() {
     const get = (name) => this.model.get(name);
@@ -159,19 +105,9 @@ class MapperView {
 
   // ---- drawing -------------------------------------------------------------------------------
 
-  resize() {
-    const { clientWidth: width, clientHeight: height } = this.stage;
-    if (!width || !height) return;
-    for (const canvas of [this.canvas, this.over]) this.ratio = sized(canvas, width, height);
-    this.camera.resize(width, height);
-    // Whoever looks at a part keeps it.
-    if (!this.camera.turned) this.camera.fit(this.positions);
-    this.redraw();
-  }
-
-  redraw() {
-    cancelAnimationFrame(this.frame);
-    this.frame = requestAnimationFrame(() => this.draw());
+  /** Whoever looks at a part keeps it. */
+  refits() {
+    return !this.camera.turned;
   }
 
   draw() {
@@ -198,9 +134,7 @@ class MapperView {
 
   drawOver() {
     if (!this.colours || !this.radii) return;
-    const focused = this.over === document.activeElement;
-    const at = this.under >= 0 ? this.under : focused ? this.cursor : -1;
-    drawCursor(this.over, this.scene(), at, this.colours, this.ratio);
+    drawCursor(this.over, this.scene(), this.marked, this.colours, this.ratio);
   }
 
   scene() {
@@ -211,11 +145,6 @@ class MapperView {
   }
 
   // ---- gestures ------------------------------------------------------------------------------
-
-  at(event) {
-    const box = this.over.getBoundingClientRect();
-    return [event.clientX - box.left, event.clientY - box.top];
-  }
 
   /** The mark under a pixel, of overlapping ones the nearest middle; or -1. */
   markAt(x, y) {
@@ -296,23 +225,6 @@ class MapperView {
     this.live.textContent = "All nodes released";
   }
 
-  wheel(event) {
-    if (!event.ctrlKey && document.activeElement !== this.over) return;
-    event.preventDefault();
-    this.camera.zoom(Math.exp(-event.deltaY * 0.0015), ...this.at(event));
-    this.redraw();
-  }
-
-  fit() {
-    this.camera.fit(this.positions);
-    this.redraw();
-  }
-
-  zoom(factor) {
-    this.camera.zoom(factor);
-    this.redraw();
-  }
-
   // ---- the selection -------------------------------------------------------------------------
 
   /** Select the rows of these marks; shown at once, Python says what it means for the others. */
@@ -342,13 +254,10 @@ class MapperView {
       " ": () => this.press(event.shiftKey),
       Enter: () => this.press(event.shiftKey),
       Escape: () => this.leave(),
-      0: () => this.fit(),
-      "+": () => this.zoom(1.25),
-      "=": () => this.zoom(1.25),
-      "-": () => this.zoom(0.8),
+      ...this.zoomKeys(),
       r: () => this.release(),
     };
-    const arrow = GRAPH_ARROWS[event.key];
+    const arrow = ARROWS[event.key];
     const act = arrow ? () => this.step(...arrow, event.shiftKey) : keys[event.key] ?? keys[event.key.toLowerCase()];
     if (!act) return;
     act();
@@ -382,14 +291,7 @@ class MapperView {
   }
 
   goTo(mark) {
-    const { width, height } = this.camera;
-    this.cursor = mark;
-    const [x, y] = [this.pixels[2 * mark], this.pixels[2 * mark + 1]];
-    if (x < 0 || y < 0 || x > width || y > height) this.camera.move(width / 2 - x, height / 2 - y);
-    this.hover(-1);
-    this.redraw();
-    const chosen = this.picked.has(mark) ? "; selected" : "";
-    this.live.textContent = this.about(mark).join("; ") + chosen;
+    super.goTo(mark, this.picked.has(mark));
   }
 
   // ---- words ---------------------------------------------------------------------------------
@@ -399,20 +301,8 @@ class MapperView {
   }
 
   hover(mark, x = 0, y = 0) {
-    if (mark === this.under && mark < 0) return;
-    this.under = mark;
-    this.tip.hidden = mark < 0;
     this.over.dataset.mode = mark < 0 ? "pan" : "node";
-    if (mark >= 0) {
-      this.tip.replaceChildren();
-      for (const line of this.about(mark)) make("div", "", this.tip).textContent = line;
-      const right = x > this.camera.width / 2;
-      this.tip.style.left = right ? "" : `${x + 14}px`;
-      this.tip.style.right = right ? `${this.camera.width - x + 14}px` : "";
-      const most = Math.max(4, this.camera.height - this.tip.offsetHeight - 4);
-      this.tip.style.top = `${Math.min(Math.max(4, y - 10), most)}px`;
-    }
-    this.drawOver();
+    super.hover(mark, x, y);
   }
 }
 

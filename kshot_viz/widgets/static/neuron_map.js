@@ -10,24 +10,15 @@ const HELP =
   "G selects the group, A selects all, Escape none. Plus, minus and 0 zoom; the wheel does so " +
   "while the map has the focus or Ctrl is held.";
 const ROWS = 200;
-const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+const TRAITS = ["points", "labels", "palette", "numbers", "shapes", "names", "dead", "layer", "axes", "statistics", "height"];
 
-class MapView {
+class MapView extends PointsView {
   constructor(model, el) {
-    this.model = model;
-    this.camera = new Camera();
+    super(model, new Camera());
     this.mode = "lasso";
     this.line = [];
-    this.cursor = -1;
-    this.drawn = 0;
-    this.build(el);
-    this.listen();
-    this.take();
+    this.open(el, TRAITS);
     this.takeSelection();
-    this.observer = new ResizeObserver(() => this.resize());
-    this.observer.observe(this.stage);
-    this.themes = onTheme(() => this.redraw());
-    this.resize();
   }
 
   // ---- the page ------------------------------------------------------------------------------
@@ -40,10 +31,7 @@ class MapView {
     this.button(bar, "Fit", "Show all neurons (0)", () => this.fit());
     this.button(bar, "Clear", "Select nothing (Escape)", () => this.select([]));
     this.count = make("span", "kv-map-count", bar);
-    this.stage = make("div", "kv-map-stage", this.root);
-    this.points = make("canvas", "kv-map-points", this.stage, { "aria-hidden": "true" });
-    this.over = make("canvas", "kv-map-over", this.stage, { tabindex: "0", role: "application" });
-    this.tip = make("div", "kv-map-tip", this.stage, { hidden: "", "aria-hidden": "true" });
+    this.buildStage();
     this.axes = make("div", "kv-map-axes", this.root);
     this.live = make("div", "kv-map-live", this.root, { "aria-live": "polite" });
     this.details = make("details", "kv-map-table", this.root);
@@ -53,61 +41,21 @@ class MapView {
     this.setMode(this.mode);
   }
 
-  button(bar, text, tip, act) {
-    const made = make("button", "kv-map-button", bar, { type: "button", title: tip });
-    made.textContent = text;
-    made.addEventListener("click", act);
-    return made;
-  }
-
   setMode(mode) {
     this.mode = mode;
     MODES.forEach(([one], i) => this.buttons[i].setAttribute("aria-pressed", String(one === mode)));
     this.over.dataset.mode = mode;
   }
 
-  listen() {
-    const on = (event, act) => this.over.addEventListener(event, act);
-    on("pointerdown", (event) => this.begin(event));
-    on("pointermove", (event) => this.moved(event));
-    on("pointerup", (event) => this.end(event));
-    on("pointercancel", () => this.stop());
-    on("pointerleave", () => this.hover(-1));
-    on("keydown", (event) => this.key(event));
-    on("focus", () => this.drawOver());
-    on("blur", () => {
-      this.hover(-1);
-      this.drawOver();
-    });
-    this.over.addEventListener("wheel", (event) => this.wheel(event), { passive: false });
+  listen(traits) {
+    super.listen(traits);
+    const chosen = ["change:selection", () => this.takeSelection()];
+    this.listeners.push(chosen);
+    this.model.on(...chosen);
     this.details.addEventListener("toggle", () => this.tabulate());
-    const data = ["points", "labels", "palette", "numbers", "shapes", "names", "dead", "layer", "axes", "statistics", "height"];
-    this.listeners = [
-      ...data.map((name) => [`change:${name}`, () => this.soon()]),
-      ["change:selection", () => this.takeSelection()],
-    ];
-    for (const [event, act] of this.listeners) this.model.on(event, act);
-  }
-
-  close() {
-    for (const [event, act] of this.listeners) this.model.off(event, act);
-    this.observer.disconnect();
-    this.themes.disconnect();
-    cancelAnimationFrame(this.frame);
-    cancelAnimationFrame(this.waiting);
   }
 
   // ---- what Python sends --------------------------------------------------------------------
-
-  /** Several traits change together; they are read once. */
-  soon() {
-    cancelAnimationFrame(this.waiting);
-    this.waiting = requestAnimationFrame(() => {
-      this.take();
-      this.redraw();
-      this.tabulate();
-    });
-  }
 
   take() {
     const before = this.positions;
@@ -132,6 +80,7 @@ class MapView {
       this.hover(-1);
       this.camera.fit(this.positions);
     }
+    this.tabulate();
   }
 
   takeSelection() {
@@ -147,27 +96,12 @@ class MapView {
 
   // ---- drawing -------------------------------------------------------------------------------
 
-  resize() {
-    const { clientWidth: width, clientHeight: height } = this.stage;
-    if (!width || !height) return;
-    for (const canvas of [this.points, this.over]) this.ratio = sized(canvas, width, height);
-    const first = this.camera.width === 1;
-    this.camera.resize(width, height);
-    if (first) this.camera.fit(this.positions);
-    this.redraw();
-  }
-
-  redraw() {
-    cancelAnimationFrame(this.frame);
-    this.frame = requestAnimationFrame(() => this.draw());
-  }
-
   draw() {
     if (!this.ratio) return;
     const begin = performance.now();
     this.colours = theme(this.stage, this.root);
     this.camera.project(this.positions, this.pixels);
-    drawPoints(this.points, this.scene(), this.colours, this.ratio);
+    drawPoints(this.canvas, this.scene(), this.colours, this.ratio);
     this.drawOver();
     this.drawn += 1;
     // For tests and timings: how often, and how long the last one took.
@@ -177,8 +111,7 @@ class MapView {
 
   drawOver() {
     if (!this.colours) return;
-    const at = this.over === document.activeElement && this.under === undefined ? this.cursor : this.under ?? -1;
-    drawOver(this.over, this.scene(), this.line, at, this.colours, this.ratio);
+    drawOver(this.over, this.scene(), this.line, this.marked, this.colours, this.ratio);
   }
 
   scene() {
@@ -192,11 +125,6 @@ class MapView {
   }
 
   // ---- gestures ------------------------------------------------------------------------------
-
-  at(event) {
-    const box = this.over.getBoundingClientRect();
-    return [event.clientX - box.left, event.clientY - box.top];
-  }
 
   begin(event) {
     if (event.button > 1) return;
@@ -270,23 +198,6 @@ class MapView {
     this.live.textContent = kept.length ? `${written(kept.length)} selected` : "Nothing selected";
   }
 
-  wheel(event) {
-    if (!event.ctrlKey && document.activeElement !== this.over) return;
-    event.preventDefault();
-    this.camera.zoom(Math.exp(-event.deltaY * 0.0015), ...this.at(event));
-    this.redraw();
-  }
-
-  fit() {
-    this.camera.fit(this.positions);
-    this.redraw();
-  }
-
-  zoom(factor) {
-    this.camera.zoom(factor);
-    this.redraw();
-  }
-
   // ---- keyboard ------------------------------------------------------------------------------
 
   key(event) {
@@ -297,10 +208,7 @@ class MapView {
       Escape: () => this.select([]),
       a: () => this.select([...this.labels.keys()]),
       g: () => this.cursor >= 0 && this.selectGroup(this.labels[this.cursor], event.shiftKey),
-      0: () => this.fit(),
-      "+": () => this.zoom(1.25),
-      "=": () => this.zoom(1.25),
-      "-": () => this.zoom(0.8),
+      ...this.zoomKeys(),
       l: () => this.setMode("lasso"),
       r: () => this.setMode("rectangle"),
       p: () => this.setMode("pan"),
@@ -314,14 +222,9 @@ class MapView {
 
   step(dx, dy) {
     const { width, height } = this.camera;
-    if (this.cursor < 0) this.cursor = nearest(this.pixels, width / 2, height / 2, Infinity);
-    else this.cursor = towards(this.pixels, this.cursor, dx, dy);
-    const [x, y] = [this.pixels[2 * this.cursor], this.pixels[2 * this.cursor + 1]];
-    if (x < 0 || y < 0 || x > width || y > height) this.camera.move(width / 2 - x, height / 2 - y);
-    this.redraw();
-    this.hover(-1);
-    const chosen = this.chosen[this.cursor] ? "; selected" : "";
-    this.live.textContent = this.about(this.cursor).join("; ") + chosen;
+    const next =
+      this.cursor < 0 ? nearest(this.pixels, width / 2, height / 2, Infinity) : towards(this.pixels, this.cursor, dx, dy);
+    this.goTo(next, this.chosen[next]);
   }
 
   press(more) {
@@ -341,22 +244,6 @@ class MapView {
     const values = named.map((name, i) => `${name} ${written(this.statistics[i * this.labels.length + neuron])}`);
     const group = this.model.get("known") === false ? [] : [`group ${this.name(this.labels[neuron])}`];
     return [`${this.model.get("layer")}, neuron ${neuron}`, ...group, ...values];
-  }
-
-  hover(neuron, x = 0, y = 0) {
-    const under = neuron >= 0 ? neuron : undefined;
-    if (under === this.under && under === undefined) return;
-    this.under = under;
-    this.tip.hidden = under === undefined;
-    if (under !== undefined) {
-      this.tip.replaceChildren();
-      for (const line of this.about(neuron)) make("div", "", this.tip).textContent = line;
-      const right = x > this.camera.width / 2;
-      this.tip.style.left = right ? "" : `${x + 14}px`;
-      this.tip.style.right = right ? `${this.camera.width - x + 14}px` : "";
-      this.tip.style.top = `${Math.min(Math.max(4, y - 10), Math.max(4, this.camera.height - this.tip.offsetHeight - 4))}px`;
-    }
-    this.drawOver();
   }
 
   tabulate() {
