@@ -132,3 +132,10 @@ def html_details(summary: str, table: str, *, opened: bool = True) -> str:
 
 def _html_row(tag: str, cells: Iterable[object]) -> str:
     return "<tr>" + "".join(f"<{tag}>{escape(str(cell))}</{tag}>" for cell in cells) + "</tr>"
+
+
+def evenly_spaced(items: Sequence[str], most: int) -> list[str]:
+    """Return at most so many items, the first and the last among them."""
+    if len(items) <= most:
+        return list(items)
+    return [items[round(i * (len(items) - 1) / (most - 1))] for i in range(most)]

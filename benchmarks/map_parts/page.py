@@ -122,13 +122,19 @@ def by_task(regrets: pd.DataFrame) -> str:
     return "\n".join(lines)
 
 
+def _number(values: pd.Series) -> str:
+    low, high = values.min(), values.max()
+    return str(low) if low == high else f"{low} to {high}"
+
+
 def _about(found: kv.Study) -> str:
     first = next(iter(found.comparisons.values())).manifest["grid"]
     episodes = found.frame.groupby([*TASK, "regime"])["episode"].nunique()
     many = episodes[episodes.index.get_level_values("regime") == "many"]
-    asked = found.manifest
+    asked, methods = found.manifest, found.frame["method"].unique()
     return (
-        f"{counted(len(many), 'task')}, {many.min()} to {many.max()} test episodes each; settings "
+        f"{len(methods)} methods ({', '.join(map(str, methods))}) on "
+        f"{counted(len(many), 'task')}, {_number(many)} test episodes each; settings "
         f"of the grid {first['lrs']} x {first['head_lrs']} at steps {first['steps']}; "
         f"{asked['n_val']} tuning episodes in `many`, {asked['few']['episodes']} with "
         f"{asked['few']['queries']} queries a class in `few`, the first {asked['own_episodes']} "

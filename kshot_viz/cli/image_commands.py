@@ -117,7 +117,7 @@ def inside(
     ] = None,
     lr: Annotated[float, typer.Option(min=0, help="Step size of the body.")] = 0.003,
     steps: Annotated[int, typer.Option(min=1, help="Steps of a run.")] = 20,
-    layer: Annotated[
+    graph_layer: Annotated[
         str | None, typer.Option(help="Layer of the graphs; the last by default.")
     ] = None,
     episodes: Annotated[
@@ -144,7 +144,7 @@ def inside(
         methods=tuple(methods or ("plain", "grouped")),
         lr=lr,
         steps=steps,
-        layer=layer,
+        graph_layer=graph_layer,
         episodes=episodes,
         skip_bad=skip_bad,
         max_pixels=max_pixels,

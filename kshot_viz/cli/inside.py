@@ -7,7 +7,7 @@ from pathlib import Path
 
 import typer
 
-from kshot_viz.analysis.whole.finetune_analysis import FinetuneAnalysis, analyse_finetune
+from kshot_viz.analysis.whole.finetune_analysis import FRAMES, FinetuneAnalysis, analyse_finetune
 from kshot_viz.cli.requests import ImagesRequest
 from kshot_viz.data.folder import load_folder
 from kshot_viz.errors import KShotFileError
@@ -29,7 +29,7 @@ class InsideRequest(ImagesRequest):
     methods: tuple[str, ...]
     lr: float
     steps: int
-    layer: str | None
+    graph_layer: str | None
     episodes: int
     seed: int
 
@@ -51,7 +51,7 @@ def run_inside(request: InsideRequest, out: Path, *, command: str) -> None:
         way=request.way,
         shot=request.shot,
         query=request.query,
-        graph_layer=request.layer,
+        graph_layer=request.graph_layer,
         episodes=request.episodes,
         seed=request.seed,
         progress=lambda what: typer.echo(f"  {what}"),
@@ -62,5 +62,8 @@ def run_inside(request: InsideRequest, out: Path, *, command: str) -> None:
 
 
 def _write_numbers(found: FinetuneAnalysis, out: Path) -> None:
+    # Numbers of an earlier run would stand beside a report without them.
+    for name in FRAMES:
+        (out / f"{name}.csv").unlink(missing_ok=True)
     for name, frame in found.frames().items():
         write_file(out / f"{name}.csv", frame.to_csv(index=False).encode("utf-8"))

@@ -33,7 +33,7 @@ def test_what_it_cannot_do_is_one_line(pictures, tmp_path):
     for words, told in {
         ("--out", taken): "`--out` must be a folder",
         ("--method", "plane"): "plane",
-        ("--layer", "blocks.9"): "blocks.3.conv",
+        ("--graph-layer", "blocks.9"): "blocks.3.conv",
         ("--shot", 40): "has 20 images",
     }.items():
         ended = kshot("inside", pictures, "--out", tmp_path / "out", *SMALL, *words)

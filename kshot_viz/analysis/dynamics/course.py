@@ -15,7 +15,6 @@ from kshot_viz.analysis.dynamics.state import How, LayerState, compared, network
 from kshot_viz.finetune.candidate import Candidate
 from kshot_viz.finetune.loop import start_run
 from kshot_viz.grouping.grouping import Grouping
-from kshot_viz.grouping.rule import GroupingRule
 from kshot_viz.models.backbone import Backbone
 from kshot_viz.models.inputs.support import Support
 from kshot_viz.threads import one_thread
@@ -36,7 +35,8 @@ class Course:
     backbone : Backbone
     support : Support
     candidate : Candidate
-        Its grouping is made.
+    own_groups : Grouping or None
+        Those it shares gradients in, made already.
     grouping : Grouping or None
         Whose groups "energy kept" is about.
     shown : tuple
@@ -51,20 +51,21 @@ class Course:
         backbone: Backbone,
         support: Support,
         candidate: Candidate,
+        own_groups: Grouping | None,
         grouping: Grouping | None,
         shown: tuple[Any, Any],
         layers: Sequence[str] | None,
         how: How,
     ) -> None:
-        made = candidate.grouping
-        assert not isinstance(made, GroupingRule), "the groups of a course are made beforehand"
         self.name, self._how, self._grouping = candidate.name, how, grouping
-        self._run = start_run(backbone, support, candidate.method, made, candidate.config)
+        self._run = start_run(backbone, support, candidate.method, own_groups, candidate.config)
         self._states = self._run.states(how.seed)
         images, labels = shown
         targets = indices(labels, self._run.support.classes)
         self._whole = Labelled(self._run.backbone, images, targets)
-        self._layers, _ = linear_maps(self._run.backbone.module, layers)
+        self._layers, refused = linear_maps(self._run.backbone.module, layers)
+        # Of layers that were named none is refused; the others were not asked for.
+        self._refused = refused if layers is None else {}
         self._start: dict[str, LayerState] | None = None
         self._step, self.status = -1, "not started"
 
@@ -73,17 +74,32 @@ class Course:
         """The steps of the whole run."""
         return self._run.config.steps
 
+    @property
+    def head(self) -> str:
+        """The module that is the head."""
+        return self._run.backbone.head_name
+
+    @property
+    def left_out(self) -> dict[str, str]:
+        """Layers that are not measured, and why."""
+        ran = self._start if self._start is not None else self._layers
+        idle = {name: "it was not called" for name in self._layers if name not in ran}
+        return {**self._refused, **idle}
+
     def until(self, step: int) -> list[Row]:
-        """Go on to a step, and return what is measured there; nothing after a divergence."""
+        """Go on to a step, and return what is measured there; nothing beyond the run's end."""
         if self._step < 0:
             self.status = "running"
+        if self.status != "running" or step > self.steps:
+            return []
         with one_thread():
-            return list(self._rows(step)) if self.status == "running" else []
+            return list(self._rows(step))
 
     def finish(self) -> None:
-        """State that the run was not stopped early."""
+        """State how far the run was followed."""
         if self.status == "running":
-            self.status = "completed"
+            whole = self._step == self.steps
+            self.status = "completed" if whole else f"measured to step {self._step} of {self.steps}"
 
     def _rows(self, step: int) -> Iterator[Row]:
         if self._start is None:

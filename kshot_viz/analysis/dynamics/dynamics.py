@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from kshot_viz.analysis.alignment.moments import KINDS
 from kshot_viz.analysis.dynamics.course import NETWORK_MEASURES, Course
 from kshot_viz.analysis.dynamics.findings import dynamics_findings
-from kshot_viz.analysis.dynamics.state import LAYER_MEASURES, How
+from kshot_viz.analysis.dynamics.state import KEPT, LAYER_MEASURES, How
 from kshot_viz.checks import checked, instance, names, optional, text, whole
 from kshot_viz.data.arrays import label_row
 from kshot_viz.data.images import filled_count
@@ -47,15 +48,25 @@ class FinetuneDynamics:
         How many are measured on.
     steps : tuple of int
         Those to measure at.
+    planned : int
+        How many pairs of method and step there will be; no run is measured beyond its last step.
+    head : str
+        The module that is the head.
     status : mapping of str to str
-        "not started", "running", "completed" or "diverged at step N", by method.
+        "not started", "running", "completed", "measured to step N of M" or "diverged at step N",
+        by method.
+    left_out : mapping of str to str
+        Layers, or "energy kept", that are not measured, and why.
     """
 
     network: str
     kind: str
     images: int
     steps: tuple[int, ...]
+    planned: int
+    head: str
     status: Mapping[str, str]
+    left_out: Mapping[str, str]
     _rows: tuple[tuple[Any, ...], ...]
 
     def frame(self) -> pd.DataFrame:
@@ -73,7 +84,7 @@ class FinetuneDynamics:
 
     def findings(self) -> list[str]:
         """Return what the runs showed, one paragraph a method, made from the numbers."""
-        return dynamics_findings(self.frame(), self.images) if self._rows else []
+        return dynamics_findings(self)
 
     @property
     def layers(self) -> list[str]:
@@ -121,11 +132,12 @@ def finetune_dynamics(
         A candidate has settings and groups of its own.
     grouping : Grouping or GroupingRule, optional
         Of methods that share gradients, and of "energy kept"; formed by the support by default.
+        Where only "energy kept" needs groups and none can be formed, it is left out.
     config : FinetuneConfig, optional
         Of methods that are given by name.
     at : sequence of int, optional
-        Steps taken when it is measured, 0 (the start) to the steps of the shortest run; by default
-        0, 1, 2, 5, 10, 20, 40 and so on, and the last.
+        Steps taken when it is measured, 0 (the start) to the steps of the longest run; by default
+        0, 1, 2, 5, 10, 20, 40 and so on, and the last of each run. A shorter run ends earlier.
     layers : sequence of str, optional
         Linear layers and convolutions; as in :func:`kshot_viz.analysis.alignment`.
     kind : {"normalised", "raw"}
@@ -207,67 +219,80 @@ def dynamics_steps(
     if given is None or len(label_row(given)) != filled_count(images):
         raise KShotValueError("`labels` must be one for each image, or a data set given alone.")
     rule = GroupingRule(given=grouping) if isinstance(grouping, Grouping) else grouping
-    rule = rule or GroupingRule()
-    rivals = rivals_of(methods, rule, config or FinetuneConfig())
-    shared = _formed(rule, backbone, support, seed)
-    made = [_with_groups(one, rule, shared, backbone, support, seed) for one in rivals]
+    rivals = rivals_of(methods, rule or GroupingRule(), config or FinetuneConfig())
+    form = partial(_formed, backbone=backbone, support=support, seed=seed)
+    own = [form(one.grouping) for one in rivals]
+    shared, left_out = _shared(rule, form)
     prepared, how = prepare_support(backbone, support), How(kind, positions, draws, seed)
     courses = [
-        Course(backbone, prepared, one, shared, (images, label_row(given)), layers, how)
-        for one in made
+        Course(backbone, prepared, one, groups, shared, (images, label_row(given)), layers, how)
+        for one, groups in zip(rivals, own, strict=True)
     ]
-    wanted = _steps(at, min(one.steps for one in courses))
-    return _growing(
-        FinetuneDynamics(backbone.name, kind, len(label_row(given)), wanted, {}, ()), courses
-    )
+    wanted = _steps(at, [one.steps for one in courses])
+    planned = sum(step <= one.steps for one in courses for step in wanted)
+    count, head = len(label_row(given)), courses[0].head
+    start = FinetuneDynamics(backbone.name, kind, count, wanted, planned, head, {}, left_out, ())
+    return _growing(start, courses)
 
 
 def _growing(start: FinetuneDynamics, courses: Sequence[Course]) -> Iterator[FinetuneDynamics]:
     """Take all courses from step to step, side by side."""
     rows: tuple[tuple[Any, ...], ...] = ()
-    yield replace(start, status=_statuses(courses))
+    yield _so_far(start, courses, rows)
     for step in start.steps:
         for one in courses:
             measured = one.until(step)
             if step == start.steps[-1]:
                 one.finish()
             rows += tuple((one.name, step, *row) for row in measured)
-            yield replace(start, status=_statuses(courses), _rows=rows)
+            if measured or step == start.steps[-1]:
+                yield _so_far(start, courses, rows)
 
 
-def _statuses(courses: Sequence[Course]) -> dict[str, str]:
-    return {one.name: one.status for one in courses}
+def _so_far(
+    start: FinetuneDynamics, courses: Sequence[Course], rows: tuple[tuple[Any, ...], ...]
+) -> FinetuneDynamics:
+    left_out = dict(start.left_out)
+    for one in courses:
+        left_out |= one.left_out
+    status = {one.name: one.status for one in courses}
+    return replace(start, status=status, left_out=left_out, _rows=rows)
 
 
-def _with_groups(
-    one: Candidate,
-    rule: GroupingRule,
-    shared: Grouping,
-    backbone: Backbone,
-    support: Any,
-    seed: int,
-) -> Candidate:
-    """Return a candidate whose groups are made, as :func:`kshot_viz.finetune` makes them."""
-    if not isinstance(one.grouping, GroupingRule):
-        return one
-    made = shared if one.grouping == rule else _formed(one.grouping, backbone, support, seed)
-    return Candidate(made, one.config, one.method, one.name)
+def _shared(
+    rule: GroupingRule | None, form: Callable[[GroupingRule], Grouping | None]
+) -> tuple[Grouping | None, dict[str, str]]:
+    """Return the groups that "energy kept" is about, or why there are none."""
+    try:
+        return form(rule or GroupingRule()), {}
+    except KShotValueError as error:
+        if rule is not None:
+            raise
+        return None, {KEPT: str(error)}
 
 
-def _formed(rule: GroupingRule, backbone: Backbone, support: Any, seed: int) -> Grouping:
+def _formed(
+    grouping: Grouping | GroupingRule | None, *, backbone: Backbone, support: Any, seed: int
+) -> Grouping | None:
+    """Return groups as :func:`kshot_viz.finetune` makes them."""
+    if not isinstance(grouping, GroupingRule):
+        return grouping
     images, labels = support_images(support), support_labels(support)
-    return rule.in_episode(backbone, images, name="finetune", seed=seed, labels=labels)
+    return grouping.in_episode(backbone, images, name="finetune", seed=seed, labels=labels)
 
 
-def _steps(at: Sequence[int] | None, last: int) -> tuple[int, ...]:
+def _steps(at: Sequence[int] | None, lasts: Sequence[int]) -> tuple[int, ...]:
     """Return the steps to stop at, ascending."""
+    last = max(lasts)
     if at is None:
-        return (*(one for one in _USUAL if one < last), last)
+        return tuple(sorted({one for one in _USUAL if one < last} | set(lasts)))
     try:
         found = sorted({int(one) for one in at})
         fine = bool(found) and all(one == int(one) for one in at)
     except (TypeError, ValueError, OverflowError):
         found, fine = [], False
     if not fine or found[0] < 0 or found[-1] > last:
-        raise KShotValueError(f"`at` must be steps from 0 to {last}, those of the run; not {at!r}.")
+        raise KShotValueError(
+            f"`at` must be steps from 0 to {last}, those of the longest run; not {at!r}."
+        )
     return tuple(found)

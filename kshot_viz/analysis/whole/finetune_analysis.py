@@ -6,9 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import numpy as np
-
 from kshot_viz.analysis.alignment.alignment import Alignment, alignment
+from kshot_viz.analysis.alignment.maps import linear_maps
 from kshot_viz.analysis.dynamics.dynamics import FinetuneDynamics, finetune_dynamics
 from kshot_viz.analysis.similarity.compare_layers import compare_layers
 from kshot_viz.analysis.transfer.result import TransferGrid
@@ -19,19 +18,25 @@ from kshot_viz.data.dataset import ImageDataset
 from kshot_viz.data.episodes import sample_episodes
 from kshot_viz.errors import KShotValueError, unknown_name
 from kshot_viz.finetune.loop import finetune
+from kshot_viz.finetune.result import FinetuneResult
 from kshot_viz.grouping.rule import GroupingRule
 from kshot_viz.methods.config import FinetuneConfig
 from kshot_viz.models.backbone import BACKBONE, Backbone
 from kshot_viz.study.rivals import rivals_of
+from kshot_viz.text import evenly_spaced
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from kshot_viz.finetune.candidate import Candidate
-    from kshot_viz.finetune.result import FinetuneResult
     from kshot_viz.methods.base import Method
 
 Part = TypeVar("Part")
+# Names of all frames that an analysis may have.
+FRAMES = (
+    "dynamics", "layers", "alignment", "exponents", "nodes_before", "nodes_after", "matched_nodes",
+    "transfer", "masking",
+)  # fmt: skip
 # Layers that are compared unless they are named.
 _LAYERS = 8
 
@@ -44,9 +49,9 @@ class FinetuneAnalysis:
     ----------
     network, data, method : str
         The method is the one whose tuned network is looked at.
-    layers : DataFrame
+    layers : DataFrame or None
         Of :func:`kshot_viz.analysis.compare_layers`, before against after.
-    alignment : Alignment
+    alignment : Alignment or None
         After tuning.
     dynamics : FinetuneDynamics
         Of all methods, step by step.
@@ -55,14 +60,15 @@ class FinetuneAnalysis:
     transfer : TransferGrid or None
         The pretrained weights beside random ones.
     left_out : mapping of str to str
-        Of "topology" and "transfer" those that these images do not allow, and why.
+        Of "layers", "alignment", "topology" and "transfer" those that these images, or a run that
+        diverged, do not allow, and why.
     """
 
     network: str
     data: str
     method: str
-    layers: pd.DataFrame
-    alignment: Alignment
+    layers: pd.DataFrame | None
+    alignment: Alignment | None
     dynamics: FinetuneDynamics
     topology: Topology | None
     transfer: TransferGrid | None
@@ -70,12 +76,12 @@ class FinetuneAnalysis:
 
     def frames(self) -> dict[str, pd.DataFrame]:
         """Return all numbers, as frames by name."""
-        found = {
-            "layers": self.layers,
-            "alignment": self.alignment.frame(),
-            "exponents": self.alignment.exponents(),
-            "dynamics": self.dynamics.frame(),
-        }
+        found = {"dynamics": self.dynamics.frame()}
+        if self.layers is not None:
+            found["layers"] = self.layers
+        if self.alignment is not None:
+            found["alignment"] = self.alignment.frame()
+            found["exponents"] = self.alignment.exponents()
         if self.topology is not None:
             found |= self.topology.frames()
         if self.transfer is not None:
@@ -88,7 +94,7 @@ class FinetuneAnalysis:
             *self.dynamics.findings(),
             *([] if self.topology is None else [self.topology.finding()]),
             *([] if self.transfer is None else self.transfer.findings()),
-            *(f"Left out is {part}: {why}" for part, why in self.left_out.items()),
+            *(f"{part.capitalize()} is left out: {why}" for part, why in self.left_out.items()),
         ]
 
     def __repr__(self) -> str:
@@ -135,7 +141,7 @@ def analyse_finetune(
     way, shot, query : int
         Of the episode; all classes by default. Queries are what is measured on.
     layers : sequence of str, optional
-        Those compared; at most eight by default, evenly spaced.
+        Those looked at; by default at most eight of those that can be, evenly spaced.
     graph_layer : str, optional
         Whose activations are shown as graphs; the last that can be grouped by default.
     episodes : int
@@ -154,13 +160,14 @@ def analyse_finetune(
     KShotKeyError
         For an unknown method or layer.
     KShotValueError
-        For too few images, or a run that diverges. What the graphs and the comparison with random
-        weights refuse is no error: they are left out, and ``left_out`` says why.
+        For too few images of a class. What one of the analyses refuses is no error: it is left
+        out, and ``left_out`` says why.
     """
     known = list(backbone.layers)
     if graph_layer is not None and graph_layer not in known:
         raise unknown_name("graph_layer", graph_layer, known)
-    chosen = _some(known) if layers is None else list(layers)
+    measurable = [name for name in linear_maps(backbone.module, None)[0] if name in known]
+    chosen = evenly_spaced(measurable, _LAYERS) if layers is None else list(layers)
     way = way or data.n_classes
     (episode,) = sample_episodes(
         data, way=way, shot=shot, query=query, n=1, val_share=0, seed=seed, min_query=1
@@ -171,15 +178,15 @@ def analyse_finetune(
         backbone, support, images=shown, methods=methods, config=config, layers=chosen, seed=seed
     )
     tuned = _tuned(backbone, support, methods, config, seed)
-    progress("similarity of layers")
-    alike = compare_layers(backbone, tuned, images=shown, layers=chosen, seed=seed)
-    progress("alignment")
-    aligned = alignment(tuned, shown, layers=chosen, seed=seed)
-    progress("topology of activations")
+    after = _After(backbone, tuned, shown, chosen, seed)
     left_out: dict[str, str] = {}
-    layer = graph_layer or known[-1]
+    progress("similarity of layers")
+    alike = _attempt("layers", after.similarity, left_out)
+    progress("alignment")
+    aligned = _attempt("alignment", after.alignment, left_out)
+    progress("topology of activations")
     topology = _attempt(
-        "topology", lambda: topology_of(backbone, tuned.backbone, data, layer, seed), left_out
+        "topology", lambda: after.topology(data, graph_layer or known[-1]), left_out
     )
     transfer = None
     if episodes:
@@ -210,7 +217,7 @@ def _tuned(
 ) -> FinetuneResult:
     """Tune by the first method, as its dynamics are of."""
     first = rivals_of(methods, GroupingRule(), config or FinetuneConfig())[0]
-    tuned = finetune(
+    return finetune(
         backbone,
         support,
         method=first.method,
@@ -218,18 +225,36 @@ def _tuned(
         config=first.config,
         seed=seed,
     )
-    if tuned.diverged:
-        raise KShotValueError(
-            f"Fine-tuning by {first.name!r} {tuned.status}: there is no tuned network to look at. "
-            f"Give a smaller step size."
+
+
+@dataclass(frozen=True, eq=False)
+class _After:
+    """A tuned network beside its start."""
+
+    backbone: Backbone
+    tuned: FinetuneResult
+    images: ImageDataset
+    layers: list[str]
+    seed: int
+
+    def similarity(self) -> pd.DataFrame:
+        return compare_layers(
+            self.backbone, self._whole(), images=self.images, layers=self.layers, seed=self.seed
         )
-    return tuned
 
+    def alignment(self) -> Alignment:
+        return alignment(self._whole(), self.images, layers=self.layers, seed=self.seed)
 
-def _some(layers: Sequence[str]) -> list[str]:
-    if len(layers) <= _LAYERS:
-        return list(layers)
-    return [layers[round(one)] for one in np.linspace(0, len(layers) - 1, _LAYERS)]
+    def topology(self, data: ImageDataset, layer: str) -> Topology:
+        return topology_of(self.backbone, self._whole().backbone, data, layer, self.seed)
+
+    def _whole(self) -> FinetuneResult:
+        if self.tuned.diverged:
+            raise KShotValueError(
+                f"fine-tuning {self.tuned.status}, so there is no tuned network to look at. Give "
+                f"a smaller step size."
+            )
+        return self.tuned
 
 
 def _attempt(part: str, work: Callable[[], Part], left_out: dict[str, str]) -> Part | None:

@@ -58,8 +58,9 @@ class Topology:
         return (
             f"Topology of {self.layer}: {counted(len(self.before.nodes), 'node')} before and "
             f"{len(self.after.nodes)} after; purity {first.mean:.2f} ({first.null_mean:.2f} with "
-            f"shuffled labels) before, {second.mean:.2f} ({second.null_mean:.2f}) after. "
-            f"{len(met)} nodes of each have a partner{alike}."
+            f"shuffled labels) before, {second.mean:.2f} ({second.null_mean:.2f}) after. Noise are "
+            f"{len(self.before.noise)} and {len(self.after.noise)} of {self.before.n_points} "
+            f"images. {len(met)} pairs of nodes share images{alike}."
         )
 
 

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from kshot_viz.analysis.dynamics.course import ACCURACY
 from kshot_viz.analysis.dynamics.dynamics import FinetuneDynamics
 from kshot_viz.analysis.dynamics.state import LAYER_MEASURES
 from kshot_viz.checks import checked, instance, names, optional, text
 from kshot_viz.errors import unknown_name
-from kshot_viz.text import counted, isolated
+from kshot_viz.text import counted, evenly_spaced, isolated
 from kshot_viz.viz.style.canvas import tidy
 from kshot_viz.viz.style.colours import method_styles
 
@@ -69,7 +67,7 @@ def plot_dynamics(
     frame = found.frame()
     with_values = frame.loc[(frame["measure"] == measure) & frame["value"].notna(), "layer"]
     known = [name for name in found.layers if name in set(with_values)]
-    shown = _some(known) if layers is None else list(layers)
+    shown = evenly_spaced(known, _MOST) if layers is None else list(layers)
     rows = -(-(1 + len(shown)) // _COLUMNS)
     figure = Figure(figsize=(_COLUMNS * _WIDE, rows * _TALL + 0.9), layout="constrained")
     grid = figure.subplots(rows, _COLUMNS, squeeze=False).ravel().tolist()
@@ -91,12 +89,6 @@ def plot_dynamics(
 
 def _part(frame: pd.DataFrame, measure: str, layer: str) -> pd.DataFrame:
     return frame[(frame["measure"] == measure) & (frame["layer"] == layer)]
-
-
-def _some(layers: Sequence[str]) -> list[str]:
-    if len(layers) <= _MOST:
-        return list(layers)
-    return [layers[round(one)] for one in np.linspace(0, len(layers) - 1, _MOST)]
 
 
 def _end(name: str) -> str:

@@ -35,7 +35,8 @@ _WHAT = {
     "directions. Compare each number with the untrained one in brackets.",
     "dynamics": "Dashes are an untrained copy, dots what chance gives.",
     "topology": "A node is a cluster of images whose activations are alike, an edge joins nodes "
-    "that share images; noise is not drawn. Only the distance of purity to shuffled labels counts.",
+    "that share images; noise is counted below the title. Only the distance of purity to shuffled "
+    "labels counts.",
     "transfer": "The pretrained weights beside random ones, on the same episodes, with only a new "
     "head trained and with everything fine-tuned.",
 }
@@ -68,8 +69,8 @@ def write_inside_report(
     body = [
         section("What this showed", paragraphs(found.findings(), "finding")),
         section("Step by step", _about("dynamics"), *_dynamics(found)),
-        section("Layers before and after", _about("layers"), *_layers(found)),
-        section("Alignment after tuning", _about("alignment"), *_alignment(found)),
+        section("Layers before and after", *_layers(found)),
+        section("Alignment after tuning", *_alignment(found)),
         section("Topology of activations", *_topology(found)),
         section("Does pretraining help?", *_transfer(found)),
         section("Run it again", code(command) if command else ""),
@@ -88,11 +89,17 @@ def _dynamics(found: FinetuneAnalysis) -> Iterator[str]:
 
 
 def _layers(found: FinetuneAnalysis) -> Iterator[str]:
+    if found.layers is None:
+        return
+    yield _about("layers")
     yield _picture(plot_layer_similarity(found.layers), "Similarity of layers before and after")
     yield _numbers("layers", found)
 
 
 def _alignment(found: FinetuneAnalysis) -> Iterator[str]:
+    if found.alignment is None:
+        return
+    yield _about("alignment")
     yield _picture(plot_alignment(found.alignment), "Six relations of every layer")
     yield _numbers("alignment", found)
     yield _numbers("exponents", found)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets
@@ -49,7 +50,7 @@ class AlignmentMonitor(Dashboard):
     measure : str
         What is drawn for each layer; see :func:`kshot_viz.viz.plot_dynamics`.
     state : str
-        "new", "running", "stopped", "finished" or "failed".
+        "new", "running", "stopped", "finished", "failed" or "closed".
     measured : int
         How many pairs of method and step were measured.
 
@@ -63,12 +64,10 @@ class AlignmentMonitor(Dashboard):
     state = Unicode("new", read_only=True)
     measured = Int(0, read_only=True)
     children: Any
+    _opened = False
 
     def __init__(self, backbone: Backbone, support: Any, *, images: Any, **settings: Any) -> None:
-        signature = inspect.signature(finetune_dynamics)
-        call = signature.bind(backbone, support, images=images, **settings)
-        call.apply_defaults()
-        self._steps = dynamics_steps(**call.arguments)
+        self._steps = dynamics_steps(**_arguments(backbone, support, images, settings))
         self._found = next(self._steps)
         self._stop = False
         super().__init__()
@@ -82,16 +81,19 @@ class AlignmentMonitor(Dashboard):
         self._redraw = Redraw(self._draw, self._trouble.error)
         self.observe(lambda _: self._redraw.ask(), "measure")
         self._draw()
+        self._opened = True
 
     # -- actions -----------------------------------------------------------------------------
 
     def start(self) -> None:
         """Tune and measure in the background, or go on after a stop."""
-        if self.state in ("finished", "running"):
+        if self.state in ("finished", "failed", "closed"):
             return
+        # One that is running and was to stop goes on.
         self._stop = False
-        self._turn_to("running")
-        self._work.start(self._go, lambda state: self._turn_to(state))
+        if self.state != "running":
+            self._turn_to("running")
+            self._work.start(self._go, self._ended)
 
     def stop(self) -> None:
         """Stop after the step that is measured now; :meth:`start` goes on from there."""
@@ -119,6 +121,13 @@ class AlignmentMonitor(Dashboard):
     def __repr__(self) -> str:
         return f"AlignmentMonitor, {self.state}: {self._found!r}"
 
+    def close(self) -> None:
+        """Close it; a run that is going on stops at its next measurement."""
+        # One whose construction failed is closed too, when deleted: it has no parts yet.
+        if self._opened:
+            self._turn_to("closed")
+        super().close()
+
     # -- inside ------------------------------------------------------------------------------
 
     @validate("measure")
@@ -139,6 +148,15 @@ class AlignmentMonitor(Dashboard):
                 return "stopped"
         return "finished"
 
+    def _ended(self, state: str) -> None:
+        """Take note of the end, unless it was asked to go on meanwhile."""
+        if self.state == "closed":
+            return
+        if state == "stopped" and not self._stop:
+            self._work.start(self._go, self._ended)
+        else:
+            self._turn_to(state)
+
     def _failed(self, error: Exception) -> None:
         self._trouble.error(error)
         self._turn_to("failed")
@@ -146,7 +164,7 @@ class AlignmentMonitor(Dashboard):
     def _turn_to(self, state: str) -> None:
         self.set_trait("state", state)
         running = state == "running"
-        self._start.disabled = running or state in ("finished", "failed")
+        self._start.disabled = running or state in ("finished", "failed", "closed")
         self._start.description = "Go on" if state == "stopped" else "Start"
         self._halt.disabled = not running
         self._show_progress()
@@ -157,12 +175,11 @@ class AlignmentMonitor(Dashboard):
 
     def _show_progress(self) -> None:
         found, over = self._found, self.state == "finished"
-        total = len(found.steps) * len(found.status)
         # What a diverged run would have measured is never measured.
-        self._bar.value = 1.0 if over else found.steps_measured / total
+        self._bar.value = 1.0 if over else found.steps_measured / found.planned
         if found.steps_measured:
             done = ", ".join(f"{name} {status}" for name, status in found.status.items())
-            text = f"{found.steps_measured} of {counted(total, 'measurement')}; {done}"
+            text = f"{found.steps_measured} of {counted(found.planned, 'measurement')}; {done}"
             (self._progress.busy if self.state == "running" else self._progress.done)(text)
 
     def _make_controls(self) -> None:
@@ -195,3 +212,16 @@ class AlignmentMonitor(Dashboard):
             self._trouble,
             self._picture,
         ]
+
+
+def _arguments(
+    backbone: Backbone, support: Any, images: Any, settings: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the arguments of :func:`finetune_dynamics`, those left out at their defaults."""
+    signature = inspect.signature(finetune_dynamics)
+    if unknown := sorted(set(settings) - set(signature.parameters)):
+        allowed = [name for name in signature.parameters if name not in ("backbone", "support")]
+        raise unknown_name("setting", unknown[0], allowed)
+    call = signature.bind(backbone, support, images=images, **settings)
+    call.apply_defaults()
+    return call.arguments

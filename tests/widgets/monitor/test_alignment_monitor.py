@@ -78,8 +78,8 @@ def test_another_measure_is_drawn_and_explained(monitor):
 def test_wrong_arguments_are_refused_at_once():
     with pytest.raises(KShotValueError, match="`at`"):
         kv.AlignmentMonitor(toy_backbone(), DATA, **CALL, at=(9,))
-    with pytest.raises(TypeError, match="steps"):
-        kv.AlignmentMonitor(toy_backbone(), DATA, **CALL, steps=9)
+    with pytest.raises(KShotKeyError, match="Did you mean 'seed'"):
+        kv.AlignmentMonitor(toy_backbone(), DATA, **CALL, sead=9)
 
 
 def test_a_run_that_diverges_is_told(monitor):
@@ -106,6 +106,8 @@ def test_what_goes_wrong_is_shown(monitor, monkeypatch):
     assert monitor.state == "failed"
     assert "RuntimeError: a &lt;b&gt; of memory" in monitor._trouble.value
     assert monitor._start.disabled
+    monitor.start()
+    assert monitor.state == "failed"
 
 
 @pytest.mark.slow
@@ -119,4 +121,14 @@ def test_closing_ends_the_work(monitor):
     monitor.observe(lambda change: change["new"] == 2 and monitor.close(), "measured")
     monitor.start()
     assert monitor.wait(PATIENCE)
-    assert monitor.measured == 2
+    assert (monitor.measured, monitor.state) == (2, "closed")
+    monitor.start()
+    assert monitor.state == "closed"
+
+
+def test_a_start_after_a_stop_that_was_not_yet_heard_goes_on(monitor):
+    monitor.start()
+    monitor.stop()
+    monitor.start()
+    assert monitor.wait(PATIENCE)
+    assert (monitor.state, monitor.measured) == ("finished", 6)
