@@ -84,7 +84,7 @@ def recommended_row(part: Part, index: int, prior: dict[str, float]) -> dict[str
         "shot": part.shot,
         "episode": episode.name,
         "method": found.method,
-        "accuracy": kv.score(result, query),
+        "accuracy": result.score(query.images, query.labels),
         "stated": found.estimate.to_dict() if found.estimate else None,
     }
 
