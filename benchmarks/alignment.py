@@ -2,9 +2,9 @@
 
     python benchmarks/alignment.py
 
-First the pretrained network beside an untrained copy. Then fine-tuning on some episodes, measured at
-the first step that has gradients and at the last: does it align the layers below the head, and does
-one gradient for a group of neurons keep or break that?
+First the pretrained network beside an untrained copy. Then fine-tuning on some episodes, measured
+at the first step that has gradients and at the last: does it align the layers below the head, and
+does one gradient for a group of neurons keep or break that?
 """
 
 from __future__ import annotations
@@ -88,13 +88,12 @@ def page(before: pd.DataFrame, frame: pd.DataFrame) -> Iterator[str]:
     gain = (gains["value"] - gains["untrained"]).max()
     most = change.loc[change["change"].abs().idxmax()]
     yield "# Alignment of the bundled network on digits"
-    yield "Made by `python benchmarks/alignment.py`; what the relations are says [inside.md](../inside.md)."
+    yield "Made by `python benchmarks/alignment.py`; relations: see [inside.md](../inside.md)."
     yield (
         f"**Pretraining raised the relation that rose most by {gain:+.2f} over an untrained copy "
         f"({'' if gain > GOAL else 'not '}more than {GOAL}). Fine-tuning on {SHOT} images of each "
         f"class for {STEPS} steps changed none by more than {abs(most['change']):.2f} "
-        f"({most['measure']} of {most['layer']}, {most['method']}, step size {most['lr']:g}): so few "
-        f"steps do not align a network.**"
+        f"({most['measure']} of {most['layer']}, {most['method']}, step size {most['lr']:g}).**"
     )
     yield (
         f"Pretrained and untrained, mean over the hidden layers {', '.join(HIDDEN)} and "
