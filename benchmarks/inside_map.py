@@ -229,7 +229,7 @@ def main(words: Sequence[str] | None = None) -> None:
     (RESULTS / "inside.md").write_text("\n\n".join(page(found, table, gain)) + "\n", "utf-8")
     record = {
         "correlations": found.round(4).to_dict(orient="records"),
-        "tasks": table.assign(gain=gain).round(4).reset_index().to_dict(orient="records"),
+        "tasks": table.assign(gain=gain).round(10).reset_index().to_dict(orient="records"),
     }
     (RESULTS / "inside.json").write_text(json.dumps(record, indent=1) + "\n", "utf-8")
 

@@ -1,0 +1,90 @@
+"""The pages made from the map say what their numbers are, computed again here."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from scipy.stats import spearmanr
+
+RESULTS = Path(__file__).parents[1] / "docs" / "results"
+TASK = ["data", "backbone", "shot"]
+
+
+def read(name: str) -> str:
+    return (RESULTS / name).read_text("utf-8")
+
+
+def records(name: str):
+    return json.loads(read(name))
+
+
+@pytest.fixture(scope="module")
+def regrets() -> pd.DataFrame:
+    return pd.DataFrame(records("map.json"))
+
+
+def table(page: str, head: str) -> list[list[str]]:
+    """Return the cells of the table whose head begins so."""
+    lines = page[page.index(f"| {head} |") :].splitlines()
+    rows = [[one.strip() for one in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines]
+    return rows[2 : next(i for i, line in enumerate(lines) if not line.startswith("|"))]
+
+
+def test_every_accuracy_of_the_map_is_that_of_its_numbers(regrets):
+    part = regrets[(regrets["regime"] == "many") & (regrets["rule"] == "guarded")]
+    wide = 100 * part.pivot_table("accuracy", TASK, "method")
+    rows = table(read("map.md"), "data")
+    assert len(rows) == len(wide) >= 10
+    for data, network, shot, head, plain, grouped, *_ in rows:
+        own = wide.loc[(data, network, int(shot))]
+        shown = [float(one) for one in (head, plain, grouped)]
+        assert shown == pytest.approx(own[["head_only", "plain", "grouped"]], abs=0.051)
+
+
+def test_the_numbers_that_count_are_means_over_data_sets(regrets):
+    variants = {"grouped", "weight_groups", "correlation_groups", "gradient_groups"}
+    for regime, rule, tasks, to_plain, _, worst, worst_plain in table(read("map.md"), "regime"):
+        part = regrets[(regrets["regime"] == regime) & (regrets["rule"] == rule)]
+        wide = part.pivot_table("accuracy", TASK, "method")
+        behind = part.pivot_table("regret", TASK, "method")
+        above = wide[sorted(variants)].sub(wide["plain"], axis=0)
+        sets = wide.index.get_level_values("data")
+        taken = {key: above[sets != key[0]].mean().idxmax() for key in wide.index}
+        gain = pd.Series({key: above.loc[key, one] for key, one in taken.items()})
+        mean = 100 * gain.groupby(level=0).mean().mean()
+        assert int(tasks) == len(wide)
+        assert float(to_plain.split()[0]) == pytest.approx(mean, abs=0.051)
+        lost = max(behind.loc[key, one] for key, one in taken.items())
+        assert float(worst) == pytest.approx(lost, abs=0.051)
+        assert float(worst_plain) == pytest.approx(behind["plain"].max(), abs=0.051)
+
+
+def test_rank_correlations_of_the_inside_page_are_those_of_its_tasks(regrets):
+    found, page = records("inside.json"), read("inside.md")
+    tasks = pd.DataFrame(found["tasks"])
+    assert len(tasks) >= 10
+    for name, _, cell, n in table(page, "number"):
+        known = tasks[[name, "gain"]].dropna()
+        rho = spearmanr(known[name], known["gain"]).statistic
+        assert float(cell.split()[0]) == pytest.approx(rho, abs=0.006)
+        assert int(n) == len(known)
+    part = regrets[(regrets["regime"] == "many") & (regrets["rule"] == "guarded")]
+    wide = part.pivot_table("accuracy", TASK, "method")
+    gain = 100 * (wide["grouped"] - wide["plain"])
+    for row in tasks.to_dict("records"):
+        key = tuple(row[name] for name in TASK)
+        assert row["gain"] == pytest.approx(gain.loc[key], abs=0.02)
+
+
+def test_the_inside_page_counts_intervals_that_exclude_zero():
+    rows = records("inside.json")["correlations"]
+    clear = [one for one in rows if one["low"] > 0 or one["high"] < 0]
+    told = read("inside.md")
+    if clear:
+        assert f"The interval of {len(clear)} of {len(rows)} excludes zero" in told
+    else:
+        assert f"None of {len(rows)} rank correlations" in told
