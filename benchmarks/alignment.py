@@ -155,6 +155,10 @@ def _cell(one: Interval) -> str:
     return f"{one.mean:+.2f} [{one.low:+.2f}, {one.high:+.2f}]"
 
 
+def _compact(frame: pd.DataFrame) -> dict[str, Any]:
+    return frame.round(4).to_dict(orient="split", index=False)
+
+
 def main() -> None:
     """Measure, and write page and numbers."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -166,10 +170,10 @@ def main() -> None:
     before, frame = pretrained(backbone, data, given.draws), tuned(backbone, data, given.episodes)
     (RESULTS / "alignment.md").write_text("\n\n".join(page(before, frame)) + "\n", "utf-8")
     record: dict[str, Any] = {
-        "pretrained": before.round(4).to_dict(orient="records"),
-        "tuned": frame.round(4).to_dict(orient="records"),
+        "pretrained": _compact(before[["draw", "layer", "relation", "value", "untrained"]]),
+        "tuned": _compact(frame[["lr", "method", "episode", "layer", "step", "measure", "value"]]),
     }
-    (RESULTS / "alignment.json").write_text(json.dumps(record, indent=0) + "\n", "utf-8")
+    (RESULTS / "alignment.json").write_text(json.dumps(record) + "\n", "utf-8")
 
 
 if __name__ == "__main__":

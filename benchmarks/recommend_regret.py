@@ -160,8 +160,8 @@ def page(rows: pd.DataFrame, fixed: pd.DataFrame) -> Iterator[str]:
     yield "# What a recommendation costs"
     yield "Made by `python benchmarks/recommend_regret.py DATA`, after `benchmarks/map.py`."
     yield (
-        f"`kv.recommend` chose for {rows.groupby(TASK)['episode'].nunique().min()} to "
-        f"{rows.groupby(TASK)['episode'].nunique().max()} episodes of each of {len(by_task)} tasks,"
+        f"`kv.recommend` chose for {_range(rows.groupby(TASK)['episode'].nunique())} episodes of "
+        f"each of {len(by_task)} tasks,"
         f" from the support alone, with a prior from the tasks on other data. Regret is how many "
         f"points of accuracy that is behind the method and setting that was the best of the "
         f"[map](map.md) in hindsight, on the same episodes."
@@ -173,6 +173,11 @@ def page(rows: pd.DataFrame, fixed: pd.DataFrame) -> Iterator[str]:
     yield "\n".join(table(rows, by_task))
     yield "Each candidate alone, at its fixed setting, on all test episodes of every task:"
     yield "\n".join(alone(fixed))
+
+
+def _range(counts: pd.Series) -> str:
+    low, high = counts.min(), counts.max()
+    return str(low) if low == high else f"{low} to {high}"
 
 
 def table(rows: pd.DataFrame, by_task: pd.Series) -> Iterator[str]:
