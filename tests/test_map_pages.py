@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from importlib.resources import files
 from pathlib import Path
 
 import pandas as pd
@@ -88,3 +89,36 @@ def test_the_inside_page_counts_intervals_that_exclude_zero():
         assert f"The interval of {len(clear)} of {len(rows)} excludes zero" in told
     else:
         assert f"None of {len(rows)} rank correlations" in told
+
+
+def test_the_cost_of_a_recommendation_is_that_of_its_rows():
+    rows, page = pd.DataFrame(records("recommend.json")), read("recommend.md")
+    by_task = rows.groupby(TASK)["regret"].mean()
+    mean, worst = by_task.groupby(level="data").mean().mean(), by_task.max()
+    told = re.search(
+        r"Mean regret over data sets: ([\d.]+) points .*?; worst task: ([\d.]+) ", page
+    )
+    assert [float(one) for one in told.groups()] == pytest.approx([mean, worst], abs=0.051)
+    classifier = (RESULTS.parent / "classifier.md").read_text("utf-8")
+    assert f"[{told[1]} points behind the best in" in classifier
+    assert f"and {told[2]} at most" in classifier
+
+
+def test_the_shipped_prior_is_of_the_tasks_of_the_map(regrets):
+    folder = files("kshot_viz.study.recommendation")
+    prior = pd.DataFrame(json.loads((folder / "prior.json").read_text("utf-8"))["rows"])
+    assert set(prior["data"]) == set(regrets["data"])
+    assert (prior.groupby(TASK).size() == 5).all()
+
+
+def test_the_alignment_page_shows_the_means_of_its_numbers():
+    found, page = records("alignment.json"), read("alignment.md")
+    frame = pd.DataFrame(found["pretrained"]["data"], columns=found["pretrained"]["columns"])
+    means = frame.groupby("relation")[["value", "untrained"]].mean()
+    head = page[page.index("| | b-RGA") :].splitlines()[2:4]
+    value, untrained = ([float(one) for one in line.split("|")[2:-1]] for line in head)
+    names = ["b-RGA", "b-RWA", "b-GWA", "f-RGA", "f-RWA", "f-GWA"]
+    assert value == pytest.approx(means.loc[names, "value"], abs=0.0051)
+    assert untrained == pytest.approx(means.loc[names, "untrained"], abs=0.0051)
+    gain = (means["value"] - means["untrained"]).max()
+    assert f"rose most by {gain:+.2f} over an untrained copy" in page
