@@ -1,11 +1,13 @@
 """Which source helps with handwritten digits, and what fine-tuning hides of it.
 
     python benchmarks/transfer.py
+    python benchmarks/transfer.py --page-only
 
 The target is the digits 5 to 9. Sources are printed letters (the bundled network, and networks that
 learn Greek letters), the other five digits as they are, turned, inverted and on a texture, and
 shuffled patches of them, which have no strokes left. Nothing is downloaded. Finished rows are kept
-in the folder of `--out`; the same command goes on from there.
+in the folder of `--out`; the same command goes on from there. With `--page-only` nothing is run:
+the page and its pictures are made again from the numbers that are kept beside it.
 """
 
 from __future__ import annotations
@@ -16,9 +18,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 import kshot_viz as kv
 from kshot_viz.analysis import TransferGrid, transfer_grid
-from kshot_viz.analysis.transfer.effects import start_order
+from kshot_viz.analysis.transfer.columns import LAYERS
+from kshot_viz.analysis.transfer.effects import is_clear, start_order
 from kshot_viz.data.transforms import (
     inverted,
     only_classes,
@@ -89,7 +94,12 @@ def page(grid: TransferGrid) -> Iterator[str]:
     yield "Accuracy of random weights, %: " + ", ".join(random_accuracies(grid)) + "."
     yield "## Masking"
     yield (
-        "The masking index is the gain with frozen features minus the gain after full fine-tuning."
+        "The masking index is the gain with frozen features minus the gain after full fine-tuning. "
+        "It is (source frozen - source tuned) - (random frozen - random tuned) in accuracies: a "
+        "source near 100 % in both has the index of what random weights gain by tuning, here "
+        f"{points(random_gain(grid))} points, however good it is. What is said of fine-tuning "
+        "allows for the number of sources, and only a clear effect with frozen features counts as "
+        "an advantage or a disadvantage."
     )
     yield "\n".join(masking_table(grid))
     yield f"![masking index of each source]({PICTURES['masking']})"
@@ -122,7 +132,7 @@ def effects_table(grid: TransferGrid) -> Iterator[str]:
 
 def _cell(row: Any) -> str:
     text = points_interval(row["difference"], row["low"], row["high"])
-    return text if row["verdict"] == "not clear" else f"**{text}**"
+    return f"**{text}**" if is_clear(row["verdict"]) else text
 
 
 def random_accuracies(grid: TransferGrid) -> list[str]:
@@ -134,12 +144,22 @@ def random_accuracies(grid: TransferGrid) -> list[str]:
 
 def masking_table(grid: TransferGrid) -> Iterator[str]:
     """Yield a row per source."""
-    yield "| source | frozen gain | full gain | masking index | fine-tuning |"
-    yield "| --- | ---: | ---: | --- | --- |"
+    yield (
+        "| source | accuracy frozen / full, % | frozen gain | full gain | masking index | "
+        "fine-tuning |"
+    )
+    yield "| --- | --- | ---: | ---: | --- | --- |"
     for row in grid.masking().to_dict("records"):
-        gains = f"{points(row['frozen_gain'])} | {points(row['full_gain'])}"
+        gains = f"{points(row['frozen_gain'])} | {points(row['tuned_gain'])}"
         index = points_interval(row["index"], row["low"], row["high"])
-        yield f"| {row['source']} | {gains} | {index} | {row['verdict']} |"
+        own = f"{100 * row['frozen_accuracy']:.1f} / {100 * row['tuned_accuracy']:.1f}"
+        yield f"| {row['source']} | {own} | {gains} | {index} | {row['verdict']} |"
+
+
+def random_gain(grid: TransferGrid) -> float:
+    """Return how much more accurate random weights are fully tuned than with frozen features."""
+    first = grid.masking().iloc[0]
+    return float(first["random_tuned_accuracy"] - first["random_frozen_accuracy"])
 
 
 def hybrid_indices(grid: TransferGrid) -> str:
@@ -152,8 +172,7 @@ def hybrid_indices(grid: TransferGrid) -> str:
 
 def layers_table(grid: TransferGrid) -> Iterator[str]:
     """Yield a row per source and what is compared, a column per layer."""
-    found = grid.representations()
-    found = found[found["start"].isin(["all", "random"])]
+    found = shown_layers(grid)
     layers = list(dict.fromkeys(found["layer"]))
     means = found.groupby(["source", "compared", "layer", "measure"])["value"].mean()
     yield "| source | compared | " + " | ".join(layers) + " |"
@@ -164,6 +183,12 @@ def layers_table(grid: TransferGrid) -> Iterator[str]:
             for one in layers
         ]
         yield f"| {source} | {compared} | " + " | ".join(cells) + " |"
+
+
+def shown_layers(grid: TransferGrid) -> Any:
+    """Return the layers of sources and random weights that were fully tuned."""
+    found = grid.representations()
+    return found[found["start"].isin(["all", "random"])]
 
 
 def last_layer(grid: TransferGrid) -> list[dict[str, Any]]:
@@ -203,11 +228,14 @@ def learned_table(grid: TransferGrid) -> Iterator[str]:
 
 
 def record(grid: TransferGrid) -> dict[str, Any]:
-    """Return the accuracies of every cell, and what was made of them."""
+    """Return the accuracies of every cell, and what was made of them.
+
+    Accuracies are not rounded: means over seeds of rounded ones would break ties.
+    """
     by = ["source", "target", "network", "start", "method", "seed", "shot", "way"]
     cells = [
         dict(zip(by, key, strict=True))
-        | {"episodes": list(part["episode"]), "accuracy": part["accuracy"].round(12).tolist()}
+        | {"episodes": list(part["episode"]), "accuracy": part["accuracy"].tolist()}
         for key, part in grid.frame().groupby(by, sort=False)
     ]
     return {
@@ -215,8 +243,36 @@ def record(grid: TransferGrid) -> dict[str, Any]:
         "effects": grid.effects().round(5).to_dict(orient="records"),
         "masking": grid.masking().round(5).to_dict(orient="records"),
         "last_layer": last_layer(grid),
+        "layers": mean_layers(grid),
         "learned": grid.manifest["learned"],
+        "n_val": grid.manifest["n_val"],
     }
+
+
+def mean_layers(grid: TransferGrid) -> list[dict[str, Any]]:
+    """Return the similarities that the page shows, each the mean over seeds."""
+    by = [one for one in LAYERS if one not in ("seed", "value")]
+    means = shown_layers(grid).groupby(by, sort=False)["value"].mean().reset_index()
+    return json.loads(means.to_json(orient="records"))
+
+
+def kept(results: Path) -> TransferGrid:
+    """Return the grid of the numbers beside the page; its layers are means over seeds."""
+    found = json.loads((results / "transfer.json").read_text("utf-8"))
+    rows = pd.DataFrame(
+        {**cell, "episode": episode, "accuracy": accuracy}
+        for cell in found["cells"]
+        for episode, accuracy in zip(cell["episodes"], cell["accuracy"], strict=True)
+    ).drop(columns="episodes")
+    manifest = {
+        "sources": [one for one in dict.fromkeys(rows["source"]) if one != "random"],
+        "targets": list(dict.fromkeys(rows["target"])),
+        "seeds": list(dict.fromkeys(rows["seed"])),
+        "n_val": found["n_val"],
+        "learned": found["learned"],
+    }
+    layers = pd.DataFrame(found["layers"]).assign(seed=0)[LAYERS]
+    return TransferGrid(rows, layers, {}, manifest)
 
 
 def write(grid: TransferGrid, results: Path) -> None:
@@ -236,8 +292,12 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--out", type=Path, default=Path("runs/transfer"))
     parser.add_argument("--results", type=Path, default=RESULTS)
+    parser.add_argument("--page-only", action="store_true")
     given = parser.parse_args()
-    grid = measured(given.seeds, given.episodes, given.workers, given.out)
+    if given.page_only:
+        grid = kept(given.results)
+    else:
+        grid = measured(given.seeds, given.episodes, given.workers, given.out)
     write(grid, given.results)
     print(grid)
 

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from kshot_viz.analysis import TransferGrid
-from kshot_viz.analysis.transfer.effects import effects, masking
+from kshot_viz.analysis.transfer.effects import effects, is_clear
 from kshot_viz.text import points, points_interval
 
 ROOT = Path(__file__).parents[1]
@@ -71,6 +71,10 @@ def transfer_rows() -> pd.DataFrame:
     return pd.DataFrame(rows).drop(columns="episodes")
 
 
+def masking(rows: pd.DataFrame) -> pd.DataFrame:
+    return TransferGrid(rows, pd.DataFrame(), {}, {}).masking()
+
+
 def test_the_page_on_transfer_shows_what_its_rows_give(transfer_rows):
     page = (ROOT / "docs" / "results" / "transfer.md").read_text("utf-8")
     found = effects(transfer_rows)
@@ -80,11 +84,16 @@ def test_the_page_on_transfer_shows_what_its_rows_give(transfer_rows):
         (line,) = re.findall(
             rf"^\| {re.escape(row['source'])} \| .*\[.*\[.*\|$", page, re.MULTILINE
         )
-        assert (cell if row["verdict"] == "not clear" else f"**{cell}**") in line
-    for row in masking(transfer_rows).to_dict("records"):
-        gains = f"{points(row['frozen_gain'])} | {points(row['full_gain'])}"
+        # With what is around it, since a number in bold holds the plain one.
+        assert f"| {f'**{cell}**' if is_clear(row['verdict']) else cell} |" in line
+    hidden = masking(transfer_rows)
+    for row in hidden.to_dict("records"):
+        own = f"{100 * row['frozen_accuracy']:.1f} / {100 * row['tuned_accuracy']:.1f}"
+        gains = f"{points(row['frozen_gain'])} | {points(row['tuned_gain'])}"
         index = points_interval(row["index"], row["low"], row["high"])
-        assert f"| {row['source']} | {gains} | {index} | {row['verdict']} |" in page
+        assert f"| {row['source']} | {own} | {gains} | {index} | {row['verdict']} |" in page
+    gain = hidden["random_tuned_accuracy"] - hidden["random_frozen_accuracy"]
+    assert f"gain by tuning, here {points(gain[0])} points" in page
 
 
 def test_the_sentences_on_transfer_are_those_of_its_rows(transfer_rows):

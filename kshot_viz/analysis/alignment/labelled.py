@@ -23,6 +23,7 @@ from kshot_viz.data.images import filled_count, slice_images
 from kshot_viz.errors import KShotValueError
 from kshot_viz.finetune.result import FinetuneResult
 from kshot_viz.models.backbone import Backbone
+from kshot_viz.models.fresh_weights import draw_anew
 from kshot_viz.models.head_init import fill_head, head_features
 from kshot_viz.models.inputs.support import support_parts
 from kshot_viz.models.logistic import fit_logistic
@@ -128,21 +129,12 @@ def indices(names: NDArray[Any], classes: NDArray[Any]) -> NDArray[np.int64]:
 
 
 def untrained(backbone: Backbone, seed: int) -> Backbone:
-    """Return a copy whose modules are initialised anew.
-
-    Parameters of modules that cannot initialise themselves are shuffled.
-    """
+    """Return a copy with random weights: see :func:`kshot_viz.models.fresh_weights.draw_anew`."""
     fresh = backbone.to(next(backbone.module.parameters()).device)
     with torch.random.fork_rng(), torch.no_grad():
         torch.manual_seed(child_seed(seed, "untrained"))
         for module in fresh.module.modules():
-            reset = getattr(module, "reset_parameters", None)
-            if callable(reset):
-                reset()
-                continue
-            for parameter in module.parameters(recurse=False):
-                flat = parameter.flatten()
-                parameter.copy_(flat[torch.randperm(len(flat))].view_as(parameter))
+            draw_anew(module)
     return fresh
 
 

@@ -60,6 +60,23 @@ STARTS: dict[str, tuple[str, str]] = {
     HYBRID: (HYBRID, "plain"),
     "grouped": (SOURCE, "grouped"),
 }
+# How sentences and figures call them.
+_LABELS = {
+    RANDOM: "random weights",
+    MATCHED: "random, same mean and variance",
+    "frozen": "features frozen",
+    "last_block": "last block",
+    "all": "everything fine-tuned",
+    "grouped": "fine-tuned in groups",
+}
+
+
+def start_label(name: str) -> str:
+    """Return what a start is called; a hybrid by its cut."""
+    head, _, cut = name.partition(":")
+    if head == HYBRID:
+        return f"source up to {cut or 'the middle'}"
+    return _LABELS.get(head, name)
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,13 +1,12 @@
-"""From rows to effects: differences to random weights, paired by episode, and the masking index."""
+"""From rows to effects: differences to random weights, paired by episode."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from kshot_viz.analysis.transfer.cells import RANDOM, STARTS
-from kshot_viz.errors import KShotValueError
-from kshot_viz.stats import Interval, bootstrap_mean, holm, paired_differences, paired_test
+from kshot_viz.stats import holm, paired_differences, paired_test
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,12 +18,9 @@ EFFECTS = [
     *CELL, "method", "difference", "low", "high", "adjusted_low", "adjusted_high", "p_value",
     "p_holm", "n", "seeds", "seed_low", "seed_high", "verdict",
 ]  # fmt: skip
-MASKING = [
-    "source", *TASK, "frozen_gain", "frozen_low", "frozen_high", "full_gain", "full_low",
-    "full_high", "index", "low", "high", "n", "seeds", "verdict",
-]  # fmt: skip
 LEVEL = 0.05
-UNCLEAR = "not clear"
+HELPS, HARMS = "helps", "harms"
+UNCLEAR, TOO_FEW = "not clear", "too few episodes"
 
 
 def effects(rows: pd.DataFrame) -> pd.DataFrame:
@@ -37,41 +33,8 @@ def effects(rows: pd.DataFrame) -> pd.DataFrame:
         cells = list(task.groupby(CELL, sort=False))
         made = [_effect(key, part, len(cells)) for key, part in cells]
         for one, p in zip(made, holm([one["p_value"] for one in made]), strict=True):
-            found.append(one | {"p_holm": p, "verdict": _verdict(one, p)})
+            found.append(one | {"p_holm": p, "verdict": _verdict(one, p, len(cells))})
     return pd.DataFrame(found, columns=EFFECTS)
-
-
-def masking(rows: pd.DataFrame, start: str = FULL) -> pd.DataFrame:
-    """Return the rows of :meth:`TransferGrid.masking`."""
-    import pandas as pd
-
-    gains = paired_gains(rows)
-    have = start_order(gains["start"])
-    if missing := [one for one in (FROZEN, start) if one not in have]:
-        raise KShotValueError(
-            f"The masking index needs the starts {FROZEN!r} and {start!r}; this grid lacks "
-            f"{', '.join(map(repr, missing))} of {', '.join(map(repr, have))}."
-        )
-    found = []
-    for key, part in gains.groupby(["source", *TASK], sort=False):
-        wide = part.pivot_table("gain", "episode", "start").sort_index()
-        frozen, full = (wide[one].to_numpy() for one in (FROZEN, start))
-        made = {
-            name: bootstrap_mean(values)
-            for name, values in (
-                ("frozen", frozen),
-                ("full", full),
-                ("index", paired_differences(frozen, full)),
-            )
-        }
-        index = made.pop("index")
-        found.append(
-            dict(zip(["source", *TASK], key, strict=True))
-            | {f"{name}_{part}": value for name, one in made.items() for part, value in _of(one)}
-            | {"index": index.mean, "low": index.low, "high": index.high, "n": index.n}
-            | {"seeds": len(part["seed"].unique()), "verdict": _hidden(made["frozen"], index)}
-        )
-    return pd.DataFrame(found, columns=MASKING)
 
 
 def paired_gains(rows: pd.DataFrame) -> pd.DataFrame:
@@ -90,6 +53,41 @@ def start_order(names: Any) -> list[str]:
     """Return names of starts in their usual order, hybrids by their cuts as they come."""
     order = [*STARTS]
     return sorted(dict.fromkeys(names), key=lambda one: order.index(str(one).partition(":")[0]))
+
+
+def is_clear(verdict: str) -> bool:
+    """Return whether a verdict says that there is a difference."""
+    return verdict not in (UNCLEAR, TOO_FEW)
+
+
+def enough_episodes(tests: int) -> int:
+    """Return the least number of episodes with which one of so many tests can be clear.
+
+    The smallest two-sided p of Wilcoxon's test of n pairs is 2 / 2^n, and the smallest of several
+    is multiplied by their number.
+    """
+    n = 2
+    while tests * 2 / 2**n >= LEVEL:
+        n += 1
+    return n
+
+
+def sign_of(test: Mapping[str, Any], p_holm: float, tests: int) -> int | str:
+    """Return 1 or -1 for a difference clearly above or below zero, else why there is none.
+
+    Parameters
+    ----------
+    test : mapping
+        ``adjusted_low, adjusted_high`` and ``n``.
+    p_holm : float
+    tests : int
+        How many were made of the same target, network and shot.
+    """
+    if p_holm < LEVEL and test["adjusted_low"] > 0:
+        return 1
+    if p_holm < LEVEL and test["adjusted_high"] < 0:
+        return -1
+    return TOO_FEW if test["n"] < enough_episodes(tests) else UNCLEAR
 
 
 def _effect(key: Any, part: pd.DataFrame, rivals: int) -> dict[str, Any]:
@@ -114,22 +112,8 @@ def _effect(key: Any, part: pd.DataFrame, rivals: int) -> dict[str, Any]:
     }
 
 
-def _verdict(effect: dict[str, Any], p_holm: float) -> str:
-    if not p_holm < LEVEL:
-        return UNCLEAR
-    if effect["adjusted_low"] > 0:
-        return "helps"
-    return "harms" if effect["adjusted_high"] < 0 else UNCLEAR
-
-
-def _of(one: Interval) -> Iterator[tuple[str, float]]:
-    yield from (("gain", one.mean), ("low", one.low), ("high", one.high))
-
-
-def _hidden(frozen: Interval, index: Interval) -> str:
-    """Say what full fine-tuning does to a gain: only what is there can be hidden."""
-    if index.low > 0:
-        return "hides an advantage" if frozen.low > 0 else "lowers the gain"
-    if index.high < 0:
-        return "hides a disadvantage" if frozen.high < 0 else "raises the gain"
-    return UNCLEAR
+def _verdict(effect: dict[str, Any], p_holm: float, rivals: int) -> str:
+    sign = sign_of(effect, p_holm, rivals)
+    if isinstance(sign, str):
+        return sign
+    return HELPS if sign > 0 else HARMS

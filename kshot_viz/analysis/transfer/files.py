@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ SCHEMA = 1
 ABOUT = "grid.json"
 # The tables by their attributes: file and columns.
 PARTS = {"rows": ("rows.parquet", ROWS), "layers": ("layers.parquet", LAYERS)}
+STUDY = re.compile(r"study_[0-9]+")
 CELL = ("source", "target", "network", "weights")
 
 
@@ -51,9 +53,13 @@ def load(folder: str | Path) -> dict[str, Any]:
         names, manifest = [str(one) for one in about["studies"]], _manifest(about["manifest"])
     except (KeyError, TypeError, AttributeError) as error:
         raise KShotFileError(f"{path} holds no readable grid ({error!r}).") from error
-    outside = [one for one in names if Path(one).name != one]
-    if outside:
-        raise KShotFileError(f"{path} names a folder outside of its own: {outside[0]!r}.")
+    # Also what is a folder of its own by its letters, such as "..", is none that a grid writes.
+    strange = [one for one in names if not STUDY.fullmatch(one)]
+    if strange:
+        raise KShotFileError(
+            f"{path} names the study {strange[0]!r}; the folders of a grid's studies are called "
+            f"study_0, study_1 and so on."
+        )
     parts = {name: _table(Path(folder) / file, columns) for name, (file, columns) in PARTS.items()}
     studies = {name: Study.load(Path(folder) / name) for name in names}
     return {**parts, "studies": studies, "manifest": manifest}

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 from kshot_viz.analysis.transfer import files
 from kshot_viz.analysis.transfer.cells import RANDOM, Cell, Start
 from kshot_viz.analysis.transfer.columns import ROWS
-from kshot_viz.analysis.transfer.effects import FULL, effects, masking
+from kshot_viz.analysis.transfer.effects import FULL, effects
 from kshot_viz.analysis.transfer.findings import grid_findings
+from kshot_viz.analysis.transfer.masking import masking
 from kshot_viz.checks import checked, text
 from kshot_viz.errors import KShotValueError, unknown_name
 from kshot_viz.study.comparison import Comparison
@@ -74,7 +75,8 @@ class TransferGrid:
             difference to random weights that the same method tunes, over ``n`` episodes, each the
             mean over seeds, with a 95 % bootstrap interval. The adjusted interval and ``p_holm``
             (of Wilcoxon's test) allow for the number of effects on one target, network and shot;
-            where both are clear of zero, ``verdict`` is "helps" or "harms", else "not clear".
+            where both are clear of zero, ``verdict`` is "helps" or "harms", else "not clear", or
+            "too few episodes" where no result of so few could be clear after the adjustment.
             ``seed_low, seed_high`` are the smallest and largest difference of one seed.
         """
         return self._effects.copy()
@@ -86,26 +88,29 @@ class TransferGrid:
         Parameters
         ----------
         start : str
-            The start whose gain is taken off that with frozen features; another one, such as a
-            hybrid, tells whether it hides as much.
+            The start whose gain is taken off that with frozen features, and that columns of
+            ``tuned_`` are of; another one, such as a hybrid, tells whether it hides as much.
 
         Returns
         -------
         DataFrame
-            ``source, target, network, shot, frozen_gain, frozen_low, frozen_high, full_gain,
-            full_low, full_high, index, low, high, n, seeds, verdict``: the gain over random weights
-            with frozen features, the same from ``start``, and their difference, the masking index,
-            each with a 95 % bootstrap interval over episodes. Where the interval of the index is
-            above zero fine-tuning "hides an advantage", or "lowers the gain" where that of the
-            frozen gain is not above zero; where it is below, it "hides a disadvantage" or "raises
-            the gain"; else the verdict is "not clear".
+            ``source, target, network, shot, start, frozen_gain, frozen_low, frozen_high,
+            tuned_gain, tuned_low, tuned_high, index, low, high, adjusted_low, adjusted_high,
+            p_value, p_holm, n, seeds, frozen_accuracy, tuned_accuracy, random_frozen_accuracy,
+            random_tuned_accuracy, verdict``: the gain over random weights with frozen features, the
+            same when tuned from ``start``, and their difference, the masking index, each with a
+            95 % bootstrap interval over episodes. The adjusted interval and ``p_holm`` allow for
+            the number of sources; where both are clear of zero, fine-tuning "hides an advantage" or
+            "hides a disadvantage" if the frozen source helps or harms by :meth:`effects`; else it
+            "lowers" or "raises the gain", or "enlarges" or "lessens the loss" where both gains are
+            below zero. Otherwise the verdict is "not clear" or "too few episodes".
 
         Raises
         ------
         KShotValueError
             Without the starts ``"frozen"`` and ``start``.
         """
-        return masking(self.rows, start)
+        return masking(self.rows, self._effects, start)
 
     def representations(self) -> pd.DataFrame:
         """Return how alike layers are, beside what the accuracies say.
@@ -175,7 +180,8 @@ class TransferGrid:
 
     def _repr_html_(self) -> str:
         shown = self.effects()[["source", "target", "start", "shot", "difference", "low", "high"]]
-        shown[["difference", "low", "high"]] = (100 * shown[["difference", "low", "high"]]).round(1)
+        numbers = (100 * shown[["difference", "low", "high"]]).round(1).astype(object)
+        shown[numbers.columns] = numbers.where(numbers.notna(), "")
         lines = "".join(f"<p>{html.escape(one)}</p>" for one in self.findings())
         return lines + html_table(shown.columns, shown.to_numpy().tolist())
 

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from kshot_viz.data.images import slice_images
 from kshot_viz.models.backbone import Backbone
+from kshot_viz.models.fresh_weights import draw_anew
 from kshot_viz.models.modes import BATCH_NORM, evaluating
 from kshot_viz.seeds import torch_rng
 
@@ -28,6 +29,8 @@ Draw = Callable[[nn.Module, torch.Generator], None]
 
 def random_start(backbone: Backbone, *, seed: int = 0, images: Any = None) -> Backbone:
     """Return a copy with random weights everywhere.
+
+    They are those of :func:`kshot_viz.models.fresh_weights.draw_anew`, whatever the network holds.
 
     Parameters
     ----------
@@ -127,18 +130,10 @@ def _drawn(
 
 
 def _anew(module: nn.Module, rng: torch.Generator) -> None:
-    """Initialise a module as it does itself; parameters of one that cannot are shuffled."""
-    reset = getattr(module, "reset_parameters", None)
-    if callable(reset):
-        # Modules draw from the global state, which is put back.
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(rng.initial_seed())
-            reset()
-        return
-    for parameter in module.parameters(recurse=False):
-        flat = parameter.flatten()
-        order = torch.randperm(len(flat), generator=rng).to(flat.device)
-        parameter.copy_(flat[order].view_as(parameter))
+    # Modules draw from the global state, which is put back.
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(rng.initial_seed())
+        draw_anew(module)
 
 
 def _alike(module: nn.Module, rng: torch.Generator) -> None:

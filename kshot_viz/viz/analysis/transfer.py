@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from kshot_viz.analysis.transfer.cells import HYBRID
-from kshot_viz.analysis.transfer.effects import FROZEN, FULL, UNCLEAR, start_order
+from kshot_viz.analysis.transfer.cells import start_label
+from kshot_viz.analysis.transfer.effects import FROZEN, FULL, is_clear, start_order
 from kshot_viz.analysis.transfer.result import TransferGrid
 from kshot_viz.errors import KShotValueError, unknown_name
 from kshot_viz.methods.base import MethodStyle
@@ -19,19 +19,20 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-STYLES = {
-    FROZEN: MethodStyle("features frozen", "#6E6E6E", "s", "none"),
-    "last_block": MethodStyle("last block", "#CC79A7", "D", "none"),
-    FULL: MethodStyle("everything fine-tuned", "#0072B2", "o", "none"),
-    "grouped": MethodStyle("fine-tuned in groups", "#D55E00", "^", "none"),
-    "mean_variance": MethodStyle("random, same mean and variance", "#E69F00", "v", "none"),
+# Colour and marker of each start.
+_DRAWN = {
+    FROZEN: ("#6E6E6E", "s"),
+    "last_block": ("#CC79A7", "D"),
+    FULL: ("#0072B2", "o"),
+    "grouped": ("#D55E00", "^"),
+    "mean_variance": ("#E69F00", "v"),
 }
 _HYBRIDS = ("#009E73", "#8C564B", "#5B3F99", "#A6A200")
 _INDEX = "#009E73"
 _TASK = ["target", "network", "shot"]
 # Inches: one interval, and what is above and below all of them.
 _ROW, _ENDS = 0.24, 1.6
-_LETTERS = 30
+_LETTERS, _NAME = 30, 43
 
 
 def plot_transfer(
@@ -106,15 +107,19 @@ def plot_masking(grid: TransferGrid, *, ax: Axes | None = None) -> Axes:
         ax.plot([0, 0], [at - 0.5, at + 0.5], color=text_colour(ax), linewidth=0.9, zorder=0)
         (row,) = line
         _draw(ax, at, row, style)
-        gains = f"{row['frozen_gain']:+.1f} frozen, {row['full_gain']:+.1f} full"
+        gains = f"{row['frozen_gain']:+.1f} frozen, {row['tuned_gain']:+.1f} full"
         text = interval_text(row["value"], row["low"], row["high"], "+.1f")
         beside(ax, at, f"{text}; {gains}", fontweight="bold" if row["clear"] else "normal")
     rows_axis(ax, [_label(line) for line in lines], above=0.5, below=0.4)
-    beside(ax, 0, "index [95 % interval]; gains")
+    interval = "" if frame["low"].isna().all() else " [95 % interval]"
+    beside(ax, 0, f"index{interval}; gains")
     ax.set_xlabel(
         "gain with frozen features minus gain after full fine-tuning, points", fontsize=10
     )
-    note = "right of zero: full fine-tuning lowers the gain; left: it raises it; filled: clear"
+    note = (
+        "right of zero: full fine-tuning lowers the gain; left: it raises it; filled: clear when "
+        "adjusted"
+    )
     entitle(ax, "What fine-tuning hides of each source", note)
     return ax
 
@@ -139,7 +144,7 @@ def transfer_frame(grid: TransferGrid, starts: Sequence[str] = (FROZEN, FULL)) -
     found = found[found["start"].isin(wanted)]
     if not wanted or found.empty:
         raise KShotValueError("There is no effect to draw: the grid has none of these starts.")
-    found = found.assign(title=_titles(found), clear=found["verdict"] != UNCLEAR)
+    found = found.assign(title=_titles(found), clear=found["verdict"].map(is_clear))
     first = FROZEN if FROZEN in wanted else start_order(wanted)[0]
     return _sorted(_in_points(found, ["value", "low", "high"]), first)[
         ["title", "source", "start", "value", "low", "high", "n", "clear"]
@@ -152,14 +157,14 @@ def masking_frame(grid: TransferGrid) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        ``title, source, value, low, high, frozen_gain, full_gain, n, clear``; in every task the
+        ``title, source, value, low, high, frozen_gain, tuned_gain, n, clear``; in every task the
         source with the largest index comes first.
     """
     _check(grid)
     found = grid.masking().rename(columns={"index": "value"})
-    found = found.assign(title=_titles(found), clear=found["verdict"] != UNCLEAR, start=FROZEN)
-    shares = ["value", "low", "high", "frozen_gain", "full_gain"]
-    return _sorted(_in_points(found, shares), FROZEN)[
+    found = found.assign(title=_titles(found), clear=found["verdict"].map(is_clear))
+    shares = ["value", "low", "high", "frozen_gain", "tuned_gain"]
+    return _sorted(_in_points(found, shares), FULL)[
         ["title", "source", *shares, "n", "clear", "start"]
     ]
 
@@ -212,16 +217,12 @@ def _ordered(rows: list[dict[str, Any]], starts: Sequence[str]) -> list[dict[str
 
 
 def _styles(starts: Sequence[str]) -> dict[str, MethodStyle]:
-    hybrids = [one for one in starts if one not in STYLES]
-    return STYLES | {
-        name: MethodStyle(_hybrid(name), _HYBRIDS[at % len(_HYBRIDS)], "p", "none")
-        for at, name in enumerate(hybrids)
+    hybrids = [one for one in starts if one not in _DRAWN]
+    drawn = _DRAWN | {name: (_HYBRIDS[at % len(_HYBRIDS)], "p") for at, name in enumerate(hybrids)}
+    return {
+        name: MethodStyle(shortened(start_label(name), _NAME), colour, marker, "none")
+        for name, (colour, marker) in drawn.items()
     }
-
-
-def _hybrid(name: str) -> str:
-    _, _, cut = name.partition(f"{HYBRID}:")
-    return f"source up to {shortened(cut, _LETTERS)}" if cut else "source up to the middle"
 
 
 def _handle(style: MethodStyle) -> Any:
@@ -264,4 +265,4 @@ def _head(ax: Axes, at: int, text: str) -> None:
 def _note(frame: pd.DataFrame) -> str:
     if frame["low"].isna().all():
         return "one test episode, so there is no interval"
-    return "bars: 95 % interval over episodes, mean over seeds; filled: clear of zero"
+    return "bars: 95 % interval over episodes, mean over seeds; filled: clear when adjusted"

@@ -1,4 +1,4 @@
-"""Effects, the masking index and verdicts, by hand."""
+"""Effects and verdicts, by hand."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ import pandas as pd
 import pytest
 from hand_transfer import SHARES, hand_grid, hand_rows
 
-from kshot_viz.analysis.transfer.effects import effects, masking, paired_gains, start_order
-from kshot_viz.errors import KShotValueError
-from kshot_viz.stats import bootstrap_mean
+from kshot_viz.analysis.transfer.effects import effects, enough_episodes, paired_gains, start_order
+from kshot_viz.stats import bootstrap_mean, holm, paired_test
 
 
 def test_effects_are_differences_to_random_weights_of_the_same_method():
@@ -55,58 +54,6 @@ def test_the_order_of_rows_changes_nothing():
     pd.testing.assert_frame_equal(one, other)
 
 
-def test_the_masking_index_is_the_difference_of_two_gains():
-    found = masking(hand_rows()).set_index("source")
-    # (0.65 - 0.40) - (0.75 - 0.70), and (0.25 - 0.40) - (0.70 - 0.70).
-    assert found.loc["near", "index"] == pytest.approx(0.20)
-    assert found.loc["far", "index"] == pytest.approx(-0.15)
-    assert found.loc["near", "frozen_gain"] == pytest.approx(0.252)
-    assert found.loc["near", "full_gain"] == pytest.approx(0.052)
-    assert found["verdict"].tolist() == ["hides an advantage", "hides a disadvantage"]
-
-
-def test_the_masking_index_is_bootstrapped_over_episodes():
-    rows = hand_rows()
-    rng = np.random.default_rng(0)
-    rows["accuracy"] += rng.normal(0, 0.02, len(rows))
-    (row,) = masking(rows).query("source == 'near'").to_dict("records")
-    gains = paired_gains(rows).query("source == 'near'")
-    wide = gains.pivot_table("gain", "episode", "start")
-    expected = bootstrap_mean((wide["frozen"] - wide["all"]).to_numpy())
-    assert row["index"] == pytest.approx(expected.mean)
-    assert (row["low"], row["high"]) == pytest.approx((expected.low, expected.high))
-
-
-def test_another_start_may_hide_as_much():
-    found = hand_grid().masking("hybrid:conv").set_index("source")
-    # (0.65 - 0.40) - (0.72 - 0.70), and (0.25 - 0.40) - (0.69 - 0.70).
-    assert found["index"].to_dict() == pytest.approx({"near": 0.23, "far": -0.14})
-    with pytest.raises(KShotValueError, match=r"lacks 'grouped' of 'frozen', 'all', 'hybrid:conv'"):
-        hand_grid().masking("grouped")
-    # Random weights have no gain over themselves.
-    with pytest.raises(KShotValueError, match="lacks 'random'"):
-        hand_grid().masking("random")
-
-
-def test_only_what_is_there_can_be_hidden():
-    rows = hand_rows({**SHARES, ("near", "frozen"): 0.40 - 0.002, ("near", "all"): 0.60})
-    (row,) = masking(rows).query("source == 'near'").to_dict("records")
-    assert row["frozen_low"] < 0 < row["frozen_high"]
-    assert row["full_high"] < 0
-    assert row["verdict"] == "lowers the gain"
-    rows = hand_rows({**SHARES, ("far", "frozen"): 0.45, ("far", "all"): 0.90})
-    (row,) = masking(rows).query("source == 'far'").to_dict("records")
-    assert row["verdict"] == "raises the gain"
-
-
-def test_without_both_starts_there_is_no_index():
-    rows = hand_rows()
-    with pytest.raises(KShotValueError, match=r"needs the starts.*lacks 'all'"):
-        masking(rows[rows["start"] != "all"])
-    # The verdicts go without it.
-    assert "masking" not in " ".join(hand_grid(rows[rows["start"] != "all"]).findings())
-
-
 def test_verdicts_say_what_the_numbers_say():
     lines = hand_grid().findings()
     assert lines[0] == (
@@ -129,11 +76,52 @@ def test_what_is_not_clear_is_called_so():
     assert "what fine-tuning does to the gain of far is not clear" in lines[-1]
 
 
+def test_few_episodes_have_no_verdict_and_it_is_said_how_many_would_do():
+    # Six effects on one target: 6 * 2 / 2^7 is above 0.05, and 6 * 2 / 2^8 below it.
+    assert enough_episodes(6) == 8
+    assert set(effects(hand_rows(episodes=7))["verdict"]) == {"too few episodes"}
+    found = effects(hand_rows(episodes=8)).set_index(["source", "start"])["verdict"]
+    assert found["near", "frozen"] == "helps"
+    lines = hand_grid(hand_rows(episodes=7)).findings()
+    assert lines[0] == (
+        "target, 5 shots, features frozen: 7 test episodes are too few (8 would do) to compare "
+        "near and far with random weights."
+    )
+    assert "better" not in " ".join(lines[:2])
+
+
+@pytest.mark.parametrize("tests", [1, 2, 6, 14, 42, 200])
+def test_as_many_episodes_as_would_do_can_be_clear(tests):
+    n = enough_episodes(tests)
+    one = np.linspace(0.5, 0.6, n)
+    alike = [paired_test(one, one - 0.1 - 0.001 * np.arange(n)).p_value] * tests
+    assert holm(alike).max() < 0.05
+    fewer = paired_test(one[1:], one[1:] - 0.1 - 0.001 * np.arange(n - 1)).p_value
+    assert holm([fewer] * tests).min() >= 0.05
+
+
 def test_one_episode_has_no_interval_and_no_verdict():
     rows = hand_rows(episodes=1)
-    assert set(effects(rows)["verdict"]) == {"not clear"}
-    assert set(masking(rows)["verdict"]) == {"not clear"}
-    assert hand_grid(rows).findings()
+    grid = hand_grid(rows)
+    assert set(grid.effects()["verdict"]) == {"too few episodes"}
+    lines = grid.findings()
+    assert lines[0] == (
+        "target, 5 shots, features frozen: 1 test episode is too few (8 would do) to compare near "
+        "and far with random weights."
+    )
+    assert lines[2] == (
+        "target, 5 shots: 1 test episode is too few (7 would do) to tell what fine-tuning does to "
+        "the gain of near: +25.0 points with frozen features, +5.0 after full fine-tuning; masking "
+        "index +20.0."
+    )
+    assert "nan" not in grid._repr_html_().lower()
+
+
+def test_starts_that_have_no_masking_index_have_sentences():
+    rows = hand_rows()
+    lines = hand_grid(rows[rows["start"].isin(["random", "hybrid:conv"])]).findings()
+    assert len(lines) == 1
+    assert lines[0].startswith("target, 5 shots, source up to conv: near is better than random")
 
 
 def test_representations_stand_beside_the_effect():

@@ -40,8 +40,21 @@ def test_damage_is_an_error_or_a_grid(tmp_path, file, seed):
         lambda about: about.update(schema=99),
         lambda about: about["manifest"].pop("cells"),
         lambda about: about["manifest"].update(cells=[{"source": 1}]),
-        lambda about: about.update(studies=["../elsewhere"]),
-        lambda about: about.update(studies=["missing"]),
+        *(
+            lambda about, name=name: about.update(studies=[name])
+            for name in (
+                "../elsewhere",
+                "..",
+                ".",
+                "",
+                "/",
+                "other",
+                "study_",
+                "study_0/..",
+                "study_0\n",
+            )
+        ),
+        lambda about: about.update(studies=["study_9"]),
     ],
 )
 def test_a_spoilt_file_is_refused(tmp_path, change):

@@ -175,7 +175,8 @@ def test_files_are_sources_and_targets(tmp_path):
 def test_groups_of_neurons_are_a_start():
     found = grid_of({"net": toy_backbone(seed=3)}, starts=["grouped"], seeds=0, n_groups=2)
     assert found.effects()["method"].tolist() == ["grouped"]
-    assert len(found.findings()) == 0
+    (line,) = found.findings()
+    assert line.startswith("target, 2 shots, fine-tuned in groups: 3 test episodes are too few")
 
 
 def test_an_unknown_cell_is_refused(found):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import pandas as pd
 import pytest
 from hand_transfer import SHARES, hand_grid, hand_rows
 
 from kshot_viz import viz
+from kshot_viz.analysis.transfer.cells import start_label
 from kshot_viz.errors import KShotKeyError, KShotValueError
 from kshot_viz.viz.analysis.transfer import masking_frame, transfer_frame
 from kshot_viz.viz.style.dark_mode import recolour
@@ -34,6 +36,8 @@ def test_any_start_can_be_drawn():
     ax = viz.plot_transfer(hand_grid(), starts=["all", "hybrid:conv"])
     shown = [one.get_text() for one in ax.get_legend().get_texts()]
     assert shown == ["everything fine-tuned", "source up to conv"]
+    # Sentences call them the same.
+    assert shown == [start_label(one) for one in ("all", "hybrid:conv")]
     with pytest.raises(KShotKeyError, match="grouped"):
         viz.plot_transfer(hand_grid(), starts=["grouped"])
     rows = hand_rows()
@@ -86,4 +90,22 @@ def test_anything_else_is_refused(plot):
 
 @pytest.mark.parametrize("plot", [viz.plot_transfer, viz.plot_masking])
 def test_one_episode_is_drawn_without_an_interval(plot):
-    assert plot(hand_grid(hand_rows(episodes=1)))
+    ax = plot(hand_grid(hand_rows(episodes=1)))
+    written = " ".join(one.get_text() for one in ax.texts)
+    assert "nan" not in written
+    assert "interval]" not in written
+
+
+def test_every_start_has_the_name_that_sentences_use():
+    methods = {"mean_variance": "plain", "last_block": "last_block", "grouped": "grouped"}
+    rows = hand_rows()
+    known = rows["start"] == "frozen"
+    more = [rows[known].assign(start=one, method=two) for one, two in methods.items()]
+    # Plain tuning of random weights is there already.
+    more[0] = more[0][more[0]["source"] != "random"]
+    grid = hand_grid(pd.concat([rows[rows["start"] == "random"], *more]))
+    ax = viz.plot_transfer(grid, starts=list(methods))
+    shown = {one.get_text() for one in ax.get_legend().get_texts()}
+    assert shown == {"random, same mean and variance", "last block", "fine-tuned in groups"}
+    said = {line.split(": ")[0].removeprefix("target, 5 shots, ") for line in grid.findings()}
+    assert said == shown
