@@ -49,6 +49,11 @@ def whole_file(target: Path, *, called: object = None) -> Iterator[Path]:
             part.unlink(missing_ok=True)
 
 
+def plain_name(name: str) -> bool:
+    """Return whether a name from a file is one of its own folder, with no way out of it."""
+    return name not in ("", ".", "..") and Path(name).name == name and "\\" not in name
+
+
 def write_json(path: str | Path, record: Any, *, indent: int | None = None) -> Path:
     """Write JSON; a reader never sees half a file."""
     target = Path(path)

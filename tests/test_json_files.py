@@ -5,7 +5,7 @@ import os
 import pytest
 
 from kshot_viz.errors import KShotFileError
-from kshot_viz.files import read_json, whole_file, write_json
+from kshot_viz.files import plain_name, read_json, whole_file, write_json
 
 
 def test_a_reader_sees_the_old_file_until_the_new_one_is_whole(tmp_path):
@@ -67,3 +67,10 @@ def test_json_nested_without_end_is_a_file_error(tmp_path):
     (tmp_path / "deep.json").write_text("[" * 100_000)
     with pytest.raises(KShotFileError, match=r"deep\.json cannot be read"):
         read_json(tmp_path / "deep.json")
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "../a", "/a", "a/b", "..\\a"])
+def test_a_name_that_leaves_its_folder_is_no_plain_name(name):
+    assert not plain_name(name)
+    assert plain_name("study_0")
+    assert plain_name("weights.safetensors")

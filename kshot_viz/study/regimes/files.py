@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kshot_viz.errors import KShotFileError
-from kshot_viz.files import read_json, whole_file
+from kshot_viz.files import plain_name, read_json, whole_file
 from kshot_viz.study.comparison import Comparison
 from kshot_viz.study.regimes.choices import CHOSEN
 
@@ -54,7 +54,7 @@ def load(folder: str | Path) -> dict[str, Any]:
         choices = pd.DataFrame(about["choices"], columns=CHOSEN)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise KShotFileError(f"{path} holds no readable study ({error!r}).") from error
-    outside = [one for one in folders.values() if Path(one).name != one]
+    outside = [one for one in folders.values() if not plain_name(one)]
     if outside:
         raise KShotFileError(f"{path} names a folder outside of its own: {outside[0]!r}.")
     comparisons = {name: Comparison.load(Path(folder) / one) for name, one in folders.items()}

@@ -15,7 +15,7 @@ from typing import Any
 from torch import Tensor
 
 from kshot_viz.errors import KShotFileError
-from kshot_viz.files import read_json, whole_file, write_json
+from kshot_viz.files import plain_name, read_json, whole_file, write_json
 from kshot_viz.records import record_digest
 
 ABOUT, KIND, SCHEMA = "classifier.json", "kshot_viz.classifier", 1
@@ -107,6 +107,6 @@ def _weights_name(folder: Path, record: Mapping[str, Any]) -> str:
     weights = record.get("weights")
     held = weights if isinstance(weights, dict) else {}
     name = held.get("file")
-    if not isinstance(name, str) or Path(name).name != name or "sha256" not in held:
+    if not isinstance(name, str) or not plain_name(name) or "sha256" not in held:
         raise KShotFileError(f"{folder / ABOUT} names no file of weights in its folder.")
     return name
