@@ -122,3 +122,12 @@ def test_the_alignment_page_shows_the_means_of_its_numbers():
     assert untrained == pytest.approx(means.loc[names, "untrained"], abs=0.0051)
     gain = (means["value"] - means["untrained"]).max()
     assert f"rose most by {gain:+.2f} over an untrained copy" in page
+
+
+def test_the_guide_says_of_alignment_what_its_page_says():
+    guide, page = (RESULTS.parent / "inside.md").read_text("utf-8"), read("alignment.md")
+    most = re.search(r"changed none by more than ([\d.]+) ", page)[1]
+    apart = re.search(r"differ from those of plain ones by at most ([\d.]+) ", page)[1]
+    told = " ".join(guide.split())
+    assert f"changed no relation of a hidden layer by more than {most}" in told
+    assert f"end within {apart} of plain ones" in told
