@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import anywidget
@@ -78,6 +79,12 @@ class MapperCanvas(anywidget.AnyWidget):
             self.noise, self.title, self.note = view.noise, view.title, view.note
             self.picked = self.pinned = self.shares = self.found = b""
             self.describe(known)
+
+    def remark(self, text: str) -> None:
+        """Say something of the graph before all else, here and in figures."""
+        if self.view is not None:
+            self.view = replace(self.view, remark=text)
+            self.note = self.view.note
 
     def describe(self, known: Known) -> None:
         """Say what is known of the nodes."""
