@@ -153,8 +153,9 @@ def alignment(
         For a layer that does not exist.
     KShotValueError
         For labels that do not fit or one class only; one of ``layers`` that is no plain linear map,
-        runs without gradients or mixes up its images (others are left out); and weights, outputs or
-        gradients that are NaN or infinite: the message names the first such layer.
+        runs without gradients or has rows that cannot be matched to images (where it is not asked
+        for, it is left out); and weights, outputs or gradients that are NaN or infinite: the
+        message names the first such layer.
 
     Notes
     -----

@@ -90,7 +90,7 @@ def batch_signals(
     dict of str to (Tensor, Tensor)
         Shapes (N, positions, inputs) and (N, positions, outputs), of the layers that were called;
         the loss is the cross-entropy of each image. Layers that run without gradients, and those
-        whose rows cannot be told apart by image, are missing.
+        whose rows cannot be matched to images, are missing.
     """
     return measured_batch(module, names, inputs, targets)[0]
 
@@ -208,7 +208,7 @@ def _in_rows(layer: nn.Module, call: _Call, other: _Call | None, n: int) -> Sign
         turns = fitting(given, other.given, leading, n)
     if turns is None:
         shape = "x".join(map(str, given.shape))
-        return f"the rows of its input, {shape}, cannot be told apart by image"
+        return f"the rows of its input, {shape}, cannot be matched to images"
     if isinstance(layer, nn.Conv2d):
         options: Mapping[str, Any] = {
             "dilation": layer.dilation,

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 Rows = NDArray[np.int64]
 # Without one, or with no kinds at all, a graph can be coloured by it.
 _ALWAYS = "norm"
-EARLIER = "Not of the settings above, which give no graph, but of those before"
+EARLIER = "Of the settings before, since those chosen above give no graph"
 
 
 class Scene:
@@ -78,7 +78,7 @@ class Scene:
         """Say why the chosen settings give no graph, and of which settings those that stay are."""
         self._failed(error)
         for canvas in self.canvases:
-            canvas.remark(EARLIER)
+            canvas.outdate(EARLIER)
 
     def regroup(self, groups: Kinds | None) -> None:
         """Give the rows other groups."""

@@ -132,8 +132,8 @@ def test_layers_without_rows_of_images_or_gradients_are_left_out_or_refused_by_n
     found = alignment(backbone(Odd()), DATA, positions=4, **QUICK)
     assert set(found.frame()["layer"]) == {"plain", "head"}
     assert found.left_out["frozen"] == "it runs without gradients"
-    assert "8x8, cannot be told apart by image" in found.left_out["shared"]
-    for name, why in (("frozen", "without gradients"), ("shared", "told apart by image")):
+    assert "8x8, cannot be matched to images" in found.left_out["shared"]
+    for name, why in (("frozen", "without gradients"), ("shared", "matched to images")):
         with pytest.raises(KShotValueError, match=f"'{name}' cannot be measured.*{why}"):
             alignment(backbone(Odd()), DATA, layers=["plain", name], **QUICK)
 

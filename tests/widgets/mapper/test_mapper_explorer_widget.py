@@ -207,12 +207,14 @@ def test_where_all_is_noise_a_message_says_which_epsilon_finds_a_cluster(explore
     assert "epsilon=" in shown.status.value
     assert shown.scene.canvases[0].points == picture_before
     assert shown.scene.canvases[0].note.startswith(EARLIER)
+    assert shown.scene.canvases[0].earlier
     (written,) = [one for one in shown.figure().axes[0].texts if "noise;" in one.get_text()]
     assert written.get_text().startswith(EARLIER)
     shown.controls.epsilon.value = 1.5
     assert shown.wait(PATIENCE)
     assert shown.status.kind == "done"
     assert EARLIER not in shown.scene.canvases[0].note
+    assert not shown.scene.canvases[0].earlier
     never = MapperExplorer(POINTS, epsilon=1e-6)
     assert "All 163 rows are noise" in never.status.value
     assert never._repr_mimebundle_()
