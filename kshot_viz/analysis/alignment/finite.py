@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from functools import partial
 from typing import Any
@@ -53,7 +53,7 @@ def not_finite(module: nn.Module, inputs: Tensor) -> KShotValueError | None:
 
 
 def check_signals(
-    module: nn.Module, inputs: Tensor, signals: dict[str, tuple[Tensor, ...]]
+    module: nn.Module, inputs: Tensor, signals: Mapping[str, tuple[Tensor, ...]]
 ) -> None:
     """Raise where inputs of layers, or gradients at their outputs, are not finite.
 

@@ -56,7 +56,7 @@ def plot_alignment(found: Alignment, *, kind: str = "normalised", ax: Axes | Non
     gain = value - before
     image = ax.imshow(gain, cmap=COLOURS, vmin=-1, vmax=1, aspect="auto", interpolation="nearest")
     if len(value) <= _NAMES:
-        _write(ax, *(one.to_numpy() for one in (value, before, turned)), image)
+        _write(ax, [one.to_numpy() for one in (value, before, turned)], image)
     _name(ax, value)
     colour_bar(ax, image, "value - untrained", [-1, -0.5, 0, 0.5, 1])
     moments = "covariances of samples of norm 1" if kind == "normalised" else "second moments"
@@ -91,25 +91,21 @@ def _end(name: str) -> str:
     return name if len(name) <= _LETTERS else f"\N{HORIZONTAL ELLIPSIS}{name[1 - _LETTERS :]}"
 
 
-def _write(ax: Axes, value: np.ndarray, before: np.ndarray, turned: np.ndarray, image: Any) -> None:
-    """Write the numbers, in black or white by what is behind them."""
+def _write(ax: Axes, numbers: list[np.ndarray], image: Any) -> None:
+    """Write value, untrained and rotated, in black or white by what is behind them."""
     from matplotlib.colors import to_hex
 
-    for (row, column), one in np.ndenumerate(value):
-        gain = one - before[row, column]
+    for row, column in np.ndindex(numbers[0].shape):
+        value, before, turned = (float(one[row, column]) for one in numbers)
+        gain = value - before
         # Without a difference there is no colour behind it: the page's own is used.
         look: dict[str, Any] = {"alpha": 0.6}
         if not np.isnan(gain):
             look = {"color": text_on(to_hex(image.cmap(image.norm(gain))))}
-        others = f"{_number(before[row, column])} | {_number(turned[row, column])}"
-        for words, size, rise, side in (
-            (_number(one), 9.5, -1.5, "bottom"),
-            (others, 7.5, -2, "top"),
-        ):
-            ax.annotate(
-                words, (column, row), (0, rise), textcoords="offset points", ha="center",
-                va=side, fontsize=size, **look,
-            )  # fmt: skip
+        look |= {"xy": (column, row), "textcoords": "offset points", "ha": "center"}
+        ax.annotate(_number(value), xytext=(0, -1.5), va="bottom", fontsize=9.5, **look)
+        others = f"{_number(before)} | {_number(turned)}"
+        ax.annotate(others, xytext=(0, -2), va="top", fontsize=7.5, **look)
 
 
 def _number(value: float) -> str:
