@@ -162,6 +162,22 @@ def test_a_parameter_makes_another_graph_while_the_last_one_stays(explorer: LabP
 
 
 @pytest.mark.parametrize("theme", THEMES)
+def test_a_graph_of_earlier_settings_says_so(explorer: LabPage, theme: str):
+    page = explorer.page
+    turn(explorer, theme)
+    explorer.ask("shown.controls.automatic.set_trait('value', False)")
+    explorer.ask("shown.controls.epsilon.set_trait('value', 1e-6)")
+    note = page.locator(".kv-graph-note")
+    expect(note).to_contain_text("Of the settings before")
+    expect(note).to_have_css("font-weight", "600")
+    assert explorer.becomes("shown.status.kind", "error")
+    explorer.ask("shown.controls.automatic.set_trait('value', True)")
+    expect(note).not_to_contain_text("Of the settings before")
+    expect(note).to_have_css("font-weight", "400")
+    turn(explorer, THEMES[0])
+
+
+@pytest.mark.parametrize("theme", THEMES)
 def test_the_keyboard_reaches_nodes_selects_moves_and_leaves(explorer: LabPage, theme: str):
     page, live = explorer.page, explorer.page.locator(".kv-graph .kv-map-live")
     turn(explorer, theme)

@@ -15,6 +15,7 @@ from kshot_viz.analysis.alignment.moments import Moments
 from kshot_viz.analysis.alignment.relations import relation_rows
 from kshot_viz.analysis.similarity.compare_layers import NETWORK
 from kshot_viz.checks import checked, names, optional, whole
+from kshot_viz.errors import KShotValueError
 from kshot_viz.text import counted
 from kshot_viz.threads import one_thread
 
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
 
 COLUMNS = ("layer", "kind", "relation", "side", "value", "untrained", "rotated")
 EXPONENT_COLUMNS = (
-    "layer", "matrix", "side", "exponent", "low", "high", "r2", "directions", "phase",
-    "phase_distance",
+    "layer", "matrix", "side", "exponent", "low", "high", "r2", "scatter", "directions",
+    "phase", "phase_distance",
 )  # fmt: skip
 
 
@@ -74,9 +75,18 @@ class Alignment:
         DataFrame
             ``layer``; ``matrix``: H_a, G_a, H_b or G_b (raw second moments); ``side``;
             ``exponent`` over Z of that side, with a 95 % bootstrap interval ``low, high`` over
-            images, and ``r2`` of the fit of logarithms; ``directions`` fitted; ``phase``, the
-            nearest pair of relations, and ``phase_distance`` of the exponents from it. A phase
-            means nothing where ``r2`` is low or the distance is near 1.
+            images; ``r2`` of the fit of logarithms, and ``scatter``, the spread of what it leaves
+            in parts of that of the eigenvalues; ``directions`` fitted; ``phase``, the nearest pair
+            of relations, and ``phase_distance`` of the exponents from it. NaN where fewer than
+            three directions have weight and energy.
+
+        Notes
+        -----
+        The fits of H_a and G_b are independent. The other two follow by the weight: H_b has the
+        exponent of H_a plus one, G_a that of G_b plus one, and their larger ``r2`` is no evidence.
+        So ``phase`` is named only where ``phase_distance`` is at most 0.5 and the fits of H_a and
+        of G_b both have an ``r2`` of at least 0.5, or a ``scatter`` of at most 0.3 (an exponent of
+        0 has an ``r2`` of 0 however well it holds); elsewhere it is an empty text.
         """
         return self._exponents.copy()
 
@@ -142,8 +152,10 @@ def alignment(
     KShotKeyError
         For a layer that does not exist.
     KShotValueError
-        For labels that do not fit, one class only, a layer that is no plain linear map, or weights
-        that are NaN or infinite.
+        For labels that do not fit or one class only; one of ``layers`` that is no plain linear map,
+        runs without gradients or has rows that cannot be matched to images (where it is not asked
+        for, it is left out); and weights, outputs or gradients that are NaN or infinite: the
+        message names the first such layer.
 
     Notes
     -----
@@ -155,8 +167,13 @@ def alignment(
     """
     given = labelled(backbone, images, labels)
     kept, left_out = linear_maps(given.backbone.module, layers)
-    found = given.moments(kept, positions, seed)
-    before = given.untrained(seed).moments(kept, positions, seed)
+    asked = layers or ()
+    found, why = given.moments(kept, positions, seed, asked)
+    before, why_before = given.untrained(seed).moments(list(found), positions, seed, asked)
+    found = {name: one for name, one in found.items() if name in before}
+    left_out |= why_before | why
+    if not found:
+        raise KShotValueError(f"No linear map is left to measure; left out: {left_out or 'none'}.")
     fits = [
         {"layer": name, **row}
         for name, one in found.items()
@@ -166,7 +183,7 @@ def alignment(
         given.backbone.name,
         len(given.targets),
         given.fitted,
-        left_out | {name: "it was not called" for name in kept if name not in found},
+        {name: "it was not called" for name in kept if name not in found} | left_out,
         relation_frame(found, before, rotations, seed),
         pd.DataFrame(fits, columns=list(EXPONENT_COLUMNS)),
     )

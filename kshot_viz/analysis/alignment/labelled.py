@@ -11,10 +11,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from kshot_viz.analysis.alignment.finite import check_signals
 from kshot_viz.analysis.alignment.maps import (
     Signals,
-    batch_signals,
+    cannot_measure,
     map_weight,
+    measured_batch,
     some_positions,
 )
 from kshot_viz.analysis.alignment.moments import Moments
@@ -55,10 +57,16 @@ class Labelled:
     def with_fitted_head(self, classes: int) -> Labelled:
         """Return a copy with a logistic regression on the features as its head."""
         fresh = replace(self, backbone=self.backbone.with_new_head(classes), fitted=True)
-        features = torch.cat([head_features(fresh.backbone, one) for one, _ in fresh.batches()])
+        features = torch.cat([fresh.features(inputs) for inputs, _ in fresh.batches()])
         targets = torch.from_numpy(self.targets)
         fill_head(fresh.backbone, *fit_logistic(features, targets, penalty=_PENALTY))
         return fresh
+
+    def features(self, inputs: Tensor) -> Tensor:
+        """Return what the new head reads of a prepared batch; all of it is finite."""
+        found = head_features(self.backbone, inputs)
+        check_signals(self.backbone.module, inputs, {self.backbone.head_name: (found,)})
+        return found
 
     def untrained(self, seed: int) -> Labelled:
         """Return the same with fresh random weights, and a fitted head where this one has one."""
@@ -66,24 +74,49 @@ class Labelled:
         return fresh.with_fitted_head(int(self.targets.max()) + 1) if self.fitted else fresh
 
     def signals(self, layers: Sequence[str]) -> Iterator[dict[str, Signals]]:
-        """Yield inputs and gradients of linear maps, batch by batch; at least one layer ran."""
-        for inputs, targets in self.batches():
-            found = batch_signals(self.backbone.module, layers, inputs, targets)
+        """Yield inputs and gradients of linear maps, batch by batch; of at least one layer."""
+        for found, left_out in self._measured(layers):
             if not found:
-                raise KShotValueError("None of the layers ran; there is nothing to measure.")
+                why = "; ".join(f"{name!r}: {one}" for name, one in left_out.items())
+                raise KShotValueError(
+                    f"No layer is left to measure: {why or 'none of them is called'}."
+                )
             yield found
 
-    def moments(self, layers: Sequence[str], positions: int, seed: int) -> dict[str, Moments]:
-        """Gather the moments of linear maps, in the order in which they run."""
+    def moments(
+        self, layers: Sequence[str], positions: int, seed: int, asked: Sequence[str] = ()
+    ) -> tuple[dict[str, Moments], dict[str, str]]:
+        """Gather the moments of linear maps, in the order in which they run.
+
+        Also returned is why a layer that was called has none.
+
+        Raises
+        ------
+        KShotValueError
+            For weights, outputs or gradients that are NaN or infinite, and where one of the
+            ``asked`` layers cannot be measured.
+        """
         module: nn.Module = self.backbone.module
         found: dict[str, Moments] = {}
-        for batch in self.signals(layers):
+        left_out: dict[str, str] = {}
+        for batch, why in self._measured(layers):
+            left_out |= why
+            if named := [one for one in why if one in asked]:
+                raise cannot_measure(named[0], why[named[0]])
             for name, signals in batch.items():
                 kept = some_positions(signals, positions, seed, name)
                 if name not in found:
                     found[name] = Moments(map_weight(module.get_submodule(name)))
                 found[name].add(*(one.double().cpu().numpy() for one in kept))
-        return found
+        return {name: one for name, one in found.items() if name not in left_out}, left_out
+
+    def _measured(
+        self, layers: Sequence[str]
+    ) -> Iterator[tuple[dict[str, Signals], dict[str, str]]]:
+        for inputs, targets in self.batches():
+            found, left_out = measured_batch(self.backbone.module, layers, inputs, targets)
+            check_signals(self.backbone.module, inputs, found)
+            yield found, left_out
 
 
 def labelled(network: Backbone | FinetuneResult, images: Any, labels: Any) -> Labelled:

@@ -9,6 +9,16 @@ from numpy.typing import NDArray
 
 COVERS = ("uniform", "balanced")
 Bounds = NDArray[np.float64]
+# Rows for each interval, and the fewest and most intervals, where nobody chose how many.
+_ROWS, _FEWEST, _MOST = 15, 5, 20
+
+
+def default_intervals(rows: int) -> int:
+    """Return how many intervals a lens of so many rows is cut into by default.
+
+    An interval of few rows holds no cluster: a cloud of 50 rows cut into 20 is mostly noise.
+    """
+    return min(_MOST, max(_FEWEST, round(rows / _ROWS)))
 
 
 def cover_bounds(lens: NDArray[np.float64], intervals: int, overlap: float, cover: str) -> Bounds:

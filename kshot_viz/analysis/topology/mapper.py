@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from kshot_viz.analysis.topology.clusterers import CLUSTERERS, bin_labels
-from kshot_viz.analysis.topology.cover import COVERS, bins, cover_bounds
+from kshot_viz.analysis.topology.cover import COVERS, bins, cover_bounds, default_intervals
 from kshot_viz.analysis.topology.epsilon import elbow_epsilon, least_epsilon
 from kshot_viz.analysis.topology.graph import MapperGraph
 from kshot_viz.analysis.topology.lenses import check_spread, given_lens, lens_values
@@ -24,7 +24,7 @@ Rows = NDArray[np.int64]
 
 
 @checked(
-    intervals=whole(2, 10_000),
+    intervals=optional(whole(2, 10_000)),
     overlap=number(0, above=True),
     cover=text,
     clusterer=text,
@@ -38,7 +38,7 @@ def mapper_graph(
     lens: str | ArrayLike = "norm",
     *,
     labels: Any = None,
-    intervals: int = 20,
+    intervals: int | None = None,
     overlap: float = 0.3,
     cover: str = "uniform",
     clusterer: str = "dbscan",
@@ -62,8 +62,8 @@ def mapper_graph(
         ``"eccentricity"`` (mean distance to the others), or numbers such as the score of a class.
     labels : sequence, optional
         A class for each row.
-    intervals : int
-        Intervals in each dimension of the lens.
+    intervals : int, optional
+        Intervals in each dimension of the lens; by default one for 15 rows, from 5 to 20.
     overlap : float
         The part of its length that an interval shares with the next, between 0 and 1. Above 0.5
         intervals that are not neighbours meet too.
@@ -106,6 +106,7 @@ def mapper_graph(
     check_spread(values, name, 0.0 if given is not None else float(np.finfo(cloud.dtype).eps))
     if epsilon is None and clusterer != "hdbscan":
         epsilon = elbow_epsilon(cloud, min_samples, seed)
+    intervals = intervals or default_intervals(len(cloud))
     bounds = tuple(cover_bounds(one, intervals, overlap, cover) for one in values.T)
     found = _clusters(cloud, values, bounds, clusterer, epsilon or 0.0, min_samples)
     if not found:

@@ -13,7 +13,7 @@ from kshot_viz.analysis.topology.nodes import checked_labels
 from kshot_viz.checks import checked, instance, whole
 from kshot_viz.errors import KShotValueError
 from kshot_viz.seeds import numpy_rng
-from kshot_viz.text import p_text
+from kshot_viz.text import counted, p_text
 
 
 @dataclass(frozen=True)
@@ -29,12 +29,15 @@ class NodePurity:
     p_value : float
         Share of shuffles at least as pure, the labels themselves counted as one.
     n_shuffles : int
+    noise : int
+        Rows in no node, of which this says nothing.
     """
 
     mean: float
     null_mean: float
     p_value: float
     n_shuffles: int
+    noise: int = 0
 
     @property
     def gain(self) -> float:
@@ -42,9 +45,10 @@ class NodePurity:
         return self.mean - self.null_mean
 
     def __str__(self) -> str:
+        noise = f"; {counted(self.noise, 'row')} in no node left out" if self.noise else ""
         return (
             f"purity {self.mean:.3f}, {self.null_mean:.3f} with shuffled labels "
-            f"(p {p_text(self.p_value)}, {self.n_shuffles} shuffles)"
+            f"(p {p_text(self.p_value)}, {self.n_shuffles} shuffles){noise}"
         )
 
 
@@ -86,7 +90,7 @@ def node_purity(
     # Equal shares may differ by rounding.
     beaten = (np.array(null) >= mean - 1e-12).sum()
     p_value = float((1 + beaten) / (1 + n_shuffles))
-    return NodePurity(mean, float(np.mean(null)), p_value, n_shuffles)
+    return NodePurity(mean, float(np.mean(null)), p_value, n_shuffles, len(graph.noise))
 
 
 def _purity(holds: Any, classes: np.ndarray, total: int) -> float:

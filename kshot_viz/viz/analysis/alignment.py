@@ -1,4 +1,4 @@
-"""The six relations of every layer, with the untrained network beside each."""
+"""The six relations of every layer, each with the untrained network and a random rotation."""
 
 from __future__ import annotations
 
@@ -19,13 +19,14 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 COLOURS = "RdBu_r"
-_ROW, _TALLEST, _NAMES, _LETTERS = 0.36, 9.0, 30, 26
+_ROW, _TALLEST, _NAMES, _LETTERS = 0.42, 10.5, 30, 26
 
 
 def plot_alignment(found: Alignment, *, kind: str = "normalised", ax: Axes | None = None) -> Axes:
-    """Draw how far each relation holds in each layer; the untrained value stands in brackets.
+    """Draw how far each relation holds in each layer.
 
-    Colours show the difference of the two: red for what rose by training, blue for what fell.
+    Below each value stand, smaller, that of the untrained network and that with one matrix rotated
+    at random. Colours are the difference to the untrained one: red rose by training, blue fell.
 
     Parameters
     ----------
@@ -50,17 +51,18 @@ def plot_alignment(found: Alignment, *, kind: str = "normalised", ax: Axes | Non
         raise unknown_name("kind", kind, KINDS)
     frame = found.frame()
     frame = frame[frame["kind"] == kind]
-    value, before = (_wide(frame, column) for column in ("value", "untrained"))
+    value, before, turned = (_wide(frame, one) for one in ("value", "untrained", "rotated"))
     ax = new_axes(ax, (8.6, min(_TALLEST, max(1.2, _ROW * len(value))) + 2.0))
     gain = value - before
     image = ax.imshow(gain, cmap=COLOURS, vmin=-1, vmax=1, aspect="auto", interpolation="nearest")
     if len(value) <= _NAMES:
-        _write(ax, value.to_numpy(), before.to_numpy(), image)
+        _write(ax, [one.to_numpy() for one in (value, before, turned)], image)
     _name(ax, value)
     colour_bar(ax, image, "value - untrained", [-1, -0.5, 0, 0.5, 1])
     moments = "covariances of samples of norm 1" if kind == "normalised" else "second moments"
     head = ", head fitted to them" if found.fitted_head else ""
-    note = f"correlation of entries, untrained in brackets; {moments}, "
+    below = "below each the value untrained | rotated at random; " if len(value) <= _NAMES else ""
+    note = f"correlation of entries; {below}{moments}, "
     entitle(ax, f"Alignment in {found.network}", f"{note}{counted(found.images, 'image')}{head}")
     return ax
 
@@ -89,17 +91,22 @@ def _end(name: str) -> str:
     return name if len(name) <= _LETTERS else f"\N{HORIZONTAL ELLIPSIS}{name[1 - _LETTERS :]}"
 
 
-def _write(ax: Axes, value: np.ndarray, before: np.ndarray, image: Any) -> None:
-    """Write the numbers, in black or white by what is behind them."""
+def _write(ax: Axes, numbers: list[np.ndarray], image: Any) -> None:
+    """Write value, untrained and rotated, in black or white by what is behind them."""
     from matplotlib.colors import to_hex
 
-    for (row, column), one in np.ndenumerate(value):
-        old = before[row, column]
-        look: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 8.5}
-        if np.isnan(one) or np.isnan(old):
-            # There is no colour behind it: the page's own is used.
-            numbers = ["-" if np.isnan(x) else f"{x:.2f}" for x in (one, old)]
-            ax.text(column, row, f"{numbers[0]} ({numbers[1]})", alpha=0.6, **look)
-            continue
-        look["color"] = text_on(to_hex(image.cmap(image.norm(one - old))))
-        ax.text(column, row, f"{one:.2f} ({old:.2f})", **look)
+    for row, column in np.ndindex(numbers[0].shape):
+        value, before, turned = (float(one[row, column]) for one in numbers)
+        gain = value - before
+        # Without a difference there is no colour behind it: the page's own is used.
+        look: dict[str, Any] = {"alpha": 0.6}
+        if not np.isnan(gain):
+            look = {"color": text_on(to_hex(image.cmap(image.norm(gain))))}
+        look |= {"xy": (column, row), "textcoords": "offset points", "ha": "center"}
+        ax.annotate(_number(value), xytext=(0, -1.5), va="bottom", fontsize=9.5, **look)
+        others = f"{_number(before)} | {_number(turned)}"
+        ax.annotate(others, xytext=(0, -2), va="top", fontsize=7.5, **look)
+
+
+def _number(value: float) -> str:
+    return "-" if np.isnan(value) else f"{value:.2f}"

@@ -32,7 +32,7 @@ _WHAT = {
     "layers": "Each layer before against each layer after tuning, on images that were not trained "
     "on. 1 is the same up to rotation and scale.",
     "alignment": "Whether representations, gradients and weights of a layer point in the same "
-    "directions. Compare each number with the untrained one in brackets.",
+    "directions. Compare each number with those below it: untrained, and rotated at random.",
     "dynamics": "Dashes are an untrained copy, dots what chance gives.",
     "topology": "A node is a cluster of images whose activations are alike, an edge joins nodes "
     "that share images; noise is counted below the title. Only the distance of purity to shuffled "

@@ -45,6 +45,8 @@ class GraphView:
         Their Jaccard indices.
     positions : ndarray, shape (marks, 2)
         Of the drawn nodes and, last, of the mark that stands for noise where there is any.
+    remark : str
+        What is said of it before all else.
     """
 
     graph: MapperGraph
@@ -53,6 +55,7 @@ class GraphView:
     edges: Numbers
     weights: NDArray[np.float64]
     positions: NDArray[np.float64]
+    remark: str = ""
 
     @property
     def noise(self) -> int:
@@ -135,8 +138,8 @@ class GraphView:
             counted(found.components, "component"), counted(found.loops, "loop"),
         )  # fmt: skip
         rows = f"{found.covered:,} of {self.graph.n_points:,} rows, {self.noise:,} are noise"
-        parts = [", ".join(counts), rows, *self._left_out()]
-        return "; ".join(parts)
+        parts = [self.remark, ", ".join(counts), rows, *self._left_out()]
+        return "; ".join(filter(None, parts))
 
     def _left_out(self) -> list[str]:
         epsilon, parts = self.graph.settings.get("epsilon"), []

@@ -8,12 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kshot_viz.analysis.topology.graph import MapperGraph
-from kshot_viz.checks import checked, instance, text, whole
+from kshot_viz.checks import checked, instance, optional, text, whole
 from kshot_viz.errors import KShotValueError, unknown_name
 from kshot_viz.text import counted, isolated
 from kshot_viz.viz.style.canvas import bare, entitle, figure_of, new_axes, text_colour
-from kshot_viz.viz.style.colours import DEAD_COLOUR, group_colours, text_on
+from kshot_viz.viz.style.colours import text_on
 from kshot_viz.viz.topology.layout import graph_layout
+from kshot_viz.viz.topology.node_colours import Kinds, Known, node_colours
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,18 +22,24 @@ if TYPE_CHECKING:
 
 COLOURS = ("class", "norm", "purity", "size")
 _BAR = {"norm": "mean L2 norm", "purity": "share of the top class", "size": "rows"}
-# More classes cannot be distinguished by colour.
-_CLASSES = 10
 _LETTERS = 24  # of a class in the legend
+_LETTER = 8.5  # points
 _EDGE = "#7F7F7F"
 _LEAST, _MOST = 14.0, 420.0  # areas of nodes, in square points
 
 
-@checked(graph=instance(MapperGraph), colour_by=text, most_nodes=whole(1), seed=whole(0))
+@checked(
+    graph=instance(MapperGraph),
+    colour_by=text,
+    title=optional(text),
+    most_nodes=whole(1),
+    seed=whole(0),
+)
 def plot_mapper(
     graph: MapperGraph,
     *,
     colour_by: str = "norm",
+    title: str | None = None,
     most_nodes: int = 300,
     seed: int = 0,
     ax: Axes | None = None,
@@ -47,6 +54,9 @@ def plot_mapper(
     graph : MapperGraph
     colour_by : {"class", "norm", "purity", "size"}
         The most frequent class of a node, its mean norm, the share of that class, or its rows.
+        Graphs of the same labels give a class the same colour.
+    title : str, optional
+        By default what the graph is, which else begins the note.
     most_nodes : int
         Of a larger graph, so many of the largest nodes are drawn; the note says so.
     seed : int
@@ -73,13 +83,18 @@ def plot_mapper(
     ax = new_axes(ax, (7.4, 5.2))
     _edges(ax, graph, frame)
     if colour_by == "class":
-        _by_class(ax, frame)
+        _by_class(ax, graph, frame)
     else:
         _by_number(ax, frame, colour_by)
     bare(ax)
     ax.set_aspect("equal", adjustable="datalim")
     ax.margins(0.06)
-    entitle(ax, _title(graph), _note(graph, frame))
+    shape = _shape(graph)
+    note = _note(graph, frame)
+    if title is None:
+        entitle(ax, f"Mapper graph: {shape}", note)
+    else:
+        entitle(ax, title, f"{shape}; {note}")
     return ax
 
 
@@ -122,17 +137,16 @@ def _by_number(ax: Axes, frame: pd.DataFrame, name: str) -> None:
     _legend(ax, frame, [])
 
 
-def _by_class(ax: Axes, frame: pd.DataFrame) -> None:
-    rows = frame.groupby("top_class")["size"].sum().sort_values(ascending=False, kind="stable")
-    named = sorted(rows.index[:_CLASSES])
-    colours = dict(zip(named, group_colours(range(len(named))), strict=True))
-    shades = [colours.get(one, DEAD_COLOUR) for one in frame["top_class"]]
+def _by_class(ax: Axes, graph: MapperGraph, frame: pd.DataFrame) -> None:
+    from matplotlib.colors import to_hex
+
+    # Those of all rows: the colours of a graph with other nodes of the same rows are the same.
+    labels = graph.labels or np.repeat([node.classes[0] for node in graph.nodes], graph.sizes)
+    found = node_colours(graph, "class", Known(Kinds.of(labels)))
+    shades = [to_hex(found.rgb[node]) for node in frame.index]
     _nodes(ax, frame, c=shades)
     _write_classes(ax, frame, shades)
-    rest = len(rows) - len(named)
-    others = {f"{rest} other" + (" classes" if rest > 1 else " class"): DEAD_COLOUR}
-    shown = [(isolated(_short(name)), colour) for name, colour in colours.items()]
-    _legend(ax, frame, [*shown, *others.items()] if rest else shown)
+    _legend(ax, frame, [(isolated(_short(name)), colour) for name, colour in found.legend])
 
 
 def _write_classes(ax: Axes, frame: pd.DataFrame, colours: list[str]) -> None:
@@ -155,27 +169,46 @@ def _write_classes(ax: Axes, frame: pd.DataFrame, colours: list[str]) -> None:
 
 
 def _legend(ax: Axes, frame: pd.DataFrame, classes: list[tuple[str, str]]) -> None:
-    """Say what colours, areas and widths stand for; below the graph, where it hides nothing."""
+    """Say what areas, widths and colours stand for; below the graph, where it hides nothing."""
     from matplotlib.lines import Line2D
 
     edge = text_colour(ax)
-    handles = [_dot(colour, edge, 60.0, name) for name, colour in classes]
     ordered = frame.sort_values("size", kind="stable")[["size", "area"]].iloc[[0, -1]]
-    for rows, area in ordered.drop_duplicates().itertuples(index=False):
-        handles.append(_dot("none", edge, float(area), counted(int(rows), "row")))
+    handles = [
+        _dot("none", edge, float(area), counted(int(rows), "row"))
+        for rows, area in ordered.drop_duplicates().itertuples(index=False)
+    ]
     for share in (0.1, 0.5):
         name = f"Jaccard {share}"
         handles.append(Line2D([], [], color=_EDGE, linewidth=0.6 + 4 * share, label=name))
+    # A line of its own, as high as its largest circle, so that none lies over a class.
+    height = max(_LETTER, float(np.sqrt(ordered["area"].max())))
+    first = _below(ax, handles, 0.0, height / _LETTER)
+    if classes:
+        ax.add_artist(first)
+        dots = [_dot(colour, edge, 60.0, name) for name, colour in classes]
+        _below(ax, dots, height + _LETTER, 0.7)
+
+
+def _below(ax: Axes, handles: list[Any], points: float, height: float) -> Any:
+    """Return a legend so many points below the Axes."""
+    from matplotlib.transforms import ScaledTranslation
+
+    down = ScaledTranslation(0, -points / 72, figure_of(ax).dpi_scale_trans)
     legend = ax.legend(
         handles=handles,
         loc="upper center",
         bbox_to_anchor=(0.5, -0.01),
+        bbox_transform=ax.transAxes + down,
         ncols=_columns(ax, [one.get_label() for one in handles]),
         frameon=False,
-        fontsize=8.5,
+        fontsize=_LETTER,
+        handleheight=height,
+        handlelength=max(2.0, height),
     )
     for text_ in legend.get_texts():
         text_.set_parse_math(False)
+    return legend
 
 
 def _columns(ax: Axes, names: list[str]) -> int:
@@ -195,10 +228,10 @@ def _dot(colour: str, edge: Any, area: float, name: str) -> Any:
     return Line2D([], [], marker="o", linestyle="", markeredgewidth=0.5, label=name, **look)
 
 
-def _title(graph: MapperGraph) -> str:
+def _shape(graph: MapperGraph) -> str:
     found = graph.summary()
     return (
-        f"Mapper graph: {counted(found.nodes, 'node')}, {counted(found.edges, 'edge')}, "
+        f"{counted(found.nodes, 'node')}, {counted(found.edges, 'edge')}, "
         f"{counted(found.components, 'component')}, {counted(found.loops, 'loop')}"
     )
 

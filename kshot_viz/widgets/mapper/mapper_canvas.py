@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import anywidget
 import numpy as np
 from numpy.typing import NDArray
-from traitlets import Dict, Float, Int, List, Unicode
+from traitlets import Bool, Dict, Float, Int, List, Unicode
 
 from kshot_viz.viz.topology.graph_view import GraphView
 from kshot_viz.viz.topology.node_colours import RAMP, Known, NodeColours
@@ -49,6 +50,8 @@ class MapperCanvas(anywidget.AnyWidget):
     marks = List(Unicode()).tag(sync=True)
     noise = Int(0).tag(sync=True)
     title, note = Unicode("").tag(sync=True), Unicode("").tag(sync=True)
+    # Whether the controls show settings that gave no graph, so that this one is of others.
+    earlier = Bool(False).tag(sync=True)
     # How it is coloured.
     colours = sent()
     legend: Any = List().tag(sync=True)
@@ -76,8 +79,15 @@ class MapperCanvas(anywidget.AnyWidget):
             self.edges = as_bytes(view.edges, "i4")
             self.weights = as_bytes(view.weights, "f4")
             self.noise, self.title, self.note = view.noise, view.title, view.note
+            self.earlier = False
             self.picked = self.pinned = self.shares = self.found = b""
             self.describe(known)
+
+    def outdate(self, remark: str) -> None:
+        """Say that the graph is not of the chosen settings, here and in figures."""
+        if self.view is not None:
+            self.view = replace(self.view, remark=remark)
+            self.note, self.earlier = self.view.note, True
 
     def describe(self, known: Known) -> None:
         """Say what is known of the nodes."""

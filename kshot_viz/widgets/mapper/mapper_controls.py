@@ -128,11 +128,9 @@ class DisplayControls(ipywidgets.HBox):
     colourings : sequence of str
         Those for which there is something to colour by.
     colour_by : str
-    searchable : bool
-        Whether rows have classes or groups to search for.
     """
 
-    def __init__(self, colourings: Sequence[str], colour_by: str, searchable: bool) -> None:
+    def __init__(self, colourings: Sequence[str], colour_by: str) -> None:
         names = {one: COLOURINGS[one] for one in colourings}
         if colour_by not in names:
             raise unknown_name("colour_by", colour_by, colourings)
@@ -142,6 +140,7 @@ class DisplayControls(ipywidgets.HBox):
         )
         self.least.tooltip = "Edges with a smaller Jaccard index are hidden"
         self.least.add_class("kv-jaccard")
+        searchable = "class" in names or "group" in names
         self.search = ipywidgets.Text(
             placeholder="class or group", description="Find", layout={} if searchable else _HIDDEN
         )

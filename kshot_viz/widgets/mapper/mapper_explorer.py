@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from traitlets import List, validate
 
+from kshot_viz.analysis.topology.cover import default_intervals
 from kshot_viz.analysis.topology.lenses import given_lens
 from kshot_viz.checks import checked, instance, number, optional, text, whole
 from kshot_viz.errors import KShotError
@@ -89,7 +90,7 @@ class MapperExplorer(Dashboard):
     _link: NeuronLink | None = None
 
     @checked(
-        intervals=whole(2, 10_000),
+        intervals=optional(whole(2, 10_000)),
         overlap=number(0, above=True),
         cover=text,
         clusterer=text,
@@ -112,7 +113,7 @@ class MapperExplorer(Dashboard):
         neurons: NeuronMap | None = None,
         titles: Sequence[str] | None = None,
         lens: Any = "norm",
-        intervals: int = 20,
+        intervals: int | None = None,
         overlap: float = 0.3,
         cover: str = "uniform",
         clusterer: str = "dbscan",
@@ -135,21 +136,19 @@ class MapperExplorer(Dashboard):
         if neurons is not None:
             self._join(neurons)
         self._lock, self.status = threading.RLock(), Status()
-        self._working = (Background(self.status.error),)
+        self._working = (Background(lambda error: self.scene.fail(error)),)
         self._make = partial(
             make_graphs, clouds, lens=given, classes=classes, most_nodes=most_nodes, seed=seed,
             check=self._working[0].check,
         )  # fmt: skip
         settings = {
-            "lens": lens if given is None else GIVEN, "intervals": intervals,
-            "overlap": float(overlap), "cover": cover, "clusterer": clusterer, "epsilon": epsilon,
-            "min_samples": min_samples,
+            "lens": lens if given is None else GIVEN, "overlap": float(overlap), "cover": cover,
+            "intervals": intervals or default_intervals(self._n), "clusterer": clusterer,
+            "epsilon": epsilon, "min_samples": min_samples,
         }  # fmt: skip
         self.controls = MapperControls(clouds.choices, given is not None, settings, self._ask)
         offered = colourings(classes, self._groups, clouds.n > 1)
-        self.display = DisplayControls(
-            offered, colour_by or offered[0], "class" in offered or "group" in offered
-        )
+        self.display = DisplayControls(offered, colour_by or offered[0])
         self.panel = NodePanel(images)
         self.scene = Scene(
             clouds.n, self.display, self.panel, self.select, self.status.error, height
@@ -190,13 +189,9 @@ class MapperExplorer(Dashboard):
         KShotKeyError
             For an unknown layer or ``positions``.
         """
-        two = [
-            LayerPoints(one, images, layers, positions=positions)
-            for one in (backbone, after)
-            if one is not None
-        ]
-        options = {"images": images, **options}
-        return cls(two[0], after=two[1] if len(two) > 1 else None, **options)
+        states = [one for one in (backbone, after) if one is not None]
+        first, *rest = (LayerPoints(one, images, layers, positions=positions) for one in states)
+        return cls(first, after=rest[0] if rest else None, **{"images": images, **options})
 
     def _children(self) -> list[Any]:
         canvases = [column(one, name="kv-left") for one in self.scene.canvases]
@@ -232,6 +227,9 @@ class MapperExplorer(Dashboard):
         link, self._link = self._link, None
         if link is not None:
             link.end()
+        if self._working and self.status.kind == "busy":
+            self._working[0].stop()
+            self.status.idle()
         super().close()
 
     # ---- the same without a browser --------------------------------------------------------------
@@ -266,7 +264,7 @@ class MapperExplorer(Dashboard):
         try:
             self._show(self._make(self.controls.settings, groups=self._groups))
         except KShotError as error:
-            self.status.error(error)
+            self.scene.fail(error)
 
     def _ask(self) -> None:
         self.status.busy("Making the graph")

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 Rows = NDArray[np.int64]
 # Without one, or with no kinds at all, a graph can be coloured by it.
 _ALWAYS = "norm"
+EARLIER = "Of the settings before, since those chosen above give no graph"
 
 
 class Scene:
@@ -39,7 +40,7 @@ class Scene:
     picked : callable
         Takes the rows of the nodes that a person selected.
     failed : callable
-        Takes what is to be said where a colouring is not possible.
+        Takes what is to be said where a graph or a colouring is not possible.
     height : int
     """
 
@@ -72,6 +73,12 @@ class Scene:
         for canvas, view, known in zip(self.canvases, shown.views, shown.known, strict=True):
             canvas.show(view, known)
         self._refresh()
+
+    def fail(self, error: Exception) -> None:
+        """Say why the chosen settings give no graph, and of which settings those that stay are."""
+        self._failed(error)
+        for canvas in self.canvases:
+            canvas.outdate(EARLIER)
 
     def regroup(self, groups: Kinds | None) -> None:
         """Give the rows other groups."""

@@ -9,7 +9,7 @@ const NUDGE = 12;
 const TOLD = 400;
 
 const GRAPH_TRAITS = ["edition", "points", "radii", "edges", "weights", "pinned", "words", "marks", "noise", "title"];
-GRAPH_TRAITS.push("note", "colours", "legend", "scale", "picked", "shares", "found", "least", "height");
+GRAPH_TRAITS.push("note", "earlier", "colours", "legend", "scale", "picked", "shares", "found", "least", "height");
 
 class MapperView extends PointsView {
   constructor(model, el) {
@@ -78,6 +78,7 @@ class MapperView extends PointsView {
     const get = (name) => this.model.get(name);
     this.title.textContent = get("title");
     this.note.textContent = get("note");
+    this.note.classList.toggle("kv-graph-earlier", get("earlier"));
     this.root.setAttribute("aria-label", `Mapper graph, ${get("title")}: ${get("note")}`);
     this.over.setAttribute("aria-label", `Nodes of the graph ${get("title")}. ${GRAPH_HELP}`);
     const [least, all] = [get("least"), this.weights.length];

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -229,15 +231,28 @@ def test_refusals():
 # ---- the picture ---------------------------------------------------------------------------------
 
 
-def test_the_picture_has_the_untrained_value_in_every_cell(found):
+def test_the_picture_has_the_untrained_and_the_rotated_value_in_every_cell(found):
     ax = viz.plot_alignment(found)
     frame = found.frame()
     row = frame[(frame["kind"] == "normalised") & (frame["layer"] == "deep")].iloc[0]
-    written = {one.get_position(): one.get_text() for one in ax.texts}
-    assert written[0, 1] == f"{row['value']:.2f} ({row['untrained']:.2f})"
-    assert len([one for one in written.values() if one.endswith(")")]) >= 18
+    written = [one.get_text() for one in ax.texts if one.xy == (0, 1)]
+    others = f"{row['untrained']:.2f} | {row['rotated']:.2f}"
+    assert [one for one in written if "rotated" not in one] == [f"{row['value']:.2f}", others]
+    texts = [one.get_text() for one in ax.texts]
+    assert len([one for one in texts if re.fullmatch(r"-?\d\.\d\d \| -?\d\.\d\d", one)]) == 18
+    assert any("untrained | rotated at random" in one.replace("\n", " ") for one in texts)
     raw = viz.plot_alignment(found, kind="raw")
-    assert {one.get_text() for one in raw.texts} != set(written.values())
+    assert [one.get_text() for one in raw.texts] != texts
+
+
+def test_the_two_lines_of_a_cell_do_not_overlap(found):
+    ax = viz.plot_alignment(found)
+    viz.to_png(ax)
+    cells: dict[tuple, list] = {}
+    for one in ax.texts:
+        if "correlation" not in one.get_text():
+            cells.setdefault(tuple(one.xy), []).append(one.get_window_extent())
+    assert all(upper.y0 >= lower.y1 - 2 for upper, lower in cells.values())
 
 
 def test_the_picture_refuses_other_things(found):

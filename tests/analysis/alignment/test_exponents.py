@@ -51,6 +51,40 @@ def test_any_exponents_are_recovered(p, q):
     assert rows["G_b"] == pytest.approx(q, abs=0.05)
 
 
+@pytest.mark.parametrize(("p", "q"), [(1.5, -0.6), (3, 3)])
+def test_exponents_far_from_every_phase_have_no_phase(p, q):
+    rows = list(exponent_rows(planted(p, q), 0, 0))
+    assert {row["phase"] for row in rows} == {""}
+    assert min(row["phase_distance"] for row in rows) > 0.5
+
+
+@pytest.mark.parametrize("side", [0, 1])
+def test_a_poor_fit_of_either_side_names_no_phase_though_the_others_look_good(side):
+    moments = planted(0, 0)
+    noise = np.exp(np.random.default_rng(0).normal(scale=3, size=12))
+    # Without a slope, so that the exponents stay near those of a phase.
+    x = np.log(moments.eigenvalues)
+    x = x - x.mean()
+    noise *= np.exp(-(x @ np.log(noise)) / (x @ x) * x)
+    moments._energies = [
+        tuple(one * noise if i == side else one for i, one in enumerate(pair))
+        for pair in moments._energies
+    ]
+    rows = {row["matrix"]: row for row in exponent_rows(moments, 0, 0)}
+    poor, bound = (("H_a", "H_b"), ("G_b", "G_a"))[side]
+    assert rows[poor]["phase_distance"] < 0.1
+    assert rows[poor]["r2"] < 0.5 < rows[poor]["scatter"]
+    assert rows[bound]["r2"] > rows[poor]["r2"]
+    assert {row["phase"] for row in rows.values()} == {""}
+
+
+def test_an_exponent_of_zero_is_trusted_by_its_scatter():
+    rows = {row["matrix"]: row for row in exponent_rows(planted(0, 0), 0, 0)}
+    assert rows["H_a"]["r2"] < 0.5
+    assert rows["H_a"]["scatter"] < 0.1
+    assert rows["H_a"]["phase"] == "f-RWA + b-GWA"
+
+
 def test_energies_of_the_other_side_are_those_of_the_matrices():
     moments = planted(1, 2, images=40)
     left, values, right = np.linalg.svd(moments.weight)

@@ -138,6 +138,14 @@ def test_bins_are_the_rows_between_their_bounds(seed, intervals, overlap, cover,
     assert set(np.concatenate(list(found.values()))) == set(range(60))
 
 
+@pytest.mark.parametrize(
+    ("rows", "intervals"), [(10, 5), (75, 5), (120, 8), (150, 10), (300, 20), (1797, 20)]
+)
+def test_few_rows_have_few_intervals_by_default(rows, intervals):
+    graph = mapper_graph(np.linspace(0, 1, rows)[:, None], epsilon=0.5, min_samples=1)
+    assert graph.settings["intervals"] == len(graph.bounds[0]) == intervals
+
+
 def test_intervals_of_a_balanced_cover_hold_equally_many_rows():
     lens = np.exp(np.random.default_rng(0).normal(size=1000))
     bounds = cover_bounds(lens, 10, 0.25, "balanced")

@@ -33,6 +33,8 @@ def test_purity_is_the_share_of_the_top_class_weighted_by_size():
     assert found.p_value == 1 / 201
     assert np.isclose(found.gain, found.mean - found.null_mean)
     assert "shuffled labels" in str(found)
+    assert found.noise == len(GRAPH.noise) > 0
+    assert str(found).endswith(f"; {found.noise} rows in no node left out")
     assert node_purity(GRAPH) == found
     assert node_purity(GRAPH, seed=1) != found
 

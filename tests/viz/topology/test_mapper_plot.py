@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from matplotlib.collections import LineCollection, PathCollection
 from matplotlib.colors import to_hex
+from matplotlib.legend import Legend
 
 from kshot_viz import viz
 from kshot_viz.analysis import mapper_graph
@@ -14,6 +17,7 @@ from kshot_viz.viz.style.colours import group_colours
 from kshot_viz.viz.style.dark_mode import recolour
 from kshot_viz.viz.topology.layout import graph_layout
 from kshot_viz.viz.topology.mapper_plot import _mapper_frame
+from kshot_viz.viz.topology.node_colours import Kinds, Known, node_colours
 
 rng = np.random.default_rng(0)
 POINTS = np.concatenate([rng.normal(size=(80, 3)), rng.normal(size=(80, 3)) + 7])
@@ -61,7 +65,53 @@ def test_of_many_classes_the_rest_is_grey():
     many = mapper_graph(POINTS, labels=np.arange(160), intervals=8, epsilon=0.9, min_samples=1)
     ax = viz.plot_mapper(many, colour_by="class")
     names = [one.get_text() for one in ax.get_legend().get_texts()]
-    assert any("other class" in one for one in names)
+    assert names[-1].endswith(" more")
+
+
+def test_a_class_keeps_its_colour_in_another_graph_of_the_rows_and_in_the_explorer():
+    # In the second graph "a" tops no node, so that colours by what is drawn would move up.
+    names = np.array(["a"] * 40 + ["b"] * 60 + ["c"] * 60)
+    three = POINTS + np.repeat([20.0, 0.0, 0.0], (40, 40, 80))[:, None]
+    before = mapper_graph(three, labels=names, intervals=8, epsilon=1.5)
+    apart = POINTS.copy()
+    apart[:40] += 100 * np.arange(40)[:, None]
+    after = mapper_graph(apart, labels=names, intervals=20, epsilon=1.5)
+    assert "a" not in set(after.frame()["top_class"])
+    shades = []
+    for graph in (before, after):
+        ax = viz.plot_mapper(graph, colour_by="class")
+        found = [to_hex(one) for one in drawn(ax, PathCollection).get_facecolors()]
+        explored = node_colours(graph, "class", Known(classes=Kinds.of(names))).rgb
+        assert found == [to_hex(one) for one in explored]
+        shades.append(dict(zip(graph.frame()["top_class"], found, strict=True)))
+    assert shades[1] == {one: shades[0][one] for one in shades[1]}
+    assert len(set(shades[0].values())) == 3
+
+
+def test_a_graph_of_another_program_has_classes_without_labels():
+    bare = replace(GRAPH, labels=None)
+    assert viz.to_png(viz.plot_mapper(bare, colour_by="class"))
+
+
+def test_a_title_of_ones_own_leaves_the_counts_in_the_note():
+    ax = viz.plot_mapper(GRAPH, title="after $tuning")
+    assert ax.get_title(loc="left") == "after $tuning"
+    text = " ".join(one.get_text() for one in ax.texts).replace("\n", " ")
+    assert f"{len(GRAPH.nodes)} nodes, {len(GRAPH.edges)} edges" in text
+    assert viz.to_png(ax)
+
+
+def test_no_circle_of_the_legend_lies_over_a_class():
+    ax = viz.plot_mapper(GRAPH, colour_by="class")
+    viz.to_png(ax)
+    sizes, classes = (one for one in ax.get_children() if isinstance(one, Legend))
+    if "rows" in classes.get_texts()[0].get_text():
+        sizes, classes = classes, sizes
+    assert len(sizes.get_texts()) == 4
+    boxes = [one.get_window_extent() for one in (sizes, classes)]
+    assert boxes[1].y1 <= boxes[0].y0 + 0.5
+    lines = [one for one in sizes.get_lines() if one.get_marker() == "o"]
+    assert min(one.get_window_extent().y0 for one in lines) >= boxes[1].y1
 
 
 def test_long_names_leave_room_for_the_graph():

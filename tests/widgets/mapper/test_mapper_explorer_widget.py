@@ -21,6 +21,7 @@ from kshot_viz.widgets.explorer.neuron_map import NeuronMap
 from kshot_viz.widgets.mapper.graph_files import graph_file, picture
 from kshot_viz.widgets.mapper.mapper_canvas import MapperCanvas
 from kshot_viz.widgets.mapper.mapper_explorer import MapperExplorer
+from kshot_viz.widgets.mapper.scene import EARLIER
 
 PATIENCE = 60
 rng = np.random.default_rng(0)
@@ -165,6 +166,22 @@ def test_every_control_is_an_argument_of_the_library(explore, control, value, ar
     assert shown.graphs[0] == mapper_graph(POINTS, labels=LABELS, **(SETTINGS | {argument: value}))
 
 
+def test_the_slider_starts_at_intervals_for_so_many_rows(explore):
+    shown = explore(intervals=None)
+    assert shown.controls.intervals.value == shown.graphs[0].settings["intervals"] == 11
+    assert shown.graphs[0] == mapper_graph(POINTS, labels=LABELS, epsilon=1.5)
+
+
+def test_closed_during_work_it_does_not_say_that_it_works(explore):
+    shown = explore()
+    shown.controls.intervals.value = 5
+    assert shown.status.kind == "busy"
+    shown.close()
+    assert (shown.status.kind, "Making" in shown.status.value) == ("idle", False)
+    assert shown.wait(PATIENCE)
+    assert shown.status.kind == "idle"
+
+
 def test_the_elbow_is_shown_and_can_be_left(explore):
     shown = explore(epsilon=None)
     found = shown.graphs[0].settings["epsilon"]
@@ -189,9 +206,15 @@ def test_where_all_is_noise_a_message_says_which_epsilon_finds_a_cluster(explore
     assert "All 163 rows are noise" in shown.status.value
     assert "epsilon=" in shown.status.value
     assert shown.scene.canvases[0].points == picture_before
+    assert shown.scene.canvases[0].note.startswith(EARLIER)
+    assert shown.scene.canvases[0].earlier
+    (written,) = [one for one in shown.figure().axes[0].texts if "noise;" in one.get_text()]
+    assert written.get_text().startswith(EARLIER)
     shown.controls.epsilon.value = 1.5
     assert shown.wait(PATIENCE)
     assert shown.status.kind == "done"
+    assert EARLIER not in shown.scene.canvases[0].note
+    assert not shown.scene.canvases[0].earlier
     never = MapperExplorer(POINTS, epsilon=1e-6)
     assert "All 163 rows are noise" in never.status.value
     assert never._repr_mimebundle_()
@@ -225,7 +248,7 @@ def test_points_without_a_shape_are_refused(points, message):
         ({"clusterer": "kmeans"}, "`clusterer` must be one of"),
         ({"clusterer": "hdbscan"}, "takes no `epsilon`"),
         ({"overlap": 1.0}, "between 0 and 1"),
-        ({"intervals": 1}, "`intervals` must be an integer >= 2"),
+        ({"intervals": 1}, "`intervals` must be None or an integer >= 2"),
         ({"colour_by": "group"}, "`colour_by` must be one of"),
         ({"titles": ["a", "b"]}, "must name 1 graphs"),
         ({"groups": [0, 1]}, "one label for each of the 163 rows"),
