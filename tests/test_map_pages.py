@@ -126,6 +126,9 @@ def test_the_alignment_page_shows_the_means_of_its_numbers():
 
 def test_the_guide_says_of_alignment_what_its_page_says():
     guide, page = (RESULTS.parent / "inside.md").read_text("utf-8"), read("alignment.md")
+    for row in ("pretrained", "untrained"):
+        (line,) = [one for one in page.splitlines() if one.startswith(f"| {row} |")]
+        assert line in guide
     most = re.search(r"changed none by more than ([\d.]+) ", page)[1]
     apart = re.search(r"differ from those of plain ones by at most ([\d.]+) ", page)[1]
     told = " ".join(guide.split())

@@ -83,7 +83,11 @@ class Course:
     def left_out(self) -> dict[str, str]:
         """Layers that are not measured, and why."""
         ran = self._start if self._start is not None else self._layers
-        idle = {name: "it was not called" for name in self._layers if name not in ran}
+        idle = {
+            name: "it was not called, or runs without gradients"
+            for name in self._layers
+            if name not in ran
+        }
         return {**self._refused, **idle}
 
     def until(self, step: int) -> list[Row]:

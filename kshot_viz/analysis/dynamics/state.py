@@ -97,8 +97,9 @@ def compared(
     how: How,
 ) -> Iterator[tuple[str, *Measured]]:
     """Yield layer, measure, value, value untrained and null."""
-    for name, one in now.items():
-        fresh = untrained[name]
+    # A layer may run, or have gradients, at one moment only.
+    for name in [one for one in now if one in start and one in untrained]:
+        one, fresh = now[name], untrained[name]
         for row in _alignment(one.moments, fresh.moments, how):
             yield name, *row
         labels = grouping[name] if grouping is not None and name in grouping else None

@@ -165,6 +165,27 @@ def test_what_is_not_measured_is_told():
     assert found.findings()[-1] == "Not measured: 1 layer; `left_out` says why."
 
 
+class HalfFrozen(nn.Module):
+    """A network whose first layer runs without gradients, and whose last one is never called."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.middle, self.head = nn.Linear(64, 8), nn.Linear(8, 8), nn.Linear(8, 3)
+        self.unused = nn.Linear(8, 8)
+
+    def forward(self, images):
+        with torch.no_grad():
+            given = self.first(images.flatten(1))
+        return self.head(torch.relu(self.middle(given)))
+
+
+def test_layers_without_gradients_or_calls_are_left_out():
+    backbone = kv.Backbone(HalfFrozen(), head="head", example=torch.rand(2, 1, 8, 8))
+    found = measured(backbone, at=(0, 1))
+    assert found.layers == ["middle", "head.linear"]
+    assert set(found.left_out) >= {"first", "unused"}
+
+
 def test_without_groups_energy_kept_is_left_out():
     backbone = toy_backbone()
     with torch.no_grad():
