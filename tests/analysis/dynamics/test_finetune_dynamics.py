@@ -20,6 +20,7 @@ from kshot_viz.viz import findings_text
 DATA = toy_data(per_class=4)
 OTHER = toy_data(per_class=6, seed=1)
 CONFIG = kv.FinetuneConfig(steps=3, lr=0.01)
+GROUPS = kv.GroupingRule("support", 2)
 QUICK = {"draws": 1, "positions": 6}
 
 
@@ -129,7 +130,8 @@ def test_any_method(method):
     backbone = toy_backbone()
     if reason := resolve_method(method).applies(backbone):
         pytest.skip(reason)
-    found = measured(backbone, methods=[method], layers=None)
+    last = kv.Candidate(GROUPS if resolve_method(method).shares else None, CONFIG, method)
+    found = measured(backbone, methods=[last], at=(last.config.steps,))
     assert found.frame().query("layer != ''")["value"].notna().any()
     assert found.status[method] == "completed"
     assert method in found.findings()[0]
@@ -157,7 +159,7 @@ def test_a_run_that_is_not_followed_to_its_end_is_not_completed():
 
 def test_what_is_not_measured_is_told():
     network = nn.Sequential(
-        nn.Flatten(), nn.Linear(64, 2200), nn.ReLU(), nn.Linear(2200, 5), nn.ReLU(), nn.Linear(5, 3)
+        nn.Conv2d(1, 64, 3), nn.ReLU(), nn.Flatten(), nn.Linear(2304, 6), nn.ReLU(), nn.Linear(6, 3)
     )
     backbone = kv.Backbone(network, head="5", example=torch.rand(2, 1, 8, 8))
     found = measured(backbone, at=(0, 1))
