@@ -8,8 +8,8 @@
 PYTHON ?=
 # More arguments for the command behind demo, test, test-fast, lab, lock and bench.
 ARGS ?=
-# Test processes: one more than cores, since tests in the browser wait for it; at most four.
-JOBS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2); test $$n -lt 4 || n=3; echo $$((n + 1)))
+# Test processes: one per core, at most four.
+JOBS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2); test $$n -le 4 || n=4; echo $$n)
 
 bin     := .venv/bin
 uv      := .tools/bin/uv
