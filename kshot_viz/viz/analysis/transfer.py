@@ -12,7 +12,14 @@ from kshot_viz.errors import KShotValueError, unknown_name
 from kshot_viz.methods.base import MethodStyle
 from kshot_viz.text import counted, isolated
 from kshot_viz.viz.comparison.selection import records
-from kshot_viz.viz.style.canvas import entitle, legend_outside, new_axes, rows_axis, text_colour
+from kshot_viz.viz.style.canvas import (
+    entitle,
+    legend_outside,
+    new_axes,
+    row_heading,
+    rows_axis,
+    text_colour,
+)
 from kshot_viz.viz.style.intervals import beside, count_range, interval_text, shortened
 
 if TYPE_CHECKING:
@@ -66,7 +73,7 @@ def plot_transfer(
     styles = _styles(drawn)
     for at, line in enumerate(lines):
         if isinstance(line, str):
-            _head(ax, at, line)
+            row_heading(ax, at, line)
             continue
         ax.plot([0, 0], [at - 0.5, at + 0.5], color=text_colour(ax), linewidth=0.9, zorder=0)
         for number, row in enumerate(_ordered(line, drawn)):
@@ -102,7 +109,7 @@ def plot_masking(grid: TransferGrid, *, ax: Axes | None = None) -> Axes:
     style = MethodStyle("masking index", _INDEX, "D", "none")
     for at, line in enumerate(lines):
         if isinstance(line, str):
-            _head(ax, at, line)
+            row_heading(ax, at, line)
             continue
         ax.plot([0, 0], [at - 0.5, at + 0.5], color=text_colour(ax), linewidth=0.9, zorder=0)
         (row,) = line
@@ -243,22 +250,6 @@ def _draw(ax: Axes, at: float, row: dict[str, Any], style: MethodStyle) -> None:
         markeredgecolor=style.colour,
         markeredgewidth=1.6,
         linestyle="none",
-    )
-
-
-def _head(ax: Axes, at: int, text: str) -> None:
-    """Write the heading of a task over its rows."""
-    ax.annotate(
-        text,
-        (0, at),
-        (-3, -1),
-        xycoords=ax.get_yaxis_transform(),
-        textcoords="offset points",
-        va="center",
-        fontsize=9,
-        fontweight="bold",
-        color=text_colour(ax),
-        parse_math=False,
     )
 
 

@@ -11,7 +11,7 @@ from kshot_viz.study.findings.finding import is_clear, titled_tasks
 from kshot_viz.study.tables import PLAIN
 from kshot_viz.text import counted
 from kshot_viz.viz.comparison.selection import ComparisonLike, ordered_methods, records
-from kshot_viz.viz.style.canvas import entitle, new_axes, rows_axis, text_colour
+from kshot_viz.viz.style.canvas import entitle, new_axes, row_heading, rows_axis, text_colour
 from kshot_viz.viz.style.colours import MethodStyle, method_styles
 from kshot_viz.viz.style.intervals import beside, count_range, interval_text, p_text
 
@@ -52,7 +52,7 @@ def plot_differences(comparison: ComparisonLike, *, ax: Axes | None = None) -> A
     ax = new_axes(ax, (7.8, _ENDS + _ROW * len(lines)))
     for at, line in enumerate(lines):
         if isinstance(line, str):
-            _head(ax, at, line)
+            row_heading(ax, at, line)
         else:
             # Not through the headings.
             ax.plot([0, 0], [at - 0.5, at + 0.5], color=text_colour(ax), linewidth=0.9, zorder=0)
@@ -100,22 +100,6 @@ def _lines(frame: pd.DataFrame) -> list[str | dict[str, Any]]:
         lines.append(f"{title}, {count_range(part['n'], 'test episode')}")
         lines += records(part)
     return lines
-
-
-def _head(ax: Axes, at: int, text: str) -> None:
-    """Write the heading of a task over its rows."""
-    ax.annotate(
-        text,
-        (0, at),
-        (-3, -1),
-        xycoords=ax.get_yaxis_transform(),
-        textcoords="offset points",
-        va="center",
-        fontsize=9,
-        fontweight="bold",
-        color=text_colour(ax),
-        parse_math=False,
-    )
 
 
 def _draw(ax: Axes, at: int, row: dict[str, Any], style: MethodStyle) -> None:

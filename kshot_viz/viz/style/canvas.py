@@ -70,6 +70,22 @@ def rows_axis(
     ax.tick_params(axis="y", length=0, labelsize=labelsize)
 
 
+def row_heading(ax: Axes, at: int, text: str) -> None:
+    """Write the heading of a task over its rows."""
+    ax.annotate(
+        text,
+        (0, at),
+        (-3, -1),
+        xycoords=ax.get_yaxis_transform(),
+        textcoords="offset points",
+        va="center",
+        fontsize=9,
+        fontweight="bold",
+        color=text_colour(ax),
+        parse_math=False,
+    )
+
+
 def percent_axis(ax: Axes, label: str) -> Axes:
     """Return a twin of ``ax`` with an axis of percent on the right."""
     right = ax.twinx()
