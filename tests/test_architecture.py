@@ -19,8 +19,8 @@ HOMES = {
 }
 LINE_AS_DRAWN = """
 errors, checks, files, lazy, records, seeds, stats, text, threads -> data -> models -> activations
--> grouping -> methods -> finetune -> evaluate -> search -> study -> analysis -> viz -> widgets
--> cli -> testing
+-> grouping -> methods -> finetune -> evaluate -> search -> words -> study -> analysis -> viz
+-> widgets -> cli -> testing
 """
 LINE = re.findall(r"\w+", LINE_AS_DRAWN)
 DRAWING = {"matplotlib", "seaborn", "ipywidgets"}

@@ -208,6 +208,20 @@ def pretrain(
     typer.echo(f"Written: {out / 'glyphnet.safetensors'} and {out / 'glyphnet.json'}.")
 
 
+@app.command("pretrain-words")
+def pretrain_words(
+    out: Annotated[Path, typer.Option(help="Folder for weights, record and checkpoints.")] = Path(
+        "runs/glyphnet-words"
+    ),
+    seed: opt.Seed = 0,
+) -> None:
+    """Train the bundled words again: names of letters in, a classifier of these letters out."""
+    from kshot_viz.words.training.pretrain import pretrain_words as train
+
+    train(out, seed=seed)
+    typer.echo(f"Written: {out / 'glyphnet-words.safetensors'} and {out / 'glyphnet-words.json'}.")
+
+
 def _repeated(error: Exception) -> Iterator[str]:
     """Yield a hint where an option that may be repeated was given a list."""
     option: Any = getattr(error, "param", None)

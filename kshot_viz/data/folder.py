@@ -216,3 +216,17 @@ def _check_limit(max_pixels: int) -> None:
     whole = isinstance(max_pixels, int) and not isinstance(max_pixels, bool)
     if not whole or max_pixels < 1:
         raise KShotValueError(f"`max_pixels` must be a whole number >= 1; not {max_pixels!r}.")
+
+
+def dataset_folder(data: ImageDataset) -> Path | None:
+    """Return the folder of class folders that a data set was loaded from; None for others."""
+    if not isinstance(data.images, ImageFiles) or not len(data):
+        return None
+    paths = [Path(path) for path in data.images.paths]
+    common = Path(os.path.commonpath(data.images.paths))
+    names = data.labels.tolist()
+    for folder in (common, *common.parents):
+        parts = [path.relative_to(folder).parts for path in paths]
+        if all(len(p) > 1 and p[0] == name for p, name in zip(parts, names, strict=True)):
+            return folder
+    return None

@@ -12,6 +12,7 @@ import numpy as np
 
 from kshot_viz.data.dataset import ImageDataset
 from kshot_viz.data.folder import is_folder, load_folder, load_unlabelled
+from kshot_viz.data.glyphs.letters import load_letters
 from kshot_viz.data.glyphs.load_glyphs import load_glyphs
 from kshot_viz.data.torchvision_sets import load_torchvision, torchvision_names
 from kshot_viz.errors import KShotKeyError, KShotValueError
@@ -72,7 +73,11 @@ def _cubic(tenths: int) -> int:
     return -(tenths**3) + 50 * tenths**2 - 800 * tenths + 4000 if tenths < 20 else 0
 
 
-_BUILT_IN: dict[str, Callable[..., ImageDataset]] = {"digits": load_digits, "glyphs": load_glyphs}
+_BUILT_IN: dict[str, Callable[..., ImageDataset]] = {
+    "digits": load_digits,
+    "glyphs": load_glyphs,
+    "letters": load_letters,
+}
 
 
 def load_dataset(name_or_path: str | Path, **options: Any) -> ImageDataset:
@@ -82,11 +87,13 @@ def load_dataset(name_or_path: str | Path, **options: Any) -> ImageDataset:
     ----------
     name_or_path : str or pathlib.Path
         ``"digits"`` (scikit-learn's handwritten digits), ``"glyphs"`` (letters drawn from the
-        fonts that come with matplotlib), a folder that holds one folder per class, or the name of
-        a torchvision classification set in any case. A folder called like a built-in set is meant
-        by ``"./digits"``.
+        fonts that come with matplotlib), ``"letters"`` (nearly 2,000, those with
+        marks too), a folder that holds one folder per class, or the name of a torchvision
+        classification set in any case. A folder called like a built-in set is meant by
+        ``"./digits"``.
     **options
-        Passed to the loader: glyphs ``per_class``, ``seed``, ``homoglyphs``; folder ``skip_bad``,
+        Passed to the loader: glyphs ``per_class``, ``seed``, ``homoglyphs``; letters
+        ``per_class``, ``seed``; folder ``skip_bad``,
         ``max_pixels`` (an image of more, 89478485 by default, is an error), and
         ``labelled=False`` for a folder of images without classes, to form groups from;
         torchvision ``root``, ``download``, ``split``.

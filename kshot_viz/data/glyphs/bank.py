@@ -7,7 +7,7 @@ pixels, its longer side exactly, centred in 56 x 56, light on dark.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageFont
 
-from kshot_viz.data.glyphs.fonts import Face, find_faces
+from kshot_viz.data.glyphs.fonts import find_faces
 from kshot_viz.errors import KShotFileError, KShotValueError, unknown_name
 
 SIDE = 56
@@ -68,8 +68,12 @@ def glyph_bank(homoglyphs: str = "exclude", scripts: tuple[str, ...] | None = No
     """
     if homoglyphs not in HOMOGLYPHS:
         raise KShotValueError(f"`homoglyphs` must be one of {HOMOGLYPHS}; not {homoglyphs!r}.")
-    faces, pairs = find_faces(), _all_pairs()
-    points = _chosen_points(homoglyphs, scripts)
+    return bank_of(_chosen_points(homoglyphs, scripts), draw_letters(is_plain_letter))
+
+
+def bank_of(points: tuple[int, ...], pairs: dict[tuple[int, int], np.ndarray]) -> GlyphBank:
+    """Build the bank of some of the letters that :func:`draw_letters` has drawn."""
+    faces = find_faces()
     number = {point: i for i, point in enumerate(points)}
     kept = sorted((number[p], f) for p, f in pairs if p in number)
     return GlyphBank(
@@ -96,29 +100,30 @@ def _chosen_points(homoglyphs: str, scripts: tuple[str, ...] | None) -> tuple[in
 
 @lru_cache(maxsize=1)
 def _distinct_letters() -> tuple[int, ...]:
-    first_drawing: dict[int, np.ndarray] = {}
-    for (point, _), drawing in _all_pairs().items():
-        first_drawing.setdefault(point, drawing)
-    points = sorted(first_drawing)
-    drawings = np.stack([first_drawing[p] for p in points])
+    points, drawings = first_drawings(draw_letters(is_plain_letter))
     return tuple(without_twins(points, drawings, read_homoglyphs()))
 
 
-@lru_cache(maxsize=1)
-def _all_pairs() -> dict[tuple[int, int], np.ndarray]:
-    """Draw all pairs of (code point, face number), in the order of the faces."""
+def first_drawings(pairs: dict[tuple[int, int], np.ndarray]) -> tuple[list[int], np.ndarray]:
+    """Return the code points, ascending, and the drawing of each in its first face."""
+    first: dict[int, np.ndarray] = {}
+    for (point, _), drawing in pairs.items():
+        first.setdefault(point, drawing)
+    points = sorted(first)
+    return points, np.stack([first[p] for p in points])
+
+
+@lru_cache(maxsize=2)
+def draw_letters(accepts: Callable[[int], bool]) -> dict[tuple[int, int], np.ndarray]:
+    """Draw all pairs of (code point, face number) of accepted code points, face after face."""
     drawn = {}
     for number, face in enumerate(find_faces()):
         font = ImageFont.truetype(face.path, _POINT_SIZE, layout_engine=ImageFont.Layout.BASIC)
-        for point in _letters_of(face):
+        for point in sorted(filter(accepts, face.code_points)):
             drawing = _draw(font, chr(point))
             if drawing is not None:
                 drawn[point, number] = drawing
     return drawn
-
-
-def _letters_of(face: Face) -> list[int]:
-    return sorted(point for point in face.code_points if is_plain_letter(point))
 
 
 def _draw(font: ImageFont.FreeTypeFont, character: str) -> np.ndarray | None:
@@ -139,14 +144,14 @@ def _draw(font: ImageFont.FreeTypeFont, character: str) -> np.ndarray | None:
 
 # Cosine of two drawings of 14 x 14 above which a reader sees the same letter (C and c, M and m).
 TWIN_COSINE = 0.96
-_CATEGORIES = {"Lu", "Ll", "Lt", "Lo"}
+LETTER_CATEGORIES = {"Lu", "Ll", "Lt", "Lo"}
 
 
 def is_plain_letter(point: int) -> bool:
     """Return whether a code point is a letter of its own, without accents and numeric value."""
     character = chr(point)
     return (
-        unicodedata.category(character) in _CATEGORIES
+        unicodedata.category(character) in LETTER_CATEGORIES
         and not unicodedata.decomposition(character)
         and unicodedata.numeric(character, None) is None
         and " WITH " not in unicodedata.name(character, " WITH ")
@@ -179,7 +184,14 @@ def read_homoglyphs() -> dict[int, str]:
     return listed
 
 
-def without_twins(points: Sequence[int], drawings: np.ndarray, first: Iterable[int]) -> list[int]:
+def without_twins(
+    points: Sequence[int],
+    drawings: np.ndarray,
+    first: Iterable[int] = (),
+    *,
+    cosine: float = TWIN_COSINE,
+    block: int = 4,
+) -> list[int]:
     """Keep one of every set of letters that look the same.
 
     Parameters
@@ -187,9 +199,13 @@ def without_twins(points: Sequence[int], drawings: np.ndarray, first: Iterable[i
     points : sequence of int
         Code points, ascending.
     drawings : numpy.ndarray
-        uint8 ``(len(points), S, S)``, one drawing of each, S a multiple of 4.
+        uint8 ``(len(points), S, S)``, one drawing of each, S a multiple of ``block``.
     first : iterable of int
         Code points that are preferred to all others, whatever their order.
+    cosine : float
+        Similarity above which two drawings are the same letter.
+    block : int
+        Side in pixels of the squares whose means are compared.
 
     Returns
     -------
@@ -198,17 +214,21 @@ def without_twins(points: Sequence[int], drawings: np.ndarray, first: Iterable[i
     """
     winners = set(first)
     order = sorted(range(len(points)), key=lambda i: (points[i] not in winners, points[i]))
-    cosine = _cosines(drawings)
+    cosines = _cosines(drawings, block)
     kept: list[int] = []
     for i in order:
-        if not kept or cosine[i, kept].max() <= TWIN_COSINE:
+        if not kept or cosines[i, kept].max() <= cosine:
             kept.append(i)
     return sorted(points[i] for i in kept)
 
 
-def _cosines(drawings: np.ndarray) -> np.ndarray:
+def _cosines(drawings: np.ndarray, block: int) -> np.ndarray:
     n, side, _ = drawings.shape
-    blocks = drawings.reshape(n, side // 4, 4, side // 4, 4).astype(np.float64).mean(axis=(2, 4))
+    blocks = (
+        drawings.reshape(n, side // block, block, side // block, block)
+        .astype(np.float64)
+        .mean(axis=(2, 4))
+    )
     rows = blocks.reshape(n, -1)
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     return rows @ rows.T

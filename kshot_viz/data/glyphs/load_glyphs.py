@@ -59,10 +59,25 @@ def load_glyphs(
         of what is drawn (letters, font hashes, seed, variation), so it does not depend on the last
         bit of a machine's arithmetic; the hashes are in ``notes`` too.
     """
+    bank = glyph_bank(homoglyphs, None if scripts is None else tuple(scripts))
+    return drawn_dataset(
+        bank, "glyphs", per_class=per_class, seed=seed, how=how, homoglyphs=homoglyphs
+    )
+
+
+def drawn_dataset(
+    bank: GlyphBank, name: str, *, per_class: int, seed: int, how: Jitter | None, **notes: str
+) -> ImageDataset:
+    """Draw ``per_class`` varied images of every letter of a bank; ``notes`` are added to its own.
+
+    Raises
+    ------
+    KShotValueError
+        If ``per_class`` is no integer >= 1.
+    """
     if isinstance(per_class, bool) or not isinstance(per_class, int) or per_class < 1:
         raise KShotValueError(f"`per_class` must be an integer >= 1; not {per_class!r}.")
     how = Jitter() if how is None else how
-    bank = glyph_bank(homoglyphs, None if scripts is None else tuple(scripts))
     rows = pick_faces(bank, per_class, numpy_rng(seed, "glyphs", "faces"))
     images = _draw_rows(bank, rows, seed, how)
     targets = bank.letters[rows]
@@ -73,10 +88,10 @@ def load_glyphs(
         images=images,
         targets=targets,
         classes=classes,
-        name="glyphs",
+        name=name,
         digests=tuple(digest(image) for image in images),
         fingerprint=content_fingerprint(classes, targets, [*recipe, *content]),
-        notes=_notes(bank, homoglyphs, how),
+        notes=_notes(bank, notes, how),
     )
 
 
@@ -111,11 +126,11 @@ def _draw_rows(bank: GlyphBank, rows: np.ndarray, seed: int, how: Jitter) -> np.
     return images
 
 
-def _notes(bank: GlyphBank, homoglyphs: str, how: Jitter) -> dict[str, str]:
+def _notes(bank: GlyphBank, more: dict[str, str], how: Jitter) -> dict[str, str]:
     listing = content_digest(map(chr, bank.points))
     notes = {
         "source": "letters drawn from the fonts that come with matplotlib (DejaVu, STIX, CM)",
-        "homoglyphs": homoglyphs,
+        **more,
         "jitter": repr(how),
         "pillow": PIL.__version__,
         "letters": f"sha256 {listing}",

@@ -1,0 +1,135 @@
+"""Which words of a description speak for its class, and which against it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from kshot_viz.checks import checked, instance
+from kshot_viz.data.dataset import ImageDataset
+from kshot_viz.errors import KShotValueError
+from kshot_viz.models.backbone import BACKBONE, Backbone
+from kshot_viz.models.nearest_mean import penultimate_features
+from kshot_viz.threads import one_thread
+from kshot_viz.words.descriptions import matched
+from kshot_viz.words.files import BUNDLED_WORDS
+from kshot_viz.words.modules.encoder import WordsEncoder
+from kshot_viz.words.network import as_words
+from kshot_viz.words.tokens import PADDING, split_words
+from kshot_viz.words.words import Words
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@checked(backbone=BACKBONE, data=instance(ImageDataset))
+def word_evidence(
+    backbone: Backbone,
+    data: ImageDataset,
+    descriptions: Mapping[str, str],
+    words: Words | str | Path = BUNDLED_WORDS,
+) -> pd.DataFrame:
+    """Measure what each word of each description does for its class.
+
+    The score of a class is the mean log-probability that its images get of being in it, by the
+    head that the descriptions give.
+
+    Parameters
+    ----------
+    backbone : Backbone
+        The network that ``words`` were trained for.
+    data : ImageDataset
+        Images of every class.
+    descriptions : mapping of str to str
+        Class -> text.
+    words : Words, str or pathlib.Path
+        Trained words, or what :func:`kshot_viz.words.load_words` takes.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a word: ``class``, ``position`` (from 0), ``token``, ``gradient`` (gradient of the
+        score times the word's embedding) and ``without`` (by how much the score falls when the
+        word is left out of this description). Above zero the word speaks for the class.
+
+    Raises
+    ------
+    KShotKeyError, KShotValueError
+        As :func:`kshot_viz.network_from_words`; and for a class without images.
+    """
+    import pandas as pd
+
+    trained = as_words(words)
+    trained.check(backbone)
+    given = matched(descriptions, data.classes)
+    tokens = trained.tokens(given)
+    bare = [name for name, count in data.counts().items() if not count]
+    if bare:
+        raise KShotValueError(f"every class needs images to be scored on; {bare[:8]} have none.")
+    features = trained.encoder.head.standardise(penultimate_features(backbone, data.images))
+    targets = torch.from_numpy(data.targets)
+    with one_thread():
+        gradients = gradient_times_embedding(trained.encoder, tokens, features, targets)
+        falls = leave_one_out(trained.encoder, tokens, features, targets)
+    rows = [
+        (name, position, token, float(gradients[c, position]), float(falls[c, position]))
+        for c, (name, text) in enumerate(given.items())
+        for position, token in enumerate(split_words(text))
+    ]
+    return pd.DataFrame(rows, columns=["class", "position", "token", "gradient", "without"])
+
+
+def gradient_times_embedding(
+    encoder: WordsEncoder, tokens: Tensor, features: Tensor, targets: Tensor
+) -> Tensor:
+    """Return gradient times embedding of each word for the score of its class, (classes, T).
+
+    Parameters
+    ----------
+    encoder : WordsEncoder
+    tokens : Tensor
+        (classes, T).
+    features : Tensor
+        (N, features), standardised.
+    targets : Tensor
+        (N,).
+    """
+    embedded = encoder.tokens.embedding(tokens).detach().requires_grad_(True)
+    labels = encoder.tokens.pool(embedded, tokens == PADDING)
+    scores = _scores(encoder, encoder.head(encoder.context(labels[None])[0]), features, targets)
+    parts = []
+    for c, score in enumerate(scores):
+        (gradient,) = torch.autograd.grad(score, embedded, retain_graph=True)
+        parts.append((gradient[c] * embedded[c]).sum(dim=-1).detach())
+    return torch.stack(parts)
+
+
+def leave_one_out(
+    encoder: WordsEncoder, tokens: Tensor, features: Tensor, targets: Tensor
+) -> Tensor:
+    """Return by how much the score of a class falls without each of its words, (classes, T)."""
+    falls = torch.zeros(tokens.shape)
+    whole = class_scores(encoder, tokens, features, targets)
+    for c, t in (tokens != PADDING).nonzero().tolist():
+        fewer = tokens.clone()
+        fewer[c, t] = PADDING
+        falls[c, t] = whole[c] - class_scores(encoder, fewer, features, targets)[c]
+    return falls
+
+
+def class_scores(
+    encoder: WordsEncoder, tokens: Tensor, features: Tensor, targets: Tensor
+) -> Tensor:
+    """Return the mean log-probability of each class on its own images, (classes,)."""
+    with torch.no_grad():
+        return _scores(encoder, encoder.prototypes(tokens[None])[0], features, targets)
+
+
+def _scores(encoder: WordsEncoder, prototypes: Tensor, features: Tensor, targets: Tensor) -> Tensor:
+    logs = encoder.head.logits(prototypes, features).log_softmax(dim=-1)
+    own = logs[torch.arange(len(targets)), targets]
+    return torch.stack([own[targets == c].mean() for c in range(len(prototypes))])

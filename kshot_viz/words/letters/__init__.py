@@ -1,0 +1,1 @@
+"""Letters with marks: which are trained on, and which are held out."""

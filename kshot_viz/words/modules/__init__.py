@@ -1,0 +1,1 @@
+"""The parts of the hyper-network, one idea each."""

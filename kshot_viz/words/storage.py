@@ -1,0 +1,93 @@
+"""Words on disk: weights as safetensors, and a JSON record beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from kshot_viz.errors import KShotFileError
+from kshot_viz.files import read_json, whole_file, write_json
+from kshot_viz.models.loading.weights import read_weights
+from kshot_viz.models.modes import not_finite
+from kshot_viz.words.modules.encoder import WordsEncoder
+from kshot_viz.words.tokens import Vocabulary
+
+SCHEMA = 1
+WEIGHTS = ".safetensors"
+# What a Words is made of.
+Parts = tuple[Vocabulary, WordsEncoder, dict[str, Any]]
+
+
+def write_parts(parts: Parts, path: str | Path) -> Path:
+    """Write the parts of words; return the file of the weights."""
+    from safetensors.torch import save
+
+    vocabulary, encoder, record = parts
+    target = Path(path).with_suffix(WEIGHTS)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    weights = {name: value.contiguous() for name, value in encoder.state_dict().items()}
+    with whole_file(target) as part:
+        part.write_bytes(save(weights))
+    document = {
+        "schema": SCHEMA,
+        "architecture": encoder.architecture,
+        "record": record,
+        "vocabulary": list(vocabulary.words),
+    }
+    write_json(target.with_suffix(".json"), document, indent=1)
+    return target
+
+
+def read_parts(path: Path) -> Parts:
+    """Read the parts of words from the file of the weights and the record beside it.
+
+    Raises
+    ------
+    KShotFileError
+        For files that are missing, cut off, or do not fit each other.
+    """
+    beside = path.with_suffix(".json")
+    document = read_json(beside, called=f"The record {beside}")
+    if not isinstance(document, dict) or document.get("schema") != SCHEMA:
+        raise KShotFileError(f"The record {beside} must have schema {SCHEMA}.")
+    weights = read_weights(path)
+    try:
+        parts = _built(document, weights)
+    # A record that was changed by hand may hold any value anywhere.
+    except (KeyError, TypeError, ValueError, RuntimeError, AttributeError, OverflowError) as error:
+        raise KShotFileError(
+            f"The words {path} and their record {beside.name} do not fit: {error}."
+        ) from error
+    if broken := not_finite(weights, weights, lambda _: False):
+        raise KShotFileError(f"The words {path} hold NaN or infinity: {', '.join(broken[:8])}.")
+    return parts
+
+
+def _built(document: Mapping[str, Any], weights: Mapping[str, Tensor]) -> Parts:
+    vocabulary = Vocabulary(tuple(_each(document["vocabulary"], str)))
+    about, record = document["architecture"], document["record"]
+    layers = {str(name): tuple(_each(shape, int)) for name, shape in about["layers"].items()}
+    # On the meta device a record of a wrong size takes no memory.
+    with torch.device("meta"):
+        encoder = WordsEncoder(
+            len(vocabulary),
+            about["features"],
+            width=about["width"],
+            layers=layers,
+            adapt=about["adapt"],
+            rank=about["rank"],
+        )
+    encoder.load_state_dict(dict(weights), assign=True)
+    if not isinstance(record["backbone"]["fingerprint"], str):
+        raise TypeError("the fingerprint of the backbone is no text")
+    return vocabulary, encoder, dict(record)
+
+
+def _each(values: Any, kind: type) -> list[Any]:
+    if not isinstance(values, list) or not all(isinstance(value, kind) for value in values):
+        raise TypeError(f"a list of {kind.__name__} is something else")
+    return values

@@ -1,0 +1,1 @@
+"""Training of the hyper-network on tasks of described classes."""

@@ -1,0 +1,125 @@
+"""The losses of both stages: cross-entropy of the synthesised classifier on images of a task."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.func import functional_call
+from torch.nn import functional as F
+
+from kshot_viz.data.dataset import ImageDataset
+from kshot_viz.models.backbone import Backbone
+from kshot_viz.seeds import torch_rng
+from kshot_viz.words.folding import folded_parameters, with_biases
+from kshot_viz.words.modules.encoder import WordsEncoder
+from kshot_viz.words.training.recipe import WordsRecipe
+from kshot_viz.words.training.tasks import FeatureBank, TaskSampler
+
+
+@dataclass(frozen=True, eq=False)
+class TaskSource:
+    """Tasks of training classes: those of a step depend on the seed and the step alone.
+
+    Attributes
+    ----------
+    bank : FeatureBank
+    tokens : Tensor
+        int64 (classes, T).
+    sampler : TaskSampler
+    recipe : WordsRecipe
+    seed : int
+    """
+
+    bank: FeatureBank
+    tokens: Tensor
+    sampler: TaskSampler
+    recipe: WordsRecipe
+    seed: int
+
+    def draw(self, stage: str, step: int, queries: int) -> tuple[Tensor, Tensor]:
+        """Return classes (tasks, way) and images (tasks, way, queries) of a step."""
+        rng = torch_rng(self.seed, "words", stage, step)
+        way = min(self.recipe.way, len(self.sampler.classes))
+        similar = self.recipe.tasks // 2
+        tasks = torch.cat(
+            [
+                self.sampler.random(self.recipe.tasks - similar, way, rng),
+                self.sampler.similar(similar, way, rng),
+            ][: 2 if similar else 1]
+        )
+        return tasks, self.bank.draw(tasks, queries, rng)
+
+
+@dataclass(frozen=True, eq=False)
+class HeadLoss:
+    """Loss of the heads of a step's tasks, on the cached features."""
+
+    encoder: WordsEncoder
+    source: TaskSource
+
+    def __call__(self, step: int) -> Tensor:
+        """Return the mean cross-entropy."""
+        queries = self.source.recipe.queries
+        tasks, images = self.source.draw("head", step, queries)
+        features = self.encoder.head.standardise(self.source.bank.features[images.flatten(1)])
+        prototypes = self.encoder.prototypes(self.source.tokens[tasks])
+        logits = self.encoder.head.logits(prototypes, features)
+        return F.cross_entropy(logits.flatten(0, 1), _targets(tasks, queries).flatten())
+
+
+class AdaptedNetwork:
+    """The backbone with the head and the changes of a task, computed without folding.
+
+    Parameters
+    ----------
+    backbone : Backbone
+        What the words are for.
+    encoder : WordsEncoder
+        With its adaptation.
+    data : ImageDataset
+        The images.
+    way : int
+        Classes of a task.
+    """
+
+    def __init__(
+        self, backbone: Backbone, encoder: WordsEncoder, data: ImageDataset, way: int
+    ) -> None:
+        self._network = with_biases(backbone.with_new_head(way))
+        self._network.module.requires_grad_(False)
+        self._encoder, self._data = encoder, data
+        self._head = f"{self._network.head_name}.linear"
+
+    def logits(self, tokens: Tensor, images: Tensor) -> Tensor:
+        """Return logits (N, way) of images for a task with tokens (way, T)."""
+        with torch.no_grad():
+            labels = self._encoder.labels(tokens[None])[0]
+            weight, bias = self._encoder.head.linear(self._encoder.head(labels))
+        assert self._encoder.adaptation is not None
+        changed = folded_parameters(self._network, self._encoder.adaptation(labels))
+        changed |= {f"{self._head}.weight": weight, f"{self._head}.bias": bias}
+        batch = self._network.prepare(self._data.take(images.numpy()).images)
+        out = functional_call(self._network.module, changed, (batch,))
+        return out.flatten(1)
+
+
+@dataclass(frozen=True, eq=False)
+class AdaptationLoss:
+    """Loss of the adapted networks of a step's tasks, on images."""
+
+    network: AdaptedNetwork
+    source: TaskSource
+
+    def __call__(self, step: int) -> Tensor:
+        """Return the mean cross-entropy."""
+        queries = self.source.recipe.adapt_queries
+        tasks, images = self.source.draw("adaptation", step, queries)
+        pairs = zip(self.source.tokens[tasks], images.flatten(1), strict=True)
+        logits = torch.cat([self.network.logits(tokens, rows) for tokens, rows in pairs])
+        return F.cross_entropy(logits, _targets(tasks, queries).flatten())
+
+
+def _targets(tasks: Tensor, queries: int) -> Tensor:
+    return torch.arange(tasks.shape[1]).repeat_interleave(queries).expand(len(tasks), -1)
