@@ -81,7 +81,8 @@ def _built(document: Mapping[str, Any], weights: Mapping[str, Tensor]) -> Parts:
             adapt=about["adapt"],
             rank=about["rank"],
         )
-    encoder.load_state_dict(dict(weights), assign=True)
+    # A copy lies in memory as trained weights do, which decides the last bits of products.
+    encoder.load_state_dict({name: value.clone() for name, value in weights.items()}, assign=True)
     if not isinstance(record["backbone"]["fingerprint"], str):
         raise TypeError("the fingerprint of the backbone is no text")
     return vocabulary, encoder, dict(record)
