@@ -72,7 +72,14 @@ def test_any_module_with_any_preprocess():
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "page",
-    ["README.md", "docs/studies.md", "docs/inside.md", "docs/topology.md", "docs/transfer.md"],
+    [
+        "README.md",
+        "docs/studies.md",
+        "docs/inside.md",
+        "docs/topology.md",
+        "docs/transfer.md",
+        "docs/words.md",
+    ],
 )
 def test_the_examples_of_a_page_run(page, tmp_path, monkeypatch):
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / page).read_text("utf-8"), re.DOTALL)

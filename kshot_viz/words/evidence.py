@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from kshot_viz.checks import checked, instance
+from kshot_viz.checks import checked, instance, mapping
 from kshot_viz.data.dataset import ImageDataset
 from kshot_viz.errors import KShotValueError
 from kshot_viz.models.backbone import BACKBONE, Backbone
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-@checked(backbone=BACKBONE, data=instance(ImageDataset))
+@checked(backbone=BACKBONE, data=instance(ImageDataset), descriptions=mapping)
 def word_evidence(
     backbone: Backbone,
     data: ImageDataset,

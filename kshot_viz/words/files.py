@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from kshot_viz.checks import checked, instance
 from kshot_viz.errors import unknown_name
 from kshot_viz.words.storage import WEIGHTS, read_parts
 from kshot_viz.words.words import Words
@@ -12,6 +13,7 @@ BUNDLED_WORDS = "glyphnet-words"
 _BUNDLED = Path(__file__).parent / "weights"
 
 
+@checked(name_or_path=instance(str, Path))
 def load_words(name_or_path: str | Path) -> Words:
     """Load trained words.
 

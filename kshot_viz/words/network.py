@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from kshot_viz.checks import check, checked, flag, instance, number
+from kshot_viz.checks import check, checked, flag, instance, mapping, number
 from kshot_viz.data.dataset import ImageDataset
 from kshot_viz.models.backbone import BACKBONE, Backbone
 from kshot_viz.models.head_init import fill_head
@@ -21,7 +21,7 @@ from kshot_viz.words.words import Words
 PRIOR_COUNT = 4.0
 
 
-@checked(backbone=BACKBONE, adapt=flag)
+@checked(backbone=BACKBONE, descriptions=mapping, adapt=flag)
 def network_from_words(
     backbone: Backbone,
     descriptions: Mapping[str, str],
@@ -69,7 +69,11 @@ def network_from_words(
 
 
 @checked(
-    backbone=BACKBONE, support=instance(ImageDataset), adapt=flag, prior_count=number(0, above=True)
+    backbone=BACKBONE,
+    descriptions=mapping,
+    support=instance(ImageDataset),
+    adapt=flag,
+    prior_count=number(0, above=True),
 )
 def network_from_words_and_images(
     backbone: Backbone,

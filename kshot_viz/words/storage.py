@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from kshot_viz.errors import KShotFileError
+from kshot_viz.errors import KShotFileError, KShotValueError
 from kshot_viz.files import read_json, whole_file, write_json
 from kshot_viz.models.loading.weights import read_weights
 from kshot_viz.models.modes import not_finite
@@ -23,12 +23,22 @@ Parts = tuple[Vocabulary, WordsEncoder, dict[str, Any]]
 
 
 def write_parts(parts: Parts, path: str | Path) -> Path:
-    """Write the parts of words; return the file of the weights."""
+    """Write the parts of words; return the file of the weights.
+
+    Raises
+    ------
+    KShotValueError
+        If the name does not end in ``.safetensors``.
+    KShotFileError
+        If a file cannot be written.
+    """
     from safetensors.torch import save
 
     vocabulary, encoder, record = parts
-    target = Path(path).with_suffix(WEIGHTS)
-    target.parent.mkdir(parents=True, exist_ok=True)
+    target = Path(path).expanduser()
+    if target.suffix != WEIGHTS:
+        raise KShotValueError(f"`path` must end in {WEIGHTS}; not {target.name!r}.")
+    made_folder(target.parent)
     weights = {name: value.contiguous() for name, value in encoder.state_dict().items()}
     with whole_file(target) as part:
         part.write_bytes(save(weights))
@@ -40,6 +50,16 @@ def write_parts(parts: Parts, path: str | Path) -> Path:
     }
     write_json(target.with_suffix(".json"), document, indent=1)
     return target
+
+
+def made_folder(path: str | Path) -> Path:
+    """Make a folder if it is missing; a KShotFileError says why it cannot be."""
+    folder = Path(path).expanduser()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (OSError, ValueError) as error:
+        raise KShotFileError(f"The folder {str(path)!r} cannot be made: {error}.") from error
+    return folder
 
 
 def read_parts(path: Path) -> Parts:

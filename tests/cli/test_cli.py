@@ -61,6 +61,7 @@ def rows(out: Path) -> pd.DataFrame:
         ),
         (("replay",), ["folder", "--row"]),
         (("pretrain",), ["--out", "--homoglyphs"]),
+        (("pretrain-words",), ["--out", "--seed"]),
     ],
 )
 def test_help_of_each_command(words, expected):

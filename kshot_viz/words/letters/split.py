@@ -5,7 +5,7 @@ Held out are combinations of a letter and a mark, and, as harder sets, whole let
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from kshot_viz.records import content_digest
 
@@ -81,8 +81,3 @@ def _base(name: str) -> str:
 
 def _mark(name: str) -> str:
     return name.partition(" with ")[2]
-
-
-def letters_of(parts: Mapping[str, Iterable[str]], *chosen: str) -> set[str]:
-    """Return the letters of some parts."""
-    return {letter for part in chosen for letter in parts[part]}

@@ -24,9 +24,11 @@ from kshot_viz.words.descriptions import describe, matched
 from kshot_viz.words.folding import layer_shapes
 from kshot_viz.words.identity import body_fingerprint
 from kshot_viz.words.modules.encoder import WordsEncoder
+from kshot_viz.words.storage import made_folder
 from kshot_viz.words.tokens import Vocabulary
+from kshot_viz.words.training.adapted import AdaptedNetwork, adapted_scores
 from kshot_viz.words.training.checkpoint import Checkpoint
-from kshot_viz.words.training.losses import AdaptationLoss, AdaptedNetwork, HeadLoss, TaskSource
+from kshot_viz.words.training.losses import AdaptationLoss, HeadLoss, TaskSource
 from kshot_viz.words.training.optimise import optimise
 from kshot_viz.words.training.parts import checked_parts, default_parts
 from kshot_viz.words.training.recipe import WordsRecipe
@@ -84,7 +86,7 @@ def fit_words(
     -------
     Words
         ``record["validation"]`` holds the accuracy on validation classes, from their descriptions
-        alone, with its interval.
+        alone, with its interval; ``record["adapted"]`` by how much changes of layers raise it.
 
     Raises
     ------
@@ -103,9 +105,11 @@ def fit_words(
         training = _Training.prepare(backbone, data, texts, split, seed, recipe)
         key = record_digest(training.record)
         _head(training, _checkpoint(out, "head", key), progress)
+        scores = {"validation": _validation(training)}
         if recipe.adapt is not None:
-            _adaptation(training, backbone, data, _checkpoint(out, "adaptation", key), progress)
-        return _finished(training)
+            checkpoint = _checkpoint(out, "adaptation", key)
+            scores["adapted"] = _adaptation(training, backbone, data, checkpoint, progress)
+        return Words(training.vocabulary, training.encoder, training.record | scores)
 
 
 @dataclass(frozen=True, eq=False)
@@ -197,7 +201,7 @@ def _adaptation(
     data: ImageDataset,
     checkpoint: Checkpoint | None,
     progress: bool,
-) -> None:
+) -> dict[str, Any] | None:
     recipe, source = training.source.recipe, training.source
     assert training.encoder.adaptation is not None
     way = min(recipe.way, len(source.sampler.classes))
@@ -212,23 +216,21 @@ def _adaptation(
         progress=progress,
         label="changes of layers",
     )
+    encoder = training.encoder.eval()
+    return adapted_scores(network, encoder, source.bank, source.tokens, training.validation)
 
 
-def _finished(training: _Training) -> Words:
+def _validation(training: _Training) -> dict[str, Any] | None:
     source = training.source
-    scores = validation_scores(
+    return validation_scores(
         training.encoder, source.bank, source.tokens, training.validation, source.recipe.way
     )
-    record = training.record | {"validation": scores}
-    return Words(training.vocabulary, training.encoder, record)
 
 
 def _checkpoint(out: str | Path | None, stage: str, key: str) -> Checkpoint | None:
     if out is None:
         return None
-    folder = Path(out)
-    folder.mkdir(parents=True, exist_ok=True)
-    return Checkpoint(folder / f"{stage}-checkpoint.safetensors", key)
+    return Checkpoint(made_folder(out) / f"{stage}-checkpoint.safetensors", key)
 
 
 def _check_images(data: ImageDataset, split: Mapping[str, tuple[str, ...]]) -> None:

@@ -6,14 +6,11 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.func import functional_call
 from torch.nn import functional as F
 
-from kshot_viz.data.dataset import ImageDataset
-from kshot_viz.models.backbone import Backbone
 from kshot_viz.seeds import torch_rng
-from kshot_viz.words.folding import folded_parameters, with_biases
 from kshot_viz.words.modules.encoder import WordsEncoder
+from kshot_viz.words.training.adapted import AdaptedNetwork
 from kshot_viz.words.training.recipe import WordsRecipe
 from kshot_viz.words.training.tasks import FeatureBank, TaskSampler
 
@@ -67,42 +64,6 @@ class HeadLoss:
         prototypes = self.encoder.prototypes(self.source.tokens[tasks])
         logits = self.encoder.head.logits(prototypes, features)
         return F.cross_entropy(logits.flatten(0, 1), _targets(tasks, queries).flatten())
-
-
-class AdaptedNetwork:
-    """The backbone with the head and the changes of a task, computed without folding.
-
-    Parameters
-    ----------
-    backbone : Backbone
-        What the words are for.
-    encoder : WordsEncoder
-        With its adaptation.
-    data : ImageDataset
-        The images.
-    way : int
-        Classes of a task.
-    """
-
-    def __init__(
-        self, backbone: Backbone, encoder: WordsEncoder, data: ImageDataset, way: int
-    ) -> None:
-        self._network = with_biases(backbone.with_new_head(way))
-        self._network.module.requires_grad_(False)
-        self._encoder, self._data = encoder, data
-        self._head = f"{self._network.head_name}.linear"
-
-    def logits(self, tokens: Tensor, images: Tensor) -> Tensor:
-        """Return logits (N, way) of images for a task with tokens (way, T)."""
-        with torch.no_grad():
-            labels = self._encoder.labels(tokens[None])[0]
-            weight, bias = self._encoder.head.linear(self._encoder.head(labels))
-        assert self._encoder.adaptation is not None
-        changed = folded_parameters(self._network, self._encoder.adaptation(labels))
-        changed |= {f"{self._head}.weight": weight, f"{self._head}.bias": bias}
-        batch = self._network.prepare(self._data.take(images.numpy()).images)
-        out = functional_call(self._network.module, changed, (batch,))
-        return out.flatten(1)
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,6 +13,7 @@ from kshot_viz.words.training.recipe import WordsRecipe
 from kshot_viz.words.words import Words
 
 PER_CLASS = 30
+BUNDLED_RECIPE = WordsRecipe(adapt="scale_shift", adapt_steps=1200)
 
 
 def pretrain_words(
@@ -33,7 +34,7 @@ def pretrain_words(
     seed : int, default 0
         Seed of the weights and of all tasks. The letters are the same for every seed.
     recipe : WordsRecipe, optional
-        Settings; the default made the bundled words.
+        :data:`BUNDLED_RECIPE` by default.
     per_class : int, default 30
         Images of each letter.
     progress : bool, default True
@@ -43,6 +44,7 @@ def pretrain_words(
     -------
     Words
     """
+    recipe = recipe or BUNDLED_RECIPE
     backbone, data = load_backbone(GLYPHNET), load_letters(per_class=per_class)
     words = fit_words(
         backbone, data, seed=seed, recipe=recipe, out=Path(out_dir), progress=progress

@@ -17,7 +17,7 @@ from kshot_viz.words.training.tasks import FeatureBank, TaskSampler
 EPISODES = 300
 QUERIES = 15
 # The tasks that trainings are compared on are the same for all of them.
-_SEED = 1
+SEED = 1
 
 
 def validation_scores(
@@ -38,7 +38,7 @@ def validation_scores(
     scores: dict[str, Any] = {"classes": len(classes), "way": way, "queries": queries}
     for kind in ("random", "similar"):
         tasks = sample_tasks(encoder, bank, classes, kind, way=way, n=EPISODES)
-        images = bank.draw_distinct(tasks, queries, torch_rng(_SEED, "validation", kind))
+        images = bank.draw_distinct(tasks, queries, torch_rng(SEED, "validation", kind))
         hits = accuracy(encoder, encoder_prototypes(encoder, tokens[tasks]), bank, images)
         scores[kind] = asdict(bootstrap_mean(hits))
     return scores
@@ -49,7 +49,7 @@ def sample_tasks(
 ) -> Tensor:
     """Draw n tasks, ``"random"`` or ``"similar"``, of some classes; the same for every caller."""
     sampler = TaskSampler.of(classes, encoder.head.standardise(bank.means(classes)))
-    rng = torch_rng(_SEED, "tasks", kind)
+    rng = torch_rng(SEED, "tasks", kind)
     return sampler.similar(n, way, rng) if kind == "similar" else sampler.random(n, way, rng)
 
 
