@@ -51,25 +51,39 @@ class AdaptedNetwork:
         self._encoder, self._data, self.way = encoder, data, way
         self._head = f"{self._network.head_name}.linear"
 
-    def logits(self, tokens: Tensor, images: Tensor) -> Tensor:
-        """Return logits (N, way) of images for a task with tokens (way, T)."""
+    def logits(self, tokens: Tensor, images: Tensor, changed_by: Tensor | None = None) -> Tensor:
+        """Return logits (N, way) of images.
+
+        Parameters
+        ----------
+        tokens : Tensor
+            (way, T): the task's own.
+        images : Tensor
+            (N,): positions in the data.
+        changed_by : Tensor, optional
+            Tokens that decide the changes, in place of the task's own: a control.
+        """
         with torch.no_grad():
             labels = self._encoder.labels(tokens[None])[0]
             weight, bias = self._encoder.head.linear(self._encoder.head(labels))
+            read = labels if changed_by is None else self._encoder.labels(changed_by[None])[0]
         assert self._encoder.adaptation is not None
-        changed = folded_parameters(self._network, self._encoder.adaptation(labels))
+        changed = folded_parameters(self._network, self._encoder.adaptation(read))
         changed |= {f"{self._head}.weight": weight, f"{self._head}.bias": bias}
         batch = self._network.prepare(self._data.take(images.numpy()).images)
         out = functional_call(self._network.module, changed, (batch,))
         return out.flatten(1)
 
-    def accuracy(self, tokens: Tensor, images: Tensor) -> np.ndarray:
+    def accuracy(
+        self, tokens: Tensor, images: Tensor, changed_by: Tensor | None = None
+    ) -> np.ndarray:
         """Return the accuracy (tasks,) of tokens (tasks, way, T), images (tasks, way, n)."""
+        others = tokens if changed_by is None else changed_by
         right = torch.arange(images.shape[1]).repeat_interleave(images.shape[2])
         with torch.no_grad():
             guesses = [
-                self.logits(row, shown.flatten()).argmax(dim=1)
-                for row, shown in zip(tokens, images, strict=True)
+                self.logits(row, shown.flatten(), other).argmax(dim=1)
+                for row, shown, other in zip(tokens, images, others, strict=True)
             ]
         return np.array([float((one == right).double().mean()) for one in guesses])
 

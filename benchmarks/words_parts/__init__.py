@@ -1,0 +1,1 @@
+"""Measuring and the page of the benchmark of networks from descriptions."""

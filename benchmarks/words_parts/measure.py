@@ -1,0 +1,139 @@
+"""What one seed gives on tasks of held-out letters."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+import kshot_viz as kv
+from kshot_viz.seeds import numpy_rng, torch_rng
+from kshot_viz.words import Words, split_letters
+from kshot_viz.words.evidence import class_scores, gradient_times_embedding
+from kshot_viz.words.network import PRIOR_COUNT, blend
+from kshot_viz.words.tokens import PADDING
+from kshot_viz.words.training.adapted import AdaptedNetwork
+from kshot_viz.words.training.scoring import QUERIES, accuracy, encoder_prototypes, sample_tasks
+from kshot_viz.words.training.tasks import FeatureBank
+
+WAY, MOST_SHOTS, SHOTS, LEFT_OUT = 10, 5, (1, 5), 3
+PARTS = ("combinations", "bases", "scripts")
+KINDS = ("random", "similar")
+
+
+def measure(
+    words: Words, bank: FeatureBank, texts: dict[str, str], episodes: int
+) -> dict[str, Any]:
+    """Return the right guesses of every task, and the evidence, of one seed."""
+    tokens = words.vocabulary.encode_known(list(texts.values()))
+    number = {name: i for i, name in enumerate(texts)}
+    split = split_letters(texts)
+    found: dict[str, Any] = {}
+    for part in PARTS:
+        classes = torch.tensor([number[name] for name in split[part]])
+        for kind in KINDS:
+            tasks = sample_tasks(words.encoder, bank, classes, kind, way=WAY, n=episodes)
+            rng = torch_rng(1, "benchmark", part, kind)
+            images = bank.draw_distinct(tasks, QUERIES + MOST_SHOTS, rng)
+            found[f"{part}/{kind}"] = hits(words, bank, tokens[tasks], images)
+            if part == "combinations":
+                found[f"evidence/{kind}"] = evidence(words, bank, tokens[tasks], images)
+    return found
+
+
+def hits(words: Words, bank: FeatureBank, tokens: Tensor, images: Tensor) -> dict[str, list[int]]:
+    """Return the number of right guesses in each task, for every row of the table."""
+    head = words.encoder.head
+    queries, support = images[..., :QUERIES], images[..., QUERIES:]
+    own = encoder_prototypes(words.encoder, tokens)
+    shown = {n: head.standardise(bank.features[support[..., :n]]).sum(dim=2) for n in SHOTS}
+    counts = {n: torch.full(own.shape[:2], float(n)) for n in SHOTS}
+    prototypes = {
+        "words": own,
+        **{f"mean_{n}": shown[n] / n for n in SHOTS},
+        **{f"both_{n}": blend(own, shown[n], counts[n], PRIOR_COUNT) for n in SHOTS},
+        "exchanged": own.roll(1, dims=1),
+        "other": encoder_prototypes(words.encoder, tokens.roll(1, dims=0)),
+    }
+    return {
+        row: whole(accuracy(words.encoder, made, bank, queries)) for row, made in prototypes.items()
+    }
+
+
+def changes(
+    words: tuple[Words, Words],
+    data: kv.ImageDataset,
+    bank: FeatureBank,
+    texts: dict[str, str],
+    n: int,
+) -> dict[str, dict[str, list[int]]]:
+    """Return the right guesses with and without changes of layers, on n tasks of each kind."""
+    trained, longer = words
+    network = AdaptedNetwork(kv.load_backbone("glyphnet"), trained.encoder, data, WAY)
+    tokens = trained.vocabulary.encode_known(list(texts.values()))
+    chosen = split_letters(texts)["combinations"]
+    classes = torch.tensor([data.classes.index(name) for name in chosen])
+    found = {}
+    for kind in KINDS:
+        tasks = sample_tasks(trained.encoder, bank, classes, kind, way=WAY, n=n)
+        images = bank.draw_distinct(tasks, QUERIES, torch_rng(1, "changes", kind))
+        own, other = tokens[tasks], tokens[tasks].roll(1, dims=0)
+        heads = {
+            name: accuracy(one.encoder, encoder_prototypes(one.encoder, own), bank, images)
+            for name, one in (("words", trained), ("longer", longer))
+        }
+        adapted = {
+            "adapted": network.accuracy(own, images),
+            "adapted_other": network.accuracy(own, images, other),
+        }
+        found[f"changes/{kind}"] = {
+            name: whole(values) for name, values in (heads | adapted).items()
+        }
+    return found
+
+
+def whole(shares_: np.ndarray) -> list[int]:
+    """Return shares of the images of a task as numbers of images."""
+    return np.rint(shares_ * WAY * QUERIES).astype(int).tolist()
+
+
+def evidence(words: Words, bank: FeatureBank, tokens: Tensor, images: Tensor) -> list[list[int]]:
+    """Return for each task: in how many classes the top words mattered more, and of how many.
+
+    Three words with the largest gradient times embedding are left out, and, instead, three others
+    drawn at random that are not the same three; classes of at least four words are counted.
+    """
+    targets = torch.arange(WAY).repeat_interleave(QUERIES)
+    counted = []
+    for task, (row, shown) in enumerate(zip(tokens, images[..., :QUERIES], strict=True)):
+        features = words.encoder.head.standardise(bank.features[shown.flatten()])
+        given = gradient_times_embedding(words.encoder, row, features, targets)
+        rng, more, classes = numpy_rng(1, "evidence", task), 0, 0
+        for c in range(WAY):
+            n = int((row[c] != PADDING).sum())
+            if n > LEFT_OUT:
+                top = given[c, :n].topk(LEFT_OUT).indices.sort().values.tolist()
+                falls = [
+                    class_scores(words.encoder, without(row, c, some), features, targets)[c]
+                    for some in (top, another(top, n, rng))
+                ]
+                classes, more = classes + 1, more + int(falls[0] < falls[1])
+        counted.append([more, classes])
+    return counted
+
+
+def another(top: list[int], n: int, rng: np.random.Generator) -> list[int]:
+    """Draw as many positions below n, but not all the same."""
+    while True:
+        drawn = sorted(rng.permutation(n)[: len(top)].tolist())
+        if drawn != top:
+            return drawn
+
+
+def without(tokens: Tensor, c: int, positions: list[int]) -> Tensor:
+    """Return tokens with some words of one class left out."""
+    fewer = tokens.clone()
+    fewer[c, positions] = PADDING
+    return fewer

@@ -1,0 +1,174 @@
+"""The page of the results, its sentences made from the numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from words_parts.measure import KINDS, LEFT_OUT, PARTS, QUERIES, WAY
+
+from kshot_viz.seeds import numpy_rng
+from kshot_viz.words.network import PRIOR_COUNT
+
+ROWS = {
+    "words": "descriptions alone",
+    "mean_1": "1 image, nearest mean",
+    "mean_5": "5 images, nearest mean",
+    "both_1": "descriptions and 1 image",
+    "both_5": "descriptions and 5 images",
+    "exchanged": "descriptions exchanged inside the task",
+    "other": "descriptions of another task",
+}
+CHANGED = {
+    "words": "descriptions alone",
+    "longer": "the same, head trained for twice the steps",
+    "adapted": "layers changed by the descriptions too",
+    "adapted_other": "layers changed by descriptions of another task",
+}
+NAMES = {
+    "combinations": 'Held-out combinations: letters "X with Y", X and Y known, never together',
+    "bases": "Unseen bases: letters named E, S, K and ETA, with and without marks",
+    "scripts": "Unseen scripts: Armenian, Georgian, Tifinagh",
+}
+
+
+def interval(values: np.ndarray) -> tuple[float, float, float]:
+    """Return mean and 95 % bootstrap interval of (seeds, episodes), both drawn anew."""
+    rng = numpy_rng(0, "both")
+    seeds, episodes = values.shape
+    drawn = np.empty(4000)
+    for i in range(len(drawn)):
+        rows, columns = rng.integers(seeds, size=seeds), rng.integers(episodes, size=episodes)
+        drawn[i] = values[np.ix_(rows, columns)].mean()
+    low, high = np.quantile(drawn, (0.025, 0.975))
+    return float(values.mean()), float(low), float(high)
+
+
+def shares(result: dict[str, Any], part: str, kind: str, row: str) -> np.ndarray:
+    """Return accuracies in percent, (seeds, episodes)."""
+    return np.array(result["found"][f"{part}/{kind}"][row]) * 100 / (WAY * QUERIES)
+
+
+def cell(values: np.ndarray, *, signed: bool = False) -> str:
+    """Return ``"89.6 [88.9, 90.3]"``."""
+    sign = "+" if signed else ""
+    mean, low, high = interval(values)
+    return f"{mean:{sign}.1f} [{low:{sign}.1f}, {high:{sign}.1f}]"
+
+
+def difference(result: dict[str, Any], kind: str, first: str, second: str) -> np.ndarray:
+    """Return the paired difference of two rows on held-out combinations."""
+    return shares(result, "combinations", kind, first) - shares(
+        result, "combinations", kind, second
+    )
+
+
+def page(result: dict[str, Any]) -> Iterator[str]:
+    """Yield the paragraphs of the page."""
+    yield "# Networks from descriptions: letters by their names"
+    yield (
+        f"Made by `python benchmarks/words.py --seeds {result['seeds']} --episodes "
+        f"{result['episodes']}`."
+    )
+    yield f"**{' '.join(headline(result, kind) for kind in KINDS)}**"
+    yield (
+        f"Each letter's description is its Unicode name. Trained on {result['classes']['train']:,} "
+        f"letters, {result['seeds']} seeds of the training; {result['episodes']} tasks of {WAY} "
+        f"letters of each kind, the same for all seeds, {QUERIES} images to be classified of each "
+        "letter. A similar task is a letter and the nine whose class means are nearest to its own. "
+        "Accuracy in percent with a 95 % bootstrap interval over seeds and tasks; tasks share "
+        "letters, so intervals say little of other letters. Nearest mean: squared distance of "
+        "standardised features, the same space as the prototypes. With images, a description "
+        f"counts as {PRIOR_COUNT:g} images."
+    )
+    for part in PARTS:
+        yield f"## {NAMES[part]} ({result['classes'][part]} letters)"
+        yield "\n".join(table(result, part))
+    yield "## Differences on held-out combinations, paired by task"
+    yield "\n".join(differences(result))
+    yield f"## Do changes of the layers help? ({result['episodes'] // 2} of these tasks)"
+    yield "\n".join(changes_table(result))
+    yield " ".join(changes_text(result, kind) for kind in KINDS)
+    yield "## Do the words that matter by their gradient matter?"
+    yield " ".join(evidence_text(result, kind) for kind in KINDS)
+    yield "## What this does not say"
+    yield (
+        "The network was pretrained to tell plain letters from each other, among them most bases; "
+        "combinations with marks it never saw. Words that no training name has are left out, so of "
+        "an unseen script little more than capital or small remains. Word order is not seen. The "
+        "recipe was chosen on the validation letters, which are in none of these tables."
+    )
+
+
+def headline(result: dict[str, Any], kind: str) -> str:
+    """Say what the descriptions alone give, beside one image."""
+    mean, low, high = interval(difference(result, kind, "words", "mean_1"))
+    against = "more than" if low > 0 else "less than" if high < 0 else "not clearly other than"
+    alone, one = (shares(result, "combinations", kind, row).mean() for row in ("words", "mean_1"))
+    return (
+        f"On {kind} tasks of held-out combinations the names alone reach {alone:.1f} %, {against} "
+        f"one image of each letter ({one:.1f} %; difference {mean:+.1f} [{low:+.1f}, {high:+.1f}])."
+    )
+
+
+def table(result: dict[str, Any], part: str) -> Iterator[str]:
+    """Yield the lines of the table of a part."""
+    yield f"| | {' | '.join(f'{kind} tasks' for kind in KINDS)} |"
+    yield "| --- |" + " ---: |" * len(KINDS)
+    for row, name in ROWS.items():
+        cells = [cell(shares(result, part, kind, row)) for kind in KINDS]
+        yield f"| {name} | {' | '.join(cells)} |"
+
+
+def differences(result: dict[str, Any]) -> Iterator[str]:
+    """Yield the lines of the table of paired differences."""
+    yield f"| | {' | '.join(f'{kind} tasks' for kind in KINDS)} |"
+    yield "| --- |" + " ---: |" * len(KINDS)
+    pairs = [("words", "mean_1"), ("words", "mean_5"), ("both_1", "mean_1"), ("both_5", "mean_5")]
+    for first, second in pairs:
+        cells = [cell(difference(result, kind, first, second), signed=True) for kind in KINDS]
+        yield f"| {ROWS[first]} - {ROWS[second]} | {' | '.join(cells)} |"
+
+
+def changes_table(result: dict[str, Any]) -> Iterator[str]:
+    """Yield the lines of the table of changed layers."""
+    yield f"| | {' | '.join(f'{kind} tasks' for kind in KINDS)} |"
+    yield "| --- |" + " ---: |" * len(KINDS)
+    for row, name in CHANGED.items():
+        cells = [cell(shares(result, "changes", kind, row)) for kind in KINDS]
+        yield f"| {name} | {' | '.join(cells)} |"
+
+
+def changes_text(result: dict[str, Any], kind: str) -> str:
+    """Say what changes of layers add, and whether it is the text that does."""
+    own, other, none, longer = (
+        shares(result, "changes", kind, row)
+        for row in ("adapted", "adapted_other", "words", "longer")
+    )
+    return (
+        f"On {kind} tasks changes from the descriptions add {cell(own - none, signed=True)} "
+        f"points; against changes from another task's descriptions they add "
+        f"{cell(own - other, signed=True)}, which is {clear(own - other)} from none. Training the "
+        f"head for twice the steps adds {cell(longer - none, signed=True)}."
+    )
+
+
+def clear(values: np.ndarray) -> str:
+    """Say whether the interval of differences leaves zero out."""
+    _, low, high = interval(values)
+    return "clearly different" if low > 0 or high < 0 else "not clearly different"
+
+
+def evidence_text(result: dict[str, Any], kind: str) -> str:
+    """Say how often leaving out the top words hurts more than leaving out random ones."""
+    counted = np.array(result["found"][f"evidence/{kind}"])
+    more, classes = counted[..., 0], counted[..., 1]
+    kept = classes.min(axis=0) > 0
+    share = 100 * more[:, kept] / classes[:, kept]
+    return (
+        f"On {kind} tasks, leaving out the {LEFT_OUT} words with the largest gradient times "
+        f"embedding lowers the log-probability of a letter's own images more than leaving out "
+        f"{LEFT_OUT} random ones in {cell(share)} % of the letters whose name has more than "
+        f"{LEFT_OUT} words (50 % would be chance)."
+    )
