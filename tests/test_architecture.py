@@ -18,8 +18,8 @@ HOMES = {
     for alias in node.names
 }
 LINE_AS_DRAWN = """
-errors, checks, files, lazy, records, seeds, stats, text, threads -> data -> models -> activations
--> grouping -> methods -> finetune -> evaluate -> search -> words -> study -> analysis -> viz
+errors, checks, files, lazy, records, seeds, stats, text, threads -> data -> models -> words
+-> activations -> grouping -> methods -> finetune -> evaluate -> search -> study -> analysis -> viz
 -> widgets -> cli -> testing
 """
 LINE = re.findall(r"\w+", LINE_AS_DRAWN)

@@ -69,7 +69,7 @@ TOO_FEW: dict[str, Case] = {
 }
 
 RANGES: dict[str, Case] = {
-    "shot 0": (lambda w: w.sample(shot=0), VALUE, ("`shot`", ">= 1", "not 0")),
+    "shot -1": (lambda w: w.sample(shot=-1), VALUE, ("`shot`", ">= 0", "not -1")),
     "shot as text": (lambda w: w.sample(shot="1"), VALUE, ("`shot`", "'1'")),
     "shot as float": (lambda w: w.sample(shot=1.0), VALUE, ("`shot`", "1.0")),
     "query 0": (lambda w: w.sample(query=0), VALUE, ("`query`", "not 0")),

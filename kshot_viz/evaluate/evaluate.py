@@ -139,7 +139,7 @@ def evaluate(
     candidates = all_of("candidates", candidates, Candidate)
     steps = None if at_steps is None else tuple(map(int, all_of("at_steps", at_steps, Integral)))
     check_source(source, data, episodes)
-    for first in episodes[:1]:
+    for first in [one for one in episodes[:1] if one.shot]:
         warn_if_unlike_source(backbone, data, first.split(data)[0])
     bound = tuple(bind(backbone, candidates, source, seed))
     request = Request(backbone, bound, steps, path, max_memory, mix_names, device, seed)

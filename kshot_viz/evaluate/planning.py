@@ -21,7 +21,7 @@ from kshot_viz.evaluate.episode_cache import EpisodeInputs
 from kshot_viz.evaluate.job import Job
 from kshot_viz.evaluate.rows import Entry
 from kshot_viz.finetune.candidate import Candidate
-from kshot_viz.finetune.loop import check_applies
+from kshot_viz.finetune.loop import check_applies, check_shots
 from kshot_viz.methods.code_digest import code_of
 from kshot_viz.models.backbone import row_by_row
 from kshot_viz.models.inputs.preprocess import Preprocess
@@ -76,6 +76,8 @@ class _Planned:
 
 def plan_jobs(request: Request, data: ImageDataset, episodes: Sequence[Episode]) -> Plan:
     """Cut a request into jobs; equal candidates of an episode are computed once."""
+    for method in {one.method.record: one.method for one in request.candidates}.values():
+        check_shots(method, min((one.shot for one in episodes), default=1))
     steps = [steps_of(one, request.at_steps) for one in request.candidates]
     codes = {kind: code_of(kind) for kind in {type(one.method) for one in request.candidates}}
     network, call = _network_key(request.backbone), uuid.uuid4().hex
@@ -122,7 +124,7 @@ def _inputs(
     request: Request, data: ImageDataset, episode: Episode, network: list[str], call: str
 ) -> EpisodeInputs:
     support, query = episode.split(data)
-    seen = _seen(request.backbone, support)
+    seen = _seen(request.backbone, (support if len(support) else query).take([0]))
     key = record_digest([network, seen, episode.to_dict(), request.seed, request.device], 24)
     return EpisodeInputs(
         request.backbone, episode, support, query, request.seed, key, call, request.device
@@ -147,10 +149,10 @@ def _network_key(backbone: Backbone) -> list[str]:
     return [*network, __version__, torch.__version__]
 
 
-def _seen(backbone: Backbone, support: ImageDataset) -> list[str]:
+def _seen(backbone: Backbone, image: ImageDataset) -> list[str]:
     """Name what no list of weights tells by what it makes of an image: functions and code."""
     with one_thread(), torch.inference_mode(), evaluating(backbone.module):
-        prepared = backbone.prepare(support.take([0]))
+        prepared = backbone.prepare(image)
         output = backbone.module(row_by_row(prepared).clone())
     known = backbone.preprocess is None or isinstance(backbone.preprocess, Preprocess)
     look = repr(backbone.preprocess) if known else digest(prepared.cpu().numpy())

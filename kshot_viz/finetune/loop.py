@@ -168,6 +168,9 @@ class Run:
 
     def _loss(self, seed: int, step: int) -> tuple[Tensor, float]:
         batch = self.batch(step, seed)
+        if not len(batch.targets):
+            # The mean over no image; the head was made without any.
+            return torch.zeros(()), float("nan")
         with _mode(self.backbone.module, self.config.train_mode, child_seed(seed, "dropout", step)):
             loss = self.method.loss(self.backbone, batch)
             hits = batch.logits.detach().argmax(dim=1) == batch.targets
@@ -195,6 +198,8 @@ def start_run(
         grouping.check(backbone)
     if not isinstance(support, Support):
         support = prepare_support(backbone, support)
+    if not len(support.targets):
+        check_shots(method, 0)
     tuned = backbone.with_new_head(len(support.classes))
     if device is not None:
         tuned = tuned.to(device)
@@ -210,6 +215,15 @@ def check_applies(method: Method, backbone: Backbone) -> None:
     reason = method.applies(backbone)
     if reason:
         raise KShotValueError(f"method={method.name!r} cannot tune {backbone.name!r}: {reason}.")
+
+
+def check_shots(method: Method, shot: int) -> None:
+    """Raise a KShotValueError if a method needs images of a class and there are none."""
+    if shot == 0 and method.needs_images:
+        raise KShotValueError(
+            f"method={method.name!r} needs at least one image of each class, and there are 0 "
+            f"shots. Descriptions of the classes need none: FromWords(head=HeadFromWords(...))."
+        )
 
 
 def _train_only(module: nn.Module, slots: list[Slot]) -> None:

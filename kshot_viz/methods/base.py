@@ -17,8 +17,9 @@ from kshot_viz.methods.config import FinetuneConfig
 from kshot_viz.methods.loss import cross_entropy
 from kshot_viz.methods.options import check_options, option_defaults, option_values
 from kshot_viz.methods.slots import Slot, SlotPlan, make_slots, plan_slots
-from kshot_viz.models.head_init import HeadInit
+from kshot_viz.models.head_init import HeadInit, HeadStart
 from kshot_viz.models.inputs.support import Support
+from kshot_viz.words.head_init import head_start
 
 if TYPE_CHECKING:
     from kshot_viz.models.backbone import Backbone
@@ -131,6 +132,8 @@ class Method:
         It shares gradients inside groups, and so needs a grouping.
     takes_steps : bool
         False for a method that ``attach`` fits from the support; the number of steps is then 0.
+    needs_images : bool
+        It needs at least one image of each class; False lets it take episodes of 0 shots.
     sees_total : bool
         Its ``attach`` and hooks may ask for the number of steps of the run. False promises that
         they do not: then one run serves all step counts of a comparison.
@@ -142,7 +145,7 @@ class Method:
         How it is drawn; None takes the next free colour.
     null_of, null_note : str
         The method whose null this is, and what it means where both differ from plain alike.
-    head : HeadInit
+    head : HeadInit or kshot_viz.words.HeadFromWords
         Where the new head starts.
     """
 
@@ -152,13 +155,14 @@ class Method:
     tries: ClassVar[Mapping[str, tuple[Any, ...]]] = {}
     shares: ClassVar[bool] = False
     takes_steps: ClassVar[bool] = True
+    needs_images: ClassVar[bool] = True
     sees_total: ClassVar[bool] = True
     fast: ClassVar[bool] = True
     style: ClassVar[MethodStyle | None] = None
     null_of: ClassVar[str] = ""
     null_note: ClassVar[str] = ""
 
-    head: HeadInit = field(default_factory=HeadInit, kw_only=True)
+    head: HeadStart = field(default_factory=HeadInit, kw_only=True)
 
     def applies(self, backbone: Backbone) -> str:
         """Return why the method cannot be used on a network, in words, or ``""``."""
@@ -274,5 +278,5 @@ class Method:
             n: tuple(v) if isinstance(v, list) else v for n, v in options.items()
         }
         if "head" in given:
-            given["head"] = HeadInit.from_dict(given["head"])
+            given["head"] = head_start(given["head"])
         return cls(**given)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from kshot_viz.checks import check, number
 from kshot_viz.errors import KShotValueError
 from kshot_viz.methods.config import FinetuneConfig
-from kshot_viz.models.head_init import HeadInit
+from kshot_viz.models.head_init import HeadStart
 
 if TYPE_CHECKING:
     from kshot_viz.methods.base import Method
@@ -37,7 +37,7 @@ def check_options(method: Method) -> None:
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, HeadInit):
+    if isinstance(value, HeadStart):
         return value.to_dict()
     if isinstance(value, Mapping):
         return {key: _plain(one) for key, one in value.items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -19,8 +20,41 @@ if TYPE_CHECKING:
 KINDS = ("zeros", "class_means", "weights")
 
 
+class HeadStart(ABC):
+    """How the weights of the new linear head are set before the first step: what all ways share.
+
+    One is a frozen dataclass whose :meth:`to_dict` has a ``"kind"``.
+    """
+
+    @property
+    def zero(self) -> bool:
+        """Whether the head starts at zero."""
+        return False
+
+    @abstractmethod
+    def fill(self, network: Backbone, support: Support) -> None:
+        """Set the head of a network in place.
+
+        Parameters
+        ----------
+        network : Backbone
+            A private copy with its new head.
+        support : Support
+            May have no image.
+
+        Raises
+        ------
+        KShotError
+            If the values cannot be had for this network, or these classes.
+        """
+
+    @abstractmethod
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values, among them ``"kind"``."""
+
+
 @dataclass(frozen=True)
-class HeadInit:
+class HeadInit(HeadStart):
     """How the weights of the new linear head are set before the first step.
 
     Attributes
@@ -61,19 +95,7 @@ class HeadInit:
         return self.kind == "zeros"
 
     def fill(self, network: Backbone, support: Support) -> None:
-        """Set the head of a network in place.
-
-        Parameters
-        ----------
-        network : Backbone
-            A private copy with its new head.
-        support : Support
-
-        Raises
-        ------
-        KShotValueError
-            If given weights do not fit the head.
-        """
+        """Set the head of a network in place; weights that do not fit are a KShotValueError."""
         if self.zero:
             return
         fill_head(network, *self._values(network, support))

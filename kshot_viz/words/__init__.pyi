@@ -3,6 +3,7 @@
 from .descriptions import describe as describe
 from .evidence import word_evidence as word_evidence
 from .files import load_words as load_words
+from .head_init import HeadFromWords as HeadFromWords
 from .letters.split import split_letters as split_letters
 from .network import network_from_words as network_from_words
 from .network import network_from_words_and_images as network_from_words_and_images

@@ -47,7 +47,8 @@ def sample_episodes(
     way : int or None
         Classes per episode; None for all of them.
     shot : int
-        Labelled images per class.
+        Labelled images per class; with 0 there is a description of each class at most, see
+        :class:`kshot_viz.words.HeadFromWords`.
     query : int, default 15
         Upper limit of query images per class. A class that has fewer images has fewer queries:
         what its smaller pool leaves after the shots. An accuracy is then the mean over classes.
@@ -252,8 +253,9 @@ def _check_request(
 ) -> None:
     counts = {"way": way, "shot": shot, "query": query, "n": n, "min_query": min_query}
     for name, value in counts.items():
-        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
-            raise KShotValueError(f"`{name}` must be an integer >= 1; not {value!r}.")
+        least = 0 if name == "shot" else 1
+        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
+            raise KShotValueError(f"`{name}` must be an integer >= {least}; not {value!r}.")
     if n > MOST_EPISODES:
         raise KShotValueError(f"`n` must be at most {MOST_EPISODES:,} episodes; not {n:,}.")
     if not 2 <= way <= data.n_classes:

@@ -63,7 +63,7 @@ def prepare_support(backbone: Backbone, support: Any) -> Support:
         raise KShotValueError(
             f"Fine-tuning needs at least two classes; the labels have one class: {list(classes)}."
         )
-    inputs = backbone.prepare(images)
+    inputs = backbone.prepare(images) if len(targets) else _no_images(backbone)
     return Support(inputs, torch.from_numpy(targets).to(inputs.device), classes)
 
 
@@ -92,6 +92,15 @@ def support_parts(support: Any) -> tuple[Any, NDArray[np.int64], NDArray[Any]]:
     return images, targets.ravel().astype(np.int64), classes
 
 
+def _no_images(backbone: Backbone) -> Tensor:
+    """Return a batch of the network's type without an image."""
+    like = next(p for p in backbone.module.parameters() if p.dtype.is_floating_point)
+    return like.new_empty((0, *backbone.input_shape))
+
+
 def _used(targets: NDArray[Any], classes: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[Any]]:
+    """Leave out the classes without an image, unless there is no image at all."""
+    if not len(targets):
+        return targets.astype(np.int64), classes
     present, used = np.unique(targets, return_inverse=True)
     return used.ravel().astype(np.int64), classes[present]

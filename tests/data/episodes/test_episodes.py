@@ -149,7 +149,7 @@ def test_a_share_that_rounds_to_nothing_is_an_error() -> None:
     [
         ({"way": 1}, "`way` must be 2..3"),
         ({"way": 4}, "`way` must be 2..3"),
-        ({"shot": 0}, "`shot`"),
+        ({"shot": -1}, "`shot`"),
         ({"n": 1.5}, "`n`"),
         ({"val_share": 1.0}, "`val_share`"),
         ({"pool": "train"}, "`pool`"),
