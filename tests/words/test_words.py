@@ -231,6 +231,18 @@ def test_a_damaged_file_is_an_error_or_still_words(tmp_path, ending, seed):
     assert "toy" in said.lower()
 
 
+@pytest.mark.parametrize("path", ["words", "words.pt", 3, None])
+def test_a_path_to_save_to_ends_in_safetensors(path):
+    with pytest.raises(KShotValueError, match="path"):
+        small_words().save(path)
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(KShotFileError, match="file"):
+        small_words().save(tmp_path / "file" / "deep" / "toy.safetensors")
+
+
 def test_weights_that_are_not_finite_are_named(tmp_path):
     from safetensors.torch import load_file, save_file
 
