@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from words_parts.measure import changes, measure
+from words_parts.measure import FEWER, changes, measure
 from words_parts.page import page
 
 import kshot_viz as kv
@@ -59,7 +59,7 @@ def measured_seeds(seeds: int, episodes: int, folder: Path) -> dict[str, Any]:
             )
             with one_thread():
                 content = {"record": dict(words.record)} | measure(words, bank, texts, episodes)
-                content |= changes((words, longer), data, bank, texts, episodes // 2)
+                content |= changes((words, longer), data, bank, texts, episodes // FEWER)
             file.write_text(json.dumps(content), "utf-8")
             print(f"seed {seed} is measured", flush=True)
         content = json.loads(file.read_text("utf-8"))
