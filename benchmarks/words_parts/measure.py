@@ -11,7 +11,7 @@ from torch import Tensor
 import kshot_viz as kv
 from kshot_viz.seeds import numpy_rng, torch_rng
 from kshot_viz.words import Words, split_letters
-from kshot_viz.words.evidence import class_scores, gradient_times_embedding, leave_one_out
+from kshot_viz.words.evidence import class_scores, integrated_gradients, leave_one_out
 from kshot_viz.words.network import PRIOR_COUNT, blend
 from kshot_viz.words.tokens import PADDING
 from kshot_viz.words.training.adapted import AdaptedNetwork
@@ -21,7 +21,7 @@ from kshot_viz.words.training.tasks import FeatureBank
 WAY, MOST_SHOTS, SHOTS, LEFT_OUT = 10, 5, (1, 5), 3
 # Evidence and changes of layers take long; they are measured on a third of the tasks.
 FEWER = 3
-RANKINGS = {"gradient": gradient_times_embedding, "without": leave_one_out}
+RANKINGS = {"gradient": integrated_gradients, "without": leave_one_out}
 PARTS = ("combinations", "bases", "scripts")
 KINDS = ("random", "similar")
 

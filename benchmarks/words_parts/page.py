@@ -28,7 +28,7 @@ CHANGED = {
     "adapted_other": "layers changed by descriptions of another task",
 }
 RANKED = {
-    "gradient": "gradient times embedding",
+    "gradient": "gradient times embedding, along the path from an average word",
     "without": "what leaving out each word alone does",
 }
 NAMES = {
@@ -81,11 +81,11 @@ def page(result: dict[str, Any]) -> Iterator[str]:
         f"Each letter's description is its Unicode name. Trained on {result['classes']['train']:,} "
         f"letters, {counted(result['seeds'], 'seed')} of the training; {result['episodes']} tasks "
         f"of {WAY} letters of each kind, the same for all seeds, {QUERIES} images to be classified "
-        "of each letter. A similar task is a letter and the nine whose class means are nearest to its own. "
-        "Accuracy in percent with a 95 % bootstrap interval over seeds and tasks; tasks share "
-        "letters, so intervals say little of other letters. Nearest mean: squared distance of "
-        "standardised features, the same space as the prototypes. With images, a description "
-        f"counts as {PRIOR_COUNT:g} images."
+        "of each letter. A similar task is a letter and the nine whose class means are nearest "
+        "to its own. Accuracy in percent with a 95 % bootstrap interval over seeds and tasks; "
+        "tasks share letters, so intervals say little of other letters. Nearest mean: squared "
+        "distance of standardised features, the same space as the prototypes. With images, a "
+        f"description counts as {PRIOR_COUNT:g} images."
     )
     for part in PARTS:
         yield f"## {NAMES[part]} ({result['classes'][part]} letters)"
