@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from words_parts.measure import changes, measure
+from words_parts.measure import FEWER, changes, measure
 from words_parts.page import page
 
 import kshot_viz as kv
@@ -29,6 +29,8 @@ from kshot_viz.words.training.tasks import FeatureBank
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "docs" / "results"
+# Raise it where the same words are measured in another way.
+VERSION = 1
 LONGER = WordsRecipe(steps=2 * BUNDLED_RECIPE.steps)
 
 
@@ -38,7 +40,7 @@ def measured_seeds(seeds: int, episodes: int, folder: Path) -> dict[str, Any]:
     backbone, data = kv.load_backbone("glyphnet"), kv.load_dataset("letters")
     texts, bank = describe(data), None
     key = record_digest(
-        [BUNDLED_RECIPE.to_dict(), data.fingerprint, backbone.fingerprint, episodes]
+        [VERSION, BUNDLED_RECIPE.to_dict(), data.fingerprint, backbone.fingerprint, episodes]
     )
     parts, records = [], []
     for seed in range(seeds):
@@ -59,7 +61,7 @@ def measured_seeds(seeds: int, episodes: int, folder: Path) -> dict[str, Any]:
             )
             with one_thread():
                 content = {"record": dict(words.record)} | measure(words, bank, texts, episodes)
-                content |= changes((words, longer), data, bank, texts, episodes // 2)
+                content |= changes((words, longer), data, bank, texts, episodes // FEWER)
             file.write_text(json.dumps(content), "utf-8")
             print(f"seed {seed} is measured", flush=True)
         content = json.loads(file.read_text("utf-8"))

@@ -11,7 +11,7 @@ from torch import Tensor
 import kshot_viz as kv
 from kshot_viz.seeds import numpy_rng, torch_rng
 from kshot_viz.words import Words, split_letters
-from kshot_viz.words.evidence import class_scores, gradient_times_embedding
+from kshot_viz.words.evidence import class_scores, integrated_gradients, leave_one_out
 from kshot_viz.words.network import PRIOR_COUNT, blend
 from kshot_viz.words.tokens import PADDING
 from kshot_viz.words.training.adapted import AdaptedNetwork
@@ -19,6 +19,9 @@ from kshot_viz.words.training.scoring import QUERIES, accuracy, encoder_prototyp
 from kshot_viz.words.training.tasks import FeatureBank
 
 WAY, MOST_SHOTS, SHOTS, LEFT_OUT = 10, 5, (1, 5), 3
+# Evidence and changes of layers take long; they are measured on a third of the tasks.
+FEWER = 3
+RANKINGS = {"gradient": integrated_gradients, "without": leave_one_out}
 PARTS = ("combinations", "bases", "scripts")
 KINDS = ("random", "similar")
 
@@ -39,7 +42,8 @@ def measure(
             images = bank.draw_distinct(tasks, QUERIES + MOST_SHOTS, rng)
             found[f"{part}/{kind}"] = hits(words, bank, tokens[tasks], images)
             if part == "combinations":
-                found[f"evidence/{kind}"] = evidence(words, bank, tokens[tasks], images)
+                few = slice(episodes // FEWER)
+                found[f"evidence/{kind}"] = evidence(words, bank, tokens[tasks][few], images[few])
     return found
 
 
@@ -99,29 +103,45 @@ def whole(shares_: np.ndarray) -> list[int]:
     return np.rint(shares_ * WAY * QUERIES).astype(int).tolist()
 
 
-def evidence(words: Words, bank: FeatureBank, tokens: Tensor, images: Tensor) -> list[list[int]]:
-    """Return for each task: in how many classes the top words mattered more, and of how many.
+def evidence(
+    words: Words, bank: FeatureBank, tokens: Tensor, images: Tensor
+) -> dict[str, list[list[int]]]:
+    """Return for each ranking of words and each task two counts of classes.
 
-    Three words with the largest gradient times embedding are left out, and, instead, three others
-    drawn at random that are not the same three; classes of at least four words are counted.
+    In how many leaving out the three words ranked first hurts more than leaving out three drawn at
+    random that are not the same three, and of how many; classes of at least four words count.
     """
     targets = torch.arange(WAY).repeat_interleave(QUERIES)
-    counted = []
+    counted: dict[str, list[list[int]]] = {name: [] for name in RANKINGS}
     for task, (row, shown) in enumerate(zip(tokens, images[..., :QUERIES], strict=True)):
         features = words.encoder.head.standardise(bank.features[shown.flatten()])
-        given = gradient_times_embedding(words.encoder, row, features, targets)
-        rng, more, classes = numpy_rng(1, "evidence", task), 0, 0
-        for c in range(WAY):
-            n = int((row[c] != PADDING).sum())
-            if n > LEFT_OUT:
-                top = given[c, :n].topk(LEFT_OUT).indices.sort().values.tolist()
-                falls = [
-                    class_scores(words.encoder, without(row, c, some), features, targets)[c]
-                    for some in (top, another(top, n, rng))
-                ]
-                classes, more = classes + 1, more + int(falls[0] < falls[1])
-        counted.append([more, classes])
+        for name, ranking in RANKINGS.items():
+            given = ranking(words.encoder, row, features, targets)
+            rng = numpy_rng(1, "evidence", task)
+            counted[name].append(more_hurt(words, row, given, features, targets, rng))
     return counted
+
+
+def more_hurt(
+    words: Words,
+    row: Tensor,
+    given: Tensor,
+    features: Tensor,
+    targets: Tensor,
+    rng: np.random.Generator,
+) -> list[int]:
+    """Return the two counts of one task; see :func:`evidence`."""
+    more, classes = 0, 0
+    for c in range(WAY):
+        n = int((row[c] != PADDING).sum())
+        if n > LEFT_OUT:
+            top = given[c, :n].topk(LEFT_OUT).indices.sort().values.tolist()
+            scores = [
+                class_scores(words.encoder, without(row, c, some), features, targets)[c]
+                for some in (top, another(top, n, rng))
+            ]
+            classes, more = classes + 1, more + int(scores[0] < scores[1])
+    return [more, classes]
 
 
 def another(top: list[int], n: int, rng: np.random.Generator) -> list[int]:

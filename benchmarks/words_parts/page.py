@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from words_parts.measure import KINDS, LEFT_OUT, PARTS, QUERIES, WAY
 
 from kshot_viz.seeds import numpy_rng
+from kshot_viz.text import counted
 from kshot_viz.words.network import PRIOR_COUNT
+from words_parts.measure import FEWER, KINDS, LEFT_OUT, PARTS, QUERIES, WAY
 
 ROWS = {
     "words": "descriptions alone",
@@ -25,6 +26,10 @@ CHANGED = {
     "longer": "the same, head trained for twice the steps",
     "adapted": "layers changed by the descriptions too",
     "adapted_other": "layers changed by descriptions of another task",
+}
+RANKED = {
+    "gradient": "gradient times embedding, along the path from an average word",
+    "without": "what leaving out each word alone does",
 }
 NAMES = {
     "combinations": 'Held-out combinations: letters "X with Y", X and Y known, never together',
@@ -74,24 +79,30 @@ def page(result: dict[str, Any]) -> Iterator[str]:
     yield f"**{' '.join(headline(result, kind) for kind in KINDS)}**"
     yield (
         f"Each letter's description is its Unicode name. Trained on {result['classes']['train']:,} "
-        f"letters, {result['seeds']} seeds of the training; {result['episodes']} tasks of {WAY} "
-        f"letters of each kind, the same for all seeds, {QUERIES} images to be classified of each "
-        "letter. A similar task is a letter and the nine whose class means are nearest to its own. "
-        "Accuracy in percent with a 95 % bootstrap interval over seeds and tasks; tasks share "
-        "letters, so intervals say little of other letters. Nearest mean: squared distance of "
-        "standardised features, the same space as the prototypes. With images, a description "
-        f"counts as {PRIOR_COUNT:g} images."
+        f"letters, {counted(result['seeds'], 'seed')} of the training; {result['episodes']} tasks "
+        f"of {WAY} letters of each kind, the same for all seeds, {QUERIES} images to be classified "
+        "of each letter. A similar task is a letter and the nine whose class means are nearest "
+        "to its own. Accuracy in percent with a 95 % bootstrap interval over seeds and tasks; "
+        "tasks share letters, so intervals say little of other letters. Nearest mean: squared "
+        "distance of standardised features, the same space as the prototypes. With images, a "
+        f"description counts as {PRIOR_COUNT:g} images."
     )
     for part in PARTS:
         yield f"## {NAMES[part]} ({result['classes'][part]} letters)"
         yield "\n".join(table(result, part))
     yield "## Differences on held-out combinations, paired by task"
     yield "\n".join(differences(result))
-    yield f"## Do changes of the layers help? ({result['episodes'] // 2} of these tasks)"
+    yield f"## Do changes of the layers help? ({result['episodes'] // FEWER} tasks of each kind)"
     yield "\n".join(changes_table(result))
     yield " ".join(changes_text(result, kind) for kind in KINDS)
-    yield "## Do the words that matter by their gradient matter?"
-    yield " ".join(evidence_text(result, kind) for kind in KINDS)
+    yield "## Do the words that are said to matter matter?"
+    yield (
+        f"Share of the letters, of those whose name has more than {LEFT_OUT} words, where leaving "
+        f"out the {LEFT_OUT} words ranked first lowers the log-probability of the letter's own "
+        f"images more than leaving out {LEFT_OUT} random ones that are not the same {LEFT_OUT}, in "
+        "percent; 50 would be chance:"
+    )
+    yield "\n".join(evidence_table(result))
     yield "## What this does not say"
     yield (
         "The network was pretrained to tell plain letters from each other, among them most bases; "
@@ -160,15 +171,17 @@ def clear(values: np.ndarray) -> str:
     return "clearly different" if low > 0 or high < 0 else "not clearly different"
 
 
-def evidence_text(result: dict[str, Any], kind: str) -> str:
-    """Say how often leaving out the top words hurts more than leaving out random ones."""
-    counted = np.array(result["found"][f"evidence/{kind}"])
-    more, classes = counted[..., 0], counted[..., 1]
+def evidence_table(result: dict[str, Any]) -> Iterator[str]:
+    """Yield the lines of the table of words that are left out."""
+    yield f"| words ranked by | {' | '.join(f'{kind} tasks' for kind in KINDS)} |"
+    yield "| --- |" + " ---: |" * len(KINDS)
+    for ranking, name in RANKED.items():
+        yield f"| {name} | {' | '.join(hurt_more(result, kind, ranking) for kind in KINDS)} |"
+
+
+def hurt_more(result: dict[str, Any], kind: str, ranking: str) -> str:
+    """Return the share of letters in percent; tasks without a long name are left out."""
+    pairs = np.array(result["found"][f"evidence/{kind}"][ranking])
+    more, classes = pairs[..., 0], pairs[..., 1]
     kept = classes.min(axis=0) > 0
-    share = 100 * more[:, kept] / classes[:, kept]
-    return (
-        f"On {kind} tasks, leaving out the {LEFT_OUT} words with the largest gradient times "
-        f"embedding lowers the log-probability of a letter's own images more than leaving out "
-        f"{LEFT_OUT} random ones in {cell(share)} % of the letters whose name has more than "
-        f"{LEFT_OUT} words (50 % would be chance)."
-    )
+    return cell(100 * more[:, kept] / classes[:, kept])

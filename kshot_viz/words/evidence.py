@@ -25,6 +25,9 @@ from kshot_viz.words.words import Words
 if TYPE_CHECKING:
     import pandas as pd
 
+# Points of the path that gradients are taken at.
+_PATH = 32
+
 
 @checked(backbone=BACKBONE, data=instance(ImageDataset), descriptions=mapping)
 def word_evidence(
@@ -53,8 +56,9 @@ def word_evidence(
     -------
     pandas.DataFrame
         One row a word: ``class``, ``position`` (from 0), ``token``, ``gradient`` (gradient of the
-        score times the word's embedding) and ``without`` (by how much the score falls when the
-        word is left out of this description). Above zero the word speaks for the class.
+        score times the word's embedding, see :func:`integrated_gradients`) and ``without`` (by how
+        much the score falls when the word is left out of this description). Above zero the word
+        speaks for the class.
 
     Raises
     ------
@@ -73,7 +77,7 @@ def word_evidence(
     features = trained.encoder.head.standardise(penultimate_features(backbone, data.images))
     targets = torch.from_numpy(data.targets)
     with one_thread():
-        gradients = gradient_times_embedding(trained.encoder, tokens, features, targets)
+        gradients = integrated_gradients(trained.encoder, tokens, features, targets)
         falls = leave_one_out(trained.encoder, tokens, features, targets)
     rows = [
         (name, position, token, float(gradients[c, position]), float(falls[c, position]))
@@ -83,10 +87,16 @@ def word_evidence(
     return pd.DataFrame(rows, columns=["class", "position", "token", "gradient", "without"])
 
 
-def gradient_times_embedding(
+def integrated_gradients(
     encoder: WordsEncoder, tokens: Tensor, features: Tensor, targets: Tensor
 ) -> Tensor:
     """Return gradient times embedding of each word for the score of its class, (classes, T).
+
+    The gradient is the mean along the straight path from the average embedding of all words to the
+    word's own (Sundararajan et al., "Axiomatic Attribution for Deep Networks", ICML 2017): what
+    the words of a class get sums up, as far as the points of the path lie close enough, to what its
+    description adds to one of average words. The gradient at the embedding alone says next to
+    nothing: the layer norm takes away most of its component along the embedding.
 
     Parameters
     ----------
@@ -98,13 +108,22 @@ def gradient_times_embedding(
     targets : Tensor
         (N,).
     """
-    embedded = encoder.tokens.embedding(tokens).detach().requires_grad_(True)
-    labels = encoder.tokens.pool(embedded, tokens == PADDING)
-    scores = _scores(encoder, encoder.head(encoder.context(labels[None])[0]), features, targets)
+    embedding = encoder.tokens.embedding
+    embedded, padding = embedding(tokens).detach(), tokens == PADDING
+    labels = encoder.tokens.pool(embedded, padding).detach()
+    average = embedding.weight.detach()[1:].mean(dim=0)
+    shares = (torch.arange(_PATH, dtype=average.dtype) + 0.5) / _PATH
     parts = []
-    for c, score in enumerate(scores):
-        (gradient,) = torch.autograd.grad(score, embedded, retain_graph=True)
-        parts.append((gradient[c] * embedded[c]).sum(dim=-1).detach())
+    for c, own in enumerate(embedded):
+        path = (average + shares[:, None, None] * (own - average)).requires_grad_(True)
+        moved = encoder.tokens.pool(path, padding[c].expand(_PATH, -1))
+        whole = labels.expand(_PATH, *labels.shape)
+        task = torch.cat([whole[:, :c], moved[:, None], whole[:, c + 1 :]], dim=1)
+        images = features[targets == c].expand(_PATH, -1, -1)
+        logits = encoder.head.logits(encoder.head(encoder.context(task)), images)
+        score = logits.log_softmax(dim=-1)[..., c].mean(dim=1).sum()
+        (gradient,) = torch.autograd.grad(score, path)
+        parts.append((gradient.mean(dim=0) * (own - average)).sum(dim=-1))
     return torch.stack(parts)
 
 
@@ -126,10 +145,7 @@ def class_scores(
 ) -> Tensor:
     """Return the mean log-probability of each class on its own images, (classes,)."""
     with torch.no_grad():
-        return _scores(encoder, encoder.prototypes(tokens[None])[0], features, targets)
-
-
-def _scores(encoder: WordsEncoder, prototypes: Tensor, features: Tensor, targets: Tensor) -> Tensor:
-    logs = encoder.head.logits(prototypes, features).log_softmax(dim=-1)
+        prototypes = encoder.prototypes(tokens[None])[0]
+        logs = encoder.head.logits(prototypes, features).log_softmax(dim=-1)
     own = logs[torch.arange(len(targets)), targets]
-    return torch.stack([own[targets == c].mean() for c in range(len(prototypes))])
+    return torch.stack([own[targets == c].mean() for c in range(len(tokens))])

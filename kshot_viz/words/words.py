@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from kshot_viz.checks import check, mapping
+from kshot_viz.checks import check, instance, mapping
 from kshot_viz.errors import KShotValueError
 from kshot_viz.models.backbone import Backbone
 from kshot_viz.threads import one_thread
@@ -100,6 +100,7 @@ class Words:
         pathlib.Path
             The file of the weights, which :func:`kshot_viz.words.load_words` reads.
         """
+        check("path", path, instance(str, Path))
         return write_parts((self.vocabulary, self.encoder, dict(self.record)), path)
 
     def __repr__(self) -> str:

@@ -146,6 +146,9 @@ def test_descriptions_that_do_not_fit(change, message):
         {"train": ["c0"]},
         {"train": ["c0", "c1"], "validation": ["c1"]},
         {"train": ["c0", "zebra"]},
+        {"train": None},
+        {"train": "c0"},
+        {"train": [1, [2]]},
     ],
 )
 def test_parts_that_do_not_fit(parts):

@@ -9,14 +9,17 @@ from mutate import mutated
 from networks import toy_backbone
 from small_words import TEXTS, network, pictures, small_words
 
+import kshot_viz as kv
 from kshot_viz.errors import KShotError, KShotFileError, KShotKeyError, KShotValueError
 from kshot_viz.models.nearest_mean import penultimate_features
 from kshot_viz.words import (
+    evidence,
     load_words,
     network_from_words,
     network_from_words_and_images,
     word_evidence,
 )
+from kshot_viz.words.evidence import class_scores, integrated_gradients
 from kshot_viz.words.network import blend
 
 PAIR = {"one": "bright corner above", "two": "spot in the middle"}
@@ -126,6 +129,28 @@ def test_evidence_has_a_row_for_every_word():
     assert np.isfinite(frame[["gradient", "without"]]).all(axis=None)
 
 
+def test_gradients_sum_up_to_what_a_description_adds_to_an_average_one(monkeypatch):
+    monkeypatch.setattr(evidence, "_PATH", 1000)
+    words, data = load_words("glyphnet-words"), kv.load_dataset("glyphs", per_class=2)
+    letters = [letter for letter in "abcdgh" if letter in data.classes]
+    chosen = [data.classes.index(letter) for letter in letters]
+    part = data.restrict(np.flatnonzero(np.isin(data.targets, chosen)), chosen)
+    encoder, targets = words.encoder, torch.from_numpy(part.targets)
+    tokens = words.tokens({letter: f"latin small {letter}" for letter in letters})
+    backbone = kv.load_backbone("glyphnet")
+    features = encoder.head.standardise(penultimate_features(backbone, part.images))
+    given = integrated_gradients(encoder, tokens, features, targets)
+    average = encoder.tokens.embedding.weight[1:].mean(dim=0).expand(1, tokens.shape[1], -1)
+    nothing = torch.zeros(1, tokens.shape[1], dtype=torch.bool)
+    for c in range(len(letters)):
+        task = encoder.tokens(tokens)
+        task[c] = encoder.tokens.pool(average, nothing)[0]
+        prototypes = encoder.head(encoder.context(task[None]))[0]
+        logs = encoder.head.logits(prototypes, features[targets == c]).log_softmax(dim=1)
+        whole = class_scores(encoder, tokens, features, targets)[c]
+        assert float(given[c].sum()) == pytest.approx(float(whole - logs[:, c].mean()), rel=0.03)
+
+
 def test_leaving_a_word_out_is_what_another_description_gives():
     words, data = small_words(), pictures()
     frame = word_evidence(network(), data, TEXTS, words)
@@ -229,6 +254,18 @@ def test_a_damaged_file_is_an_error_or_still_words(tmp_path, ending, seed):
     except KShotError as error:
         said = str(error)
     assert "toy" in said.lower()
+
+
+@pytest.mark.parametrize("path", ["words", "words.pt", 3, None])
+def test_a_path_to_save_to_ends_in_safetensors(path):
+    with pytest.raises(KShotValueError, match="path"):
+        small_words().save(path)
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(KShotFileError, match="file"):
+        small_words().save(tmp_path / "file" / "deep" / "toy.safetensors")
 
 
 def test_weights_that_are_not_finite_are_named(tmp_path):

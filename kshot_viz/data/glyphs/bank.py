@@ -222,7 +222,7 @@ def without_twins(
     return sorted(points[i] for i in kept)
 
 
-def _cosines(drawings: np.ndarray, block: int) -> np.ndarray:
+def _cosines(drawings: np.ndarray, block: int = 4) -> np.ndarray:
     n, side, _ = drawings.shape
     blocks = (
         drawings.reshape(n, side // block, block, side // block, block)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
+from kshot_viz.checks import check
+from kshot_viz.checks import names as names_rule
 from kshot_viz.errors import KShotValueError
 from kshot_viz.records import content_digest
 from kshot_viz.words.letters.split import split_letters
@@ -44,6 +46,8 @@ def checked_parts(
         If there are fewer than two training classes, a name is no class, or a class is in two
         parts.
     """
+    for part, names in parts.items():
+        check(f"parts[{part!r}]", names, names_rule)
     known = set(classes)
     found = {str(part): tuple(names) for part, names in parts.items()}
     if len(found.get("train", ())) < 2:
