@@ -75,6 +75,7 @@ def masking(rows: pd.DataFrame) -> pd.DataFrame:
     return TransferGrid(rows, pd.DataFrame(), {}, {}).masking()
 
 
+@pytest.mark.slow
 def test_the_page_on_transfer_shows_what_its_rows_give(transfer_rows):
     page = (ROOT / "docs" / "results" / "transfer.md").read_text("utf-8")
     found = effects(transfer_rows)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from chromium import launched, opened
@@ -39,9 +40,9 @@ def lab(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         yield server
 
 
-@pytest.fixture
-def page(browser: Browser, lab: Server) -> Iterator[Page]:
-    """A page that sees our own server only; asking for any other address fails the test."""
+@contextmanager
+def guarded(browser: Browser, lab: Server) -> Iterator[Page]:
+    """A page that sees our own server only; asking for any other address is a failure."""
     with opened(browser, lab.base) as (found, refused):
         yield found
     lab.end_kernels()
@@ -49,13 +50,53 @@ def page(browser: Browser, lab: Server) -> Iterator[Page]:
 
 
 @pytest.fixture
-def notebook(page: Page, lab: Server, request: pytest.FixtureRequest) -> Callable[..., LabPage]:
-    """Open a notebook made of these cells, run it, and look for errors."""
+def page(browser: Browser, lab: Server) -> Iterator[Page]:
+    with guarded(browser, lab) as found:
+        yield found
 
-    def run(*cells: str, name: str = "") -> LabPage:
-        file = lab.write(name or f"{request.node.name}.ipynb", cells)
-        opened_page = LabPage.open(page, lab, file)
-        assert opened_page.run_all() == []
-        return opened_page
+
+@pytest.fixture(scope="session")
+def opened_notebook(
+    browser: Browser, lab: Server
+) -> Callable[..., AbstractContextManager[LabPage]]:
+    """A notebook of a name, made of these cells, that has run; open until the block is left."""
+
+    @contextmanager
+    def run(name: str, cells: Sequence[str]) -> Iterator[LabPage]:
+        with guarded(browser, lab) as found:
+            opened_page = LabPage.open(found, lab, lab.write(name, cells))
+            assert opened_page.run_all() == []
+            yield opened_page
 
     return run
+
+
+@pytest.fixture(scope="module")
+def kernel(opened_notebook: Any, request: pytest.FixtureRequest) -> Iterator[LabPage]:
+    """A notebook for all tests of a module: its ``SET_UP`` has run, and its last cell is free."""
+    module = request.module
+    with opened_notebook(f"{module.__name__}.ipynb", [module.SET_UP, "pass"]) as found:
+        yield found
+
+
+@pytest.fixture
+def cell(kernel: LabPage) -> Iterator[Callable[[str], LabPage]]:
+    """Run a source in the last cell of that notebook, instead of what was there before."""
+
+    def run(source: str) -> LabPage:
+        assert kernel.run_last(source) == []
+        return kernel
+
+    yield run
+    kernel.theme("JupyterLab Light")
+
+
+@pytest.fixture
+def notebook(
+    opened_notebook: Any, request: pytest.FixtureRequest
+) -> Iterator[Callable[..., LabPage]]:
+    """Open a notebook made of these cells for one test, run it, and look for errors."""
+    with ExitStack() as stack:
+        yield lambda *cells: stack.enter_context(
+            opened_notebook(f"{request.node.name}.ipynb", cells)
+        )

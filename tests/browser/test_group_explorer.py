@@ -30,8 +30,8 @@ OVER = ".kv-map-over"
 
 
 @pytest.fixture
-def explorer(notebook: Callable[..., LabPage]) -> LabPage:
-    shown = notebook(SET_UP, SHOW)
+def explorer(cell: Callable[[str], LabPage]) -> LabPage:
+    shown = cell(SHOW)
     shown.show(OVER)
     shown.page.locator(".kv-map[data-drawn]").wait_for()
     shown.page.locator(".kv-groups .noUi-handle:not([disabled])").first.wait_for()
@@ -83,7 +83,6 @@ def test_pictures_follow_the_theme(explorer: LabPage):
     light = explorer.show(".kv-right img.kv-picture").get_attribute("src")
     explorer.theme("JupyterLab Dark")
     assert explorer.page.locator(".kv-right img.kv-picture").get_attribute("src") != light
-    explorer.theme("JupyterLab Light")
 
 
 def test_the_slider_changes_picture_and_grouping(explorer: LabPage):

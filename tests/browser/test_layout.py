@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -106,13 +107,13 @@ READY = "() => window.jupyterapp !== undefined"
 PICTURES = ".jp-OutputArea-child .jp-RenderedImage img"
 
 
-@pytest.fixture
-def shown(notebook: Any) -> LabPage:
-    lab = notebook(*CELLS, name="layout.ipynb")
-    for part in (".kv-explorer", ".kv-graph", ".kv-choose-view"):
-        lab.show(part)
-        lab.page.locator(part).first.wait_for()
-    return lab
+@pytest.fixture(scope="module")
+def shown(opened_notebook: Any) -> Iterator[LabPage]:
+    with opened_notebook("layout.ipynb", CELLS) as lab:
+        for part in (".kv-explorer", ".kv-graph", ".kv-choose-view"):
+            lab.show(part)
+            lab.page.locator(part).first.wait_for()
+        yield lab
 
 
 def test_no_width_and_no_theme_has_a_scrollbar_or_cuts_a_label(shown: LabPage):
@@ -132,6 +133,7 @@ def test_no_width_and_no_theme_has_a_scrollbar_or_cuts_a_label(shown: LabPage):
     assert found == {}
 
 
+# The last one, for it ends the kernel.
 def test_a_notebook_keeps_pictures_for_those_without_a_kernel(shown: LabPage):
     page = shown.page
     page.set_viewport_size({"width": 1280, "height": 6000})

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 SET_UP = """
 import numpy as np
 from kshot_viz.activations import Activations, LayerActivations
+from kshot_viz.grouping.editing.history import named
 from kshot_viz.grouping.grouping import Grouping
 from kshot_viz.widgets import NeuronMap
 
@@ -23,7 +24,6 @@ def layer(points):
 """
 # Four neurons in a row from left to right; the last two are dead, with HTML in their name.
 ROW = """
-from kshot_viz.grouping.editing.history import named
 acts = Activations({"<i>row</i>": layer([[0, 0], [1, 0.1], [2, 0.1], [3, 0]])}, "grid", 2)
 groups = Grouping({"<i>row</i>": [0, 1, 2, 2]}, dead={"<i>row</i>": 2})
 groups = named(groups, "<i>row</i>", 2, "<b>last</b>")
@@ -68,8 +68,8 @@ def drag(page: Page, over: Locator, left: float, right: float) -> None:
     page.mouse.up()
 
 
-def test_hover_rectangle_shift_and_clear(notebook: Callable[..., LabPage]):
-    found = notebook(SET_UP, ROW)
+def test_hover_rectangle_shift_and_clear(cell: Callable[[str], LabPage]):
+    found = cell(ROW)
     page, over = found.page, found.show(".kv-map-over")
     page.locator(".kv-map[data-drawn]").wait_for()
     x_of = found.ask("(shown.frame()['x'] - shown.frame()['x'].min()).tolist()")
@@ -98,8 +98,8 @@ def test_hover_rectangle_shift_and_clear(notebook: Callable[..., LabPage]):
     assert found.becomes("shown.selected.tolist()", [])
 
 
-def test_what_python_selects_is_shown_and_the_theme_is_followed(notebook: Callable[..., LabPage]):
-    found = notebook(SET_UP, ROW)
+def test_what_python_selects_is_shown_and_the_theme_is_followed(cell: Callable[[str], LabPage]):
+    found = cell(ROW)
     page = found.page
     found.show(".kv-map-over")
     page.locator(".kv-map[data-drawn]").wait_for()
@@ -112,13 +112,12 @@ def test_what_python_selects_is_shown_and_the_theme_is_followed(notebook: Callab
     )
     colour = page.locator(".kv-map-stage").evaluate("stage => getComputedStyle(stage).color")
     assert colour != "rgb(31, 35, 40)"
-    found.theme("JupyterLab Light")
 
 
 def test_a_dead_group_has_its_name_and_a_double_click_leaves_the_view(
-    notebook: Callable[..., LabPage],
+    cell: Callable[[str], LabPage],
 ):
-    found = notebook(SET_UP, ROW)
+    found = cell(ROW)
     page, over = found.page, found.show(".kv-map-over")
     page.locator(".kv-map[data-drawn]").wait_for()
     over.focus()
@@ -145,8 +144,8 @@ def test_a_dead_group_has_its_name_and_a_double_click_leaves_the_view(
     assert page.evaluate(POINTS) == zoomed
 
 
-def test_the_matrix_is_reached_by_keyboard_and_groups_are_whole(notebook: Callable[..., LabPage]):
-    found = notebook(SET_UP, "from kshot_viz.grouping.editing.history import named", WIDE)
+def test_the_matrix_is_reached_by_keyboard_and_groups_are_whole(cell: Callable[[str], LabPage]):
+    found = cell(WIDE)
     page, live = found.page, found.page.locator(".kv-matrix .kv-map-live")
     page.locator(".kv-matrix[data-drawn]").wait_for()
     before = page.locator(".kv-matrix").get_attribute("data-drawn")
@@ -174,16 +173,16 @@ def test_the_matrix_is_reached_by_keyboard_and_groups_are_whole(notebook: Callab
     note.get_by_text("2,100 selected").wait_for()
 
 
-def test_one_neuron_can_be_selected(notebook: Callable[..., LabPage]):
-    found = notebook(SET_UP, ONE)
+def test_one_neuron_can_be_selected(cell: Callable[[str], LabPage]):
+    found = cell(ONE)
     x, y, width, height = box_of(found.show(".kv-map-over"))
     found.page.mouse.click(x + width / 2, y + height / 2)
     found.page.locator(COUNT, has_text="1 of 1 neuron selected").wait_for()
     assert found.becomes("one.selected.tolist()", [0])
 
 
-def test_a_hundred_thousand_neurons_are_lassoed_and_zoomed(notebook: Callable[..., LabPage]):
-    found = notebook(SET_UP, MANY)
+def test_a_hundred_thousand_neurons_are_lassoed_and_zoomed(cell: Callable[[str], LabPage]):
+    found = cell(MANY)
     page, over = found.page, found.show(".kv-map-over")
     page.locator(".kv-map[data-drawn]").wait_for()
     page.get_by_role("button", name="Rectangle").click()

@@ -32,7 +32,7 @@ acts = kv.capture_activations(backbone, data.take(range(40)))
 grouping = kv.cluster_neurons(acts, n_groups=0.2, seed=0)
 neurons = NeuronMap(acts, "blocks.3.conv", grouping)
 shown = kv.MapperExplorer(acts["blocks.3.conv"], neurons=neurons, intervals=4, min_samples=2)
-shown
+display(shown, neurons)
 """
 OVER = ".kv-graph-over"
 # Where the middle of a mark is: what the script drew it at.
@@ -49,8 +49,8 @@ THEMES = ("JupyterLab Light", "JupyterLab Dark")
 
 
 @pytest.fixture
-def explorer(notebook: Callable[..., LabPage]) -> LabPage:
-    return ready(notebook(SET_UP, ONE))
+def explorer(cell: Callable[[str], LabPage]) -> LabPage:
+    return ready(cell(ONE))
 
 
 def ready(lab: LabPage) -> LabPage:
@@ -112,7 +112,6 @@ def test_a_click_on_a_node_selects_exactly_its_rows(explorer: LabPage, theme: st
     tip.get_by_text(explorer.ask("shown.graphs[0].nodes[0].name"), exact=True).wait_for()
     page.get_by_role("button", name="Clear").click()
     assert explorer.becomes("shown.selected", [])
-    turn(explorer, THEMES[0])
 
 
 def test_what_python_selects_is_drawn_and_noise_is_a_mark(explorer: LabPage):
@@ -174,7 +173,6 @@ def test_a_graph_of_earlier_settings_says_so(explorer: LabPage, theme: str):
     explorer.ask("shown.controls.automatic.set_trait('value', True)")
     expect(note).not_to_contain_text("Of the settings before")
     expect(note).to_have_css("font-weight", "400")
-    turn(explorer, THEMES[0])
 
 
 @pytest.mark.parametrize("theme", THEMES)
@@ -211,7 +209,6 @@ def test_the_keyboard_reaches_nodes_selects_moves_and_leaves(explorer: LabPage, 
     assert explorer.becomes("shown.selected", [])
     page.keyboard.press("Tab")
     assert not page.evaluate("() => document.activeElement.classList.contains('kv-graph-over')")
-    turn(explorer, THEMES[0])
 
 
 def test_a_dragged_node_is_pinned_and_the_ground_pans(explorer: LabPage):
@@ -254,8 +251,8 @@ def test_a_search_fades_the_others(explorer: LabPage):
     )
 
 
-def test_two_states_show_the_same_rows(notebook: Callable[..., LabPage]):
-    lab = ready(notebook(SET_UP, TWO))
+def test_two_states_show_the_same_rows(cell: Callable[[str], LabPage]):
+    lab = ready(cell(TWO))
     expect(lab.page.locator(".kv-graph")).to_have_count(2)
     click(lab, 3, index=1)
     assert lab.becomes("shown.selected", lab.ask(members(3, index=1)))
@@ -266,8 +263,8 @@ def test_two_states_show_the_same_rows(notebook: Callable[..., LabPage]):
         expect(lab.page.locator(OVER).nth(index)).to_be_visible()
 
 
-def test_a_node_selects_its_neurons_in_a_map(notebook: Callable[..., LabPage]):
-    lab = ready(notebook(SET_UP, NEURONS, "neurons"))
+def test_a_node_selects_its_neurons_in_a_map(cell: Callable[[str], LabPage]):
+    lab = ready(cell(NEURONS))
     click(lab, 0)
     chosen = lab.ask(members(0))
     assert lab.becomes("neurons.selected.tolist()", chosen)

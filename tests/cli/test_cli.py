@@ -105,6 +105,7 @@ def test_compare_leaves_rows_figures_and_a_page(finished):
     assert "zoo: 1 shot, glyphnet" in page
 
 
+@pytest.mark.slow
 def test_compare_prints_what_it_loads_the_table_and_where_it_lies(finished):
     ended, out = finished
     assert "ImageDataset('zoo': 48 images, 3 classes" in ended.out

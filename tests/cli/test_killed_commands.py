@@ -1,6 +1,6 @@
 """``compare`` and ``search``, ended at random moments: nothing stays behind, nothing is lost.
 
-``KSHOT_KILLS=40`` ends each command forty times instead of five.
+``KSHOT_KILLS=40`` ends each command forty times instead of three.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from command_line import make_pictures, make_weights, small_run
 from processes import Marked, linux, start
 
 pytestmark = [pytest.mark.slow, linux]
-KILLS = int(os.environ.get("KSHOT_KILLS", "5"))
+KILLS = int(os.environ.get("KSHOT_KILLS", "3"))
 # So often a command is ended before it may finish, and another folder is taken.
 IN_A_ROW = 5
 # Figures take longer than all the rest, and nothing here looks at them.

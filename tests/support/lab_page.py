@@ -20,9 +20,15 @@ CONNECTED = """async () => {
   await panel.sessionContext.session.kernel.info;
 }"""
 
-RUN_ALL = """async () => {
+LAST = """source => {
+  const book = window.jupyterapp.shell.currentWidget.content;
+  book.activeCellIndex = book.widgets.length - 1;
+  book.deselectAll();
+  book.activeCell.model.sharedModel.setSource(source);
+}"""
+RUN = """async command => {
   const app = window.jupyterapp;
-  await app.commands.execute('notebook:run-all-cells');
+  await app.commands.execute(command);
   return app.shell.currentWidget.content.widgets
     .filter(cell => cell.model.type === 'code')
     .map(cell => [cell.model.executionCount, cell.model.outputs.toJSON()
@@ -76,7 +82,15 @@ class LabPage:
 
     def run_all(self) -> list[str]:
         """Run all cells to their end; return the errors, cell by cell."""
-        cells = self.page.evaluate(RUN_ALL)
+        return self._run("notebook:run-all-cells")
+
+    def run_last(self, source: str) -> list[str]:
+        """Run a source in the last cell, whose outputs go away; return all errors so far."""
+        self.page.evaluate(LAST, source)
+        return self._run("notebook:run-cell")
+
+    def _run(self, command: str) -> list[str]:
+        cells = self.page.evaluate(RUN, command)
         missed = [f"cell {i} did not run" for i, (count, _) in enumerate(cells) if count is None]
         return missed + [error for _, errors in cells for error in errors]
 
@@ -105,7 +119,9 @@ class LabPage:
 
     def theme(self, name: str) -> None:
         """Change the theme, "JupyterLab Light" or "JupyterLab Dark", with all pictures."""
-        self.page.evaluate(THEME, name)
         light = "true" if name.endswith("Light") else "false"
+        if self.page.locator("body").get_attribute("data-jp-theme-light") == light:
+            return
+        self.page.evaluate(THEME, name)
         self.page.locator(f'body[data-jp-theme-light="{light}"]').wait_for(state="attached")
         self.page.wait_for_function(PAINTED, arg=light == "false")

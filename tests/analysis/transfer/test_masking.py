@@ -16,6 +16,7 @@ def masked(rows: pd.DataFrame) -> pd.DataFrame:
     return hand_grid(rows).masking()
 
 
+@pytest.mark.slow
 def test_the_masking_index_is_the_difference_of_two_gains():
     found = masked(hand_rows()).set_index("source")
     # (0.65 - 0.40) - (0.75 - 0.70), and (0.25 - 0.40) - (0.70 - 0.70).

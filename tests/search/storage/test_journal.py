@@ -95,7 +95,7 @@ def test_killed_at_any_time_it_goes_on_as_if_it_had_not_been(tmp_path, whole):
     assert not killed(tmp_path / "first.journal")
     seconds = time.monotonic() - begin
     times = random.Random(0)
-    for number in range(10):
+    for number in range(5):
         journal = tmp_path / f"{number}.journal"
         killed(journal, after=times.uniform(0.2, 1.0) * seconds)
         assert_frame_equal(small_search(journal).run().history, whole)

@@ -46,6 +46,7 @@ def shown(widget):
     return {name for name, one in by_choice.items() if one.layout.display != "none"}
 
 
+@pytest.mark.slow
 def test_gates_are_tuned_in_the_background_and_drawn(comparison, tmp_path):
     widget = KShotComparison(comparison)
     said = []
@@ -79,6 +80,7 @@ def test_gates_are_tuned_in_the_background_and_drawn(comparison, tmp_path):
     widget.close()
 
 
+@pytest.mark.slow
 def test_of_several_methods_with_gates_one_is_chosen():
     widget = KShotComparison(compared("plain", "adafilter", STATIC))
     widget.view = "gates"
