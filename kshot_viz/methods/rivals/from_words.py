@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import ClassVar
+from dataclasses import dataclass
 
 from kshot_viz.methods.base import Method, Setup
 from kshot_viz.methods.registry import register_method
