@@ -168,11 +168,19 @@ def study(
     out: opt.Out = Path("runs/study"),
     workers: opt.Workers = None,
     device: opt.Device = "auto",
+    budget_minutes: opt.BudgetMinutes = None,
 ) -> None:
     """Compare methods on several tasks, with settings chosen from few labels or many."""
     from kshot_viz.cli.study import run_study
 
-    run_study(file, out, workers=workers, device=device, command=command_line())
+    run_study(
+        file,
+        out,
+        workers=workers,
+        device=device,
+        budget_minutes=budget_minutes,
+        command=command_line(),
+    )
 
 
 @app.command()

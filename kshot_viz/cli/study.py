@@ -23,7 +23,15 @@ if TYPE_CHECKING:
 KIND = "study"
 
 
-def run_study(file: Path, out: Path, *, workers: int | None, device: str, command: str) -> None:
+def run_study(
+    file: Path,
+    out: Path,
+    *,
+    workers: int | None,
+    device: str,
+    budget_minutes: float | None,
+    command: str,
+) -> None:
     """Run the study of a file and leave everything in ``out``."""
     request, where = read_study(file), resolve_device(device)
     for name in request.methods:
@@ -44,6 +52,7 @@ def run_study(file: Path, out: Path, *, workers: int | None, device: str, comman
         device=where,
         out=out,
         seed=request.seed,
+        budget_minutes=budget_minutes,
         progress=True,
     )
     for one, task in zip(request.tasks, tasks, strict=True):

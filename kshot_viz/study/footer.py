@@ -8,8 +8,8 @@ from typing import Any
 from kshot_viz.grouping.rule import OF_EPISODE
 from kshot_viz.study.rivals import why_unfit
 from kshot_viz.study.tables import PLAIN
-from kshot_viz.study.timing import least
-from kshot_viz.text import counted, listed, minutes_text
+from kshot_viz.study.timing import budget_text
+from kshot_viz.text import counted, listed
 
 # Queries drawn this often on average make the episodes far from independent.
 HEAVY_REUSE = 5.0
@@ -24,7 +24,7 @@ def footer(manifest: Mapping[str, Any]) -> list[str]:
     parts = [
         _unfit(manifest),
         _tuning(manifest),
-        _budget(manifest),
+        budget_text(manifest),
         _grouping(manifest),
         _scoring(manifest),
         _testing(manifest),
@@ -72,18 +72,6 @@ def _few(manifest: Mapping[str, Any]) -> bool:
 def _unfit(manifest: Mapping[str, Any]) -> str:
     reasons = manifest.get("not_applicable")
     return f"Not applicable to this network: {listed(why_unfit(reasons))}." if reasons else ""
-
-
-def _budget(manifest: Mapping[str, Any]) -> str:
-    omitted, minutes = manifest.get("left_out"), manifest.get("budget_minutes")
-    if minutes is None:
-        return ""
-    # Records of before do not say whether it fits.
-    fits = manifest.get("fits_budget", True)
-    unfit = "" if fits else least(float(manifest["estimated_seconds"]))
-    if omitted:
-        return f"To fit into {minutes_text(minutes)}, only this was run: {omitted}{unfit}."
-    return f"This did not fit into {minutes_text(minutes)}{unfit}." if unfit else ""
 
 
 def _grouping(manifest: Mapping[str, Any]) -> str:

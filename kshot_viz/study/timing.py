@@ -6,10 +6,10 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, product
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kshot_viz.study.task import Task
-from kshot_viz.text import counted, duration
+from kshot_viz.text import counted, duration, minutes_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -98,7 +98,7 @@ class Timing:
 
         The smallest, where none fits; growth of the grid is not counted.
         """
-        every = list(_smaller(asked))
+        every = list(smaller(asked))
         fitting = [one for one in every if self.whole(one) <= budget]
         # Of what takes as long, the one that leaves no step size out.
         if fitting:
@@ -170,6 +170,19 @@ def least(seconds: float) -> str:
     return f" (the least; about {duration(seconds)})"
 
 
+def budget_text(manifest: Mapping[str, Any]) -> str:
+    """Say what a record of a run left out to fit into a time, or return ``""``."""
+    omitted, minutes = manifest.get("left_out"), manifest.get("budget_minutes")
+    if minutes is None:
+        return ""
+    # Records of before do not say whether it fits.
+    fits = manifest.get("fits_budget", True)
+    unfit = "" if fits else least(float(manifest["estimated_seconds"]))
+    if omitted:
+        return f"To fit into {minutes_text(minutes)}, only this was run: {omitted}{unfit}."
+    return f"This did not fit into {minutes_text(minutes)}{unfit}." if unfit else ""
+
+
 def left_out(asked: Sizes, taken: Sizes) -> str:
     """Say what a budget left out, or return ``""``."""
     parts = []
@@ -182,8 +195,11 @@ def left_out(asked: Sizes, taken: Sizes) -> str:
     return ", ".join(parts)
 
 
-def _smaller(asked: Sizes) -> Iterator[Sizes]:
-    """Yield the sizes that a budget may choose, what was asked for among them."""
+def smaller(asked: Sizes) -> Iterator[Sizes]:
+    """Yield the sizes that a budget may choose, what was asked for first.
+
+    They are as many for whatever was asked for, and the n-th has the same share of everything.
+    """
     for tuning, test, every in product(_PARTS, _PARTS, (1, 2)):
         yield Sizes(
             max(round(tuning * asked.tuning), min(asked.tuning, FEWEST_TUNING)),

@@ -137,7 +137,8 @@ def alignment(
     positions : int
         Positions of a feature map or tokens used of each image, drawn once a layer.
     rotations : int
-        Random rotations that ``rotated`` is the mean of.
+        Random rotations that ``rotated`` is the mean of; one for matrices of more than 512 rows,
+        where correlations with different rotations hardly differ.
     resamples : int
         Bootstrap resamples of the images for the intervals of exponents; 0 for none.
     seed : int

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -19,6 +19,8 @@ RELATIONS = {
     "f-RWA": ("H_b", "Z_b"),
     "f-GWA": ("G_b", "Z_b"),
 }
+# Rows of a matrix beyond which one random rotation is enough.
+WIDE = 512
 SIDES = {"b": "input", "f": "output"}
 
 
@@ -33,25 +35,37 @@ def entry_correlation(first: Array, second: Array) -> float:
     return float("nan") if flat or norms == 0 else float(np.clip(a @ b / norms, -1.0, 1.0))
 
 
-def rotated_correlation(first: Array, second: Array, rotations: int, seed: int) -> float:
-    """Return the mean correlation after random rotations of the second, which keep its spectrum."""
-    found = [
-        entry_correlation(first, turn @ second @ turn.T)
-        for turn in (_rotation(len(second), seed, i) for i in range(rotations))
-    ]
-    return float(np.mean(found))
+def rotated_correlation(first: Array, turned: Sequence[Array]) -> float:
+    """Return the mean correlation with random rotations of another matrix; see :func:`turns`."""
+    return float(np.mean([entry_correlation(first, one) for one in turned]))
+
+
+def turns(matrix: Array, rotations: int, seed: int) -> list[Array]:
+    """Return random rotations of a matrix, which keep its spectrum.
+
+    Beyond :data:`WIDE` rows one rotation stands for all: correlations with them hardly differ, and
+    each takes seconds.
+    """
+    size = len(matrix)
+    several = (_rotation(size, seed, i) for i in range(rotations if size <= WIDE else 1))
+    return [turn @ matrix @ turn.T for turn in several]
 
 
 def relation_rows(
     trained: Moments, untrained: Moments, rotations: int, seed: int
 ) -> Iterator[tuple[str, str, str, float, float, float]]:
     """Yield kind, relation, side, value, and the value untrained and rotated."""
+    # Z is the same in both kinds, and stands in two relations of each.
+    turned_z = {name: turns(trained.matrix(name), rotations, seed) for name in ("Z_a", "Z_b")}
     for kind in KINDS:
+        turned_g = {g: turns(trained.matrix(g, kind), rotations, seed) for g in ("G_a", "G_b")}
+        turned = turned_z | turned_g
         for relation, (a, b) in RELATIONS.items():
-            pairs = [(one.matrix(a, kind), one.matrix(b, kind)) for one in (trained, untrained)]
-            value, before = (entry_correlation(*pair) for pair in pairs)
-            turned = rotated_correlation(*pairs[0], rotations, seed)
-            yield kind, relation, SIDES[relation[0]], value, before, turned
+            first = trained.matrix(a, kind)
+            value = entry_correlation(first, trained.matrix(b, kind))
+            before = entry_correlation(untrained.matrix(a, kind), untrained.matrix(b, kind))
+            by_chance = rotated_correlation(first, turned[b])
+            yield kind, relation, SIDES[relation[0]], value, before, by_chance
 
 
 @lru_cache(maxsize=4)

@@ -15,6 +15,7 @@ from kshot_viz.analysis.alignment.relations import (
     RELATIONS,
     entry_correlation,
     rotated_correlation,
+    turns,
 )
 from kshot_viz.analysis.dynamics.gradients import GradientSums, gradient_sums
 from kshot_viz.analysis.similarity.kernels import gram, linear_cka
@@ -117,7 +118,9 @@ def _alignment(now: Moments, untrained: Moments, how: How) -> Iterator[Measured]
     for relation, (a, b) in RELATIONS.items():
         pairs = [(one.matrix(a, how.kind), one.matrix(b, how.kind)) for one in (now, untrained)]
         value, before = (entry_correlation(*pair) for pair in pairs)
-        yield relation, value, before, rotated_correlation(*pairs[0], how.draws, how.seed)
+        first, second = pairs[0]
+        by_chance = rotated_correlation(first, turns(second, how.draws, how.seed))
+        yield relation, value, before, by_chance
 
 
 def _to_start(

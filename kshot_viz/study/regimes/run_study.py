@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kshot_viz.checks import checked, flag, instance, optional, several, text, whole
+from kshot_viz.checks import checked, flag, instance, number, optional, several, text, whole
 from kshot_viz.errors import KShotValueError, unknown_name
 from kshot_viz.evaluate.evaluate import all_of
 from kshot_viz.finetune.candidate import Candidate
@@ -23,7 +23,7 @@ from kshot_viz.study.regimes.choices import REGIMES, Few
 from kshot_viz.study.regimes.every_choice import Asked, every_choice
 from kshot_viz.study.regimes.study import Study
 from kshot_viz.study.regimes.study_task import StudyTask
-from kshot_viz.study.regimes.study_timing import study_seconds, study_time_text
+from kshot_viz.study.regimes.study_timing import timed
 from kshot_viz.study.settings.choice import METHOD, SETTING, known_rule
 from kshot_viz.study.settings.grid import TuningGrid
 from kshot_viz.study.tables import joined
@@ -47,6 +47,7 @@ SAME = [*METHOD, *SETTING]
     executor=text,
     workers=optional(whole(1)),
     seed=whole(0),
+    budget_minutes=optional(number(0, above=True)),
     progress=flag,
 )
 def study(
@@ -65,6 +66,7 @@ def study(
     device: str | None = None,
     out: str | Path | None = None,
     seed: int = 0,
+    budget_minutes: float | None = None,
     progress: bool = False,
 ) -> Study:
     """Compare methods on several tasks, with settings chosen from few labels or many.
@@ -99,6 +101,10 @@ def study(
         Folder that keeps finished rows and, in the end, the study: see :meth:`Study.load`. The same
         call goes on from there after an interrupt.
     seed : int
+    budget_minutes : float, optional
+        Run less of everything, the same share in every task: fewer tuning and test episodes, or
+        every second step size, so that the study takes so long at most. One episode of every task
+        is measured for that; the tables say what was left out.
     progress : bool
         Say how long the whole will take, and show progress bars.
 
@@ -141,8 +147,7 @@ def study(
     _check_distinct(plans)
     with _all_kept(plans, tasks, out) as plans:
         plans = [plan.bound(one.source) for plan, one in zip(plans, tasks, strict=True)]
-        if progress:
-            _tell_time(plans, asked)
+        plans, asked, about = timed(plans, asked, budget_minutes, tell=progress)
         tuned = [plan.tune() for plan in plans]
         choices = every_choice(plans, tuned, asked)
         comparisons = {
@@ -150,7 +155,7 @@ def study(
             for one, plan, rows in zip(tasks, plans, tuned, strict=True)
         }
     folders = {one.name: one.folder for one in tasks}
-    found = Study(comparisons, choices, asked.to_dict() | {"folders": folders})
+    found = Study(comparisons, choices, asked.to_dict() | about | {"folders": folders})
     if out is not None:
         found.save(out)
     return found
@@ -193,18 +198,6 @@ def _all_kept(
             (folder / one.folder).mkdir(parents=True, exist_ok=True)
             kept.append(stack.enter_context(rows_kept(plan, folder / one.folder)))
         yield kept
-
-
-def _tell_time(plans: Sequence[ComparisonPlan], asked: Asked) -> None:
-    """Say how long it will take, before it does."""
-    from tqdm.auto import tqdm
-
-    least, most = study_seconds(
-        plans,
-        choices=len(asked.regimes) * len(asked.rules),
-        own_episodes=asked.own_episodes if "own" in asked.regimes else 0,
-    )
-    tqdm.write(study_time_text(least, most))
 
 
 def _comparison(

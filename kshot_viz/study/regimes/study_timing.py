@@ -1,44 +1,114 @@
-"""How long a study takes, from one measured episode of every task."""
+"""How long a study takes, from one measured episode of every task, and how to make it fit."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from kshot_viz.study.plan import ComparisonPlan
+from kshot_viz.study.regimes.every_choice import Asked
 from kshot_viz.study.regimes.own_support import MOST_FOLDS
+from kshot_viz.study.timing import Sizes, Timing, least, left_out, smaller
 from kshot_viz.text import duration
 
 
-def study_seconds(
-    plans: Sequence[ComparisonPlan], *, choices: int, own_episodes: int
-) -> tuple[float, float]:
-    """Return the least and the most seconds that a study takes.
+@dataclass(frozen=True)
+class StudyTiming:
+    """What was measured on the tasks of a study.
 
-    Parameters
+    Attributes
     ----------
-    plans : sequence of ComparisonPlan
+    timings : tuple of Timing
+        Of each task.
+    folds : tuple of float
+        Of each task, the folds of the support of a test episode; their mean over numbers of shots.
     choices : int
         Regimes times rules: between one and so many settings of each method are tested.
     own_episodes : int
         Test episodes of which the support is split into folds; 0 where it is not.
     """
-    least = most = 0.0
-    for plan in plans:
-        timing, sizes = plan.measure(), plan.sizes
-        folds = sum(_folds(task.shot) for task in plan.tasks) / len(plan.tasks)
-        # A fold is an episode on which every setting runs.
-        tuned = timing.tuning(sizes) * (1 + folds * own_episodes / max(sizes.tuning, 1))
-        tested = timing.test(sizes)
-        least, most = least + tuned + tested, most + tuned + choices * tested
-    return least, most
+
+    timings: tuple[Timing, ...]
+    folds: tuple[float, ...]
+    choices: int
+    own_episodes: int
+
+    def seconds(self, sizes: Sequence[Sizes]) -> tuple[float, float]:
+        """Return the least and the most seconds, where each task has these sizes."""
+        low = high = 0.0
+        for timing, folds, size in zip(self.timings, self.folds, sizes, strict=True):
+            # A fold is an episode on which every setting runs.
+            own = folds * min(self.own_episodes, size.test)
+            tuned = timing.tuning(size) * (1 + own / max(size.tuning, 1))
+            tested = timing.test(size)
+            low, high = low + tuned + tested, high + tuned + self.choices * tested
+        return low, high
+
+    def fit(self, asked: Sequence[Sizes], budget: float, *, fewest_tuning: int) -> list[Sizes]:
+        """Return the sizes that use most of ``budget`` seconds without going beyond it.
+
+        Every task keeps the same share of what was asked for, and at least ``fewest_tuning`` tuning
+        episodes. The smallest, where none fits.
+        """
+        every = [
+            list(one)
+            for one in zip(*map(smaller, asked), strict=True)
+            if min(size.tuning for size in one) >= fewest_tuning
+        ] or [list(asked)]
+        fitting = [one for one in every if self.seconds(one)[1] <= budget]
+        if fitting:
+            return max(fitting, key=lambda one: (self.seconds(one)[1], -one[0].every))
+        return min(every, key=lambda one: (self.seconds(one)[1], one[0].every))
+
+
+def measure_study(plans: Sequence[ComparisonPlan], asked: Asked) -> StudyTiming:
+    """Time the first episode of every task; with a store its rows serve again later."""
+    return StudyTiming(
+        tuple(plan.measure() for plan in plans),
+        tuple(sum(_folds(task.shot) for task in plan.tasks) / len(plan.tasks) for plan in plans),
+        choices=len(asked.regimes) * len(asked.rules),
+        own_episodes=asked.own_episodes if "own" in asked.regimes else 0,
+    )
+
+
+def timed(
+    plans: Sequence[ComparisonPlan], asked: Asked, minutes: float | None, *, tell: bool
+) -> tuple[list[ComparisonPlan], Asked, dict[str, object]]:
+    """Make plans fit into so many minutes; say how long they take, and what is left out for it.
+
+    Where nobody asked for either, nothing is measured.
+    """
+    if not tell and minutes is None:
+        return list(plans), asked, {}
+    timing, whole = measure_study(plans, asked), [plan.sizes for plan in plans]
+    sizes = whole
+    if minutes is not None:
+        fewest = asked.few.episodes if "few" in asked.regimes else 1
+        sizes = timing.fit(whole, 60 * minutes, fewest_tuning=fewest)
+    low, high = timing.seconds(sizes)
+    omitted, fits = left_out(whole[0], sizes[0]), minutes is None or high <= 60 * minutes
+    if tell:
+        from tqdm.auto import tqdm
+
+        tqdm.write(study_time_text(low, high, omitted=omitted, fits=fits))
+    about: dict[str, object] = {"estimated_seconds": round(high, 1)}
+    if minutes is not None:
+        about |= {"budget_minutes": minutes, "left_out": omitted, "fits_budget": fits}
+    if omitted:
+        plans = [plan.within(size) for plan, size in zip(plans, sizes, strict=True)]
+        asked = replace(asked, n_val=min(asked.n_val, sizes[0].tuning))
+    return list(plans), asked, about
+
+
+def study_time_text(low: float, high: float, *, omitted: str = "", fits: bool = True) -> str:
+    """Say how long a study takes, and what it leaves out for that."""
+    between = duration(low) if duration(low) == duration(high) else ""
+    between = between or f"{duration(low)} to {duration(high)}"
+    text = f"This takes about {between}, by how many different settings the regimes choose"
+    if omitted:
+        return f"{text}. Taken to fit: {omitted}{'' if fits else least(high)}."
+    return f"{text}." if fits else f"{text}. That is more than was given{least(high)}."
 
 
 def _folds(shot: int) -> int:
     return min(shot, MOST_FOLDS) if shot > 1 else 0
-
-
-def study_time_text(least: float, most: float) -> str:
-    """Say how long a study takes."""
-    between = duration(least) if duration(least) == duration(most) else ""
-    between = between or f"{duration(least)} to {duration(most)}"
-    return f"This takes about {between}, by how many different settings the regimes choose."

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from kshot_viz.study.regimes.choices import REGIMES
 from kshot_viz.study.regimes.tables import WHY_NOT
 from kshot_viz.study.tables import PLAIN
+from kshot_viz.study.timing import budget_text
 from kshot_viz.text import (
     aligned_table,
     counted,
@@ -60,7 +61,7 @@ def study_text(study: Study) -> str:
     parts = []
     for (title, cells), said in zip(tables(study), verdicts(study), strict=True):
         parts += [title, "\n".join(wrapped(said, WIDTH)), aligned_table(HEAD, cells)]
-    return "\n\n".join([_opening(study), *parts, *_unfit(study)])
+    return "\n\n".join([_opening(study), *parts, *_notes(study)])
 
 
 def study_html(study: Study) -> str:
@@ -69,8 +70,13 @@ def study_html(study: Study) -> str:
         f"<p><strong>{escape(title)}</strong></p><p>{escape(said)}</p>{html_table(HEAD, cells)}"
         for (title, cells), said in zip(tables(study), verdicts(study), strict=True)
     ]
-    rest = [f"<p>{escape(one)}</p>" for one in _unfit(study)]
+    rest = [f"<p>{escape(one)}</p>" for one in _notes(study)]
     return "".join([f"<p>{escape(_opening(study))}</p>", *parts, *rest])
+
+
+def _notes(study: Study) -> list[str]:
+    """Return what a reader must know of how it was run."""
+    return [*_unfit(study), *filter(None, [budget_text(study.manifest)])]
 
 
 def tables(study: Study) -> list[tuple[str, list[tuple[str, ...]]]]:

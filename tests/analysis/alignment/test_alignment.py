@@ -20,8 +20,10 @@ from kshot_viz.analysis.alignment.maps import batch_signals, linear_maps, map_we
 from kshot_viz.analysis.alignment.moments import Moments
 from kshot_viz.analysis.alignment.relations import (
     RELATIONS,
+    WIDE,
     entry_correlation,
     rotated_correlation,
+    turns,
 )
 from kshot_viz.errors import KShotKeyError, KShotValueError
 
@@ -124,11 +126,21 @@ def test_equal_and_proportional_matrices_correlate_to_one():
     assert entry_correlation(one, one + one.mean()) == pytest.approx(
         np.corrcoef(one.ravel(), (one + one.mean()).ravel())[0, 1]
     )
-    assert rotated_correlation(one, one, 5, 0) < 0.95
+    assert rotated_correlation(one, turns(one, 5, 0)) < 0.95
     # A multiple of the identity is the same in every direction.
-    assert rotated_correlation(np.eye(6), np.eye(6), 2, 0) == pytest.approx(1.0)
+    assert rotated_correlation(np.eye(6), turns(np.eye(6), 2, 0)) == pytest.approx(1.0)
     assert np.isnan(entry_correlation(one, np.zeros((6, 6))))
     assert np.isnan(entry_correlation(one, np.full((6, 6), 0.1)))
+
+
+def test_of_wide_matrices_one_rotation_stands_for_all():
+    rng = np.random.default_rng(0)
+    wide, small = (rng.normal(size=(8, n)) for n in (WIDE + 1, 8))
+    assert len(turns(small.T @ small, 3, 0)) == 3
+    (turned,) = turns(wide.T @ wide, 3, 0)
+    # A rotation keeps trace and norm.
+    assert np.trace(turned) == pytest.approx(np.square(wide).sum())
+    assert np.linalg.norm(turned) == pytest.approx(np.linalg.norm(wide @ wide.T))
 
 
 # ---- the public function -------------------------------------------------------------------------

@@ -6,29 +6,66 @@ from types import SimpleNamespace
 
 import pytest
 
-from kshot_viz.study.regimes.study_timing import study_seconds, study_time_text
+from kshot_viz.study.regimes.choices import Few
+from kshot_viz.study.regimes.every_choice import Asked
+from kshot_viz.study.regimes.study_timing import measure_study, study_time_text, timed
 from kshot_viz.study.task import Task
-from kshot_viz.study.timing import Loading, Sizes, Timing
+from kshot_viz.study.timing import Loading, Sizes, Timing, budget_text
 
 
 def plan(*shots):
     tasks = [Task("a", "net", 3, shot) for shot in shots]
     seconds = {task: {"plain": 2.0} for task in tasks}
-    timing = Timing(seconds, {"plain": (10, 10)}, 1, Loading([0.0] * 7, [0.0] * 21))
-    return SimpleNamespace(tasks=tasks, sizes=Sizes(6, 20), measure=lambda: timing)
+    timing = Timing(seconds, {"plain": (10, 5)}, 1, Loading([0.0] * 7, [0.0] * 21))
+    found = SimpleNamespace(tasks=tasks, sizes=Sizes(6, 20), measure=lambda: timing)
+    found.within = lambda sizes: SimpleNamespace(**vars(found) | {"sizes": sizes})
+    return found
+
+
+def asked(*regimes, own=0, few=3):
+    return Asked(regimes, ("guarded",), Few(episodes=few), own, 6, 0)
 
 
 def test_tests_are_run_for_one_choice_or_for_all():
-    # 10 settings on 6 episodes and one to four on 20, at 2 seconds.
-    assert study_seconds([plan(1)], choices=4, own_episodes=0) == (120 + 40, 120 + 4 * 40)
+    # 10 settings on 6 episodes and one to two on 20, at 2 seconds.
+    timing = measure_study([plan(1)], asked("few", "many"))
+    assert timing.seconds([Sizes(6, 20)]) == (120 + 40, 120 + 2 * 40)
 
 
 def test_folds_run_every_setting():
     # Two shots make two folds of each of three episodes; one shot makes none.
-    least, _ = study_seconds([plan(1, 2)], choices=1, own_episodes=3)
-    assert least == pytest.approx(2 * (120 + 40) + 2 * 3 * 10 * 2.0)
+    low, _ = measure_study([plan(1, 2)], asked("own", own=3)).seconds([Sizes(6, 20)])
+    assert low == pytest.approx(2 * (120 + 40) + 2 * 3 * 10 * 2.0)
+    # Without the regime there are none.
+    low, _ = measure_study([plan(1, 2)], asked("many", own=3)).seconds([Sizes(6, 20)])
+    assert low == pytest.approx(2 * (120 + 40))
+
+
+@pytest.mark.parametrize("minutes", [0.1, 1.6, 2.5, 4, 5, 9])
+def test_a_study_takes_as_much_as_fits_into_a_time(minutes):
+    plans, regimes = [plan(1), plan(5)], asked("few", "many")
+    made, fitted, about = timed(plans, regimes, minutes, tell=False)
+    sizes = [one.sizes for one in made]
+    assert sizes[0] == sizes[1]
+    assert fitted.n_val == sizes[0].tuning >= regimes.few.episodes
+    _, seconds = measure_study(plans, regimes).seconds(sizes)
+    assert about["estimated_seconds"] == round(seconds, 1)
+    assert about["fits_budget"] == (seconds <= 60 * minutes)
+    assert bool(about["left_out"]) == (sizes[0] != Sizes(6, 20)) == (minutes < 2 * 200 / 60)
+    assert f"{minutes:g} minutes" in budget_text(about) or sizes[0] == Sizes(6, 20)
+    if not about["fits_budget"]:
+        assert "the least" in budget_text(about)
+
+
+def test_nothing_is_measured_where_nobody_asked():
+    plans = [SimpleNamespace()]
+    assert timed(plans, asked("many"), None, tell=False) == (plans, asked("many"), {})
+    assert budget_text({}) == ""
 
 
 def test_the_time_is_told():
     assert study_time_text(60, 62).startswith("This takes about 60 seconds to 62 seconds,")
     assert study_time_text(7200, 7201).startswith("This takes about 2.0 hours, by")
+    assert "Taken to fit: half (the least; about 2.0 hours)." in study_time_text(
+        60, 7200, omitted="half", fits=False
+    )
