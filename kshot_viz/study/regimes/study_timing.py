@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -9,7 +10,7 @@ from kshot_viz.study.plan import ComparisonPlan
 from kshot_viz.study.regimes.every_choice import Asked
 from kshot_viz.study.regimes.own_support import MOST_FOLDS
 from kshot_viz.study.timing import Sizes, Timing, least, left_out, smaller
-from kshot_viz.text import duration
+from kshot_viz.text import counted, duration
 
 
 @dataclass(frozen=True)
@@ -26,23 +27,30 @@ class StudyTiming:
         Regimes times rules: between one and so many settings of each method are tested.
     own_episodes : int
         Test episodes of which the support is split into folds; 0 where it is not.
+    tests : int
+        Test episodes that were asked for; of fewer, as large a share is split into folds.
     """
 
     timings: tuple[Timing, ...]
     folds: tuple[float, ...]
     choices: int
     own_episodes: int
+    tests: int
 
     def seconds(self, sizes: Sequence[Sizes]) -> tuple[float, float]:
         """Return the least and the most seconds, where each task has these sizes."""
         low = high = 0.0
         for timing, folds, size in zip(self.timings, self.folds, sizes, strict=True):
             # A fold is an episode on which every setting runs.
-            own = folds * min(self.own_episodes, size.test)
+            own = folds * self.own_of(size)
             tuned = timing.tuning(size) * (1 + own / max(size.tuning, 1))
             tested = timing.test(size)
             low, high = low + tuned + tested, high + tuned + self.choices * tested
         return low, high
+
+    def own_of(self, size: Sizes) -> int:
+        """Return of how many test episodes the support is split into folds."""
+        return math.ceil(self.own_episodes * size.test / max(self.tests, 1))
 
     def fit(self, asked: Sequence[Sizes], budget: float, *, fewest_tuning: int) -> list[Sizes]:
         """Return the sizes that use most of ``budget`` seconds without going beyond it.
@@ -68,6 +76,7 @@ def measure_study(plans: Sequence[ComparisonPlan], asked: Asked) -> StudyTiming:
         tuple(sum(_folds(task.shot) for task in plan.tasks) / len(plan.tasks) for plan in plans),
         choices=len(asked.regimes) * len(asked.rules),
         own_episodes=asked.own_episodes if "own" in asked.regimes else 0,
+        tests=max(plan.sizes.test for plan in plans),
     )
 
 
@@ -87,6 +96,8 @@ def timed(
         sizes = timing.fit(whole, 60 * minutes, fewest_tuning=fewest)
     low, high = timing.seconds(sizes)
     omitted, fits = left_out(whole[0], sizes[0]), minutes is None or high <= 60 * minutes
+    if timing.own_of(sizes[0]) < timing.own_episodes:
+        omitted += f", folds of {counted(timing.own_of(sizes[0]), 'test episode')}"
     if tell:
         from tqdm.auto import tqdm
 
@@ -96,7 +107,8 @@ def timed(
         about |= {"budget_minutes": minutes, "left_out": omitted, "fits_budget": fits}
     if omitted:
         plans = [plan.within(size) for plan, size in zip(plans, sizes, strict=True)]
-        asked = replace(asked, n_val=min(asked.n_val, sizes[0].tuning))
+        own = timing.own_of(sizes[0]) if timing.own_episodes else asked.own_episodes
+        asked = replace(asked, n_val=min(asked.n_val, sizes[0].tuning), own_episodes=own)
     return list(plans), asked, about
 
 

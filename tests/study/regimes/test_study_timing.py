@@ -57,6 +57,13 @@ def test_a_study_takes_as_much_as_fits_into_a_time(minutes):
         assert "the least" in budget_text(about)
 
 
+def test_folds_are_left_out_with_test_episodes():
+    _, fitted, about = timed([plan(5)], asked("own", "many", own=10), 5, tell=False)
+    tests = int(about["left_out"].split(" of 20 test")[0].split(", ")[-1])
+    assert fitted.own_episodes == -(-tests // 2) < 10
+    assert f"folds of {fitted.own_episodes} test episodes" in budget_text(about)
+
+
 def test_nothing_is_measured_where_nobody_asked():
     plans = [SimpleNamespace()]
     assert timed(plans, asked("many"), None, tell=False) == (plans, asked("many"), {})
