@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from words_parts.measure import FEWER, changes, measure
+from words_parts.measure import FEWER, alone, changes, measure, shuffled
 from words_parts.page import page
 
 import kshot_viz as kv
@@ -44,11 +45,22 @@ def measured_seeds(seeds: int, episodes: int, folder: Path) -> dict[str, Any]:
     )
     parts, records = [], []
     for seed in range(seeds):
-        file = folder / f"seed-{seed}-{key}.json"
+        file, control = (folder / f"{name}-{seed}-{key}.json" for name in ("seed", "shuffled"))
+        if bank is None and not (file.is_file() and control.is_file()):
+            features = penultimate_features(backbone, data.images)
+            bank = FeatureBank.of(features, torch.from_numpy(data.targets), data.n_classes)
+        if not control.is_file():
+            assert bank is not None
+            words = kv.fit_words(
+                *(backbone, data, shuffled(texts, seed)),
+                parts=split_letters(texts),
+                seed=seed,
+                recipe=replace(BUNDLED_RECIPE, adapt=None),
+                progress=False,
+            )
+            control.write_text(json.dumps(alone(words, bank, texts, episodes)), "utf-8")
         if not file.is_file():
-            if bank is None:
-                features = penultimate_features(backbone, data.images)
-                bank = FeatureBank.of(features, torch.from_numpy(data.targets), data.n_classes)
+            assert bank is not None
             words, longer = (
                 kv.fit_words(
                     *(backbone, data, texts),
@@ -65,6 +77,7 @@ def measured_seeds(seeds: int, episodes: int, folder: Path) -> dict[str, Any]:
             file.write_text(json.dumps(content), "utf-8")
             print(f"seed {seed} is measured", flush=True)
         content = json.loads(file.read_text("utf-8"))
+        content |= json.loads(control.read_text("utf-8"))
         records.append(content.pop("record"))
         parts.append(content)
     found = {name: merged([part[name] for part in parts]) for name in parts[0]}

@@ -47,6 +47,31 @@ def measure(
     return found
 
 
+def shuffled(texts: dict[str, str], seed: int) -> dict[str, str]:
+    """Give every letter to train on the description of another one, drawn at random."""
+    trained = list(split_letters(texts)["train"])
+    drawn = numpy_rng(seed, "shuffled descriptions").permutation(len(trained)).tolist()
+    return texts | {name: texts[trained[i]] for name, i in zip(trained, drawn, strict=True)}
+
+
+def alone(
+    words: Words, bank: FeatureBank, texts: dict[str, str], episodes: int
+) -> dict[str, dict[str, list[int]]]:
+    """Return the right guesses from descriptions alone, on the tasks of the first table."""
+    tokens = words.vocabulary.encode_known(list(texts.values()))
+    number = {name: i for i, name in enumerate(texts)}
+    classes = torch.tensor([number[name] for name in split_letters(texts)["combinations"]])
+    found = {}
+    for kind in KINDS:
+        tasks = sample_tasks(words.encoder, bank, classes, kind, way=WAY, n=episodes)
+        rng = torch_rng(1, "benchmark", "combinations", kind)
+        images = bank.draw_distinct(tasks, QUERIES + MOST_SHOTS, rng)
+        prototypes = encoder_prototypes(words.encoder, tokens[tasks])
+        guessed = accuracy(words.encoder, prototypes, bank, images[..., :QUERIES])
+        found[f"shuffled/{kind}"] = {"shuffled": whole(guessed)}
+    return found
+
+
 def hits(words: Words, bank: FeatureBank, tokens: Tensor, images: Tensor) -> dict[str, list[int]]:
     """Return the number of right guesses in each task, for every row of the table."""
     head = words.encoder.head

@@ -21,6 +21,7 @@ ROWS = {
     "exchanged": "descriptions exchanged inside the task",
     "other": "descriptions of another task",
 }
+SHUFFLED = "descriptions, trained with those of the training letters shuffled"
 CHANGED = {
     "words": "descriptions alone",
     "longer": "the same, head trained for twice the steps",
@@ -95,6 +96,10 @@ def page(result: dict[str, Any]) -> Iterator[str]:
     yield f"## Do changes of the layers help? ({result['episodes'] // FEWER} tasks of each kind)"
     yield "\n".join(changes_table(result))
     yield " ".join(changes_text(result, kind) for kind in KINDS)
+    yield (
+        "These letters are what the bundled network's features are good for. Where they are not, "
+        "[changes from text help](adaptation.md)."
+    )
     yield "## Do the words that are said to matter matter?"
     yield (
         f"Share of the letters, of those whose name has more than {LEFT_OUT} words, where leaving "
@@ -130,13 +135,19 @@ def table(result: dict[str, Any], part: str) -> Iterator[str]:
     for row, name in ROWS.items():
         cells = [cell(shares(result, part, kind, row)) for kind in KINDS]
         yield f"| {name} | {' | '.join(cells)} |"
+    if part == "combinations":
+        cells = [cell(shares(result, "shuffled", kind, "shuffled")) for kind in KINDS]
+        yield f"| {SHUFFLED} | {' | '.join(cells)} |"
 
 
 def differences(result: dict[str, Any]) -> Iterator[str]:
     """Yield the lines of the table of paired differences."""
     yield f"| | {' | '.join(f'{kind} tasks' for kind in KINDS)} |"
     yield "| --- |" + " ---: |" * len(KINDS)
-    pairs = [("words", "mean_1"), ("words", "mean_5"), ("both_1", "mean_1"), ("both_5", "mean_5")]
+    pairs = [
+        *(("words", "mean_1"), ("words", "mean_5")),
+        *((f"both_{n}", other) for n in (1, 5) for other in (f"mean_{n}", "words")),
+    ]
     for first, second in pairs:
         cells = [cell(difference(result, kind, first, second), signed=True) for kind in KINDS]
         yield f"| {ROWS[first]} - {ROWS[second]} | {' | '.join(cells)} |"
