@@ -70,7 +70,8 @@ class PrototypeView extends PointsView {
     this.drawStars(pen);
     this.drawOver();
     this.drawn += 1;
-    // For tests and timings: how often.
+    // For tests and timings: how often, and where the first image is.
+    this.root.dataset.first = this.pixels.subarray(0, 2).join(",");
     this.root.dataset.drawn = String(this.drawn);
   }
 

@@ -37,7 +37,7 @@ class ClassRow(ipywidgets.VBox):
         changed: Changed,
         remove: Callable[[ClassRow], None],
     ) -> None:
-        self.origin, self._repaired = origin, ""
+        self.origin, self._repaired, self._trouble = origin, "", False
         self.name = ipywidgets.Text(name, placeholder="class", layout={"width": "7em"})
         self.text = ipywidgets.Text(text, placeholder="what it looks like, in known words")
         for field, kind in ((self.name, "name"), (self.text, "text")):
@@ -46,7 +46,7 @@ class ClassRow(ipywidgets.VBox):
             field.add_class(f"kv-class-{kind}")
             field.observe(lambda _: changed(), "value")
         self.text.layout = ipywidgets.Layout(flex="1 1 200px", width="auto", min_width="0")
-        self.repair = button("", "Put the known word in", self._mend, name="kv-repair")
+        self.repair = button("", "Put the nearest known words in", self._mend, name="kv-repair")
         tip = "Remove this class"
         self.remove = button("", tip, lambda: remove(self), icon="times", name="kv-remove")
         self.said = ipywidgets.HTML()
@@ -61,14 +61,18 @@ class ClassRow(ipywidgets.VBox):
         """Name and text, without spaces at the ends."""
         return self.name.value.strip(), self.text.value.strip()
 
-    def tell(self, trouble: Trouble | None, evidence: str) -> None:
-        """Say what is wrong with it or, as HTML, what its words do."""
+    def tell(self, trouble: Trouble | None, evidence: str | None) -> None:
+        """Say what is wrong with it or, as HTML, what its words do; None: that is to come."""
         named = isolated(self.pair[0]) or "a class without a name"
         self.name.tooltip, self.text.tooltip = f"Name of {named}", f"Description of {named}"
+        had_trouble, self._trouble = self._trouble, trouble is not None
         self._repaired = trouble.repaired if trouble else ""
         self.repair.layout.display = "" if self._repaired else "none"
         self.repair.description = _last_change(self.pair[1], self._repaired)
-        self.said.value = _trouble_html(trouble) if trouble else evidence
+        if trouble is not None:
+            self.said.value = _trouble_html(trouble)
+        elif evidence is not None or had_trouble:
+            self.said.value = evidence or ""
 
     def _mend(self) -> None:
         self.text.value = self._repaired
@@ -146,8 +150,10 @@ class ClassRows(ipywidgets.VBox):
         self, troubles: Mapping[int, Trouble], evidence: Mapping[tuple[str, str], str]
     ) -> None:
         """Say at each class what is wrong with it or, by name and text, what its words do."""
+        # Where nothing is wrong the evidence of a new text follows; until then the old one stays.
+        unknown = "" if troubles else None
         for number, one in enumerate(self.rows):
-            one.tell(troubles.get(number), evidence.get(one.pair, ""))
+            one.tell(troubles.get(number), evidence.get(one.pair, unknown))
 
     def _made(self, name: str, text: str) -> ClassRow:
         origin = name if name in self._classes else ""

@@ -89,10 +89,11 @@ def evidence_html(outcome: Outcome, number: int) -> str:
 
 
 def _shaded(word: str, value: float, largest: float, name: str) -> str:
-    kind = "for" if value >= 0 else "against"
-    share = round(55 * min(1.0, abs(value) / largest))
-    tip = html.escape(f"{word} speaks {kind} {name}: {value:+.3f}", quote=True)
     number = formatted(value, "+.2f")
+    kind = "neither" if float(number) == 0 else "for" if value > 0 else "against"
+    share = round(55 * min(1.0, abs(value) / largest))
+    said = "neither for nor against" if kind == "neither" else kind
+    tip = html.escape(f"{word} speaks {said} {name}: {value:+.3f}", quote=True)
     return (
         f'<span class="kv-word kv-word-{kind}" style="--kv-share: {share}%" title="{tip}">'
         f"{html.escape(word)}<small>{number}</small></span>"

@@ -18,6 +18,12 @@ _STYLE = {"description_width": "initial"}
 _AUTO = {"width": "auto", "max_width": "100%"}
 
 
+_LEGEND = (
+    "Blue, solid: the word speaks for its class; orange, dashed: against it. The number is the "
+    "mean log-probability of the class on its images that the word is worth, of texts alone."
+)
+
+
 class WordControls(ipywidgets.HBox):
     """How many images join each description, what a text counts, and which evidence is shown.
 
@@ -36,7 +42,7 @@ class WordControls(ipywidgets.HBox):
             max=max(most_shots, settings.shot),
             description="images of each class",
             style=_STYLE,
-            layout={"width": "300px", "max_width": "100%", **hidden},
+            layout={"width": "320px", "max_width": "100%", **hidden},
         )
         self.shot.add_class("kv-shot")
         self.prior_count = ipywidgets.FloatSlider(
@@ -44,11 +50,11 @@ class WordControls(ipywidgets.HBox):
             min=min(_LEAST_PRIOR, settings.prior_count),
             max=max(_MOST_PRIOR, settings.prior_count),
             step=0.5,
-            description="a text counts as",
+            description="images a text counts for",
             readout_format=".1f",
             style=_STYLE,
             tooltip="As many images as a description counts for",
-            layout={"width": "300px", "max_width": "100%", **hidden},
+            layout={"width": "320px", "max_width": "100%", **hidden},
         )
         self.prior_count.add_class("kv-prior")
         self.evidence = ipywidgets.Dropdown(
@@ -111,3 +117,8 @@ def known_words(words: tuple[str, ...]) -> ipywidgets.HTML:
     made = ipywidgets.HTML(f"<details><summary>{summary}</summary><p>{listed}</p></details>")
     made.add_class("kv-known-words")
     return made
+
+
+def legend() -> ipywidgets.HTML:
+    """Return what the shading of words means."""
+    return ipywidgets.HTML(f'<span class="kv-idle">{_LEGEND}</span>')

@@ -23,7 +23,7 @@ from kshot_viz.widgets.words.class_rows import ClassRows
 from kshot_viz.widgets.words.exports import downloads, save_network
 from kshot_viz.widgets.words.predictions import Thumbnails, evidence_html, shared_text
 from kshot_viz.widgets.words.prototype_canvas import PrototypeCanvas
-from kshot_viz.widgets.words.word_controls import Compose, WordControls, known_words
+from kshot_viz.widgets.words.word_controls import Compose, WordControls, known_words, legend
 from kshot_viz.words.descriptions import describe
 from kshot_viz.words.files import BUNDLED_WORDS
 from kshot_viz.words.letters.parts import LetterParts
@@ -274,6 +274,7 @@ class WordsToNetwork(Dashboard):
         buttons = downloads(lambda: self.outcome, self.status.error)
         left = column(
             heading("Descriptions"),
+            legend(),
             self.rows,
             self.compose,
             known_words(vocabulary.words),

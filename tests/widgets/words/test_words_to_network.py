@@ -82,8 +82,8 @@ def test_words_are_shaded_by_what_they_do(made):
         numbers = [float(one) for one in re.findall(r"<small>(.*?)</small>", said)]
         own = frame.loc[frame["class"] == "e", "evidence"]
         assert numbers == pytest.approx(own.tolist(), abs=0.0051)
-        kinds = re.findall(r"kv-word-(for|against)", said)
-        assert kinds == ["for" if one >= 0 else "against" for one in own]
+        kinds = re.findall(r"kv-word-(for|against|neither)", said)
+        assert kinds == ["neither" if not n else "for" if n > 0 else "against" for n in numbers]
 
 
 def test_an_unknown_word_is_told_at_its_text_and_the_network_stays(made):
