@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kshot_viz.text import counted
+from kshot_viz.text import counted, isolated
 from kshot_viz.viz.style.canvas import bare, entitle, text_colour
 from kshot_viz.viz.style.thumbnails import transparent_thumbnail
 from kshot_viz.viz.words.prototype_map import plot_prototypes
 from kshot_viz.words.preview import Outcome
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -43,6 +44,23 @@ def accuracy_text(outcome: Outcome) -> str:
         text += f" With {each} of each class: {100 * outcome.accuracy():.0f} %."
     lone = len(outcome.labels) - known
     return text + (f" {counted(lone, 'image')} of no described class." if lone else "")
+
+
+def described_findings(outcome: Outcome) -> list[str]:
+    """Return how often the network is right, and which words do most for and against a class."""
+    words = outcome.word_frame().dropna()
+    found = [accuracy_text(outcome)]
+    if words["evidence"].gt(0).any():
+        best = words.loc[words["evidence"].idxmax()]
+        found.append(f"The word that does most for its class is {_word(best)}.")
+    if words["evidence"].lt(0).any():
+        worst = words.loc[words["evidence"].idxmin()]
+        found.append(f"The word that does most against its class is {_word(worst)}.")
+    return found
+
+
+def _word(row: pd.Series) -> str:
+    return f"{row['token']!r} of {isolated(row['class'])!r} ({row['evidence']:+.2f})"
 
 
 def spread(outcome: Outcome, most: int) -> list[int]:

@@ -41,8 +41,6 @@ class ClassRow(ipywidgets.VBox):
         self.name = ipywidgets.Text(name, placeholder="class", layout={"width": "7em"})
         self.text = ipywidgets.Text(text, placeholder="what it looks like, in known words")
         for field, kind in ((self.name, "name"), (self.text, "text")):
-            # Only letters that are typed are worth an answer at once.
-            field.continuous_update = True
             field.add_class(f"kv-class-{kind}")
             field.observe(lambda _: changed(), "value")
         self.text.layout = ipywidgets.Layout(flex="1 1 200px", width="auto", min_width="0")

@@ -16,7 +16,7 @@ from kshot_viz.data.dataset import ImageDataset
 from kshot_viz.errors import KShotValueError, unknown_name
 from kshot_viz.models.backbone import BACKBONE, Backbone
 from kshot_viz.text import counted
-from kshot_viz.viz.words.described_figure import accuracy_text, draw_described
+from kshot_viz.viz.words.described_figure import accuracy_text, described_findings, draw_described
 from kshot_viz.widgets.base.background import Background
 from kshot_viz.widgets.base.parts import Dashboard, Status, column, heading, row
 from kshot_viz.widgets.words.class_rows import ClassRows
@@ -192,6 +192,10 @@ class WordsToNetwork(Dashboard):
     def word_frame(self) -> pd.DataFrame:
         """Return the evidence that is shown, one row a word."""
         return self.outcome.word_frame()
+
+    def findings(self) -> list[str]:
+        """Return what is shown as sentences, for :func:`kshot_viz.viz.findings_text`."""
+        return described_findings(self.outcome)
 
     def figure(self) -> Figure:
         """Return texts, predictions and prototypes as one figure."""

@@ -17,7 +17,7 @@ from traitlets import TraitError
 
 import kshot_viz as kv
 from kshot_viz.errors import KShotError, KShotFileError, KShotKeyError, KShotValueError
-from kshot_viz.viz import to_png
+from kshot_viz.viz import findings_text, to_png
 from kshot_viz.widgets.words.exports import descriptions_file, network_file
 from kshot_viz.words import network_from_words, word_evidence
 
@@ -313,6 +313,16 @@ def test_wrong_choices_leave_it_as_it_was(made):
     with pytest.raises(KShotValueError, match="descriptions"):
         made.edit({"a": None})
     assert made.descriptions == TEXTS
+
+
+def test_findings_are_of_the_numbers(made):
+    text, frame = findings_text(made), made.word_frame()
+    best = frame.loc[frame["evidence"].idxmax()]
+    assert f"{best['token']!r} of {best['class']!r} ({best['evidence']:+.2f})" in text
+    assert text.startswith("Descriptions alone: ")
+    made.edit({"x": "latin small z", "y": "latin small y"})
+    assert made.wait(PATIENCE)
+    assert findings_text(made) == "None of the images is of a described class."
 
 
 def test_figure_and_repr(made):
