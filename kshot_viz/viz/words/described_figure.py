@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from kshot_viz.text import counted, isolated
 from kshot_viz.viz.style.canvas import bare, entitle, text_colour
@@ -11,7 +12,6 @@ from kshot_viz.viz.words.prototype_map import plot_prototypes
 from kshot_viz.words.preview import Outcome
 
 if TYPE_CHECKING:
-    import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -48,18 +48,16 @@ def accuracy_text(outcome: Outcome) -> str:
 
 def described_findings(outcome: Outcome) -> list[str]:
     """Return how often the network is right, and which words do most for and against a class."""
-    words = outcome.word_frame().dropna()
+    words = outcome.word_frame().dropna().sort_values("evidence", kind="stable").to_dict("records")
     found = [accuracy_text(outcome)]
-    if words["evidence"].gt(0).any():
-        best = words.loc[words["evidence"].idxmax()]
-        found.append(f"The word that does most for its class is {_word(best)}.")
-    if words["evidence"].lt(0).any():
-        worst = words.loc[words["evidence"].idxmin()]
-        found.append(f"The word that does most against its class is {_word(worst)}.")
+    if words and words[-1]["evidence"] > 0:
+        found.append(f"The word that does most for its class is {_word(words[-1])}.")
+    if words and words[0]["evidence"] < 0:
+        found.append(f"The word that does most against its class is {_word(words[0])}.")
     return found
 
 
-def _word(row: pd.Series) -> str:
+def _word(row: Mapping[Any, Any]) -> str:
     return f"{row['token']!r} of {isolated(row['class'])!r} ({row['evidence']:+.2f})"
 
 

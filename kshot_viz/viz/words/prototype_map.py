@@ -8,7 +8,7 @@ import numpy as np
 
 from kshot_viz.text import counted
 from kshot_viz.viz.style.canvas import entitle, new_axes, text_colour, tidy
-from kshot_viz.viz.style.colours import DEAD_COLOUR, MARKERS, group_colours, group_shapes
+from kshot_viz.viz.style.colours import MARKERS, group_colours, group_shapes
 from kshot_viz.words.preview import Outcome
 
 if TYPE_CHECKING:
@@ -33,20 +33,16 @@ def plot_prototypes(outcome: Outcome, *, ax: Axes | None = None) -> Axes:
     classes = range(-1, len(outcome.classes))
     colours = dict(zip(classes, group_colours(classes), strict=True))
     shapes = dict(zip(classes, group_shapes(classes), strict=True))
-    for c, part in frame[frame["kind"] == IMAGE].groupby("number"):
-        colour = colours[int(c)] if c >= 0 else DEAD_COLOUR
-        marker, rim = MARKERS[shapes[int(c)]], text_colour(ax)
-        ax.scatter(
-            part["x"], part["y"], s=26, color=colour, marker=marker, edgecolors=rim, linewidths=0.3
-        )
+    rim, images = text_colour(ax), frame[frame["kind"] == IMAGE]
+    for c in classes:
+        part, marker = images[images["number"] == c], MARKERS[shapes[c]]
+        look = {"color": colours[c], "marker": marker, "edgecolors": rim, "linewidths": 0.3}
+        ax.scatter(part["x"], part["y"], s=26, **look)
     _cross(ax, frame)
     _lines(ax, frame)
     shown = frame[frame["kind"] == (BOTH if outcome.settings.shot else TEXT)]
-    colour = [colours[c] for c in shown["number"]]
-    rim = text_colour(ax)
-    ax.scatter(
-        shown["x"], shown["y"], s=190, color=colour, marker="*", edgecolors=rim, linewidths=1.0
-    )
+    stars = [colours[c] for c in shown["number"]]
+    ax.scatter(shown["x"], shown["y"], s=190, c=stars, marker="*", edgecolors=rim, linewidths=1.0)
     _name(ax, shown)
     tidy(ax)
     _describe(ax, outcome)

@@ -21,7 +21,9 @@ from kshot_viz.viz import findings_text, to_png
 from kshot_viz.widgets.words.exports import descriptions_file, network_file
 from kshot_viz.words import network_from_words, word_evidence
 
-IMAGES, SUPPORT = letters()
+
+def images():
+    return letters()[0]
 
 
 @pytest.fixture
@@ -38,7 +40,7 @@ def type_in(made, number, text):
 
 def logits(network):
     with torch.no_grad():
-        return network.module(network.prepare(IMAGES.images))
+        return network.module(network.prepare(images().images))
 
 
 def test_it_shows_the_network_of_the_texts(made):
@@ -47,17 +49,17 @@ def test_it_shows_the_network_of_the_texts(made):
     assert made.descriptions == TEXTS
     frame = made.frame()
     assert frame["predicted"].tolist() == [LETTERS[c] for c in expected.argmax(dim=1)]
-    assert frame["label"].tolist() == list(IMAGES.labels)
+    assert frame["label"].tolist() == list(images().labels)
     share = 100 * (frame["predicted"] == frame["label"]).mean()
     assert f"Descriptions alone: {share:.0f} % of 12 images right" in made.accuracy.value
     assert f"{share:.0f} %" in repr(made)
-    assert made.predictions.value.count("<img ") == len(IMAGES)
+    assert made.predictions.value.count("<img ") == len(images())
     assert made.status.value.count("kv-idle")
 
 
 def test_without_texts_it_describes_the_images():
-    found = kv.WordsToNetwork(backbone(), IMAGES)
-    assert found.descriptions == kv.describe(IMAGES)
+    found = kv.WordsToNetwork(backbone(), images())
+    assert found.descriptions == kv.describe(images())
     assert found.controls.shot.layout.display == "none"
     found.close()
 
@@ -72,7 +74,7 @@ def test_an_edited_text_changes_the_network(made):
 
 
 def test_words_are_shaded_by_what_they_do(made):
-    expected = word_evidence(backbone(), IMAGES, TEXTS)
+    expected = word_evidence(backbone(), images(), TEXTS)
     for measure in ("gradient", "without"):
         made.evidence = measure
         assert made.wait(PATIENCE)
@@ -243,7 +245,7 @@ def test_files_load_again(made, tmp_path):
     assert made.wait(PATIENCE)
     folder = made.save(tmp_path / "mine")
     loaded = kv.load_classifier(folder)
-    assert loaded.predict(IMAGES.images).tolist() == made.frame()["predicted"].tolist()
+    assert loaded.predict(images().images).tolist() == made.frame()["predicted"].tolist()
     texts = json.loads((folder / "descriptions.json").read_text("utf-8"))
     assert texts == made.descriptions
     name, mime, content = descriptions_file(made.outcome)
@@ -253,20 +255,20 @@ def test_files_load_again(made, tmp_path):
     with zipfile.ZipFile(io.BytesIO(content)) as packed:
         packed.extractall(tmp_path / "unpacked")
     again = kv.load_classifier(tmp_path / "unpacked")
-    assert again.predict(IMAGES.images).tolist() == loaded.predict(IMAGES.images).tolist()
+    assert again.predict(images().images).tolist() == loaded.predict(images().images).tolist()
     (tmp_path / "file").write_text("", "utf-8")
     with pytest.raises(KShotFileError):
         made.save(tmp_path / "file")
 
 
 def test_images_that_also_join_are_told():
-    found = kv.WordsToNetwork(backbone(), IMAGES, TEXTS, support=IMAGES)
+    found = kv.WordsToNetwork(backbone(), images(), TEXTS, support=images())
     assert "12 images of these may join the descriptions too" in found.accuracy.value
     found.close()
 
 
 def test_the_canvas_has_every_image_and_prototype(made):
-    count = len(IMAGES) + len(TEXTS)
+    count = len(images()) + len(TEXTS)
     assert len(made.canvas.points) == 8 * count
     assert len(made.canvas.words) == count
     assert made.canvas.names == list(TEXTS)
@@ -277,7 +279,7 @@ def test_the_canvas_has_every_image_and_prototype(made):
     assert len(made.canvas.starts) == 8 * len(TEXTS)
     after = np.frombuffer(made.canvas.points, "<f4")
     # Images stay where they are.
-    np.testing.assert_array_equal(after[: 2 * len(IMAGES)], before[: 2 * len(IMAGES)])
+    np.testing.assert_array_equal(after[: 2 * len(images())], before[: 2 * len(images())])
     wrong = np.frombuffer(made.canvas.wrong, "u1").astype(bool)
     frame = made.frame().query("shot == 1")
     assert (~wrong == frame["right"].to_numpy(dtype=bool)).all()
@@ -302,7 +304,7 @@ def test_wrong_arguments_are_refused_at_once(options):
 
 def test_words_of_another_backbone_are_refused():
     with pytest.raises(KShotValueError, match="were trained for"):
-        kv.WordsToNetwork(toy_backbone(), IMAGES, TEXTS)
+        kv.WordsToNetwork(toy_backbone(), images(), TEXTS)
 
 
 def test_wrong_choices_leave_it_as_it_was(made):
