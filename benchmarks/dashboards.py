@@ -233,7 +233,7 @@ def texts(browser: Browser, server: Server, rounds: int) -> dict[str, list[float
     with shown(browser, server, WORDS, "words") as found:
         page = found.page
         page.evaluate(WATCH, ["drawn", ".kv-prototypes", "data-drawn", ""])
-        page.evaluate(WATCH, ["shaded", ".kv-said", "", ""])
+        page.evaluate(WATCH, ["shaded", ".kv-class-row .kv-said", "", ""])
         found.show(".kv-class-text input").focus()
         for turn in range(rounds):
             page.keyboard.press("End")

@@ -41,7 +41,7 @@ def text(lab: LabPage, number: int) -> Locator:
 
 
 def said(lab: LabPage, number: int) -> Locator:
-    return lab.page.locator(".kv-said").nth(number)
+    return lab.page.locator(".kv-class-row .kv-said").nth(number)
 
 
 @pytest.mark.parametrize("theme", THEMES)

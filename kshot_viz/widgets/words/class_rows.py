@@ -21,23 +21,25 @@ class ClassRow(ipywidgets.VBox):
     Parameters
     ----------
     name, text : str
-    origin : str
-        The class of the images that it is, whatever its name becomes; empty for none.
     changed : callable
         Called without arguments when name or text changed.
     remove : callable
         Takes this row.
+
+    Attributes
+    ----------
+    origin : str
+        The class of the images that it is, whatever its name becomes; empty for none.
     """
 
     def __init__(
         self,
         name: str,
         text: str,
-        origin: str,
         changed: Changed,
         remove: Callable[[ClassRow], None],
     ) -> None:
-        self.origin, self._repaired, self._trouble = origin, "", False
+        self.origin, self._repaired, self._trouble = "", "", False
         self.name = ipywidgets.Text(name, placeholder="class", layout={"width": "7em"})
         self.text = ipywidgets.Text(text, placeholder="what it looks like, in known words")
         for field, kind in ((self.name, "name"), (self.text, "text")):
@@ -101,7 +103,7 @@ class ClassRows(ipywidgets.VBox):
     children: Any
 
     def __init__(self, classes: Iterable[str], changed: Changed) -> None:
-        self._classes, self._changed, self._quiet = list(classes), changed, False
+        self._classes, self._changed = list(classes), changed
         super().__init__()
         self.add_class("kv-class-rows")
 
@@ -128,6 +130,7 @@ class ClassRows(ipywidgets.VBox):
         """Have these classes instead; those of the images keep their labels."""
         gone = self.rows
         self.children = [self._made(*pair) for pair in descriptions.items()]
+        self._claim()
         self._close(gone)
         self._changed()
 
@@ -135,6 +138,7 @@ class ClassRows(ipywidgets.VBox):
         """Add a class at the end; one without a name gets one."""
         made = self._made(name or self._free_name(), text)
         self.children = [*self.children, made]
+        self._claim()
         self._changed()
         return made
 
@@ -154,17 +158,20 @@ class ClassRows(ipywidgets.VBox):
             one.tell(troubles.get(number), evidence.get(one.pair, unknown))
 
     def _made(self, name: str, text: str) -> ClassRow:
-        origin = name if name in self._classes else ""
-        return ClassRow(name, text, origin, self._edited, self.remove)
+        return ClassRow(name, text, self._edited, self.remove)
 
     def _edited(self) -> None:
-        """Let a class that was added by hand be one of the images', if nobody else is it."""
+        self._claim()
+        self._changed()
+
+    def _claim(self) -> None:
+        """Let each class be the one of the images with its name, if no other one is it already."""
         taken = {one.origin for one in self.rows}
         for one in self.rows:
             name = one.pair[0]
             if not one.origin and name in self._classes and name not in taken:
                 one.origin = name
-        self._changed()
+                taken.add(name)
 
     def _free_name(self) -> str:
         taken, number = {name for name, _ in self.pairs}, 1

@@ -19,8 +19,8 @@ _AUTO = {"width": "auto", "max_width": "100%"}
 
 
 _LEGEND = (
-    "Blue, solid: the word speaks for its class; orange, dashed: against it. The number is the "
-    "mean log-probability of the class on its images that the word is worth, of texts alone."
+    "Blue, solid: the word speaks for its class; orange, dashed: against it. The number is what "
+    "it adds to the mean log-probability of the class on its images, by descriptions alone."
 )
 
 
@@ -121,4 +121,6 @@ def known_words(words: tuple[str, ...]) -> ipywidgets.HTML:
 
 def legend() -> ipywidgets.HTML:
     """Return what the shading of words means."""
-    return ipywidgets.HTML(f'<span class="kv-idle">{_LEGEND}</span>')
+    made = ipywidgets.HTML(f'<span class="kv-idle">{_LEGEND}</span>')
+    made.add_class("kv-said")
+    return made

@@ -166,6 +166,14 @@ def test_a_class_is_renamed_with_its_images(made):
     assert next(iter(made.descriptions)) == "alpha"
 
 
+def test_a_new_class_does_not_take_the_images_of_a_renamed_one(made):
+    made.rows.rows[0].name.value = "alpha"
+    made.add("a", "latin small b")
+    assert made.wait(PATIENCE)
+    assert set(made.frame()["label"]) == {"alpha", *"defhn"}
+    assert made.rows.renamed() == {"a": "alpha"} | {one: one for one in "defhn"}
+
+
 def test_a_class_that_comes_back_has_its_images_again(made):
     made.rows.rows[5].remove.click()
     assert made.wait(PATIENCE)
