@@ -41,6 +41,8 @@ LIMITS = {
     "redrawn, 100,000 neurons": 80,
     "lasso to Python, 100,000 neurons": 300,
     "edit to new score, 5 episodes": 2000,
+    "text to prototypes, 10 classes": 300,
+    "text to evidence of words, 10 classes": 300,
 }
 WIDE = """
 import torch
@@ -75,6 +77,18 @@ backbone = kv.load_backbone("glyphnet")
 acts = kv.capture_activations(backbone, kv.load_dataset("glyphs", per_class=1))
 grouping = kv.cluster_neurons(acts, n_groups=0.2, seed=0)
 explorer = kv.GroupExplorer(backbone, acts, grouping, data, episodes, layer="blocks.2.conv")
+"""
+
+WORDS = """
+import numpy as np
+import kshot_viz as kv
+data = kv.load_dataset("glyphs", per_class=8)
+texts = {one: f"latin small {one}" for one in "adefhnprtu"}
+chosen = [data.classes.index(one) for one in texts]
+part = data.restrict(np.flatnonzero(np.isin(data.targets, chosen)), chosen)
+turns = np.array([(part.targets[:i] == c).sum() for i, c in enumerate(part.targets)])
+images, support = (part.take(np.flatnonzero(one)) for one in (turns < 4, turns >= 4))
+words = kv.WordsToNetwork(kv.load_backbone("glyphnet"), images, texts, support=support, shot=2)
 """
 
 # Watches one attribute or text; a time runs from the last key, click or release to its next change.
@@ -213,6 +227,26 @@ def edits(browser: Browser, server: Server, rounds: int) -> dict[str, list[float
     return {list(LIMITS)[5]: times}
 
 
+def texts(browser: Browser, server: Server, rounds: int) -> dict[str, list[float]]:
+    """Type another last letter of a description: new predictions, prototypes and evidence."""
+    moved, shaded = [], []
+    with shown(browser, server, WORDS, "words") as found:
+        page = found.page
+        page.evaluate(WATCH, ["drawn", ".kv-prototypes", "data-drawn", ""])
+        page.evaluate(WATCH, ["shaded", ".kv-class-row .kv-said", "", ""])
+        found.show(".kv-class-text input").focus()
+        for turn in range(rounds):
+            page.keyboard.press("End")
+            page.keyboard.press("Shift+ArrowLeft")
+            letter = "bc"[turn % 2]
+            moved.append(timed(found, partial(page.keyboard.press, letter), "drawn"))
+            shaded.append(timed(found, lambda: None, "shaded"))
+            found.ask("words.wait(60)")
+            assert found.becomes("words.descriptions['a']", f"latin small {letter}")
+    names = list(LIMITS)
+    return {names[6]: moved, names[7]: shaded}
+
+
 def summary(times: list[float], limit: float) -> dict[str, Any]:
     """Return median and 95th percentile in milliseconds, and whether the limit is kept."""
     p95 = float(np.percentile(times, 95))
@@ -236,7 +270,7 @@ def main() -> None:
     with launched() as browser, tempfile.TemporaryDirectory() as folder:
         record["chromium"] = browser.version
         with jupyterlab(Path(folder)) as server:
-            for part in (slider, many, edits):
+            for part in (slider, many, edits, texts):
                 for name, times in part(browser, server, asked.rounds).items():
                     record[name] = summary(times, LIMITS[name])
                     kept = "kept" if record[name]["kept"] else "NOT kept"

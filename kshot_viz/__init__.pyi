@@ -52,6 +52,7 @@ from .widgets.explorer.group_explorer import GroupExplorer as GroupExplorer
 from .widgets.mapper.mapper_explorer import MapperExplorer as MapperExplorer
 from .widgets.monitor.alignment_monitor import AlignmentMonitor as AlignmentMonitor
 from .widgets.monitor.search_monitor import SearchMonitor as SearchMonitor
+from .widgets.words.words_to_network import WordsToNetwork as WordsToNetwork
 from .words.descriptions import describe as describe
 from .words.network import network_from_words as network_from_words
 from .words.training.fit import fit_words as fit_words

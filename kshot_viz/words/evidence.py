@@ -117,11 +117,7 @@ def integrated_gradients(
     for c, own in enumerate(embedded):
         path = (average + shares[:, None, None] * (own - average)).requires_grad_(True)
         moved = encoder.tokens.pool(path, padding[c].expand(_PATH, -1))
-        whole = labels.expand(_PATH, *labels.shape)
-        task = torch.cat([whole[:, :c], moved[:, None], whole[:, c + 1 :]], dim=1)
-        images = features[targets == c].expand(_PATH, -1, -1)
-        logits = encoder.head.logits(encoder.head(encoder.context(task)), images)
-        score = logits.log_softmax(dim=-1)[..., c].mean(dim=1).sum()
+        score = scores_of_one(encoder, labels, c, moved, features[targets == c]).sum()
         (gradient,) = torch.autograd.grad(score, path)
         parts.append((gradient.mean(dim=0) * (own - average)).sum(dim=-1))
     return torch.stack(parts)
@@ -132,12 +128,40 @@ def leave_one_out(
 ) -> Tensor:
     """Return by how much the score of a class falls without each of its words, (classes, T)."""
     falls = torch.zeros(tokens.shape)
-    whole = class_scores(encoder, tokens, features, targets)
-    for c, t in (tokens != PADDING).nonzero().tolist():
-        fewer = tokens.clone()
-        fewer[c, t] = PADDING
-        falls[c, t] = whole[c] - class_scores(encoder, fewer, features, targets)[c]
+    with torch.no_grad():
+        labels = encoder.tokens(tokens)
+        whole = class_scores(encoder, tokens, features, targets)
+        for c, own in enumerate(tokens):
+            count = int((own != PADDING).sum())
+            # The same class once for each of its words, of which one is left out.
+            fewer = own.repeat(count, 1).fill_diagonal_(PADDING)
+            moved = encoder.tokens(fewer)
+            scores = scores_of_one(encoder, labels, c, moved, features[targets == c])
+            falls[c, :count] = whole[c] - scores
     return falls
+
+
+def scores_of_one(
+    encoder: WordsEncoder, labels: Tensor, c: int, moved: Tensor, images: Tensor
+) -> Tensor:
+    """Return the mean log-probability of class ``c`` on its images for other labels of it, (M,).
+
+    Parameters
+    ----------
+    encoder : WordsEncoder
+    labels : Tensor
+        (classes, width), of all classes as they are.
+    c : int
+    moved : Tensor
+        (M, width): other labels of class ``c``.
+    images : Tensor
+        (N, features), standardised, of class ``c``.
+    """
+    whole = labels.expand(len(moved), *labels.shape)
+    task = torch.cat([whole[:, :c], moved[:, None], whole[:, c + 1 :]], dim=1)
+    prototypes = encoder.head(encoder.context(task))
+    logits = encoder.head.logits(prototypes, images.expand(len(moved), -1, -1))
+    return logits.log_softmax(dim=-1)[..., c].mean(dim=1)
 
 
 def class_scores(

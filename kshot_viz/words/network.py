@@ -65,7 +65,7 @@ def network_from_words(
     """
     trained = as_words(words)
     network = _body(backbone, descriptions, trained, adapt=adapt)
-    return _with_head(network, descriptions, trained, trained.prototypes(descriptions))
+    return with_prototypes(network, descriptions, trained, trained.prototypes(descriptions))
 
 
 @checked(
@@ -118,7 +118,7 @@ def network_from_words_and_images(
     sums = torch.stack([features[targets == c].sum(dim=0) for c in order])
     counts = torch.stack([(targets == c).sum() for c in order])
     blended = blend(trained.prototypes(descriptions), sums, counts, prior_count)
-    return _with_head(network, descriptions, trained, blended)
+    return with_prototypes(network, descriptions, trained, blended)
 
 
 def blend(prototypes: Tensor, sums: Tensor, counts: Tensor, prior_count: float) -> Tensor:
@@ -149,9 +149,10 @@ def _body(
     return fold(backbone, words.changes(descriptions)) if adapt else backbone
 
 
-def _with_head(
+def with_prototypes(
     body: Backbone, descriptions: Mapping[str, str], words: Words, prototypes: Tensor
 ) -> Backbone:
+    """Return a copy of a backbone with the head of these prototypes, (classes, features)."""
     network = body.with_new_head(len(descriptions))
     fill_head(network, *words.encoder.head.linear(prototypes))
     network.notes = {**body.notes, "classes": list(descriptions), "words": repr(words)}

@@ -46,6 +46,17 @@ class Vocabulary:
     def __len__(self) -> int:
         return len(self.words)
 
+    def __contains__(self, word: object) -> bool:
+        return word in self._numbers
+
+    def nearest(self, word: str) -> str:
+        """Return the known word that is written most alike."""
+        return get_close_matches(word, self.words, n=1, cutoff=0)[0]
+
+    def beginning(self, letters: str) -> list[str]:
+        """Return the known words that begin with these letters."""
+        return [word for word in self.words if word.startswith(letters)]
+
     def encode(self, descriptions: Mapping[str, str]) -> Tensor:
         """Return the numbers of the words of each description, int64 ``(classes, longest)``.
 
@@ -77,16 +88,15 @@ class Vocabulary:
         return {word: number for number, word in enumerate(self.words, start=1)}
 
     def _unknown(self, found: Sequence[tuple[str, str]]) -> KShotKeyError:
-        said = [f"{word!r} of {name!r}{self._nearest(word)}" for name, word in found[:_LISTED]]
+        said = [
+            f"{word!r} of {name!r} (nearest known: {self.nearest(word)!r})"
+            for name, word in found[:_LISTED]
+        ]
         more = f" and {len(found) - _LISTED} more" if len(found) > _LISTED else ""
         return KShotKeyError(
             f"`descriptions` use words that these words were not trained on: {'; '.join(said)}"
             f"{more}. `words.vocabulary.words` lists the {len(self):,} known ones."
         )
-
-    def _nearest(self, word: str) -> str:
-        close = get_close_matches(word, self.words, n=1, cutoff=0)
-        return f" (nearest known: {close[0]!r})" if close else ""
 
 
 def padded(rows: Sequence[Sequence[int]]) -> Tensor:

@@ -72,6 +72,15 @@ mapper.select(mapper.graphs[1].nodes[2].members)
 mapper.wait(60)
 mapper
 """,
+    """
+from described import TEXTS, letters
+images, support = letters()
+names = {"a name of forty letters, the longest one": "latin small g with horn and acute"}
+words = kv.WordsToNetwork(backbone, images, TEXTS | names, support=support, shot=2)
+words.wait(60)
+words.add("new", "latin small a with tildo and cedila and ogonekk and a word of many letters")
+words
+""",
     "view = kv.KShotComparison(hand_made())\nview",
     "study = kv.KShotComparison(hand_study())\nstudy",
     "regret = kv.KShotComparison(hand_study())\nregret.view = 'regret'\nregret.wait(60)\nregret",
@@ -110,7 +119,7 @@ PICTURES = ".jp-OutputArea-child .jp-RenderedImage img"
 @pytest.fixture(scope="module")
 def shown(opened_notebook: Any) -> Iterator[LabPage]:
     with opened_notebook("layout.ipynb", CELLS) as lab:
-        for part in (".kv-explorer", ".kv-graph", ".kv-choose-view"):
+        for part in (".kv-explorer", ".kv-graph", ".kv-words", ".kv-choose-view"):
             lab.show(part)
             lab.page.locator(part).first.wait_for()
         yield lab
@@ -138,16 +147,16 @@ def test_a_notebook_keeps_pictures_for_those_without_a_kernel(shown: LabPage):
     page = shown.page
     page.set_viewport_size({"width": 1280, "height": 6000})
     pictures = page.locator(PICTURES)
-    expect(pictures).to_have_count(8)
+    expect(pictures).to_have_count(9)
     # The live view stands for its picture.
-    for index in range(8):
+    for index in range(9):
         expect(pictures.nth(index)).to_be_hidden()
     page.evaluate(SAVE)
     page.reload()
     page.locator(".jp-NotebookPanel .jp-Notebook").first.wait_for()
     page.wait_for_function(READY)
     expect(page.locator(".kv-dashboard")).to_have_count(0)
-    expect(pictures).to_have_count(8)
-    for index in range(8):
+    expect(pictures).to_have_count(9)
+    for index in range(9):
         expect(pictures.nth(index)).to_be_visible()
         assert pictures.nth(index).evaluate("one => one.naturalWidth") > 400

@@ -1,0 +1,1 @@
+"""The dashboard of networks from descriptions."""
