@@ -14,7 +14,7 @@ BLOCK = """
 import kshot_viz as kv
 
 data      = kv.load_dataset("digits")                    # or "glyphs", a folder of class folders, a torchvision name
-episodes  = kv.sample_episodes(data, way=10, shot=1, query=15, n=20, val_share=0.4, seed=0)   # list[Episode]; indices only, JSON round trip
+episodes  = kv.sample_episodes(data, way=10, shot=1, query=15, n=8, val_share=0.4, seed=0)    # list[Episode]; indices only, JSON round trip
 support, query = episodes[0].split(data)                 # each with .images and .labels
 backbone  = kv.load_backbone("glyphnet")                 # bundled; or torchvision "resnet18" (weights=...), or
 # backbone = kv.Backbone(module, head="classifier", preprocess=fn)               # any nn.Module
@@ -37,7 +37,7 @@ def test_the_public_block_runs_as_written(tmp_path):
     names: dict = {"JOURNAL": str(tmp_path / "search.journal")}
     exec(compile(BLOCK, "<public page>", "exec"), names)
     assert (names["result"].predict(names["query"].images) == names["query"].labels).mean() > 0.4
-    assert len(names["rows"]) == 20
+    assert len(names["rows"]) == 8
     table = names["table"]
     expected = {"method", "way", "shot", "episode", "accuracy", "lr", "steps", "seed", "status"}
     assert expected | {"seconds"} <= set(table.frame.columns)
