@@ -108,7 +108,7 @@ class HeadFromWords(HeadStart):
         self, trained: Words, prototypes: Tensor, network: Backbone, support: Support
     ) -> Tensor:
         assert self.prior_count is not None
-        features = head_features(network, support.inputs).cpu()
+        features = head_features(network, support.inputs).float().cpu()
         features = trained.encoder.head.standardise(features)
         targets = support.targets.cpu()
         sums = torch.zeros_like(prototypes).index_add_(0, targets, features)
