@@ -146,6 +146,25 @@ def test_a_start_survives_json_and_equal_ones_are_equal(words, prior):
     assert isinstance(method_from_dict(Method.to_dict(Plain())), Plain)
 
 
+def test_rows_of_words_that_were_replaced_are_not_taken_for_those_of_the_new_ones(tmp_path):
+    path = small_words().save(tmp_path / "toy.safetensors")
+    old = HeadFromWords(TEXTS, str(path))
+    trained = {"parts": {"train": list(TEXTS)}, "seed": 1, "recipe": TINY, "progress": False}
+    kv.fit_words(network(), pictures(), TEXTS, **trained).save(path)
+    new = HeadFromWords(TEXTS, str(path))
+    assert new != old
+    assert new.to_dict() != old.to_dict()
+    support, _ = episodes(1)[0].split(pictures())
+    assert kv.finetune(network(), support, method=FromWords(head=new))
+    with pytest.raises(kv.KShotError, match="have changed"):
+        kv.finetune(network(), support, method=FromWords(head=old))
+    # A record can be read where the words are not.
+    path.unlink()
+    assert HeadFromWords.from_dict(old.to_dict()) == old
+    with pytest.raises(kv.KShotError, match="cannot be read"):
+        HeadFromWords(TEXTS, str(path))
+
+
 def test_what_does_not_fit_is_said(words):
     support, _ = episodes(1)[0].split(pictures())
     fewer = {name: text for name, text in TEXTS.items() if name != support.classes[0]}
