@@ -76,8 +76,9 @@ def matched(descriptions: Mapping[str, str], classes: Iterable[str]) -> dict[str
         class.
     """
     names = list(classes)
+    known = set(names)
     lacking = [name for name in names if not _has_words(descriptions.get(name))]
-    spare = [name for name in descriptions if name not in set(names)]
+    spare = [name for name in descriptions if name not in known]
     parts = {"classes without a description": lacking, "descriptions without a class": spare}
     if lacking or spare:
         said = [f"{what}: {_some(found)}" for what, found in parts.items() if found]
@@ -95,7 +96,10 @@ def _of_folder(folder: Path, classes: Iterable[str]) -> dict[str, str]:
         found = read_json(together, called=f"The descriptions {together}")
         if not isinstance(found, dict) or not all(isinstance(v, str) for v in found.values()):
             raise KShotFileError(f"The descriptions {together} must be one object, class -> text.")
-        return matched(found, classes)
+        # Of a part of the classes: the others still have their folders, and so are no mistake.
+        left_out = {one.name for one in folder.iterdir() if one.is_dir()} - set(classes)
+        given = {name: text for name, text in found.items() if name not in left_out}
+        return matched(given, classes)
     texts = {name: text for name in classes if (text := _text_of(folder, name)) is not None}
     if not texts:
         raise KShotValueError(
@@ -109,7 +113,8 @@ def _text_of(folder: Path, name: str) -> str | None:
     for path in (folder / name / IN_CLASS_FOLDER, folder / f"{name}.txt"):
         if path.is_file():
             try:
-                return path.read_text(encoding="utf-8").strip()
+                # Some editors put a byte order mark first.
+                return path.read_text(encoding="utf-8-sig").strip()
             except (OSError, ValueError) as error:
                 raise KShotFileError(f"The description {path} cannot be read: {error}.") from error
     return None

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from kshot_viz.checks import checked, instance
-from kshot_viz.errors import unknown_name
+from kshot_viz.errors import KShotFileError, unknown_name
+from kshot_viz.records import content_digest
 from kshot_viz.words.storage import WEIGHTS, read_parts
 from kshot_viz.words.words import Words
 
@@ -34,9 +35,23 @@ def load_words(name_or_path: str | Path) -> Words:
     KShotFileError
         For files that are missing, cut off, or do not fit each other.
     """
+    return Words(*read_parts(_weights_file(name_or_path)))
+
+
+def words_digest(name_or_path: str | Path) -> str:
+    """Return a digest of the files of trained words; raises what :func:`load_words` does."""
+    path = _weights_file(name_or_path)
+    try:
+        parts = [path.with_suffix(".json").read_bytes(), path.read_bytes()]
+    except OSError as error:
+        raise KShotFileError(f"The words {path} cannot be read: {error}.") from error
+    return content_digest(parts)[:16]
+
+
+def _weights_file(name_or_path: str | Path) -> Path:
     if str(name_or_path) == BUNDLED_WORDS:
-        return Words(*read_parts(_BUNDLED / f"{BUNDLED_WORDS}{WEIGHTS}"))
+        return _BUNDLED / f"{BUNDLED_WORDS}{WEIGHTS}"
     path = Path(name_or_path).expanduser()
     if path.suffix != WEIGHTS:
         raise unknown_name("name_or_path", name_or_path, [BUNDLED_WORDS, f"FILE{WEIGHTS}"])
-    return Words(*read_parts(path))
+    return path

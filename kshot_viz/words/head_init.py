@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -15,7 +15,7 @@ from kshot_viz.models.head_init import HeadInit, HeadStart, fill_head, head_feat
 from kshot_viz.models.inputs.support import Support
 from kshot_viz.records import record_digest
 from kshot_viz.words.descriptions import matched
-from kshot_viz.words.files import BUNDLED_WORDS, load_words
+from kshot_viz.words.files import BUNDLED_WORDS, load_words, words_digest
 from kshot_viz.words.network import PRIOR_COUNT, blend
 from kshot_viz.words.words import Words
 
@@ -40,6 +40,9 @@ class HeadFromWords(HeadStart):
         ``"glyphnet-words"`` or a file that :meth:`kshot_viz.words.Words.save` wrote.
     prior_count : float or None
         n0; None leaves the images out.
+    digest : str
+        Of the words' files, read when this is made; records have it, so rows that other words of
+        the same name gave are not taken for these.
 
     Examples
     --------
@@ -53,12 +56,16 @@ class HeadFromWords(HeadStart):
     descriptions: Mapping[str, str]
     words: str = BUNDLED_WORDS
     prior_count: float | None = PRIOR_COUNT
+    digest: str = field(default="", kw_only=True, repr=False)
 
     def __post_init__(self) -> None:
         check("descriptions", self.descriptions, mapping)
         check("words", self.words, instance(str))
         check("prior_count", self.prior_count, optional(number(0, above=True)))
         object.__setattr__(self, "descriptions", matched(self.descriptions, self.descriptions))
+        check("digest", self.digest, instance(str))
+        if not self.digest:
+            object.__setattr__(self, "digest", words_digest(self.words))
 
     def __hash__(self) -> int:
         return hash(record_digest(self.to_dict()))
@@ -71,8 +78,14 @@ class HeadFromWords(HeadStart):
         KShotKeyError
             For words that are unknown, with the nearest known.
         KShotValueError
-            For a class without a description, two with the same, or another backbone.
+            For a class without a description, two with the same, another backbone, or files of
+            words that have changed since.
         """
+        if words_digest(self.words) != self.digest:
+            raise KShotValueError(
+                f"the words {self.words!r} are not those that this HeadFromWords was made with: "
+                f"their files have changed. Make a new one, or bring the files back."
+            )
         trained = load_words(self.words)
         trained.check(network)
         prototypes = trained.prototypes(self._of(support))
@@ -87,6 +100,7 @@ class HeadFromWords(HeadStart):
             "descriptions": dict(self.descriptions),
             "words": self.words,
             "prior_count": self.prior_count,
+            "digest": self.digest,
         }
 
     @classmethod
@@ -108,7 +122,7 @@ class HeadFromWords(HeadStart):
         self, trained: Words, prototypes: Tensor, network: Backbone, support: Support
     ) -> Tensor:
         assert self.prior_count is not None
-        features = head_features(network, support.inputs).cpu()
+        features = head_features(network, support.inputs).float().cpu()
         features = trained.encoder.head.standardise(features)
         targets = support.targets.cpu()
         sums = torch.zeros_like(prototypes).index_add_(0, targets, features)

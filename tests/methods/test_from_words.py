@@ -6,13 +6,14 @@ import json
 
 import numpy as np
 import pytest
-from small_words import TEXTS, network, pictures, small_words
+from small_words import TEXTS, TINY, network, pictures, small_words
 
 import kshot_viz as kv
 from kshot_viz.methods.base import Method
 from kshot_viz.methods.plain import Plain
 from kshot_viz.methods.registry import method_from_dict
 from kshot_viz.methods.rivals.from_words import FromWords
+from kshot_viz.models.backbone import Backbone
 from kshot_viz.words import HeadFromWords, network_from_words, network_from_words_and_images
 
 
@@ -61,6 +62,20 @@ def test_with_images_it_blends_them_and_without_a_prior_count_it_does_not(words)
         result = kv.finetune(network(), support, method=FromWords(head=head))
         expected = made.module(made.prepare(query.images))
         np.testing.assert_allclose(result.logits(query.images), expected.detach(), atol=1e-5)
+
+
+def test_images_count_in_a_float64_network_too(tmp_path):
+    double = Backbone(network().to("cpu").module.double(), preprocess=network().preprocess)
+    trained = kv.fit_words(
+        double, pictures(), TEXTS, recipe=TINY, parts={"train": list(TEXTS)}, progress=False
+    )
+    path = str(trained.save(tmp_path / "double.safetensors"))
+    episode = episodes(2)[0]
+    support, query = episode.split(pictures())
+    result = kv.finetune(double, support, method=FromWords(head=HeadFromWords(TEXTS, path)))
+    blended = network_from_words_and_images(double, of(episode), support, trained)
+    expected = blended.module(blended.prepare(query.images)).detach()
+    np.testing.assert_allclose(result.logits(query.images), expected, atol=1e-5)
 
 
 def test_any_method_starts_from_it(words):
@@ -129,6 +144,25 @@ def test_a_start_survives_json_and_equal_ones_are_equal(words, prior):
         assert again == method
         assert hash(again) == hash(method)
     assert isinstance(method_from_dict(Method.to_dict(Plain())), Plain)
+
+
+def test_rows_of_words_that_were_replaced_are_not_taken_for_those_of_the_new_ones(tmp_path):
+    path = small_words().save(tmp_path / "toy.safetensors")
+    old = HeadFromWords(TEXTS, str(path))
+    trained = {"parts": {"train": list(TEXTS)}, "seed": 1, "recipe": TINY, "progress": False}
+    kv.fit_words(network(), pictures(), TEXTS, **trained).save(path)
+    new = HeadFromWords(TEXTS, str(path))
+    assert new != old
+    assert new.to_dict() != old.to_dict()
+    support, _ = episodes(1)[0].split(pictures())
+    assert kv.finetune(network(), support, method=FromWords(head=new))
+    with pytest.raises(kv.KShotError, match="have changed"):
+        kv.finetune(network(), support, method=FromWords(head=old))
+    # A record can be read where the words are not.
+    path.unlink()
+    assert HeadFromWords.from_dict(old.to_dict()) == old
+    with pytest.raises(kv.KShotError, match="cannot be read"):
+        HeadFromWords(TEXTS, str(path))
 
 
 def test_what_does_not_fit_is_said(words):

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 from command_line import make_pictures
 from networks import toy_data
@@ -47,6 +48,23 @@ def test_a_text_in_or_beside_each_class_folder(folder):
         (folder / f"{name}.txt").write_text("beside")
     found = describe(kv.load_dataset(folder))
     assert found == {first: "inside"} | dict.fromkeys(others, "beside")
+
+
+def test_a_part_of_the_classes_needs_no_file_of_its_own(folder):
+    texts = {name: f"a picture of {name}" for name in names(folder)}
+    (folder / "descriptions.json").write_text(json.dumps(texts))
+    data = kv.load_dataset(folder)
+    some = data.restrict(np.flatnonzero(data.targets < 2), range(2))
+    assert describe(some) == {name: texts[name] for name in data.classes[:2]}
+    (folder / "descriptions.json").write_text(json.dumps(texts | {"yak": "y"}))
+    with pytest.raises(KShotValueError, match="without a class: 'yak'"):
+        describe(some)
+
+
+def test_a_byte_order_mark_is_no_part_of_a_text(folder):
+    for name in names(folder):
+        (folder / name / "class.txt").write_text(f"a {name}", encoding="utf-8-sig")
+    assert all(text == f"a {name}" for name, text in describe(kv.load_dataset(folder)).items())
 
 
 def test_what_lacks_and_what_is_spare_is_named(folder):

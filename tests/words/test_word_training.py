@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from networks import toy_backbone
 from small_words import PARTS, TEXTS, TINY, fitted, network, pictures
 from torch import nn
 
@@ -183,6 +184,24 @@ def test_words_of_held_out_classes_describe_training_classes_too(n, words):
     held_out = {word for name in parts["validation"] for word in texts[name].split()}
     assert held_out <= trained
     assert sorted([*parts["train"], *parts["validation"]]) == sorted(texts)
+
+
+def test_single_characters_with_texts_of_their_own_are_no_letters_with_marks():
+    texts = {name: f"hand sign {name}" for name in "abekos"}
+    assert set(default_parts(texts)) == {"train", "validation"}
+    assert set(default_parts(texts)["train"]) == set(texts)
+    named = {name: f"latin small {name}" for name in "abekos"}
+    assert default_parts(named)["bases"] == ("e", "k", "s")
+
+
+def test_the_network_may_be_of_another_kind_of_float():
+    double = toy_backbone()
+    double = Backbone(double.module.double(), preprocess=double.preprocess)
+    recipe = replace(TINY, adapt="scale_shift")
+    words = fit_words(double, pictures(), TEXTS, recipe=recipe, parts=PARTS, progress=False)
+    assert weights(words)["head.mean"].dtype == torch.float32
+    for value in weights(words).values():
+        assert value.isfinite().all()
 
 
 def test_images_are_those_of_their_class():

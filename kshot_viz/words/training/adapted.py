@@ -69,8 +69,12 @@ class AdaptedNetwork:
             read = labels if changed_by is None else self._encoder.labels(changed_by[None])[0]
         assert self._encoder.adaptation is not None
         changed = folded_parameters(self._network, self._encoder.adaptation(read))
-        changed |= {f"{self._head}.weight": weight, f"{self._head}.bias": bias}
         batch = self._network.prepare(self._data.take(images.numpy()).images)
+        head = {f"{self._head}.weight": weight, f"{self._head}.bias": bias}
+        # The words are float32; the network may be another kind of float.
+        changed |= {
+            name: value.to(self._network.module.get_parameter(name)) for name, value in head.items()
+        }
         out = functional_call(self._network.module, changed, (batch,))
         return out.flatten(1)
 

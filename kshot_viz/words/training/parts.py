@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
@@ -9,6 +10,7 @@ from kshot_viz.checks import check
 from kshot_viz.checks import names as names_rule
 from kshot_viz.errors import KShotValueError
 from kshot_viz.records import content_digest
+from kshot_viz.words.descriptions import character_name
 from kshot_viz.words.letters.split import split_letters
 from kshot_viz.words.tokens import split_words
 
@@ -18,10 +20,11 @@ _HELD_OUT_PERCENT = 15
 def default_parts(descriptions: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
     """Split classes by their descriptions alone, so the split is the same in every run.
 
-    Characters are split as :func:`split_letters` says. Of other classes about 15 % are held out
+    Characters described by their Unicode names are split as :func:`split_letters` says, which
+    also leaves out whole letters and scripts. Of other classes about 15 % are held out
     for validation, among those whose words all describe training classes too.
     """
-    if all(len(name) == 1 for name in descriptions):
+    if all(_is_named(*pair) for pair in descriptions.items()):
         return split_letters(descriptions)
     uses = Counter(word for text in descriptions.values() for word in set(split_words(text)))
     held_out = []
@@ -33,6 +36,12 @@ def default_parts(descriptions: Mapping[str, str]) -> dict[str, tuple[str, ...]]
             uses.subtract(words)
     trained = tuple(name for name in descriptions if name not in set(held_out))
     return {"train": trained, "validation": tuple(held_out)}
+
+
+def _is_named(character: str, text: str) -> bool:
+    if len(character) != 1 or not unicodedata.name(character, ""):
+        return False
+    return split_words(text) == split_words(character_name(character))
 
 
 def checked_parts(
