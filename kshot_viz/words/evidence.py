@@ -19,7 +19,7 @@ from kshot_viz.words.descriptions import matched
 from kshot_viz.words.files import BUNDLED_WORDS
 from kshot_viz.words.modules.encoder import WordsEncoder
 from kshot_viz.words.network import as_words
-from kshot_viz.words.tokens import PADDING, split_words
+from kshot_viz.words.tokens import PADDING
 from kshot_viz.words.words import Words
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def word_evidence(
     rows = [
         (name, position, token, float(gradients[c, position]), float(falls[c, position]))
         for c, (name, text) in enumerate(given.items())
-        for position, token in enumerate(split_words(text))
+        for position, token in enumerate(trained.vocabulary.split(text))
     ]
     return pd.DataFrame(rows, columns=["class", "position", "token", "gradient", "without"])
 

@@ -18,7 +18,6 @@ from kshot_viz.models.nearest_mean import penultimate_features
 from kshot_viz.threads import one_thread
 from kshot_viz.words.evidence import integrated_gradients, leave_one_out
 from kshot_viz.words.network import PRIOR_COUNT, blend, with_prototypes
-from kshot_viz.words.tokens import split_words
 from kshot_viz.words.words import Words
 
 if TYPE_CHECKING:
@@ -231,7 +230,7 @@ class Outcome:
         rows = [
             (name, position, token, float(self.evidence[c, position]))
             for c, (name, text) in enumerate(self.descriptions.items())
-            for position, token in enumerate(split_words(text))
+            for position, token in enumerate(self.preview.words.vocabulary.split(text))
         ]
         return pd.DataFrame(rows, columns=["class", "position", "token", "evidence"])
 

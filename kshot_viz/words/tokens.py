@@ -14,6 +14,8 @@ from torch import Tensor
 from kshot_viz.errors import KShotKeyError, KShotValueError
 
 PADDING = 0
+# Nearly every Unicode name has it, so descriptions of characters leave it out; names may be pasted.
+_SILENT = frozenset({"letter"})
 _LISTED = 8
 
 
@@ -57,6 +59,10 @@ class Vocabulary:
         """Return the known words that begin with these letters."""
         return [word for word in self.words if word.startswith(letters)]
 
+    def split(self, text: str) -> list[str]:
+        """Return the words of a text; "letter" is left out where it is no known word."""
+        return [word for word in split_words(text) if word in self or word not in _SILENT]
+
     def encode(self, descriptions: Mapping[str, str]) -> Tensor:
         """Return the numbers of the words of each description, int64 ``(classes, longest)``.
 
@@ -68,7 +74,7 @@ class Vocabulary:
         unknown = [
             (name, word)
             for name, text in descriptions.items()
-            for word in split_words(text)
+            for word in self.split(text)
             if word not in self._numbers
         ]
         if unknown:

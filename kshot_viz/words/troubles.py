@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from kshot_viz.checks import check, text
 from kshot_viz.text import counted, isolated
-from kshot_viz.words.tokens import Vocabulary, split_words
+from kshot_viz.words.tokens import Vocabulary
 
 _LISTED = 6
 
@@ -52,7 +52,7 @@ def find_troubles(rows: Sequence[tuple[str, str]], vocabulary: Vocabulary) -> di
     names: set[str] = set()
     seen: dict[tuple[str, ...], str] = {}
     for number, (name, sentence) in enumerate(rows):
-        words = split_words(sentence)
+        words = vocabulary.split(sentence)
         same = seen.get(tuple(sorted(words)))
         if not name:
             found[number] = Trouble("The class needs a name.")
@@ -80,8 +80,8 @@ def check_texts(descriptions: Mapping[str, str]) -> None:
 
 
 def _unknown(sentence: str, vocabulary: Vocabulary) -> Trouble:
-    unknown = list(dict.fromkeys(word for word in split_words(sentence) if word not in vocabulary))
-    last = split_words(sentence)[-1]
+    words = vocabulary.split(sentence)
+    unknown, last = list(dict.fromkeys(one for one in words if one not in vocabulary)), words[-1]
     further = vocabulary.beginning(last) if unknown == [last] else []
     if further and sentence[-1:].isalnum():
         return _begun(sentence, last, further)

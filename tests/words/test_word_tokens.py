@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from kshot_viz.errors import KShotKeyError, KShotValueError
+from kshot_viz.words import load_words
 from kshot_viz.words.tokens import PADDING, Vocabulary, split_words
 
 
@@ -45,3 +47,12 @@ def test_words_that_are_left_out_leave_padding():
 def test_a_vocabulary_is_of_distinct_words(words):
     with pytest.raises(KShotValueError, match="distinct"):
         Vocabulary(words)
+
+
+def test_whole_unicode_names_may_be_pasted():
+    known = load_words("glyphnet-words")
+    pasted = {"a": "LATIN SMALL LETTER A WITH GRAVE", "b": "LATIN SMALL LETTER B"}
+    short = {"a": "latin small a with grave", "b": "latin small b"}
+    assert torch.equal(known.prototypes(pasted), known.prototypes(short))
+    # Where it says something, it is a word like others.
+    assert Vocabulary(("letter", "opener")).split("Letter opener") == ["letter", "opener"]
