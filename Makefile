@@ -74,8 +74,9 @@ bench: $(runtime) ## run every script in benchmarks/
 clean: ## remove what make made (.venv, .tools, caches); runs/ stays
 	rm -rf .venv .tools dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
-# One compute thread per process: two on a busy machine are many times slower than one.
-pytest = OMP_NUM_THREADS=1 MPLBACKEND=agg $(bin)/python -m pytest -q -n $(JOBS)
+# One compute thread per process: two on a busy machine are many times slower than one. Tests of a
+# module stay together, so that what they share is made once; who is done takes from the others.
+pytest = OMP_NUM_THREADS=1 MPLBACKEND=agg $(bin)/python -m pytest -q -n $(JOBS) --dist worksteal
 
 # A lock holds for every Python and system: this machine's choice of torch must not enter it.
 compile = env -u UV_TORCH_BACKEND $(uv) pip compile -q --universal --python-version 3.11 \

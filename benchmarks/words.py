@@ -12,19 +12,21 @@ from __future__ import annotations
 
 import argparse
 import json
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from words_parts.measure import FEWER, alone, changes, measure, shuffled
+from words_parts.measure import FEWER, alone, cases, changes, measure, shuffled
 from words_parts.page import page
 
 import kshot_viz as kv
 from kshot_viz.models.nearest_mean import penultimate_features
 from kshot_viz.records import record_digest
 from kshot_viz.threads import one_thread
-from kshot_viz.words import WordsRecipe, describe, split_letters
+from kshot_viz.words import Words, WordsRecipe, split_letters
 from kshot_viz.words.training.pretrain import BUNDLED_RECIPE
 from kshot_viz.words.training.tasks import FeatureBank
 
@@ -35,53 +37,89 @@ VERSION = 1
 LONGER = WordsRecipe(steps=2 * BUNDLED_RECIPE.steps)
 
 
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """What was measured of every seed, in files; what is missing is measured when it is read.
+
+    Attributes
+    ----------
+    folder : Path
+    episodes : int
+        Tasks of each kind.
+    """
+
+    folder: Path
+    episodes: int
+    backbone: kv.Backbone = field(default_factory=partial(kv.load_backbone, "glyphnet"))
+    data: kv.ImageDataset = field(default_factory=partial(kv.load_dataset, "letters"))
+
+    @cached_property
+    def texts(self) -> dict[str, str]:
+        """The name of every letter."""
+        return kv.describe(self.data)
+
+    @cached_property
+    def bank(self) -> FeatureBank:
+        """The features of all images."""
+        features = penultimate_features(self.backbone, self.data.images)
+        return FeatureBank.of(features, torch.from_numpy(self.data.targets), self.data.n_classes)
+
+    def seed(self, seed: int) -> dict[str, Any]:
+        """Return everything of one seed."""
+        return (
+            self._kept("seed", seed, self._tables)
+            | self._kept("shuffled", seed, self._shuffled)
+            | self._kept("cases", seed, self._cases)
+        )
+
+    def _kept(self, name: str, seed: int, measure: Callable[[int], dict[str, Any]]) -> Any:
+        recipe = BUNDLED_RECIPE.to_dict()
+        given = [VERSION, recipe, self.data.fingerprint, self.backbone.fingerprint, self.episodes]
+        file = self.folder / f"{name}-{seed}-{record_digest(given)}.json"
+        if not file.is_file():
+            with one_thread():
+                file.write_text(json.dumps(measure(seed)), "utf-8")
+            print(f"seed {seed}: {name} is measured", flush=True)
+        return json.loads(file.read_text("utf-8"))
+
+    def _tables(self, seed: int) -> dict[str, Any]:
+        words, longer = self._trained(seed, "words"), self._trained(seed, "longer")
+        found = {"record": dict(words.record)}
+        found |= measure(words, self.bank, self.texts, self.episodes)
+        few = self.episodes // FEWER
+        return found | changes((words, longer), self.data, self.bank, self.texts, few)
+
+    def _cases(self, seed: int) -> dict[str, Any]:
+        return cases(self._trained(seed, "words"), self.bank, self.texts, self.episodes)
+
+    def _shuffled(self, seed: int) -> dict[str, Any]:
+        words = kv.fit_words(
+            *(self.backbone, self.data, shuffled(self.texts, seed)),
+            parts=split_letters(self.texts),
+            seed=seed,
+            recipe=replace(BUNDLED_RECIPE, adapt=None),
+            progress=False,
+        )
+        return alone(words, self.bank, self.texts, self.episodes)
+
+    def _trained(self, seed: int, name: str) -> Words:
+        return kv.fit_words(
+            *(self.backbone, self.data, self.texts),
+            seed=seed,
+            recipe={"words": BUNDLED_RECIPE, "longer": LONGER}[name],
+            out=self.folder / f"seed-{seed}-{name}",
+            progress=False,
+        )
+
+
 def measured_seeds(seeds: int, episodes: int, folder: Path) -> dict[str, Any]:
     """Train and measure each seed, or read what was measured before."""
     folder.mkdir(parents=True, exist_ok=True)
-    backbone, data = kv.load_backbone("glyphnet"), kv.load_dataset("letters")
-    texts, bank = describe(data), None
-    key = record_digest(
-        [VERSION, BUNDLED_RECIPE.to_dict(), data.fingerprint, backbone.fingerprint, episodes]
-    )
-    parts, records = [], []
-    for seed in range(seeds):
-        file, control = (folder / f"{name}-{seed}-{key}.json" for name in ("seed", "shuffled"))
-        if bank is None and not (file.is_file() and control.is_file()):
-            features = penultimate_features(backbone, data.images)
-            bank = FeatureBank.of(features, torch.from_numpy(data.targets), data.n_classes)
-        if not control.is_file():
-            assert bank is not None
-            words = kv.fit_words(
-                *(backbone, data, shuffled(texts, seed)),
-                parts=split_letters(texts),
-                seed=seed,
-                recipe=replace(BUNDLED_RECIPE, adapt=None),
-                progress=False,
-            )
-            control.write_text(json.dumps(alone(words, bank, texts, episodes)), "utf-8")
-        if not file.is_file():
-            assert bank is not None
-            words, longer = (
-                kv.fit_words(
-                    *(backbone, data, texts),
-                    seed=seed,
-                    recipe=recipe,
-                    out=folder / f"seed-{seed}-{name}",
-                    progress=False,
-                )
-                for name, recipe in (("words", BUNDLED_RECIPE), ("longer", LONGER))
-            )
-            with one_thread():
-                content = {"record": dict(words.record)} | measure(words, bank, texts, episodes)
-                content |= changes((words, longer), data, bank, texts, episodes // FEWER)
-            file.write_text(json.dumps(content), "utf-8")
-            print(f"seed {seed} is measured", flush=True)
-        content = json.loads(file.read_text("utf-8"))
-        content |= json.loads(control.read_text("utf-8"))
-        records.append(content.pop("record"))
-        parts.append(content)
+    measured = Measured(folder, episodes)
+    parts = [measured.seed(seed) for seed in range(seeds)]
+    records = [part.pop("record") for part in parts]
     found = {name: merged([part[name] for part in parts]) for name in parts[0]}
-    classes = {part: len(names) for part, names in split_letters(texts).items()}
+    classes = {part: len(names) for part, names in split_letters(measured.texts).items()}
     validation = [record["validation"] for record in records]
     recipe, versions = records[0]["recipe"], records[0]["versions"]
     about = {"classes": classes, "recipe": recipe, "versions": versions, "validation": validation}

@@ -24,6 +24,7 @@ FEWER = 3
 RANKINGS = {"gradient": integrated_gradients, "without": leave_one_out}
 PARTS = ("combinations", "bases", "scripts")
 KINDS = ("random", "similar")
+CASES = ("the other case was trained on", "it was not, or there is none")
 
 
 def measure(
@@ -70,6 +71,58 @@ def alone(
         guessed = accuracy(words.encoder, prototypes, bank, images[..., :QUERIES])
         found[f"shuffled/{kind}"] = {"shuffled": whole(guessed)}
     return found
+
+
+def cases(
+    words: Words, bank: FeatureBank, texts: dict[str, str], episodes: int
+) -> dict[str, dict[str, list[float | None]]]:
+    """Return the accuracy of each held-out combination, by whether its other case was trained on.
+
+    Each is the mean over the tasks of its part that the letter is in, in percent; None where it was
+    in none.
+    """
+    tokens = words.vocabulary.encode_known(list(texts.values()))
+    found: dict[str, dict[str, list[float | None]]] = {}
+    for part, letters in by_case(texts).items():
+        classes = torch.tensor([list(texts).index(name) for name in letters])
+        for kind in KINDS:
+            tasks = sample_tasks(words.encoder, bank, classes, kind, way=WAY, n=episodes)
+            rng = torch_rng(1, "benchmark", part, kind)
+            images = bank.draw_distinct(tasks, QUERIES + 1, rng)
+            shown = words.encoder.head.standardise(bank.features[images[..., QUERIES]])
+            made = {"words": encoder_prototypes(words.encoder, tokens[tasks]), "mean_1": shown}
+            found[f"{part}/{kind}"] = {
+                row: by_letter(words, bank, tasks, images[..., :QUERIES], prototypes, classes)
+                for row, prototypes in made.items()
+            }
+    return found
+
+
+def by_case(texts: dict[str, str]) -> dict[str, list[str]]:
+    """Return the held-out combinations whose other case was trained on, and the others."""
+    split = split_letters(texts)
+    trained, held_out = set(split["train"]), split["combinations"]
+    return {
+        CASES[0]: [name for name in held_out if name.swapcase() in trained],
+        CASES[1]: [name for name in held_out if name.swapcase() not in trained],
+    }
+
+
+def by_letter(
+    words: Words,
+    bank: FeatureBank,
+    tasks: Tensor,
+    queries: Tensor,
+    prototypes: Tensor,
+    classes: Tensor,
+) -> list[float | None]:
+    """Return the accuracy of each class in percent, over all tasks that it is in."""
+    head = words.encoder.head
+    features = head.standardise(bank.features[queries.flatten(1)])
+    guesses = head.logits(prototypes, features).argmax(dim=-1).view(queries.shape)
+    right = (guesses == torch.arange(WAY)[:, None]).double().mean(dim=2)
+    each = [right[tasks == one] for one in classes.tolist()]
+    return [round(100 * float(one.mean()), 2) if len(one) else None for one in each]
 
 
 def hits(words: Words, bank: FeatureBank, tokens: Tensor, images: Tensor) -> dict[str, list[int]]:

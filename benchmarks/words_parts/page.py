@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from kshot_viz.seeds import numpy_rng
+from kshot_viz.stats import bootstrap_mean
 from kshot_viz.text import counted
 from kshot_viz.words.network import PRIOR_COUNT
-from words_parts.measure import FEWER, KINDS, LEFT_OUT, PARTS, QUERIES, WAY
+from words_parts.measure import CASES, FEWER, KINDS, LEFT_OUT, PARTS, QUERIES, WAY
 
 ROWS = {
     "words": "descriptions alone",
@@ -21,6 +22,11 @@ ROWS = {
     "exchanged": "descriptions exchanged inside the task",
     "other": "descriptions of another task",
 }
+CASE_TEXT = (
+    "Of many of these letters the other case, with the same mark, is a training letter. Tasks of "
+    "letters of which it is, and of letters of which it is not, each letter counting as much as "
+    "another; these intervals are over letters:"
+)
 SHUFFLED = "descriptions, trained with those of the training letters shuffled"
 CHANGED = {
     "words": "descriptions alone",
@@ -91,6 +97,9 @@ def page(result: dict[str, Any]) -> Iterator[str]:
     for part in PARTS:
         yield f"## {NAMES[part]} ({result['classes'][part]} letters)"
         yield "\n".join(table(result, part))
+        if part == "combinations":
+            yield CASE_TEXT
+            yield "\n".join(case_table(result))
     yield "## Differences on held-out combinations, paired by task"
     yield "\n".join(differences(result))
     yield f"## Do changes of the layers help? ({result['episodes'] // FEWER} tasks of each kind)"
@@ -142,6 +151,23 @@ def table(result: dict[str, Any], part: str) -> Iterator[str]:
     if part == "combinations":
         cells = [cell(shares(result, "shuffled", kind, "shuffled")) for kind in KINDS]
         yield f"| {SHUFFLED} | {' | '.join(cells)} |"
+
+
+def case_table(result: dict[str, Any]) -> Iterator[str]:
+    """Yield the lines of the table of letters by their other case."""
+    yield "| letters | tasks | descriptions alone | 1 image | difference |"
+    yield "| --- | --- | ---: | ---: | ---: |"
+    for part in CASES:
+        for kind in KINDS:
+            own, one = (
+                np.array(result["found"][f"{part}/{kind}"][row], dtype=float).mean(axis=0)
+                for row in ("words", "mean_1")
+            )
+            drawn = ~np.isnan(own)
+            gain = bootstrap_mean((own - one)[drawn])
+            said = f"{gain.mean:+.1f} [{gain.low:+.1f}, {gain.high:+.1f}]"
+            means = f"{own[drawn].mean():.1f} | {one[drawn].mean():.1f}"
+            yield f"| {part} ({drawn.sum()}) | {kind} | {means} | {said} |"
 
 
 def differences(result: dict[str, Any]) -> Iterator[str]:

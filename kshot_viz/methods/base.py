@@ -132,6 +132,8 @@ class Method:
         It shares gradients inside groups, and so needs a grouping.
     takes_steps : bool
         False for a method that ``attach`` fits from the support; the number of steps is then 0.
+    own_head : bool
+        It makes the head itself, from the support; ``head`` is an error then.
     needs_images : bool
         It needs at least one image of each class; False lets it take episodes of 0 shots.
     sees_total : bool
@@ -155,6 +157,7 @@ class Method:
     tries: ClassVar[Mapping[str, tuple[Any, ...]]] = {}
     shares: ClassVar[bool] = False
     takes_steps: ClassVar[bool] = True
+    own_head: ClassVar[bool] = False
     needs_images: ClassVar[bool] = True
     sees_total: ClassVar[bool] = True
     fast: ClassVar[bool] = True

@@ -25,6 +25,11 @@ def check_options(method: Method) -> None:
             f"{type(method).__name__} needs a `name` and at least one setting in `tuned` (none if "
             f"it takes no steps); the number of steps is always tuned and not listed."
         )
+    if method.own_head and not method.head.zero:
+        raise KShotValueError(
+            f"{method.name!r} makes its head from the support's images, so `head` has no effect: "
+            f"leave it out, or give it to a method that trains a head, such as 'head_only'."
+        )
     taken = {one.name for one in fields(method)} & {one.name for one in fields(FinetuneConfig)}
     if taken:
         raise KShotValueError(f"Options named as settings of FinetuneConfig: {sorted(taken)}.")

@@ -39,3 +39,4 @@ from .style.canvas import save_figure as save_figure
 from .style.canvas import to_png as to_png
 from .style.canvas import to_svg as to_svg
 from .topology.mapper_plot import plot_mapper as plot_mapper
+from .words.prototype_map import plot_prototypes as plot_prototypes

@@ -21,6 +21,9 @@ from kshot_viz.words.modules.labels2adaptation import LayerChange
 from kshot_viz.words.storage import write_parts
 from kshot_viz.words.tokens import Vocabulary, split_words
 
+# Every word is compared with every other one of its description.
+MOST_WORDS = 200
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Words:
@@ -126,7 +129,8 @@ def checked_descriptions(
     Raises
     ------
     KShotValueError
-        For one class, an empty description, or equal words for two classes; names them.
+        For one class, an empty description, one of more than :data:`MOST_WORDS` words, or equal
+        words for two classes; names them.
     """
     check("descriptions", descriptions, mapping)
     found = matched(descriptions, descriptions)
@@ -137,7 +141,13 @@ def checked_descriptions(
         )
     seen: dict[tuple[str, ...], str] = {}
     for name, text in found.items():
-        words = tuple(split_words(text) if order_counts else sorted(split_words(text)))
+        given = split_words(text)
+        if len(given) > MOST_WORDS:
+            raise KShotValueError(
+                f"The description of {name!r} has {len(given):,} words; at most {MOST_WORDS} are "
+                f"read. Keep the sentences that say what the class looks like."
+            )
+        words = tuple(given if order_counts else sorted(given))
         if words in seen:
             raise KShotValueError(
                 f"`descriptions` of {seen[words]!r} and {name!r} have the same words: {text!r}. "

@@ -337,7 +337,7 @@ main()
 @pytest.mark.slow
 def test_ctrl_c_in_a_terminal_then_the_same_command(pictures, weights, tmp_path):
     """A SIGINT to the whole group of processes, as a terminal sends it."""
-    words = ("--episodes", 6, "--workers", 2, *UNTUNED[:-1], 150)
+    words = ("--episodes", 6, "--workers", 2, *UNTUNED[:-1], 80)
     command = small_run(pictures, weights, tmp_path / "out", *words)
     entry = [sys.executable, "-c", INTERRUPTIBLE]
     store = tmp_path / "out" / "rows.jsonl"

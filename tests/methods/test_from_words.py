@@ -11,7 +11,7 @@ from small_words import TEXTS, TINY, network, pictures, small_words
 import kshot_viz as kv
 from kshot_viz.methods.base import Method
 from kshot_viz.methods.plain import Plain
-from kshot_viz.methods.registry import method_from_dict
+from kshot_viz.methods.registry import method_class, method_from_dict
 from kshot_viz.methods.rivals.from_words import FromWords
 from kshot_viz.models.backbone import Backbone
 from kshot_viz.words import HeadFromWords, network_from_words, network_from_words_and_images
@@ -178,3 +178,11 @@ def test_what_does_not_fit_is_said(words):
         HeadFromWords(TEXTS, words, prior_count=0)
     with pytest.raises(kv.KShotError, match="without a description"):
         HeadFromWords(TEXTS | {"c9": " "}, words)
+
+
+@pytest.mark.parametrize("name", ["nearest_mean", "logistic", "cosine_head"])
+def test_methods_that_make_their_head_take_no_other(words, name):
+    with pytest.raises(kv.KShotError, match=f"{name!r} makes its head"):
+        method_class(name)(head=HeadFromWords(TEXTS, words))
+    with pytest.raises(kv.KShotError, match=f"{name!r} makes its head"):
+        method_class(name)(head=kv.HeadInit("class_means"))

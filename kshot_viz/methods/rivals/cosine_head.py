@@ -53,6 +53,7 @@ class CosineHead(FrozenBody):
 
     name = "cosine_head"
     label = "cosine head"
+    own_head = True
     scale: float = 10.0
 
     def __post_init__(self) -> None:

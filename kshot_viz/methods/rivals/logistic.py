@@ -32,6 +32,7 @@ class Logistic(Method):
     label = "logistic"
     tuned = ()
     takes_steps = False
+    own_head = True
     penalty: float = 1.0
     penalties: tuple[float, ...] = (0.01, 0.1, 1.0, 10.0, 100.0)
 

@@ -36,6 +36,7 @@ class NearestMean(Method):
     label = "nearest mean"
     tuned = ()
     takes_steps = False
+    own_head = True
     metric: str = "cosine"
 
     def __post_init__(self) -> None:
