@@ -83,7 +83,8 @@ def page(result: dict[str, Any]) -> Iterator[str]:
         f"Made by `python benchmarks/words.py --seeds {result['seeds']} --episodes "
         f"{result['episodes']}`."
     )
-    yield f"**{' '.join(headline(result, kind) for kind in KINDS)}**"
+    said = [*(headline(result, kind) for kind in KINDS), case_headline(result)]
+    yield f"**{' '.join(said)}**"
     yield (
         f"Each letter's description is its Unicode name. Trained on {result['classes']['train']:,} "
         f"letters, {counted(result['seeds'], 'seed')} of the training; {result['episodes']} tasks "
@@ -159,15 +160,38 @@ def case_table(result: dict[str, Any]) -> Iterator[str]:
     yield "| --- | --- | ---: | ---: | ---: |"
     for part in CASES:
         for kind in KINDS:
-            own, one = (
-                np.array(result["found"][f"{part}/{kind}"][row], dtype=float).mean(axis=0)
-                for row in ("words", "mean_1")
-            )
-            drawn = ~np.isnan(own)
-            gain = bootstrap_mean((own - one)[drawn])
+            own, one = letters_of(result, part, kind)
+            gain = bootstrap_mean(own - one)
             said = f"{gain.mean:+.1f} [{gain.low:+.1f}, {gain.high:+.1f}]"
-            means = f"{own[drawn].mean():.1f} | {one[drawn].mean():.1f}"
-            yield f"| {part} ({drawn.sum()}) | {kind} | {means} | {said} |"
+            means = f"{own.mean():.1f} | {one.mean():.1f}"
+            yield f"| {part} ({len(own)}) | {kind} | {means} | {said} |"
+
+
+def letters_of(result: dict[str, Any], part: str, kind: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return the accuracy of each letter from its description, and from one image."""
+    own, one = (
+        np.array(result["found"][f"{part}/{kind}"][row], dtype=float).mean(axis=0)
+        for row in ("words", "mean_1")
+    )
+    drawn = ~np.isnan(own)
+    return own[drawn], one[drawn]
+
+
+def case_headline(result: dict[str, Any]) -> str:
+    """Say for which letters, by their other case, the description is clearly above one image."""
+    clear_in = []
+    for part in CASES:
+        gains = [bootstrap_mean(np.subtract(*letters_of(result, part, kind))) for kind in KINDS]
+        clear_in.append(all(gain.low > 0 for gain in gains))
+    known, unknown = clear_in
+    if known and unknown:
+        return "That holds whether or not the other case of a letter was trained on."
+    if known:
+        return (
+            "That holds for letters whose other case, with the same mark, was trained on; for the "
+            "others a name is not clearly above one image."
+        )
+    return "By the other case of a letter, neither part alone is clearly above one image."
 
 
 def differences(result: dict[str, Any]) -> Iterator[str]:
