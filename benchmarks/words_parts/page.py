@@ -106,10 +106,6 @@ def page(result: dict[str, Any]) -> Iterator[str]:
     yield f"## Do changes of the layers help? ({result['episodes'] // FEWER} tasks of each kind)"
     yield "\n".join(changes_table(result))
     yield " ".join(changes_text(result, kind) for kind in KINDS)
-    yield (
-        "These letters are what the bundled network's features are good for. Where they are not, "
-        "[changes from text help](adaptation.md)."
-    )
     yield "## Do the words that are said to matter matter?"
     yield (
         f"Share of the letters, of those whose name has more than {LEFT_OUT} words, where leaving "
