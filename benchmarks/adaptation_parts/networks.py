@@ -105,7 +105,7 @@ class WholeNetwork:
         with torch.no_grad():
             weight, bias = self._encoder.head.linear(self._encoder.prototypes(tokens[None])[0])
         head = {f"{self._head}.weight": weight, f"{self._head}.bias": bias}
-        batch = self.network.prepare(self._data.take(images.numpy()).images)
+        batch = self.network.prepare(self._data.images[images.numpy()])
         out: Tensor = functional_call(self.network.module, head, (batch,))
         return out.flatten(1)
 

@@ -70,7 +70,7 @@ class AdaptedNetwork:
         assert self._encoder.adaptation is not None
         changed = folded_parameters(self._network, self._encoder.adaptation(read))
         changed |= {f"{self._head}.weight": weight, f"{self._head}.bias": bias}
-        batch = self._network.prepare(self._data.take(images.numpy()).images)
+        batch = self._network.prepare(self._data.images[images.numpy()])
         out = functional_call(self._network.module, changed, (batch,))
         return out.flatten(1)
 
