@@ -69,7 +69,7 @@ class AdaptedNetwork:
             read = labels if changed_by is None else self._encoder.labels(changed_by[None])[0]
         assert self._encoder.adaptation is not None
         changed = folded_parameters(self._network, self._encoder.adaptation(read))
-        batch = self._network.prepare(self._data.take(images.numpy()).images)
+        batch = self._network.prepare(self._data.images[images.numpy()])
         head = {f"{self._head}.weight": weight, f"{self._head}.bias": bias}
         # The words are float32; the network may be another kind of float.
         changed |= {

@@ -1,0 +1,1 @@
+"""Data, networks and page of the benchmark on changes of layers from descriptions."""

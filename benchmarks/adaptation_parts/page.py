@@ -1,0 +1,129 @@
+"""The page of the results, its sentences made from the numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from adaptation_parts.styles import STYLES
+from kshot_viz.stats import bootstrap_mean, paired_differences
+
+KINDS = ("random", "similar")
+ARMS = {
+    "head": "head from text, layers as they are",
+    "longer": "the same head trained {longer:,} steps in place of {head:,}",
+    "text": "and changes of the layers from text",
+    "swapped": "those of a text that is not the task's",
+    "constant": "changes of the layers, the same for every task",
+    "whole": "all weights of the network trained, the same for every task",
+}
+AGAINST = ("constant", "longer", "swapped", "whole", "head")
+SEVERAL = "letters in styles"
+
+
+def page(found: Mapping[str, Sequence[Mapping[str, Any]]], steps: Mapping[str, int]) -> str:
+    """Return the page as Markdown."""
+    seeds = {len(one) for one in found.values()}
+    parts = [
+        "# Do changes of layers from a text help?",
+        "Made by `python benchmarks/adaptation.py --seeds "
+        f"{max(seeds)}`, from [adaptation.json](adaptation.json).",
+        _about(found, steps),
+    ]
+    for family, scores in found.items():
+        parts += [f"## {family.capitalize()}", _table(scores, steps), *_verdicts(scores)]
+        if family == SEVERAL:
+            parts += ["By style, in tasks of random letters:", _by_style(scores)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _about(found: Mapping[str, Sequence[Mapping[str, Any]]], steps: Mapping[str, int]) -> str:
+    tasks = {
+        len(one["head"][kind]) for scores in found.values() for one in scores for kind in KINDS
+    }
+    return (
+        "N3 (Jin et al., ACL 2020) changes the parameters of a network as descriptions of classes "
+        "say. Here a scale and a shift of every channel of every layer is read from the "
+        "descriptions of a task; the head is from text in every row. Tasks have ten letters whose "
+        "combination of base and mark was never trained on, of one style each, "
+        f"{'/'.join(map(str, sorted(tasks)))} tasks of either kind, five images a letter and no "
+        f"labelled one. The head trains {steps['head']:,} steps, changes and whole network "
+        f"{steps['changes']:,}, on the same tasks of training letters. Accuracy in percent is the "
+        "mean over training seeds, with the 95 % interval over tasks and the lowest and highest "
+        "seed; differences are paired task by task. Step sizes were chosen on validation letters."
+    )
+
+
+def _mean(scores: Sequence[Mapping[str, Any]], arm: str, kind: str) -> np.ndarray:
+    """Return the accuracy of each task in percent, the mean over seeds."""
+    return 100 * np.mean([one[arm][kind] for one in scores], axis=0)
+
+
+def _table(scores: Sequence[Mapping[str, Any]], steps: Mapping[str, int]) -> str:
+    lines = [
+        "| network | random letters | seeds | similar letters | seeds | CPU seconds |",
+        "| --- | ---: | ---: | ---: | ---: | ---: |",
+    ]
+    for arm, label in ARMS.items():
+        cells = [label.format(**steps)]
+        for kind in KINDS:
+            found = bootstrap_mean(_mean(scores, arm, kind))
+            each = [100 * float(np.mean(one[arm][kind])) for one in scores]
+            cells += [
+                f"{found.mean:.1f} \\[{found.low:.1f}, {found.high:.1f}\\]",
+                f"{min(each):.1f} to {max(each):.1f}",
+            ]
+        seconds = [one[arm].get("seconds") for one in scores]
+        cells.append("" if None in seconds else f"{np.mean(seconds):.0f}")
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _verdicts(scores: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    lines = [
+        "| changes from text, less | random letters | similar letters |",
+        "| --- | ---: | ---: |",
+    ]
+    clear = dict.fromkeys(AGAINST, 0)
+    for other in AGAINST:
+        cells = [
+            ARMS[other].split(" {")[0].replace("the same head trained", "a longer-trained head")
+        ]
+        for kind in KINDS:
+            gains = paired_differences(_mean(scores, "text", kind), _mean(scores, other, kind))
+            found = bootstrap_mean(gains)
+            clear[other] += (found.low > 0) - (found.high < 0)
+            cells.append(f"{found.mean:+.1f} \\[{found.low:+.1f}, {found.high:+.1f}\\]")
+        lines.append(f"| {' | '.join(cells)} |")
+    yield "\n".join(lines)
+    yield _said(clear)
+
+
+def _said(clear: Mapping[str, int]) -> str:
+    better = [one for one in ("constant", "longer", "head") if clear[one] == len(KINDS)]
+    names = {"constant": "constant changes", "longer": "a longer-trained head", "head": "the head"}
+    if len(better) == 3:
+        said = (
+            "Changes from text are above constant changes, a longer-trained head and the head "
+            "alone, in tasks of random and of similar letters."
+        )
+    elif better:
+        said = f"Changes from text are above {' and '.join(names[one] for one in better)} alone."
+    else:
+        said = "Changes from text are not clearly above any other network in both kinds of tasks."
+    whole = {len(KINDS): "above", -len(KINDS): "below"}.get(
+        clear["whole"], "not clearly apart from"
+    )
+    return f"{said} They are {whole} training the whole network on the same tasks."
+
+
+def _by_style(scores: Sequence[Mapping[str, Any]]) -> str:
+    lines = [f"| network | {' | '.join(STYLES)} |", "| --- |" + " ---: |" * len(STYLES)]
+    for arm, label in ARMS.items():
+        parts = np.split(_mean(scores, arm, "random"), len(STYLES))
+        cells = " | ".join(f"{part.mean():.1f}" for part in parts)
+        name = "head from text, trained longer" if arm == "longer" else label
+        lines.append(f"| {name} | {cells} |")
+    return "\n".join(lines)
