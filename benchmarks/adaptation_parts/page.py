@@ -12,12 +12,12 @@ from kshot_viz.stats import bootstrap_mean, paired_differences
 
 KINDS = ("random", "similar")
 ARMS = {
-    "head": "head from text, layers as they are",
+    "head": "head from text alone",
     "longer": "the same head trained {longer:,} steps in place of {head:,}",
-    "text": "and changes of the layers from text",
-    "swapped": "those of a text that is not the task's",
-    "constant": "changes of the layers, the same for every task",
-    "whole": "all weights of the network trained, the same for every task",
+    "text": "head and changes of the layers from text",
+    "swapped": "the same, changes read from a text of another style",
+    "constant": "head from text, changes of the layers that no text decides",
+    "whole": "head from text, all weights of the network trained",
 }
 AGAINST = ("constant", "longer", "swapped", "whole", "head")
 SEVERAL = "letters in styles"
@@ -28,15 +28,18 @@ def page(found: Mapping[str, Sequence[Mapping[str, Any]]], steps: Mapping[str, i
     seeds = {len(one) for one in found.values()}
     parts = [
         "# Do changes of layers from a text help?",
-        "Made by `python benchmarks/adaptation.py --seeds "
-        f"{max(seeds)}`, from [adaptation.json](adaptation.json).",
+        f"Made by `python benchmarks/adaptation.py --seeds {max(seeds)}{_families(found)}`.",
         _about(found, steps),
     ]
     for family, scores in found.items():
-        parts += [f"## {family.capitalize()}", _table(scores, steps), *_verdicts(scores)]
+        parts += [f"## {family.capitalize()}", _table(scores, steps), *verdicts(scores)]
         if family == SEVERAL:
             parts += ["By style, in tasks of random letters:", _by_style(scores)]
     return "\n\n".join(parts) + "\n"
+
+
+def _families(found: Mapping[str, object]) -> str:
+    return "".join(f' --family "{family}"' for family in found) if len(found) == 1 else ""
 
 
 def _about(found: Mapping[str, Sequence[Mapping[str, Any]]], steps: Mapping[str, int]) -> str:
@@ -46,8 +49,10 @@ def _about(found: Mapping[str, Sequence[Mapping[str, Any]]], steps: Mapping[str,
     return (
         "N3 (Jin et al., ACL 2020) changes the parameters of a network as descriptions of classes "
         "say. Here a scale and a shift of every channel of every layer is read from the "
-        "descriptions of a task; the head is from text in every row. Tasks have ten letters whose "
-        "combination of base and mark was never trained on, of one style each, "
+        "descriptions of a task; the head is from text in every row. The letters are drawn in four "
+        "styles: as they are, negative, turned by 90 degrees, and on a texture; the description "
+        "names the style, and the bundled network was pretrained on the first alone. Tasks have "
+        "ten letters of one style, whose combination of base and mark was never trained on: "
         f"{'/'.join(map(str, sorted(tasks)))} tasks of either kind, five images a letter and no "
         f"labelled one. The head trains {steps['head']:,} steps, changes and whole network "
         f"{steps['changes']:,}, on the same tasks of training letters. Accuracy in percent is the "
@@ -81,16 +86,15 @@ def _table(scores: Sequence[Mapping[str, Any]], steps: Mapping[str, int]) -> str
     return "\n".join(lines)
 
 
-def _verdicts(scores: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+def verdicts(scores: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Yield the table of paired differences, and what it says."""
     lines = [
-        "| changes from text, less | random letters | similar letters |",
+        "| head and changes from text, less | random letters | similar letters |",
         "| --- | ---: | ---: |",
     ]
     clear = dict.fromkeys(AGAINST, 0)
     for other in AGAINST:
-        cells = [
-            ARMS[other].split(" {")[0].replace("the same head trained", "a longer-trained head")
-        ]
+        cells = ["a longer-trained head from text" if other == "longer" else ARMS[other]]
         for kind in KINDS:
             gains = paired_differences(_mean(scores, "text", kind), _mean(scores, other, kind))
             found = bootstrap_mean(gains)
@@ -116,7 +120,10 @@ def _said(clear: Mapping[str, int]) -> str:
     whole = {len(KINDS): "above", -len(KINDS): "below"}.get(
         clear["whole"], "not clearly apart from"
     )
-    return f"{said} They are {whole} training the whole network on the same tasks."
+    return (
+        f"{said} They are {whole} training all weights of the network on the same tasks, which "
+        f"gives one network for all descriptions."
+    )
 
 
 def _by_style(scores: Sequence[Mapping[str, Any]]) -> str:
