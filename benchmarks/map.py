@@ -2,6 +2,7 @@
 
     python benchmarks/map.py DATA                # DATA holds the data sets named below
     python benchmarks/map.py DATA --task digits --task usps --episodes 20
+    python benchmarks/map.py DATA --replay digits --row 0 --row 500   # runs of a finished study again
 
 With the bundled network: digits, MNIST, USPS and five alphabets of Omniglot at 1 and 5 shots, and
 MNIST and USPS at 20. With SqueezeNet and MobileNet V1: Webcam, Amazon and cartoons (PACS), at 1 and
@@ -52,7 +53,12 @@ def main() -> None:
     parser.add_argument("--workers", type=int)
     parser.add_argument("--out", type=Path, default=Path("runs/map"))
     parser.add_argument("--results", type=Path, default=RESULTS)
+    parser.add_argument("--replay", metavar="TASK", help="run rows of this task again, and stop")
+    parser.add_argument("--row", type=int, action="append", help="of --replay; 0 by default")
     given = parser.parse_args()
+    if given.replay:
+        replay(dict(tasks(given.data, given.episodes))[given.replay](), given.out, given.row or [0])
+        return
     loaded = [
         load()
         for name, load in tasks(given.data, given.episodes)
@@ -71,6 +77,13 @@ def main() -> None:
     )
     write(found, given.results)
     print(found)
+
+
+def replay(task: kv.StudyTask, out: Path, rows: list[int]) -> None:
+    """Run rows of a task of a finished study again, and say whether they are the same."""
+    comparison = kv.Comparison.load(out / task.folder)
+    for row in rows:
+        print(comparison.replay(row, backbone=task.backbone, data=task.data))
 
 
 def write(found: kv.Study, folder: Path) -> None:

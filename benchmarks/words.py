@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from words_parts.measure import FEWER, alone, cases, changes, measure, shuffled
+from words_parts.measure import FEWER, alone, changes, letters, measure, shuffled
 from words_parts.page import page
 
 import kshot_viz as kv
@@ -33,7 +33,7 @@ from kshot_viz.words.training.tasks import FeatureBank
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "docs" / "results"
 # Raise it where the same words are measured in another way.
-VERSION = 1
+VERSION = 2
 LONGER = WordsRecipe(steps=2 * BUNDLED_RECIPE.steps)
 
 
@@ -69,7 +69,7 @@ class Measured:
         return (
             self._kept("seed", seed, self._tables)
             | self._kept("shuffled", seed, self._shuffled)
-            | self._kept("cases", seed, self._cases)
+            | self._kept("letters", seed, self._letters)
         )
 
     def _kept(self, name: str, seed: int, measure: Callable[[int], dict[str, Any]]) -> Any:
@@ -89,8 +89,8 @@ class Measured:
         few = self.episodes // FEWER
         return found | changes((words, longer), self.data, self.bank, self.texts, few)
 
-    def _cases(self, seed: int) -> dict[str, Any]:
-        return cases(self._trained(seed, "words"), self.bank, self.texts, self.episodes)
+    def _letters(self, seed: int) -> dict[str, Any]:
+        return letters(self._trained(seed, "words"), self.bank, self.texts, self.episodes)
 
     def _shuffled(self, seed: int) -> dict[str, Any]:
         words = kv.fit_words(
@@ -118,11 +118,13 @@ def measured_seeds(seeds: int, episodes: int, folder: Path) -> dict[str, Any]:
     measured = Measured(folder, episodes)
     parts = [measured.seed(seed) for seed in range(seeds)]
     records = [part.pop("record") for part in parts]
+    counts = [record["prior_count"] for record in records]
     found = {name: merged([part[name] for part in parts]) for name in parts[0]}
     classes = {part: len(names) for part, names in split_letters(measured.texts).items()}
     validation = [record["validation"] for record in records]
     recipe, versions = records[0]["recipe"], records[0]["versions"]
     about = {"classes": classes, "recipe": recipe, "versions": versions, "validation": validation}
+    about["prior_counts"] = counts
     return {"seeds": seeds, "episodes": episodes, **about, "found": found}
 
 

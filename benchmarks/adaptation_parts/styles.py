@@ -127,4 +127,7 @@ def source_of(
 ) -> StyledSource:
     """Return the tasks to train on."""
     samplers = samplers_of(styled, encoder, "train")
-    return StyledSource(styled.bank, styled.tokens, samplers[0], recipe, seed, samplers)
+    classes = torch.cat(styled.parts["train"])
+    means = torch.zeros(len(styled.tokens), styled.bank.features.shape[1])
+    means[classes] = encoder.head.standardise(styled.bank.means(classes))
+    return StyledSource(styled.bank, styled.tokens, samplers[0], means, recipe, seed, samplers)

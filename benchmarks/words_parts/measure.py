@@ -11,8 +11,8 @@ from torch import Tensor
 import kshot_viz as kv
 from kshot_viz.seeds import numpy_rng, torch_rng
 from kshot_viz.words import Words, split_letters
+from kshot_viz.words.blend import blend
 from kshot_viz.words.evidence import class_scores, integrated_gradients, leave_one_out
-from kshot_viz.words.network import PRIOR_COUNT, blend
 from kshot_viz.words.tokens import PADDING
 from kshot_viz.words.training.adapted import AdaptedNetwork
 from kshot_viz.words.training.scoring import QUERIES, accuracy, encoder_prototypes, sample_tasks
@@ -24,7 +24,6 @@ FEWER = 3
 RANKINGS = {"gradient": integrated_gradients, "without": leave_one_out}
 PARTS = ("combinations", "bases", "scripts")
 KINDS = ("random", "similar")
-CASES = ("the other case was trained on", "it was not, or there is none")
 
 
 def measure(
@@ -73,39 +72,27 @@ def alone(
     return found
 
 
-def cases(
+def letters(
     words: Words, bank: FeatureBank, texts: dict[str, str], episodes: int
 ) -> dict[str, dict[str, list[float | None]]]:
-    """Return the accuracy of each held-out combination, by whether its other case was trained on.
+    """Return the accuracy of each held-out combination, in the order of the split.
 
-    Each is the mean over the tasks of its part that the letter is in, in percent; None where it was
-    in none.
+    Each is the mean over the tasks that the letter is in, in percent; None where it was in none.
     """
     tokens = words.vocabulary.encode_known(list(texts.values()))
     found: dict[str, dict[str, list[float | None]]] = {}
-    for part, letters in by_case(texts).items():
-        classes = torch.tensor([list(texts).index(name) for name in letters])
-        for kind in KINDS:
-            tasks = sample_tasks(words.encoder, bank, classes, kind, way=WAY, n=episodes)
-            rng = torch_rng(1, "benchmark", part, kind)
-            images = bank.draw_distinct(tasks, QUERIES + 1, rng)
-            shown = words.encoder.head.standardise(bank.features[images[..., QUERIES]])
-            made = {"words": encoder_prototypes(words.encoder, tokens[tasks]), "mean_1": shown}
-            found[f"{part}/{kind}"] = {
-                row: by_letter(words, bank, tasks, images[..., :QUERIES], prototypes, classes)
-                for row, prototypes in made.items()
-            }
+    chosen = split_letters(texts)["combinations"]
+    classes = torch.tensor([list(texts).index(name) for name in chosen])
+    for kind in KINDS:
+        tasks = sample_tasks(words.encoder, bank, classes, kind, way=WAY, n=episodes)
+        images = bank.draw_distinct(tasks, QUERIES + 1, torch_rng(1, "benchmark", "letters", kind))
+        shown = words.encoder.head.standardise(bank.features[images[..., QUERIES]])
+        made = {"words": encoder_prototypes(words.encoder, tokens[tasks]), "mean_1": shown}
+        found[f"letters/{kind}"] = {
+            row: by_letter(words, bank, tasks, images[..., :QUERIES], prototypes, classes)
+            for row, prototypes in made.items()
+        }
     return found
-
-
-def by_case(texts: dict[str, str]) -> dict[str, list[str]]:
-    """Return the held-out combinations whose other case was trained on, and the others."""
-    split = split_letters(texts)
-    trained, held_out = set(split["train"]), split["combinations"]
-    return {
-        CASES[0]: [name for name in held_out if name.swapcase() in trained],
-        CASES[1]: [name for name in held_out if name.swapcase() not in trained],
-    }
 
 
 def by_letter(
@@ -135,7 +122,7 @@ def hits(words: Words, bank: FeatureBank, tokens: Tensor, images: Tensor) -> dic
     prototypes = {
         "words": own,
         **{f"mean_{n}": shown[n] / n for n in SHOTS},
-        **{f"both_{n}": blend(own, shown[n], counts[n], PRIOR_COUNT) for n in SHOTS},
+        **{f"both_{n}": blend(own, shown[n], counts[n], words.prior_count) for n in SHOTS},
         "exchanged": own.roll(1, dims=1),
         "other": encoder_prototypes(words.encoder, tokens.roll(1, dims=0)),
     }

@@ -10,8 +10,7 @@ import numpy as np
 from kshot_viz.seeds import numpy_rng
 from kshot_viz.stats import bootstrap_mean
 from kshot_viz.text import counted
-from kshot_viz.words.network import PRIOR_COUNT
-from words_parts.measure import CASES, FEWER, KINDS, LEFT_OUT, PARTS, QUERIES, WAY
+from words_parts.measure import FEWER, KINDS, LEFT_OUT, PARTS, QUERIES, WAY
 
 ROWS = {
     "words": "descriptions alone",
@@ -22,10 +21,9 @@ ROWS = {
     "exchanged": "descriptions exchanged inside the task",
     "other": "descriptions of another task",
 }
-CASE_TEXT = (
-    "Of many of these letters the other case, with the same mark, is a training letter. Tasks of "
-    "letters of which it is, and of letters of which it is not, each letter counting as much as "
-    "another; these intervals are over letters:"
+LETTERS_TEXT = (
+    "The same with each letter counting as much as another, and intervals over letters, which say "
+    "more about other letters:"
 )
 SHUFFLED = "descriptions, trained with those of the training letters shuffled"
 CHANGED = {
@@ -39,7 +37,7 @@ RANKED = {
     "without": "what leaving out each word alone does",
 }
 NAMES = {
-    "combinations": 'Held-out combinations: letters "X with Y", X and Y known, never together',
+    "combinations": 'Held-out combinations "X with Y": X and Y known, together in neither case',
     "bases": "Unseen bases: letters named E, S, K and ETA, with and without marks",
     "scripts": "Unseen scripts: Armenian, Georgian, Tifinagh",
 }
@@ -83,8 +81,9 @@ def page(result: dict[str, Any]) -> Iterator[str]:
         f"Made by `python benchmarks/words.py --seeds {result['seeds']} --episodes "
         f"{result['episodes']}`."
     )
-    said = [*(headline(result, kind) for kind in KINDS), case_headline(result)]
+    said = [*(headline(result, kind) for kind in KINDS), letter_headline(result)]
     yield f"**{' '.join(said)}**"
+    counts = " or ".join(f"{one:g}" for one in sorted(set(result["prior_counts"])))
     yield (
         f"Each letter's description is its Unicode name. Trained on {result['classes']['train']:,} "
         f"letters, {counted(result['seeds'], 'seed')} of the training; {result['episodes']} tasks "
@@ -93,14 +92,14 @@ def page(result: dict[str, Any]) -> Iterator[str]:
         "to its own. Accuracy in percent with a 95 % bootstrap interval over seeds and tasks; "
         "tasks share letters, so intervals say little of other letters. Nearest mean: squared "
         "distance of standardised features, the same space as the prototypes. With images, a "
-        f"description counts as {PRIOR_COUNT:g} images."
+        f"description counts as {counts} images, chosen on the validation letters."
     )
     for part in PARTS:
         yield f"## {NAMES[part]} ({result['classes'][part]} letters)"
         yield "\n".join(table(result, part))
         if part == "combinations":
-            yield CASE_TEXT
-            yield "\n".join(case_table(result))
+            yield LETTERS_TEXT
+            yield "\n".join(letter_table(result))
     yield "## Differences on held-out combinations, paired by task"
     yield "\n".join(differences(result))
     yield f"## Do changes of the layers help? ({result['episodes'] // FEWER} tasks of each kind)"
@@ -117,9 +116,8 @@ def page(result: dict[str, Any]) -> Iterator[str]:
     yield "## What this does not say"
     yield (
         "The network was pretrained to tell plain letters from each other, among them most bases; "
-        "combinations with marks it never saw. A combination is held out in one case: of more than "
-        "half of them the other case, mostly of another shape, is a training letter with the same "
-        "words but for capital or small. Exchanged descriptions leave no letter its own, so where "
+        "combinations with marks it never saw. A combination is held out in both cases. "
+        "Exchanged descriptions leave no letter its own, so where "
         "descriptions help they push accuracy below the 10 % of chance. Words that no training "
         "name has are left out, so of "
         "an unseen script little more than capital or small remains. Word order is not seen. The "
@@ -150,44 +148,37 @@ def table(result: dict[str, Any], part: str) -> Iterator[str]:
         yield f"| {SHUFFLED} | {' | '.join(cells)} |"
 
 
-def case_table(result: dict[str, Any]) -> Iterator[str]:
-    """Yield the lines of the table of letters by their other case."""
-    yield "| letters | tasks | descriptions alone | 1 image | difference |"
-    yield "| --- | --- | ---: | ---: | ---: |"
-    for part in CASES:
-        for kind in KINDS:
-            own, one = letters_of(result, part, kind)
-            gain = bootstrap_mean(own - one)
-            said = f"{gain.mean:+.1f} [{gain.low:+.1f}, {gain.high:+.1f}]"
-            means = f"{own.mean():.1f} | {one.mean():.1f}"
-            yield f"| {part} ({len(own)}) | {kind} | {means} | {said} |"
+def letter_table(result: dict[str, Any]) -> Iterator[str]:
+    """Yield the lines of the table of letters."""
+    yield "| tasks | descriptions alone | 1 image | difference | letters better by description |"
+    yield "| --- | ---: | ---: | ---: | ---: |"
+    for kind in KINDS:
+        own, one = letters_of(result, kind)
+        gain, better = bootstrap_mean(own - one), 100 * float((own > one).mean())
+        said = f"{gain.mean:+.1f} [{gain.low:+.1f}, {gain.high:+.1f}]"
+        yield f"| {kind} | {own.mean():.1f} | {one.mean():.1f} | {said} | {better:.0f} % |"
 
 
-def letters_of(result: dict[str, Any], part: str, kind: str) -> tuple[np.ndarray, np.ndarray]:
+def letters_of(result: dict[str, Any], kind: str) -> tuple[np.ndarray, np.ndarray]:
     """Return the accuracy of each letter from its description, and from one image."""
     own, one = (
-        np.array(result["found"][f"{part}/{kind}"][row], dtype=float).mean(axis=0)
+        np.array(result["found"][f"letters/{kind}"][row], dtype=float).mean(axis=0)
         for row in ("words", "mean_1")
     )
     drawn = ~np.isnan(own)
     return own[drawn], one[drawn]
 
 
-def case_headline(result: dict[str, Any]) -> str:
-    """Say for which letters, by their other case, the description is clearly above one image."""
-    clear_in = []
-    for part in CASES:
-        gains = [bootstrap_mean(np.subtract(*letters_of(result, part, kind))) for kind in KINDS]
-        clear_in.append(all(gain.low > 0 for gain in gains))
-    known, unknown = clear_in
-    if known and unknown:
-        return "That holds whether or not the other case of a letter was trained on."
-    if known:
-        return (
-            "That holds for letters whose other case, with the same mark, was trained on; for the "
-            "others a name is not clearly above one image."
-        )
-    return "By the other case of a letter, neither part alone is clearly above one image."
+def letter_headline(result: dict[str, Any]) -> str:
+    """Say whether the intervals over letters are clear too."""
+    gains = {kind: bootstrap_mean(np.subtract(*letters_of(result, kind))) for kind in KINDS}
+    unclear = [kind for kind, gain in gains.items() if gain.low <= 0]
+    if not unclear:
+        return "Both differences are clear of zero over letters, too."
+    return (
+        f"Over letters, each counting as much as another, the difference is not clear of zero on "
+        f"{' and '.join(unclear)} tasks."
+    )
 
 
 def differences(result: dict[str, Any]) -> Iterator[str]:

@@ -12,6 +12,17 @@ import typer
 
 from kshot_viz.errors import KShotValueError
 
+
+def with_images(shots: list[int]) -> list[int]:
+    """Check k: methods that train need images, and what needs none is no command."""
+    if min(shots) < 1:
+        raise typer.BadParameter(
+            "k must be at least 1. Without images a network is made of descriptions: "
+            "kv.network_from_words(backbone, {class: text, ...})."
+        )
+    return shots
+
+
 Out = Annotated[Path, typer.Option(help="Folder for results; the same command goes on from it.")]
 Workers = Annotated[
     int | None, typer.Option(min=1, help="Processes; the cores at hand by default.")
@@ -24,7 +35,10 @@ Recipe = Annotated[
     str | None, typer.Option(help="Recipe or JSON file that belongs to the weights.")
 ]
 Size = Annotated[int | None, typer.Option(min=1, help="Image side in pixels.")]
-Shots = Annotated[list[int], typer.Option(min=1, help="k; may be given several times.")]
+Shots = Annotated[
+    list[int],
+    typer.Option(callback=with_images, help="k, at least 1; may be given several times."),
+]
 Way = Annotated[int | None, typer.Option(min=2, help="Classes per episode; all by default.")]
 Query = Annotated[int, typer.Option(min=1, help="Queries per class, at most.")]
 MinQuery = Annotated[

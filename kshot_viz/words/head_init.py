@@ -4,25 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import Tensor
 
 from kshot_viz.checks import check, instance, mapping, number, optional
-from kshot_viz.errors import KShotValueError
+from kshot_viz.errors import KShotError, KShotValueError
 from kshot_viz.models.head_init import HeadInit, HeadStart, fill_head, head_features
 from kshot_viz.models.inputs.support import Support
 from kshot_viz.records import record_digest
+from kshot_viz.words.blend import blend
 from kshot_viz.words.descriptions import matched
 from kshot_viz.words.files import BUNDLED_WORDS, load_words, words_digest
-from kshot_viz.words.network import PRIOR_COUNT, blend
 from kshot_viz.words.words import Words
 
 if TYPE_CHECKING:
     from kshot_viz.models.backbone import Backbone
 
 KIND = "words"
+# Stands for the words' own count.
+CHOSEN = "chosen"
 
 
 @dataclass(frozen=True)
@@ -38,8 +40,9 @@ class HeadFromWords(HeadStart):
         Class -> text, of all classes that an episode may have.
     words : str
         ``"glyphnet-words"`` or a file that :meth:`kshot_viz.words.Words.save` wrote.
-    prior_count : float or None
-        n0; None leaves the images out.
+    prior_count : float, "chosen" or None
+        n0; ``"chosen"`` becomes :attr:`Words.prior_count`, which the training of the words chose on
+        classes of its own. None leaves the images out.
     digest : str
         Of the words' files, read when this is made; records have it, so rows that other words of
         the same name gave are not taken for these.
@@ -55,12 +58,14 @@ class HeadFromWords(HeadStart):
 
     descriptions: Mapping[str, str]
     words: str = BUNDLED_WORDS
-    prior_count: float | None = PRIOR_COUNT
+    prior_count: float | Literal["chosen"] | None = CHOSEN
     digest: str = field(default="", kw_only=True, repr=False)
 
     def __post_init__(self) -> None:
         check("descriptions", self.descriptions, mapping)
         check("words", self.words, instance(str))
+        if self.prior_count == CHOSEN:
+            object.__setattr__(self, "prior_count", load_words(self.words).prior_count)
         check("prior_count", self.prior_count, optional(number(0, above=True)))
         object.__setattr__(self, "descriptions", matched(self.descriptions, self.descriptions))
         check("digest", self.digest, instance(str))
@@ -69,6 +74,14 @@ class HeadFromWords(HeadStart):
 
     def __hash__(self) -> int:
         return hash(record_digest(self.to_dict()))
+
+    def unfit(self, network: Backbone) -> str:
+        """Return why these words cannot be used on a network, or ``""``."""
+        try:
+            load_words(self.words).check(network)
+        except KShotError as error:
+            return str(error)
+        return ""
 
     def fill(self, network: Backbone, support: Support) -> None:
         """Set the head of a network in place.
@@ -121,7 +134,7 @@ class HeadFromWords(HeadStart):
     def _blended(
         self, trained: Words, prototypes: Tensor, network: Backbone, support: Support
     ) -> Tensor:
-        assert self.prior_count is not None
+        assert isinstance(self.prior_count, float | int)
         features = head_features(network, support.inputs).float().cpu()
         features = trained.encoder.head.standardise(features)
         targets = support.targets.cpu()

@@ -8,17 +8,16 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from kshot_viz.checks import check, checked, flag, instance, mapping, number
+from kshot_viz.checks import check, checked, flag, instance, mapping, number, optional
 from kshot_viz.data.dataset import ImageDataset
 from kshot_viz.models.backbone import BACKBONE, Backbone
 from kshot_viz.models.head_init import fill_head
 from kshot_viz.models.nearest_mean import penultimate_features
+from kshot_viz.words.blend import blend
 from kshot_viz.words.descriptions import matched
 from kshot_viz.words.files import BUNDLED_WORDS, load_words
 from kshot_viz.words.folding import fold
 from kshot_viz.words.words import Words
-
-PRIOR_COUNT = 4.0
 
 
 @checked(backbone=BACKBONE, descriptions=mapping, adapt=flag)
@@ -73,7 +72,7 @@ def network_from_words(
     descriptions=mapping,
     support=instance(ImageDataset),
     adapt=flag,
-    prior_count=number(0, above=True),
+    prior_count=optional(number(0, above=True)),
 )
 def network_from_words_and_images(
     backbone: Backbone,
@@ -82,7 +81,7 @@ def network_from_words_and_images(
     words: Words | str | Path = BUNDLED_WORDS,
     *,
     adapt: bool = False,
-    prior_count: float = PRIOR_COUNT,
+    prior_count: float | None = None,
 ) -> Backbone:
     """Make a classifier for classes with a description and k images each.
 
@@ -95,8 +94,8 @@ def network_from_words_and_images(
         As in :func:`network_from_words`.
     support : ImageDataset
         Images of the same classes; each may have a number of its own, also none.
-    prior_count : float, default 4
-        n0.
+    prior_count : float, optional
+        n0; by default :attr:`Words.prior_count`, which the training chose.
 
     Returns
     -------
@@ -117,23 +116,10 @@ def network_from_words_and_images(
     order = [list(given).index(name) for name in descriptions]
     sums = torch.stack([features[targets == c].sum(dim=0) for c in order])
     counts = torch.stack([(targets == c).sum() for c in order])
-    blended = blend(trained.prototypes(descriptions), sums, counts, prior_count)
+    blended = blend(
+        trained.prototypes(descriptions), sums, counts, prior_count or trained.prior_count
+    )
     return with_prototypes(network, descriptions, trained, blended)
-
-
-def blend(prototypes: Tensor, sums: Tensor, counts: Tensor, prior_count: float) -> Tensor:
-    """Return ``(n0 p + sum of features) / (n0 + k)``.
-
-    Parameters
-    ----------
-    prototypes, sums : Tensor
-        (..., features): prototypes, and sums of standardised features.
-    counts : Tensor
-        (...,): the number of images in each sum.
-    prior_count : float
-        n0.
-    """
-    return (prior_count * prototypes + sums) / (prior_count + counts[..., None])
 
 
 def as_words(words: Words | str | Path) -> Words:

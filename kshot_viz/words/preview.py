@@ -16,8 +16,9 @@ from kshot_viz.data.dataset import ImageDataset
 from kshot_viz.models.backbone import Backbone
 from kshot_viz.models.nearest_mean import penultimate_features
 from kshot_viz.threads import one_thread
+from kshot_viz.words.blend import PRIOR_COUNT, blend
 from kshot_viz.words.evidence import integrated_gradients, leave_one_out
-from kshot_viz.words.network import PRIOR_COUNT, blend, with_prototypes
+from kshot_viz.words.network import with_prototypes
 from kshot_viz.words.words import Words
 
 if TYPE_CHECKING:

@@ -14,6 +14,7 @@ from kshot_viz.checks import check, instance, mapping
 from kshot_viz.errors import KShotValueError
 from kshot_viz.models.backbone import Backbone
 from kshot_viz.threads import one_thread
+from kshot_viz.words.blend import PRIOR_COUNT
 from kshot_viz.words.descriptions import matched
 from kshot_viz.words.identity import body_fingerprint
 from kshot_viz.words.modules.encoder import WordsEncoder
@@ -51,6 +52,14 @@ class Words:
 
     def __post_init__(self) -> None:
         self.encoder.eval().requires_grad_(False)
+
+    @property
+    def prior_count(self) -> float:
+        """As how many images of its class a description counts.
+
+        The training chose it on its validation classes; 4 where there were none.
+        """
+        return float(self.record.get("prior_count") or PRIOR_COUNT)
 
     def prototypes(self, descriptions: Mapping[str, str]) -> Tensor:
         """Return a prototype of each class, (classes, features), of standardised features."""

@@ -90,6 +90,13 @@ def test_help_needs_nothing_heavy():
 # ---- compare -----------------------------------------------------------------------------------
 
 
+def test_no_shots_point_to_descriptions(pictures, tmp_path):
+    ended = kshot("compare", str(pictures), "--shots", "0", "--out", str(tmp_path / "run"))
+    assert ended.code == 2
+    assert "at least 1" in ended.err
+    assert "network_from_words" in ended.err
+
+
 @pytest.mark.slow
 def test_compare_leaves_rows_figures_and_a_page(finished):
     ended, out = finished

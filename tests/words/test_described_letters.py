@@ -95,3 +95,15 @@ def test_unseen_bases_and_scripts_are_not_trained_on(texts):
     assert {"é", "S", "ķ", "ή"} <= set(parts["bases"])
     assert not any({"armenian", "georgian", "tifinagh"} & set(words) for words in trained)
     assert not any("eta" in words for words in trained)
+
+
+def test_capital_and_small_and_names_of_the_same_words_are_in_one_part(texts):
+    parts = split_letters(texts)
+    part_of = {letter: part for part, letters in parts.items() for letter in letters}
+    together: dict[frozenset[str], set[str]] = {}
+    for letter, text in texts.items():
+        if " with " in text and part_of[letter] in ("train", "validation", "combinations"):
+            words = frozenset(text.split()) - {"capital", "small"}
+            together.setdefault(words, set()).add(part_of[letter])
+    assert all(len(found) == 1 for found in together.values())
+    assert part_of["Ś"] == part_of["ś"]

@@ -29,7 +29,7 @@ class FromWords(Method):
     def applies(self, backbone: Backbone) -> str:
         """Return why the method cannot be used on a network, or ``""``."""
         if isinstance(self.head, HeadFromWords):
-            return ""
+            return self.head.unfit(backbone)
         return "it needs descriptions: FromWords(head=HeadFromWords({class: text, ...}))"
 
     def attach(self, network: Backbone, setup: Setup) -> list[Slot]:

@@ -24,10 +24,11 @@ from kshot_viz.widgets.words.exports import downloads, save_network
 from kshot_viz.widgets.words.predictions import Thumbnails, evidence_html, shared_text
 from kshot_viz.widgets.words.prototype_canvas import PrototypeCanvas
 from kshot_viz.widgets.words.word_controls import Compose, WordControls, known_words, legend
+from kshot_viz.words.blend import PRIOR_COUNT
 from kshot_viz.words.descriptions import describe
 from kshot_viz.words.files import BUNDLED_WORDS
 from kshot_viz.words.letters.parts import LetterParts
-from kshot_viz.words.network import PRIOR_COUNT, as_words
+from kshot_viz.words.network import as_words
 from kshot_viz.words.preview import EVIDENCE, Outcome, Preview, Settings
 from kshot_viz.words.troubles import check_texts, find_troubles
 from kshot_viz.words.words import Words
@@ -73,7 +74,7 @@ class WordsToNetwork(Dashboard):
         k, from 0 to what every class in ``support`` has.
     prior_count : float
         How many images a description counts as, as in
-        :func:`kshot_viz.words.network_from_words_and_images`.
+        :func:`kshot_viz.words.network_from_words_and_images`; by default the words' own.
     evidence : {"without", "gradient"}
         What shades a word: how much the class's score falls without it, or gradient times
         embedding; see :func:`kshot_viz.words.word_evidence`. It is that of descriptions alone.
@@ -107,7 +108,7 @@ class WordsToNetwork(Dashboard):
         descriptions=optional(mapping),
         support=optional(instance(ImageDataset)),
         shot=whole(0),
-        prior_count=number(0, above=True),
+        prior_count=optional(number(0, above=True)),
         evidence=text,
     )
     def __init__(
@@ -119,16 +120,18 @@ class WordsToNetwork(Dashboard):
         words: Words | str | Path = BUNDLED_WORDS,
         support: ImageDataset | None = None,
         shot: int = 0,
-        prior_count: float = PRIOR_COUNT,
+        prior_count: float | None = None,
         evidence: str = "without",
     ) -> None:
         texts = describe(images) if descriptions is None else dict(descriptions)
         check_texts(texts)
-        self._preview = Preview(backbone, as_words(words), images, support)
+        trained = as_words(words)
+        self._preview = Preview(backbone, trained, images, support)
         self._outcome: Outcome | None = None
         self._evidence: dict[tuple[str, str], str] = {}
         self._lock = threading.RLock()
-        settings = {"shot": shot, "prior_count": float(prior_count), "evidence": evidence}
+        count = float(prior_count or trained.prior_count)
+        settings = {"shot": shot, "prior_count": count, "evidence": evidence}
         super().__init__(**settings)
         self._thumbnails = Thumbnails(images)
         self._shared = shared_text(images, support)

@@ -34,7 +34,8 @@ def split_letters(descriptions: Mapping[str, str]) -> dict[str, tuple[str, ...]]
         ``"train"``
         ``"validation"`` and ``"combinations"``
             Letters "X with Y": X is in training, alone or with other marks, and Y is, with other
-            letters; the two never are together.
+            letters; the two never are together, in neither case: capital and small are always in
+            the same part.
         ``"bases"``
             All letters named :data:`UNSEEN_BASES`, with and without marks.
         ``"scripts"``
@@ -43,14 +44,18 @@ def split_letters(descriptions: Mapping[str, str]) -> dict[str, tuple[str, ...]]
     names = {letter: text.casefold() for letter, text in descriptions.items()}
     fixed = {letter: part for letter, name in names.items() if (part := _fixed_part(name))}
     free = {letter: name for letter, name in names.items() if letter not in fixed}
-    drawn = {letter for letter, name in free.items() if _is_drawn(name)}
-    trained = [name for letter, name in free.items() if letter not in drawn]
+    trained = [name for name in free.values() if not _is_drawn(name)]
     bases = {_base(name) for name in trained}
     marks = {_mark(name) for name in trained}
+    unknown = {
+        _combination(name)
+        for name in free.values()
+        if _base(name) not in bases or _mark(name) not in marks
+    }
     parts = dict(fixed)
     for letter, name in free.items():
-        known = _base(name) in bases and _mark(name) in marks
-        parts[letter] = _held_out_part(name) if letter in drawn and known else "train"
+        held_out = _is_drawn(name) and _combination(name) not in unknown
+        parts[letter] = _held_out_part(name) if held_out else "train"
     return {part: tuple(one for one in names if parts[one] == part) for part in PARTS}
 
 
@@ -72,7 +77,12 @@ def _held_out_part(name: str) -> str:
 
 
 def _percent(purpose: str, name: str) -> int:
-    return int(content_digest([f"{purpose} {name}"]), 16) % 100
+    return int(content_digest([f"{purpose} {_combination(name)}"]), 16) % 100
+
+
+def _combination(name: str) -> str:
+    """Return what both cases of a letter with a mark share, and names of the same words."""
+    return " ".join(sorted(word for word in name.split() if word not in _FORMS))
 
 
 def _base(name: str) -> str:

@@ -27,6 +27,7 @@ from kshot_viz.words.modules.encoder import WordsEncoder
 from kshot_viz.words.storage import made_folder
 from kshot_viz.words.tokens import Vocabulary
 from kshot_viz.words.training.adapted import AdaptedNetwork, adapted_scores
+from kshot_viz.words.training.blending import chosen_prior_count
 from kshot_viz.words.training.checkpoint import Checkpoint
 from kshot_viz.words.training.losses import AdaptationLoss, HeadLoss, TaskSource
 from kshot_viz.words.training.optimise import optimise
@@ -88,7 +89,8 @@ def fit_words(
     -------
     Words
         ``record["validation"]`` holds the accuracy on validation classes, from their descriptions
-        alone, with its interval; ``record["adapted"]`` by how much changes of layers raise it.
+        alone, with its interval; ``record["prior_count"]`` as how many images a description counts
+        best on them; ``record["adapted"]`` by how much changes of layers raise the accuracy.
 
     Raises
     ------
@@ -107,7 +109,7 @@ def fit_words(
         training = _Training.prepare(backbone, data, texts, split, seed, recipe)
         key = record_digest(training.record)
         _head(training, _checkpoint(out, "head", key), progress)
-        scores = {"validation": _validation(training)}
+        scores = {"validation": _validation(training), "prior_count": _prior_count(training)}
         if recipe.adapt is not None:
             checkpoint = _checkpoint(out, "adaptation", key)
             scores["adapted"] = _adaptation(training, backbone, data, checkpoint, progress)
@@ -148,7 +150,9 @@ class _Training:
         means = encoder.head.standardise(bank.means(chosen["train"]))
         sampler = TaskSampler.of(chosen["train"], means)
         tokens = vocabulary.encode_known(list(texts.values()))
-        source = TaskSource(bank, tokens, sampler, recipe, seed)
+        targets = means.new_zeros(data.n_classes, backbone.feature_dim)
+        targets[chosen["train"]] = means
+        source = TaskSource(bank, tokens, sampler, targets, recipe, seed)
         record = _record(backbone, data, texts, split, seed, recipe)
         return cls(encoder, vocabulary, source, chosen["validation"], record)
 
@@ -225,6 +229,13 @@ def _adaptation(
 def _validation(training: _Training) -> dict[str, Any] | None:
     source = training.source
     return validation_scores(
+        training.encoder, source.bank, source.tokens, training.validation, source.recipe.way
+    )
+
+
+def _prior_count(training: _Training) -> float | None:
+    source = training.source
+    return chosen_prior_count(
         training.encoder, source.bank, source.tokens, training.validation, source.recipe.way
     )
 

@@ -25,6 +25,8 @@ class TaskSource:
     tokens : Tensor
         int64 (classes, T).
     sampler : TaskSampler
+    means : Tensor
+        (classes, features): the mean of the standardised features of each training class.
     recipe : WordsRecipe
     seed : int
     """
@@ -32,6 +34,7 @@ class TaskSource:
     bank: FeatureBank
     tokens: Tensor
     sampler: TaskSampler
+    means: Tensor
     recipe: WordsRecipe
     seed: int
 
@@ -51,19 +54,25 @@ class TaskSource:
 
 @dataclass(frozen=True, eq=False)
 class HeadLoss:
-    """Loss of the heads of a step's tasks, on the cached features."""
+    """Loss of the heads of a step's tasks, on the cached features.
+
+    Cross-entropy only asks that classes of a task be told apart. That each prototype also is near
+    the mean of its class makes prototypes of new combinations of words much better.
+    """
 
     encoder: WordsEncoder
     source: TaskSource
 
     def __call__(self, step: int) -> Tensor:
-        """Return the mean cross-entropy."""
+        """Return the mean cross-entropy, and the distance of prototypes to class means."""
         queries = self.source.recipe.queries
         tasks, images = self.source.draw("head", step, queries)
         features = self.encoder.head.standardise(self.source.bank.features[images.flatten(1)])
         prototypes = self.encoder.prototypes(self.source.tokens[tasks])
         logits = self.encoder.head.logits(prototypes, features)
-        return F.cross_entropy(logits.flatten(0, 1), _targets(tasks, queries).flatten())
+        told_apart = F.cross_entropy(logits.flatten(0, 1), _targets(tasks, queries).flatten())
+        near = F.mse_loss(prototypes, self.source.means[tasks])
+        return told_apart + self.source.recipe.near_means * near
 
 
 @dataclass(frozen=True, eq=False)

@@ -22,6 +22,8 @@ class WordsRecipe:
     steps, tasks, way, queries : int
         Steps of the head, tasks a step (every other one of similar classes), classes of a task,
         and images of each class that the loss is computed on.
+    near_means : float
+        Weight of the mean squared distance of prototypes to the means of their classes.
     lr, weight_decay : float
         Peak step size of the one-cycle schedule, and the decay of AdamW.
     width : int
@@ -36,13 +38,14 @@ class WordsRecipe:
         Their peak step size.
     """
 
-    steps: int = 2000
+    steps: int = 4000
     tasks: int = 8
     way: int = 10
     queries: int = 8
+    near_means: float = 1.0
     lr: float = 3e-3
     weight_decay: float = 0.3
-    width: int = 64
+    width: int = 96
     adapt: str | None = None
     rank: int = 2
     adapt_steps: int = 300
@@ -56,7 +59,8 @@ class WordsRecipe:
         check("width", self.width, _multiple_of_heads)
         for name in ("lr", "adapt_lr"):
             check(name, getattr(self, name), number(0, above=True))
-        check("weight_decay", self.weight_decay, number(0))
+        for name in ("weight_decay", "near_means"):
+            check(name, getattr(self, name), number(0))
         if self.adapt is not None and self.adapt not in KINDS:
             raise unknown_name("adapt", self.adapt, [None, *KINDS])
 
