@@ -2,7 +2,7 @@
 
     python benchmarks/map.py DATA                # DATA holds the data sets named below
     python benchmarks/map.py DATA --task digits --task usps --episodes 20
-    python benchmarks/map.py DATA --replay digits --row 0 --row 500   # runs of a finished study again
+    python benchmarks/map.py DATA --replay digits --row 0 --row 500   # runs of it again
 
 With the bundled network: digits, MNIST, USPS and five alphabets of Omniglot at 1 and 5 shots, and
 MNIST and USPS at 20. With SqueezeNet and MobileNet V1: Webcam, Amazon and cartoons (PACS), at 1 and

@@ -22,7 +22,8 @@ def page(found: kv.Study, numbers: pd.DataFrame) -> str:
     parts = [
         "# When which method helps",
         f"Made by `{COMMAND}`; regimes, rules and regret are explained in "
-        f"[studies.md](../studies.md).",
+        f"[studies.md](../studies.md). Any run of a task again: "
+        f"`{COMMAND} --replay digits --row 0`.",
         _about(found),
         "## The numbers that were fixed beforehand",
         FIXED,

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 KIND = "words"
 # Stands for the words' own count.
-CHOSEN = "chosen"
+CHOSEN: Literal["chosen"] = "chosen"
 
 
 @dataclass(frozen=True)
