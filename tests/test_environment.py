@@ -45,8 +45,18 @@ def bounds(requirements: list[str]) -> dict[str, SpecifierSet]:
     return {canonicalize_name(each.name): each.specifier for each in parsed}
 
 
+def extra(name: str) -> list[str]:
+    """Return what an extra asks for; those of the project itself that it names are followed."""
+    found = []
+    for text in PROJECT["optional-dependencies"][name]:
+        one = Requirement(text)
+        own = canonicalize_name(one.name) == PROJECT["name"]
+        found += [each for more in sorted(one.extras) for each in extra(more)] if own else [text]
+    return found
+
+
 RUNTIME = bounds(PROJECT["dependencies"])
-DEVELOPMENT = RUNTIME | bounds(PROJECT["optional-dependencies"]["dev"])
+DEVELOPMENT = RUNTIME | bounds(extra("dev"))
 
 
 # ---- environment.yml --------------------------------------------------------------------------

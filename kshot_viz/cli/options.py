@@ -29,7 +29,10 @@ Workers = Annotated[
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 Full = Annotated[bool, typer.Option("--full", help="Run the whole grid on the test episodes too.")]
-Network = Annotated[str, typer.Option(help="glyphnet or a torchvision name.")]
+Network = Annotated[
+    str,
+    typer.Option(help="glyphnet, a torchvision name, timm/NAME, hf/NAME, open_clip/NAME:TAG."),
+]
 Weights = Annotated[str, typer.Option(help="A file, the name of online weights, or none (random).")]
 Recipe = Annotated[
     str | None, typer.Option(help="Recipe or JSON file that belongs to the weights.")

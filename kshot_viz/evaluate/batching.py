@@ -52,6 +52,9 @@ class _Traced:
     reason: str = ""
 
 
+_UNTRACED = "its network cannot be traced by torch.fx, or its trace computes something else"
+
+
 class Batching:
     """Sorts candidates by what can be computed together; each is analysed once a way.
 
@@ -103,6 +106,8 @@ class Batching:
         trained = network.trained_part({id(named[one.name]) for one in slots if one.lr(config) > 0})
         if not trained.nodes:
             return _Traced((), None, "nothing of its network moves")
+        if trained.graph.opaque and network.reach(trained) != "head":
+            return _Traced((), None, _UNTRACED)
         return _Traced(slots, trained)
 
     def _why_not(self, candidate: Candidate, inputs: EpisodeInputs) -> str:
@@ -115,7 +120,7 @@ class Batching:
         if _mixes_images(inputs.backbone.module):
             return "a batch norm of it has no running statistics and mixes the images of a batch"
         if self._network(inputs).graph is None:
-            return "its network cannot be traced by torch.fx, or its trace computes something else"
+            return _UNTRACED
         return ""
 
     def _network(self, inputs: EpisodeInputs) -> TracedNetwork:

@@ -25,6 +25,7 @@ from kshot_viz.models.inputs.example import (
     probe_or_guess,
 )
 from kshot_viz.models.modes import evaluating, fingerprint, not_finite, private_copy
+from kshot_viz.models.outputs import returning_tensor
 from kshot_viz.models.probe import LayerInfo, forward, layer_table
 
 
@@ -34,8 +35,9 @@ class Backbone:
     Parameters
     ----------
     module : nn.Module
-        Any network that maps one tensor to one tensor (N, ...). It is never changed: the backbone
-        works on a copy in eval mode.
+        Any network that maps one tensor to one tensor (N, ...), and those of transformers, of
+        whose output logits, pooled features or the first token are taken. It is never changed: the
+        backbone works on a copy in eval mode.
     head : str, optional
         Name of the module to be replaced, or "output" to append a head to what the network
         returns. None detects it, see :func:`kshot_viz.models.head.find_head`.
@@ -82,7 +84,7 @@ class Backbone:
         self.preprocess = as_preprocess(preprocess)
         self.notes = dict(notes or {})
         self.name = name or type(module).__name__
-        self.module = private_copy(module)
+        self.module = returning_tensor(private_copy(module))
         network, tried = probe_or_guess(self.module, example, self.preprocess)
         self._position = settle(self.module, find_head(self.module, network, head), tried)
         owns = self._position.owns

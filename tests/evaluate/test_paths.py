@@ -111,6 +111,19 @@ def test_a_network_that_cannot_be_followed_takes_the_loop(data, episodes):
         evaluate(backbone, data, episodes, plain, path="fast")
 
 
+def test_of_a_network_that_cannot_be_followed_heads_train_on_frozen_features(data, episodes):
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        backbone = Backbone(Winding(), head="head", example=torch.rand(2, 1, 8, 8))
+    both = [
+        Candidate(None, CONFIG),
+        *(Candidate(None, CONFIG.but(head_lr=lr), method="head_only") for lr in (0.1, 0.3)),
+    ]
+    rows = evaluate(backbone, data, episodes, both)
+    assert list(rows.path[:3]) == ["loop", "head", "head"]
+    close(rows, evaluate(backbone, data, episodes, both, path="loop"))
+
+
 def test_a_network_that_is_not_the_groupings_is_refused(data, episodes):
     strange = Candidate(Grouping({"elsewhere": [0, 0]}), CONFIG)
     with pytest.raises(KShotError, match="elsewhere"):

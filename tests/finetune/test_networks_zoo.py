@@ -4,17 +4,30 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from transformers_networks import TRANSFORMERS, saved_network
 
 import kshot_viz as kv
+from kshot_viz.evaluate.fast.split import TracedNetwork
 
-# name: side of the images
+# name: side of the images. Of each family of timm and open_clip the smallest network is taken.
 ZOO = {
     "mlp": 16,
+    "timm/resnet18": 32,
+    "timm/convnext_atto": 32,
+    "timm/efficientnet_lite0": 32,
+    "timm/mobilenetv4_conv_small_050": 32,
+    "timm/vit_tiny_patch16_224": 32,
+    "timm/swin_tiny_patch4_window7_224": 56,
+    "timm/vit_small_patch14_dinov2": 28,
+    "timm/vit_small_patch16_dinov3": 32,
+    "open_clip/ViT-S-32-alt": 32,
+    **{f"hf/{name}": size for name, (_, size) in TRANSFORMERS.items()},
     "resnet18": 32,
     "squeezenet1_1": 32,
     "mobilenet_v3_small": 32,
@@ -23,7 +36,10 @@ ZOO = {
     "vgg11": 32,
     "vit_b_16": 224,
 }
-SLOW = {"efficientnet_b0", "alexnet", "vgg11", "vit_b_16"}
+SLOW = {
+    *("efficientnet_b0", "alexnet", "vgg11", "vit_b_16"),
+    *(name for name in ZOO if name.startswith(("timm/", "open_clip/"))),
+}
 STEPS = 2
 
 
@@ -34,7 +50,9 @@ def released() -> Iterator[None]:
     gc.collect()
 
 
-def network(name: str) -> kv.Backbone:
+def network(name: str, folder: Path) -> kv.Backbone:
+    if name.startswith("hf/"):
+        return kv.load_backbone(str(saved_network(name.removeprefix("hf/"), folder)))
     if name != "mlp":
         return kv.load_backbone(name, weights=None, size=ZOO[name])
     layers = nn.Flatten(), nn.Linear(3 * 16 * 16, 64), nn.ReLU(), nn.Linear(64, 32), nn.ReLU()
@@ -58,13 +76,26 @@ def spread(change: Tensor, labels: np.ndarray) -> float:
     return (ends[1] - ends[0]).max().item()
 
 
-@pytest.mark.parametrize(
+EACH = pytest.mark.parametrize(
     "name", [pytest.param(n, marks=pytest.mark.slow if n in SLOW else ()) for n in ZOO]
 )
-def test_capture_cluster_and_two_tied_steps(name):
+PAGE = Path(__file__).parents[2] / "docs" / "own_network.md"
+
+
+@EACH
+def test_the_page_says_which_graph_it_has(name, tmp_path):
+    backbone = network(name, tmp_path)
+    images, _ = support(ZOO[name])
+    graph = TracedNetwork(backbone.with_new_head(2), backbone.prepare(images)).graph
+    found = "none" if graph is None else "head" if graph.opaque else "whole"
+    assert f"\n| {name} | {found} |\n" in PAGE.read_text("utf-8")
+
+
+@EACH
+def test_capture_cluster_and_two_tied_steps(name, tmp_path):
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        backbone = network(name)
+        backbone = network(name, tmp_path)
     images, labels = support(ZOO[name])
     acts = kv.capture_activations(backbone, images)
     assert list(acts) == list(backbone.layers)

@@ -31,12 +31,14 @@ class Graph:
     """Calls in order of execution; ``meta["shape"]`` of a node is the shape of its value.
 
     ``channels_last`` is whether convolutions run in that memory layout, which is faster; a
-    network that calls ``view`` on its values may not support it.
+    network that calls ``view`` on its values may not support it. ``opaque`` is whether the body is
+    one call, of which no part can be computed for several candidates at once.
     """
 
     nodes: tuple[fx.Node, ...]
     module: nn.Module
     channels_last: bool = False
+    opaque: bool = False
 
     def laid_out(self, images: Tensor) -> Tensor:
         """Return prepared images in the memory layout that the network is run in."""
@@ -214,14 +216,14 @@ def _agrees(
     with torch.enable_grad(), evaluating(lively):
         expected = lively(example.clone())
         single = torch.cat([lively(one.clone()) for one in example.split(1)])
-        if not _close(single.detach(), expected.detach()):
+        if not close(single.detach(), expected.detach()):
             return False
         other = _Whole(copy.deepcopy(lively))
         if channels_last:
             other.to(memory_format=torch.channels_last)
         graph = Graph(nodes, _settled(other), channels_last)
-        found = _run(graph, graph.laid_out(example))
-        if not isinstance(found, Tensor) or not _close(found.detach(), expected.detach()):
+        found = run(graph, graph.laid_out(example))
+        if not isinstance(found, Tensor) or not close(found.detach(), expected.detach()):
             return False
         weights = torch.randn(expected.shape, generator=generator).to(expected)
         first, second = (
@@ -231,7 +233,7 @@ def _agrees(
     return all(map(_same_gradient, first, second))
 
 
-def _run(graph: Graph, example: Tensor) -> Any:
+def run(graph: Graph, example: Tensor) -> Any:
     """Compute the output, and note the shape of every value."""
     values: dict[fx.Node, Any] = {graph.image: example}
     graph.image.meta["shape"] = tuple(example.shape)
@@ -241,7 +243,8 @@ def _run(graph: Graph, example: Tensor) -> Any:
     return values[graph.output]
 
 
-def _close(found: Tensor, expected: Tensor) -> bool:
+def close(found: Tensor, expected: Tensor) -> bool:
+    """Return whether two tensors differ by rounding alone."""
     return bool(torch.allclose(found, expected, rtol=1e-4, atol=1e-5))
 
 
@@ -249,7 +252,7 @@ def _same_gradient(found: Tensor | None, expected: Tensor | None) -> bool:
     if found is None or expected is None:
         return found is expected
     size = expected.abs().max().item()
-    return _close(found / size, expected / size) if size else not found.any()
+    return close(found / size, expected / size) if size else not found.any()
 
 
 def _settled(module: nn.Module) -> nn.Module:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, fx
 
 from kshot_viz.evaluate.fast.graph import Graph, run_node, trace
+from kshot_viz.evaluate.fast.head_graph import head_graph
 
 if TYPE_CHECKING:
     from kshot_viz.models.backbone import Backbone
@@ -58,14 +59,16 @@ class TracedNetwork:
     ----------
     backbone : Backbone
     graph : Graph or None
-        None where the network cannot be traced.
+        None where the network cannot be traced, and its head cannot be computed separately.
     """
 
     def __init__(self, backbone: Backbone, example: Tensor) -> None:
         self.backbone = backbone
         for parameter in backbone.module.parameters():
             parameter.requires_grad_(False)
-        self.graph: Graph | None = trace(backbone.module, example)
+        self.graph: Graph | None = trace(backbone.module, example) or head_graph(
+            backbone.module, backbone.head_name, example
+        )
         self._parts: dict[frozenset[int], TrainedPart] = {}
 
     def trained_part(self, trained: Collection[int]) -> TrainedPart:

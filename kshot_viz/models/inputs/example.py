@@ -14,6 +14,7 @@ from kshot_viz.errors import KShotFileError, KShotValueError, unknown_name
 from kshot_viz.models.inputs.preprocess import CHANNELS, RECIPES, Preprocess
 from kshot_viz.models.inputs.resize import joined
 from kshot_viz.models.modes import GROUPABLE, evaluating
+from kshot_viz.models.outputs import stated_shapes
 from kshot_viz.models.probe import NetworkMap, forward, probe
 from kshot_viz.seeds import torch_rng
 
@@ -210,6 +211,7 @@ def _probe_guesses(
 def _guesses(
     module: nn.Module, preprocess: Callable[..., Tensor] | None
 ) -> Iterator[tuple[int, ...]]:
+    yield from ((_BATCH, *shape) for shape in stated_shapes(module))
     first = next((m for m in module.modules() if isinstance(m, GROUPABLE)), None)
     if isinstance(first, nn.Linear):
         yield _BATCH, first.in_features

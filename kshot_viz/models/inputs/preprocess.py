@@ -18,11 +18,13 @@ from kshot_viz.data.dataset import ImageDataset, ImageFiles
 from kshot_viz.data.images import image_count, unit_batches
 from kshot_viz.errors import KShotFileError, KShotValueError
 from kshot_viz.models.inputs.prepared_files import KEPT
-from kshot_viz.models.inputs.resize import column, cropped, joined, luma, resampled
+from kshot_viz.models.inputs.resize import centre, column, cropped, joined, luma, resampled
 
 SCHEMA = 1
 _LARGEST = 16_384
 CHANNELS = {"RGB": 3, "BGR": 3, "L": 1}
+# Fields that came later, with their defaults, which are not written.
+_LATER = {"invert": False, "corner": "round"}
 
 
 @dataclass(frozen=True)
@@ -34,10 +36,10 @@ class Preprocess:
     size : int or None
         Side in pixels of the square the network sees; None leaves images as they are.
     resize : {"stretch", "crop"}
-        "stretch" squeezes the image into the square; "crop" scales the short side to
-        ``short_side`` and cuts the square out of the centre.
+        "stretch" squeezes the image into a square of ``short_side``; "crop" scales its short side
+        to that. Then the square of ``size`` is cut out of the centre.
     short_side : int or None
-        Pixels, only for "crop"; None means ``size``.
+        Pixels; None means ``size``.
     channels : {"RGB", "BGR", "L"}
         Grey images are repeated for "RGB"; colour becomes grey by ITU-R BT.601 luma for "L".
     scale : float
@@ -50,6 +52,9 @@ class Preprocess:
         How pixels are resampled.
     invert : bool
         Swap black and white, as dark strokes on paper need for a network that learned bright ones.
+    corner : {"round", "floor"}
+        Where the corner of the square that is cut out lies between two pixels: the even one, as
+        torchvision does, or the first, as transformers does.
     """
 
     size: int | None = None
@@ -62,6 +67,7 @@ class Preprocess:
     antialias: bool = True
     interpolation: str = "bilinear"
     invert: bool = False
+    corner: str = "round"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "mean", _numbers("mean", self.mean))
@@ -72,6 +78,7 @@ class Preprocess:
         _one_of("scale", self.scale, (1.0, 255.0))
         _one_of("antialias", self.antialias, (True, False))
         _one_of("invert", self.invert, (True, False))
+        _one_of("corner", self.corner, ("round", "floor"))
         self._check_sizes()
         self._check_statistics()
 
@@ -108,7 +115,7 @@ class Preprocess:
     def to_dict(self) -> dict[str, Any]:
         """Return plain values that :meth:`from_dict` reads back."""
         values = asdict(self) | {"mean": list(self.mean), "std": list(self.std)}
-        return {key: value for key, value in values.items() if key != "invert" or value}
+        return {key: value for key, value in values.items() if key not in _LATER or self._says(key)}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Preprocess:
@@ -166,11 +173,14 @@ class Preprocess:
             raise KShotValueError(f"`std` must be positive; not {self.std}.")
 
     def __repr__(self) -> str:
-        # Comparisons are kept with this text; those from before there was `invert` stay valid.
-        shown = [one for one in fields(self) if one.name != "invert" or self.invert]
-        return (
-            f"Preprocess({', '.join(f'{one.name}={getattr(self, one.name)!r}' for one in shown)})"
-        )
+        # Comparisons are kept with this text; those from before there were these stay valid.
+        names = [one.name for one in fields(self)]
+        shown = [name for name in names if name not in _LATER or self._says(name)]
+        return f"Preprocess({', '.join(f'{name}={getattr(self, name)!r}' for name in shown)})"
+
+    def _says(self, name: str) -> bool:
+        """Return whether a field has another value than its default."""
+        return bool(getattr(self, name) != _LATER[name])
 
     def _normalised(self, batch: Tensor) -> Tensor:
         if batch.ndim != 4:
@@ -187,9 +197,10 @@ class Preprocess:
         if self.size is None:
             return batch
         how: dict[str, Any] = {"mode": self.interpolation, "antialias": self.antialias}
+        side = self.short_side or self.size
         if self.resize == "stretch":
-            return resampled(batch, (self.size, self.size), **how)
-        return cropped(batch, self.size, self.short_side or self.size, **how)
+            return centre(resampled(batch, (side, side), **how), self.size, self.corner)
+        return cropped(batch, self.size, side, corner=self.corner, **how)
 
     def _recolour(self, batch: Tensor) -> Tensor:
         given = batch.shape[1]

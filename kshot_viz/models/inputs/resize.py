@@ -14,7 +14,9 @@ from kshot_viz.errors import KShotValueError
 _LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 
 
-def cropped(batch: Tensor, px: int, short_side: int, *, mode: str, antialias: bool) -> Tensor:
+def cropped(
+    batch: Tensor, px: int, short_side: int, *, mode: str, antialias: bool, corner: str = "round"
+) -> Tensor:
     """Scale the short side to ``short_side`` and cut a square of ``px`` out of the centre."""
     height, width = batch.shape[2:]
     # The longer side is cut off as torchvision does.
@@ -22,17 +24,35 @@ def cropped(batch: Tensor, px: int, short_side: int, *, mode: str, antialias: bo
         target = short_side, int(short_side * width / height)
     else:
         target = int(short_side * height / width), short_side
-    scaled = resampled(batch, target, mode=mode, antialias=antialias)
-    top, left = (round((side - px) / 2) for side in target)
-    return scaled[:, :, top : top + px, left : left + px]
+    return centre(resampled(batch, target, mode=mode, antialias=antialias), px, corner)
+
+
+def centre(batch: Tensor, px: int, corner: str = "round") -> Tensor:
+    """Cut a square of ``px`` out of the centre.
+
+    A corner between two pixels goes to the even one with ``"round"``, as torchvision does it, and
+    to the first with ``"floor"``.
+    """
+    top, left = (
+        (side - px) // 2 if corner == "floor" else round((side - px) / 2)
+        for side in batch.shape[2:]
+    )
+    return batch[:, :, top : top + px, left : left + px]
 
 
 def resampled(batch: Tensor, target: tuple[int, int], *, mode: str, antialias: bool) -> Tensor:
     """Bring (N, C, H, W) to another height and width."""
     if tuple(batch.shape[2:]) == target:
         return batch
+    if mode == "bicubic" and antialias:
+        # As Pillow: rows, then columns, each brought back into the range of the pixels, which the
+        # partly negative weights overshoot.
+        batch = _in_range(batch, (batch.shape[2], target[1]), mode, antialias)
+    return _in_range(batch, target, mode, antialias)
+
+
+def _in_range(batch: Tensor, target: tuple[int, int], mode: str, antialias: bool) -> Tensor:
     found = interpolate(batch, target, mode=mode, align_corners=False, antialias=antialias)
-    # Bicubic weights are partly negative and overshoot the range of the pixels.
     return found.clamp(0.0, 1.0)
 
 

@@ -1,8 +1,10 @@
-"""Load a network by name: the bundled one, or torchvision's with its weights or a local file."""
+"""Load a network by name: the bundled one, or one of another library, with weights or a file."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,12 @@ from kshot_viz.models.backbone import Backbone
 from kshot_viz.models.glyphnet.glyphnet import GlyphNet
 from kshot_viz.models.inputs.example import Prepare, as_preprocess, read_preprocess
 from kshot_viz.models.inputs.preprocess import RECIPES, Preprocess
+from kshot_viz.models.loading.doors import PREFIXES, Door, Loaded, door_of
+from kshot_viz.models.loading.torchvision_door import (
+    build_torchvision,
+    default_preprocess,
+    torchvision_names,
+)
 from kshot_viz.models.loading.weights import (
     KNOWN_FILES,
     READERS,
@@ -42,7 +50,9 @@ def load_backbone(
     Parameters
     ----------
     name : str
-        "glyphnet", which comes with the package, or a torchvision classification network.
+        "glyphnet", which comes with the package; a torchvision classification network; or one of
+        another library: "timm/NAME", "hf-hub:ORG/NAME" (timm), "hf/ORG/NAME" or a folder
+        (transformers), "open_clip/NAME:TAG" (its image tower).
     weights : str, Path or None
         "DEFAULT" or the name of torchvision weights, which are downloaded once; a local file
         (.safetensors, .pth, .pt, .npz); or None for random initialisation, the same each time.
@@ -50,7 +60,8 @@ def load_backbone(
         Overrides the one that belongs to the weights. For a local file it is searched in
         ``FILE.preprocess.json``, ``STEM.json`` and a table of known files.
     size : int, optional
-        Side in pixels of the images, instead of the preprocess's own.
+        Side in pixels of the images, instead of the preprocess's own. Vision transformers of timm
+        and open_clip are made for it.
     head : str, optional
         The module to be replaced; None detects it.
 
@@ -67,13 +78,24 @@ def load_backbone(
         For a file that cannot be read, or weights that cannot be downloaded.
     KShotValueError
         For weights that do not fit, or a file whose preprocess is unknown.
+    KShotError
+        For a library that is not installed.
+
+    Examples
+    --------
+    >>> import kshot_viz as kv
+    >>> kv.load_backbone("squeezenet1_1", weights=None, size=64).feature_dim
+    512
     """
     name = known_network(name)
     if isinstance(weights, str) and weights.lower() == "none":
         weights = None
     path = _local_file(name, weights)
-    module, own, notes = _ingredients(name, weights, path)
-    chosen = as_preprocess(preprocess) or own or _belonging(path)
+    look = as_preprocess(preprocess)
+    made_for = size or (look.size if isinstance(look, Preprocess) else None)
+    loaded = _loaded(name, weights, path, made_for)
+    module, notes = loaded.module, loaded.notes
+    chosen = look or loaded.preprocess or _belonging(path)
     backbone = Backbone(
         module, head=_head(name, head), preprocess=_resized(chosen, size), name=name, notes=notes
     )
@@ -92,34 +114,63 @@ def bundled_glyphnet(folder: Path = BUNDLED) -> tuple[nn.Module, Preprocess, dic
     return module, Preprocess.from_dict(described["preprocess"]), dict(described["record"])
 
 
-def _ingredients(
-    name: str, weights: str | Path | None, path: Path | None
-) -> tuple[nn.Module, Preprocess | None, dict[str, Any]]:
+def _loaded(name: str, weights: str | Path | None, path: Path | None, size: int | None) -> Loaded:
+    if (door := door_of(name)) is not None:
+        return _of_library(door, name, weights, path, size)
     if path is not None:
-        return _untrained(name), None, _file_notes(path)
+        return Loaded(_untrained(name), None, _file_notes(path))
     if weights is None:
         own = RECIPES["glyphs"] if name == GLYPHNET else default_preprocess(name)
-        return _untrained(name), own, {"weights": "none: random initialisation"}
+        return Loaded(_untrained(name), own, {"weights": "none: random initialisation"})
     if name == GLYPHNET:
         module, preprocess, record = bundled_glyphnet()
-        return module, preprocess, {"weights": "bundled", "record": record}
+        return Loaded(module, preprocess, {"weights": "bundled", "record": record})
     module, transforms, label = build_torchvision(name, str(weights))
-    return module, transforms, {"weights": f"torchvision {label}"}
+    return Loaded(module, transforms, {"weights": f"torchvision {label}"})
+
+
+def _of_library(
+    door: tuple[Door, str],
+    name: str,
+    weights: str | Path | None,
+    path: Path | None,
+    size: int | None,
+) -> Loaded:
+    make, rest = door
+    if path is None and weights not in (None, "DEFAULT"):
+        raise unknown_name("weights", weights, ["DEFAULT", "none", *(f"FILE{e}" for e in READERS)])
+    with _same_start(name):
+        found = make(rest, path is None and weights is not None, size)
+    return found if path is None else replace(found, notes=_file_notes(path))
 
 
 def _untrained(name: str) -> nn.Module:
-    # The caller's random state is put back: the seed only makes the initial weights repeatable.
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(child_seed(0, "untrained", name))
+    with _same_start(name):
         return GlyphNet() if name == GLYPHNET else build_torchvision(name, None)[0]
 
 
+@contextmanager
+def _same_start(name: str) -> Iterator[None]:
+    """Make initial weights repeatable; the caller's random state is put back."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(child_seed(0, "untrained", name))
+        yield
+
+
 def known_network(name: str, argument: str = "name") -> str:
-    """Return the name of a network in lower case; a KShotKeyError names the argument."""
+    """Return the name of a network, that of torchvision's in lower case.
+
+    Raises
+    ------
+    KShotKeyError
+        For a name that no library has; names the argument.
+    """
+    if door_of(str(name)) is not None:
+        return str(name)
     lower = str(name).lower()
     # torchvision takes seconds to import; the bundled network does without it.
     if lower != GLYPHNET and lower not in torchvision_names():
-        raise unknown_name(argument, name, [GLYPHNET, *torchvision_names()])
+        raise unknown_name(argument, name, [GLYPHNET, *torchvision_names(), *PREFIXES])
     return lower
 
 
@@ -185,76 +236,3 @@ def _read_description(path: Path) -> Mapping[str, Any]:
     if lacking:
         raise KShotFileError(f"The description {path} lacks {', '.join(lacking)}.")
     return described
-
-
-# These two warn without the argument `init_weights`; the others do not have it.
-_INIT_WEIGHTS = ("googlenet", "inception_v3")
-
-
-def torchvision_names() -> list[str]:
-    """Return the names of torchvision's classification networks."""
-    from torchvision import models
-
-    return models.list_models(module=models)
-
-
-def build_torchvision(
-    name: str, weights: str | None
-) -> tuple[nn.Module, Preprocess | None, str | None]:
-    """Build a network; with ``weights`` they are downloaded once into torch's cache.
-
-    Returns
-    -------
-    tuple of nn.Module, Preprocess or None, str or None
-        The network, what its weights' own transforms do, and the weights' name.
-
-    Raises
-    ------
-    KShotKeyError
-        For a name that the network's weights do not have.
-    KShotFileError
-        When the download fails.
-    """
-    from torchvision import models
-
-    if weights is None:
-        options: dict[str, Any] = {"init_weights": True} if name in _INIT_WEIGHTS else {}
-        return models.get_model(name, weights=None, **options), None, None
-    chosen = _weights(name, weights)
-    try:
-        module = models.get_model(name, weights=chosen, progress=False)
-    except (OSError, RuntimeError, EOFError) as error:
-        raise KShotFileError(
-            f"The weights {chosen.name} of {name} could not be downloaded ({error}). Without the "
-            "internet give `weights=FILE` (.safetensors, .pth, .npz), or `weights=None`."
-        ) from error
-    return module, from_transforms(chosen.transforms()), chosen.name
-
-
-def default_preprocess(name: str) -> Preprocess:
-    """Return what the network's default weights expect; downloads nothing."""
-    return from_transforms(_weights(name, "DEFAULT").transforms())
-
-
-def from_transforms(transforms: Any) -> Preprocess:
-    """Turn torchvision's ``ImageClassification`` transforms into a :class:`Preprocess`."""
-    return Preprocess(
-        size=transforms.crop_size[0],
-        resize="crop",
-        short_side=transforms.resize_size[0],
-        mean=tuple(transforms.mean),
-        std=tuple(transforms.std),
-        antialias=bool(transforms.antialias),
-        interpolation=transforms.interpolation.value,
-    )
-
-
-def _weights(name: str, weights: str) -> Any:
-    from torchvision import models
-
-    members = models.get_model_weights(name).__members__
-    if weights not in members:
-        raise unknown_name(
-            "weights", weights, [*members, "none", "a file: .safetensors, .pth, .npz"]
-        )
-    return members[weights]

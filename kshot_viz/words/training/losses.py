@@ -56,7 +56,7 @@ class TaskSource:
 class HeadLoss:
     """Loss of the heads of a step's tasks, on the cached features.
 
-    Cross-entropy only asks that classes of a task be told apart. That each prototype also is near
+    Cross-entropy only asks that classes of a task are separated. That each prototype also is near
     the mean of its class makes prototypes of new combinations of words much better.
     """
 
@@ -70,9 +70,9 @@ class HeadLoss:
         features = self.encoder.head.standardise(self.source.bank.features[images.flatten(1)])
         prototypes = self.encoder.prototypes(self.source.tokens[tasks])
         logits = self.encoder.head.logits(prototypes, features)
-        told_apart = F.cross_entropy(logits.flatten(0, 1), _targets(tasks, queries).flatten())
+        separated = F.cross_entropy(logits.flatten(0, 1), _targets(tasks, queries).flatten())
         near = F.mse_loss(prototypes, self.source.means[tasks])
-        return told_apart + self.source.recipe.near_means * near
+        return separated + self.source.recipe.near_means * near
 
 
 @dataclass(frozen=True, eq=False)

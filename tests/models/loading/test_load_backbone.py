@@ -15,10 +15,9 @@ from kshot_viz.models.loading import load_backbone as loading
 from kshot_viz.models.loading.load_backbone import (
     BUNDLED,
     bundled_glyphnet,
-    default_preprocess,
     load_backbone,
-    torchvision_names,
 )
+from kshot_viz.models.loading.torchvision_door import default_preprocess, torchvision_names
 from kshot_viz.models.loading.weights import KNOWN_FILES, KnownFile, sha256_of
 
 

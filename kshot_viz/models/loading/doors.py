@@ -1,0 +1,81 @@
+"""Networks of other libraries by a name with a prefix, such as ``"timm/resnet18"``.
+
+Each library has a module of its own beside this one. Its function takes the rest of the name,
+whether trained weights are wanted, and a side in pixels, and returns a :class:`Loaded`.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from torch import nn
+
+from kshot_viz.errors import KShotError
+from kshot_viz.models.inputs.preprocess import Preprocess
+
+
+@dataclass(frozen=True, eq=False)
+class Loaded:
+    """A network as a library made it.
+
+    Attributes
+    ----------
+    module : nn.Module
+    preprocess : Preprocess or None
+        What the library says its images must go through; None where it does not say.
+    notes : dict
+        Where the weights come from.
+    """
+
+    module: nn.Module
+    preprocess: Preprocess | None
+    notes: dict[str, Any] = field(default_factory=dict)
+
+
+Door = Callable[[str, bool, int | None], Loaded]
+# Prefix of a name -> module beside this one and its function.
+_DOORS = {
+    "timm/": ("timm_door", "load_timm"),
+    "hf-hub:": ("timm_door", "load_timm_hub"),
+    "hf/": ("transformers_door", "load_transformers"),
+    "open_clip/": ("open_clip_door", "load_open_clip"),
+}
+PREFIXES = ("timm/NAME", "hf-hub:ORG/NAME", "hf/ORG/NAME", "hf/FOLDER", "open_clip/NAME:TAG")
+
+
+def door_of(name: str) -> tuple[Door, str] | None:
+    """Return what loads a name and the rest of it, or None for a name without a prefix.
+
+    A folder with the ``config.json`` of transformers needs no prefix.
+    """
+    for prefix, (module, function) in _DOORS.items():
+        if name.startswith(prefix):
+            found = importlib.import_module(f"kshot_viz.models.loading.{module}")
+            return getattr(found, function), name[len(prefix) :]
+    if (Path(name).expanduser() / "config.json").is_file():
+        return door_of(f"hf/{name}")
+    return None
+
+
+def needed(package: str, extra: str) -> ModuleType:
+    """Import an optional package; a KShotError says how to install it."""
+    try:
+        return importlib.import_module(package)
+    except ImportError as error:
+        raise KShotError(
+            f"This network needs the package {package} ({error}): pip install 'kshot-viz[{extra}]'."
+        ) from error
+
+
+def unreachable(name: str, error: BaseException) -> str:
+    """Say why weights of the internet did not come, and what can be done without it."""
+    first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    return (
+        f"The network {name!r} could not be downloaded ({first}). Without the internet give "
+        f"`weights=FILE` (.safetensors, .pth), or `weights=None` for random weights."
+    )
