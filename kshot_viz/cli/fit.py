@@ -12,8 +12,8 @@ import typer
 
 from kshot_viz.cli.options import resolve_device
 from kshot_viz.cli.requests import ImagesRequest
-from kshot_viz.data.dataset import ImageFiles
 from kshot_viz.data.folder import image_files, is_folder, load_folder, load_unlabelled, shown_path
+from kshot_viz.data.image_files import ImageFiles
 from kshot_viz.data.pixels import MAX_PIXELS, read_pixels
 from kshot_viz.errors import KShotFileError
 from kshot_viz.finetune.candidate import Candidate

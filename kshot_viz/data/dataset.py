@@ -8,42 +8,19 @@ were stored for one data set are never used on another.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, overload
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
 from kshot_viz.data.arrays import eight_bit, named_targets
-from kshot_viz.data.pixels import MAX_PIXELS, digest, image_digest, read_pixels
+from kshot_viz.data.fingerprint import content_fingerprint, sha256_of_parts
+from kshot_viz.data.hugging_face_sets import read_hugging_face
+from kshot_viz.data.pixels import digest, image_digest
+from kshot_viz.data.rows import checked_indices, checked_targets, length
+from kshot_viz.data.torch_sets import read_torch
 from kshot_viz.errors import KShotValueError
-from kshot_viz.records import content_digest
 from kshot_viz.text import html_details, html_table
-
-
-@dataclass(frozen=True)
-class ImageFiles(Sequence[np.ndarray]):
-    """Images that stay on disk: ``files[i]`` decodes one to uint8 ``(H, W, 3)``.
-
-    A slice or an array of indices gives another ``ImageFiles``; nothing is decoded then.
-    Images of more than ``max_pixels`` pixels are an error.
-    """
-
-    paths: tuple[str, ...]
-    max_pixels: int = MAX_PIXELS
-
-    def __len__(self) -> int:
-        return len(self.paths)
-
-    @overload
-    def __getitem__(self, index: int) -> np.ndarray: ...
-    @overload
-    def __getitem__(self, index: slice | np.ndarray) -> ImageFiles: ...
-    def __getitem__(self, index: int | slice | np.ndarray) -> np.ndarray | ImageFiles:
-        if isinstance(index, slice):
-            return ImageFiles(self.paths[index], self.max_pixels)
-        if isinstance(index, np.ndarray):
-            return ImageFiles(tuple(self.paths[i] for i in index.tolist()), self.max_pixels)
-        return read_pixels(self.paths[index], max_pixels=self.max_pixels)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -68,6 +45,9 @@ class ImageDataset:
         data is.
     notes : mapping
         Where the data comes from: source, licence, font hashes, files left out.
+    descriptions : mapping of str to str
+        Class -> text that says what it is, of all classes or of some; see
+        :func:`kshot_viz.describe`.
     """
 
     images: Any
@@ -77,15 +57,16 @@ class ImageDataset:
     digests: tuple[str, ...]
     fingerprint: str
     notes: Mapping[str, str] = field(default_factory=dict)
+    descriptions: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         parts = {"images": self.images, "targets": self.targets, "digests": self.digests}
-        sizes = {name: _length(name, part) for name, part in parts.items()}
+        sizes = {name: length(name, part) for name, part in parts.items()}
         if len(set(sizes.values())) != 1:
             raise KShotValueError(f"`images`, `targets` and `digests` differ in length: {sizes}.")
         if len(set(self.classes)) != len(self.classes):
             raise KShotValueError(f"`classes` must be distinct names; not {self.classes!r}.")
-        object.__setattr__(self, "targets", _checked_targets(self.targets, len(self.classes)))
+        object.__setattr__(self, "targets", checked_targets(self.targets, len(self.classes)))
 
     @classmethod
     def from_arrays(
@@ -96,6 +77,7 @@ class ImageDataset:
         classes: Sequence[str] | None = None,
         name: str = "arrays",
         notes: Mapping[str, str] | None = None,
+        descriptions: Mapping[str, str] | None = None,
     ) -> ImageDataset:
         """Build a data set from pixels and labels in memory.
 
@@ -113,6 +95,8 @@ class ImageDataset:
             What tables call this data set.
         notes : mapping, optional
             Where the data comes from.
+        descriptions : mapping of str to str, optional
+            Class -> text.
 
         Raises
         ------
@@ -135,6 +119,105 @@ class ImageDataset:
             digests=tuple(image_digest(image) for image in pixels),
             fingerprint=content_fingerprint(names, targets, content),
             notes=dict(notes or {}),
+        ).described(descriptions or {})
+
+    @classmethod
+    def from_torch(
+        cls,
+        dataset: Any,
+        *,
+        classes: Sequence[str] | None = None,
+        name: str | None = None,
+        limit: int | None = None,
+        descriptions: Mapping[str, str] | None = None,
+    ) -> ImageDataset:
+        """Build a data set from one of PyTorch: torchvision's, medmnist's, or your own.
+
+        Image files of torchvision without a transform stay on disk. Else every item is read once;
+        images of one size become one array, others are decoded when needed.
+
+        Parameters
+        ----------
+        dataset : torch.utils.data.Dataset, or anything of items
+            Items are (image, label): a PIL image, an array ``(H, W, C)`` or a tensor ``(C, H, W)``,
+            uint8 or floats in [0, 1]; a number or a name. A stream is read to its end.
+        classes : sequence of str, optional
+            Names by number; by default those that the data set has, else the labels themselves.
+        name : str, optional
+            What tables call it; the class of the data set by default.
+        limit : int, optional
+            Take the first items only.
+        descriptions : mapping of str to str, optional
+            Class -> text.
+
+        Raises
+        ------
+        KShotValueError
+            For items that are no such pair.
+        """
+        found = cls(**read_torch(dataset, classes=classes, name=name, limit=limit))
+        return found.described(descriptions or {})
+
+    @classmethod
+    def from_hf(
+        cls,
+        dataset: Any,
+        *,
+        image: str | None = None,
+        label: str | None = None,
+        classes: Sequence[str] | None = None,
+        name: str | None = None,
+        limit: int | None = None,
+        descriptions: Mapping[str, str] | None = None,
+    ) -> ImageDataset:
+        """Build a data set from one split of the library ``datasets`` (Hugging Face).
+
+        Parameters
+        ----------
+        dataset : datasets.Dataset or datasets.IterableDataset
+        image, label : str, optional
+            Names of the columns; by default the only one with images, and the only one with
+            classes.
+        classes, name, limit, descriptions
+            As in :meth:`from_torch`.
+
+        Raises
+        ------
+        KShotKeyError, KShotValueError
+            For a column that does not exist or is not clear, and as in :meth:`from_torch`.
+        """
+        found = read_hugging_face(
+            dataset, image=image, label=label, classes=classes, name=name, limit=limit
+        )
+        return cls(**found).described(descriptions or {})
+
+    def described(self, descriptions: Mapping[str, str]) -> ImageDataset:
+        """Return the same images with descriptions of their classes.
+
+        A description of no class, or one that is no text, is a KShotValueError.
+        """
+        unknown = [one for one in descriptions if one not in self.classes]
+        if unknown or not all(isinstance(text, str) for text in descriptions.values()):
+            why = f"of no class: {unknown[:8]}" if unknown else "that are no text"
+            raise KShotValueError(f"`descriptions` has entries {why}; classes: {self.classes[:8]}.")
+        return replace(self, descriptions=dict(descriptions))
+
+    def in_memory(self) -> ImageDataset:
+        """Return the same images as one array, where they have one size.
+
+        They are the data set that :meth:`from_arrays` makes, with its episodes, while the
+        fingerprint of a folder is that of its files. Different sizes are a KShotValueError.
+        """
+        arrays = [np.asarray(image) for image in self.images]
+        if len({one.shape for one in arrays}) > 1:
+            raise KShotValueError(f"the images of {self.name!r} have different sizes.")
+        return ImageDataset.from_arrays(
+            np.stack(arrays),
+            self.targets,
+            classes=self.classes,
+            name=self.name,
+            notes=self.notes,
+            descriptions=self.descriptions,
         )
 
     def __len__(self) -> int:
@@ -174,18 +257,20 @@ class ImageDataset:
         KShotValueError
             If an index is out of range or an image belongs to none of ``classes``.
         """
-        keep = _checked_indices("indices", indices, len(self))
-        old = _checked_indices("classes", classes, self.n_classes).tolist()
+        keep = checked_indices("indices", indices, len(self))
+        old = checked_indices("classes", classes, self.n_classes).tolist()
+        names = tuple(self.classes[c] for c in old)
         renamed = np.full(self.n_classes, -1, dtype=np.int64)
         renamed[old] = np.arange(len(old))
         return ImageDataset(
             images=self.images[keep],
             targets=renamed[self.targets[keep]],
-            classes=tuple(self.classes[c] for c in old),
+            classes=names,
             name=self.name,
             digests=tuple(self.digests[i] for i in keep.tolist()),
-            fingerprint=_sha256(["subset", self.fingerprint, *old, "of", *keep.tolist()]),
+            fingerprint=sha256_of_parts(["subset", self.fingerprint, *old, "of", *keep.tolist()]),
             notes=self.notes,
+            descriptions={one: self.descriptions[one] for one in names if one in self.descriptions},
         )
 
     def __repr__(self) -> str:
@@ -203,47 +288,3 @@ class ImageDataset:
             return "files"
         _, height, width, channels = self.images.shape
         return f"{height}x{width} {'grey' if channels == 1 else 'RGB'}"
-
-
-def content_fingerprint(classes: Sequence[str], targets: np.ndarray, content: Sequence[str]) -> str:
-    """Hash class names, targets and one content hash per image into one fingerprint."""
-    return _sha256(["dataset", len(classes), *classes, *np.asarray(targets).tolist(), *content])
-
-
-def _sha256(parts: Iterable[object]) -> str:
-    texts = (str(part).encode() for part in parts)
-    # The length in front distinguishes ("ab", "c") from ("a", "bc").
-    return content_digest(b"%d:%b" % (len(text), text) for text in texts)
-
-
-def _length(name: str, part: Any) -> int:
-    if not hasattr(part, "__len__") or getattr(part, "ndim", 1) == 0:
-        raise KShotValueError(f"`{name}` must be a sequence; not {type(part).__name__}.")
-    return len(part)
-
-
-def _checked_targets(targets: np.ndarray, n_classes: int) -> np.ndarray:
-    array = np.asarray(targets)
-    if array.ndim != 1 or (array.size and array.dtype.kind not in "iu"):
-        raise KShotValueError(
-            f"`targets` must be a row of integers; not {array.dtype} {array.shape}."
-        )
-    if array.size and not (array.min() >= 0 and array.max() < n_classes):
-        raise KShotValueError(
-            f"`targets` must lie in 0..{n_classes - 1}; not {array.min()}..{array.max()}."
-        )
-    return array.astype(np.int64)
-
-
-def _checked_indices(argument: str, indices: Iterable[int] | np.ndarray, length: int) -> np.ndarray:
-    try:
-        values = indices if isinstance(indices, np.ndarray) else list(indices)
-        array = np.asarray(values)
-    except (TypeError, ValueError) as error:
-        raise KShotValueError(f"`{argument}` must be a row of integers: {error}.") from error
-    array = array.astype(np.int64) if array.size == 0 and array.dtype.kind in "fiu" else array
-    if array.ndim != 1 or array.dtype.kind not in "iu":
-        raise KShotValueError(f"`{argument}` must be a row of integers; not {array.dtype}.")
-    if array.size and not (array.min() >= 0 and array.max() < length):
-        raise KShotValueError(f"`{argument}` must lie in 0..{length - 1}; not {values!r}.")
-    return array.astype(np.int64)

@@ -9,8 +9,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from kshot_viz.data.dataset import ImageDataset, ImageFiles, content_fingerprint
+from kshot_viz.data.dataset import ImageDataset
 from kshot_viz.data.file_checks import CheckedFile, check_files
+from kshot_viz.data.fingerprint import content_fingerprint
+from kshot_viz.data.image_files import ImageFiles
 from kshot_viz.data.pixels import MAX_PIXELS
 from kshot_viz.errors import KShotFileError, KShotValueError
 

@@ -14,6 +14,8 @@ from kshot_viz.data.dataset import ImageDataset
 from kshot_viz.data.folder import is_folder, load_folder, load_unlabelled
 from kshot_viz.data.glyphs.letters import load_letters
 from kshot_viz.data.glyphs.load_glyphs import load_glyphs
+from kshot_viz.data.hugging_face_sets import is_hugging_face_dataset
+from kshot_viz.data.torch_sets import is_torch_dataset
 from kshot_viz.data.torchvision_sets import load_torchvision, torchvision_names
 from kshot_viz.errors import KShotKeyError, KShotValueError
 
@@ -80,17 +82,18 @@ _BUILT_IN: dict[str, Callable[..., ImageDataset]] = {
 }
 
 
-def load_dataset(name_or_path: str | Path, **options: Any) -> ImageDataset:
+def load_dataset(source: Any, **options: Any) -> ImageDataset:
     """Load a labelled set of images.
 
     Parameters
     ----------
-    name_or_path : str or pathlib.Path
+    source : str or pathlib.Path, pair of arrays, data set of PyTorch or Hugging Face
         ``"digits"`` (scikit-learn's handwritten digits), ``"glyphs"`` (letters drawn from the
         fonts that come with matplotlib), ``"letters"`` (nearly 2,000, those with
         marks too), a folder that holds one folder per class, or the name of a torchvision
         classification set in any case. A folder called like a built-in set is meant by
-        ``"./digits"``.
+        ``"./digits"``. A pair (images, labels) is what :meth:`ImageDataset.from_arrays` takes, a
+        data set of PyTorch what ``from_torch`` does, one of Hugging Face what ``from_hf`` does.
     **options
         Passed to the loader: glyphs ``per_class``, ``seed``, ``homoglyphs``; letters
         ``per_class``, ``seed``; folder ``skip_bad``,
@@ -111,14 +114,29 @@ def load_dataset(name_or_path: str | Path, **options: Any) -> ImageDataset:
     KShotFileError
         If files are missing or cannot be read; names them.
     """
-    if str(name_or_path) in _BUILT_IN:
-        return _load(_BUILT_IN[str(name_or_path)], options)
-    if is_folder(name_or_path):
+    if not isinstance(source, (str, Path)):
+        return _of_object(source, options)
+    if str(source) in _BUILT_IN:
+        return _load(_BUILT_IN[str(source)], options)
+    if is_folder(source):
         labelled = options.pop("labelled", True)
-        return _load(load_folder if labelled else load_unlabelled, options, name_or_path)
-    if str(name_or_path).lower() in {name.lower() for name in torchvision_names()}:
-        return _load(load_torchvision, options, name_or_path)
-    raise _no_such_dataset(name_or_path)
+        return _load(load_folder if labelled else load_unlabelled, options, source)
+    if str(source).lower() in {name.lower() for name in torchvision_names()}:
+        return _load(load_torchvision, options, source)
+    raise _no_such_dataset(source)
+
+
+def _of_object(source: Any, options: dict[str, Any]) -> ImageDataset:
+    if isinstance(source, (tuple, list)) and len(source) == 2:
+        return _load(ImageDataset.from_arrays, options, *source)
+    if is_hugging_face_dataset(source):
+        return _load(ImageDataset.from_hf, options, source)
+    if is_torch_dataset(source):
+        return _load(ImageDataset.from_torch, options, source)
+    raise KShotValueError(
+        f"`source` must be a name, a folder, a pair (images, labels), or a data set of PyTorch or "
+        f"Hugging Face; not {type(source).__name__}."
+    )
 
 
 def _load(

@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 import inspect
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from kshot_viz.data.dataset import ImageDataset, content_fingerprint
-from kshot_viz.data.file_checks import check_files
-from kshot_viz.data.folder import files_dataset
-from kshot_viz.data.pixels import digest, image_digest, pixels
+from kshot_viz.data.dataset import ImageDataset
+from kshot_viz.data.torch_sets import read_torch
 from kshot_viz.errors import KShotFileError, KShotValueError, unknown_name
 
 DEFAULT_ROOT = "~/.cache/kshot_viz/torchvision"
@@ -61,25 +55,6 @@ _SPLIT_WORDS: dict[str, dict[str, str]] = {
     "Country211": {"val": "valid"},
 }
 _EXTRA: dict[str, dict[str, Any]] = {"EMNIST": {"split": "balanced"}, "Places365": {"small": True}}
-_FILE_LISTS = ("samples", "_samples", "_image_files", "_images", "imgs", "data")
-
-
-@dataclass(frozen=True)
-class TorchvisionImages(Sequence[np.ndarray]):
-    """Images of different sizes that torchvision decodes when needed: uint8 ``(H, W, C)``."""
-
-    source: Any
-    indices: tuple[int, ...]
-
-    def __len__(self) -> int:
-        return len(self.indices)
-
-    def __getitem__(self, index: Any) -> Any:
-        if isinstance(index, slice):
-            return TorchvisionImages(self.source, self.indices[index])
-        if isinstance(index, np.ndarray):
-            return TorchvisionImages(self.source, tuple(self.indices[i] for i in index.tolist()))
-        return pixels(self.source[self.indices[index]][0])
 
 
 def torchvision_names() -> list[str]:
@@ -120,8 +95,7 @@ def load_torchvision(
     source = _open(proper, Path(root).expanduser(), download, split)
     label = proper if split == "train" else f"{proper}/{split}"
     notes = {"source": f"torchvision {proper}", "split": split}
-    paths = _paths(source)
-    return _from_files(source, paths, label, notes) if paths else _from_memory(source, label, notes)
+    return ImageDataset(**read_torch(source, name=label, notes=notes))
 
 
 def _open(name: str, root: Path, download: bool, split: str) -> Any:
@@ -155,80 +129,3 @@ def _split_options(name: str, accepted: Mapping[str, Any], split: str) -> dict[s
             return {switch: split == "train"}
     word = _SPLIT_WORDS.get(name, {}).get(split, split)
     return {"split": word} if "split" in accepted else {}
-
-
-def _paths(source: Any) -> list[Path]:
-    """Find the list of files that many, but not all, of torchvision's sets keep."""
-    for attribute in _FILE_LISTS:
-        entries = getattr(source, attribute, None)
-        if isinstance(entries, (list, tuple)) and len(entries) == len(source):
-            heads = [e[0] if isinstance(e, (list, tuple)) else e for e in entries]
-            if all(isinstance(head, (str, Path)) for head in heads):
-                return [Path(head) for head in heads]
-    return []
-
-
-def _from_files(source: Any, paths: list[Path], name: str, notes: dict[str, str]) -> ImageDataset:
-    checked = check_files(paths)
-    problem = next((state.problem for state in checked if state.problem), None)
-    if problem:
-        raise KShotFileError(f"{name} is damaged: {problem}.")
-    targets, classes = _named(source, _stored_targets(source))
-    return files_dataset(paths, targets, classes, checked, name=name, notes=notes)
-
-
-def _from_memory(source: Any, name: str, notes: dict[str, str]) -> ImageDataset:
-    content: list[str] = []
-    digests: list[str] = []
-    raw: list[int] = []
-    arrays: list[np.ndarray] = []
-    for i in range(len(source)):
-        picture, target = source[i]
-        array = pixels(picture)
-        content.append(digest(array))
-        digests.append(image_digest(array))
-        raw.append(int(target))
-        if i == len(arrays) and array.shape == (arrays[0] if arrays else array).shape:
-            arrays.append(array)
-        else:
-            arrays.clear()
-    targets, classes = _named(source, raw)
-    if arrays:
-        return ImageDataset.from_arrays(
-            np.stack(arrays), targets, classes=classes, name=name, notes=notes
-        )
-    images = TorchvisionImages(source, tuple(range(len(source))))
-    fingerprint = content_fingerprint(classes, targets, content)
-    return ImageDataset(images, targets, tuple(classes), name, tuple(digests), fingerprint, notes)
-
-
-def _stored_targets(source: Any) -> list[int]:
-    for attribute in ("targets", "_labels", "labels"):
-        values = getattr(source, attribute, None)
-        if values is not None and len(values) == len(source):
-            return [int(value) for value in values]
-    for attribute in _FILE_LISTS:
-        entries = getattr(source, attribute, None)
-        if isinstance(entries, (list, tuple)) and isinstance(entries[0], tuple):
-            return [int(entry[1]) for entry in entries]
-    return [int(source[i][1]) for i in range(len(source))]
-
-
-def _named(source: Any, raw: Sequence[int]) -> tuple[np.ndarray, list[str]]:
-    """Give targets and class names; a set without names gets its numbers as names."""
-    given = _given_names(source)
-    targets = np.asarray(raw, dtype=np.int64)
-    if targets.max() >= len(given):
-        values, targets = np.unique(targets, return_inverse=True)
-        return targets.astype(np.int64), [str(value) for value in values.tolist()]
-    names = [str(entry if isinstance(entry, str) else entry[0]) for entry in given]
-    twice = {name for name, count in Counter(names).items() if count > 1}
-    return targets, [f"{name} ({i})" if name in twice else name for i, name in enumerate(names)]
-
-
-def _given_names(source: Any) -> list[Any]:
-    for attribute in ("classes", "categories"):
-        if getattr(source, attribute, None):
-            return list(getattr(source, attribute))
-    numbered = getattr(source, "class_to_idx", None) or {}
-    return sorted(numbered, key=numbered.__getitem__)

@@ -196,7 +196,8 @@ def _is_images(X: Any) -> bool:
     from PIL import Image
     from torch import Tensor
 
-    from kshot_viz.data.dataset import ImageDataset, ImageFiles
+    from kshot_viz.data.dataset import ImageDataset
+    from kshot_viz.data.image_files import ImageFiles
 
     if isinstance(X, (Tensor, ImageDataset, ImageFiles)):
         return True

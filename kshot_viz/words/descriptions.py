@@ -25,7 +25,8 @@ def describe(data: ImageDataset) -> dict[str, str]:
     Parameters
     ----------
     data : ImageDataset
-        Of a folder: ``descriptions.json`` in it holds one object, class -> text; or each class
+        Its own ``descriptions``, where it has them. Of a folder: ``descriptions.json`` in it holds
+        one object, class -> text; or each class
         has ``class.txt`` in its folder, or a text named like the class (``cat.txt``) beside it.
         Where every class is one character: its Unicode name in words, without "LETTER".
 
@@ -49,6 +50,8 @@ def describe(data: ImageDataset) -> dict[str, str]:
     >>> describe(kv.load_dataset("digits"))["7"]
     'digit seven'
     """
+    if data.descriptions:
+        return matched(data.descriptions, data.classes)
     folder = dataset_folder(data)
     if folder is not None:
         return _of_folder(folder, data.classes)
@@ -56,7 +59,8 @@ def describe(data: ImageDataset) -> dict[str, str]:
         return {name: character_name(name) for name in data.classes}
     raise KShotValueError(
         f"the classes of {data.name!r} have no descriptions: they are not single characters, and "
-        f"the images are not in a folder of class folders. Give a dict, class -> text."
+        f"the images are not in a folder of class folders. Give a dict, class -> text, or "
+        f"`data.described({{class: text}})`."
     )
 
 

@@ -14,8 +14,8 @@ import pytest
 from PIL import Image
 
 from kshot_viz.data import file_checks
-from kshot_viz.data.dataset import ImageFiles
 from kshot_viz.data.file_checks import PixelBound, check_files
+from kshot_viz.data.image_files import ImageFiles
 from kshot_viz.data.load_dataset import load_dataset
 from kshot_viz.data.pixels import MAX_PIXELS, read_pixels
 from kshot_viz.errors import KShotFileError, KShotValueError

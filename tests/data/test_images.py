@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from kshot_viz.data.dataset import ImageDataset, ImageFiles
+from kshot_viz.data.dataset import ImageDataset
+from kshot_viz.data.image_files import ImageFiles
 from kshot_viz.data.images import image_count, image_digests, pixels, slice_images, to_unit
 from kshot_viz.errors import KShotFileError, KShotValueError
 

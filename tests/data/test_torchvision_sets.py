@@ -9,14 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kshot_viz.data.dataset import ImageFiles
+from kshot_viz.data.image_files import ImageFiles
 from kshot_viz.data.load_dataset import load_dataset
-from kshot_viz.data.torchvision_sets import (
-    TorchvisionImages,
-    _named,
-    load_torchvision,
-    torchvision_names,
-)
+from kshot_viz.data.torch_sets import LazyImages, _given_names, named
+from kshot_viz.data.torchvision_sets import load_torchvision, torchvision_names
 from kshot_viz.errors import KShotFileError, KShotKeyError, KShotValueError
 
 
@@ -80,7 +76,7 @@ def test_image_files_stay_on_disk(tmp_path: Path) -> None:
 
 def test_sets_without_a_list_of_files_decode_when_needed(tmp_path: Path) -> None:
     data = load_torchvision("Caltech101", root=caltech(tmp_path))
-    assert isinstance(data.images, TorchvisionImages)
+    assert isinstance(data.images, LazyImages)
     assert data.classes == ("ant", "bear")
     part = pickle.loads(pickle.dumps(data.take([3, 0])))
     assert [image.shape for image in part.images] == [(8, 10, 3), (8, 9, 3)]
@@ -124,11 +120,11 @@ class Numbered:
 
 
 def test_class_names() -> None:
-    targets, names = _named(Numbered(), [5, 7, 5])
+    targets, names = named(_given_names(Numbered()), [5, 7, 5])
     assert (targets.tolist(), names) == ([0, 1, 0], ["5", "7"])
     twice = Numbered(classes=[("crane", "bird"), "crane", "dog"])
-    assert _named(twice, [0, 2])[1] == ["crane (0)", "crane (1)", "dog"]
-    assert _named(Numbered(class_to_idx={"b": 1, "a": 0}), [0, 1])[1] == ["a", "b"]
+    assert named(_given_names(twice), [0, 2])[1] == ["crane (0)", "crane (1)", "dog"]
+    assert named(_given_names(Numbered(class_to_idx={"b": 1, "a": 0})), [0, 1])[1] == ["a", "b"]
 
 
 def test_a_failed_load_leaves_nothing_behind(tmp_path: Path) -> None:

@@ -15,7 +15,8 @@ import PIL
 import torch
 from torch import Tensor
 
-from kshot_viz.data.dataset import ImageDataset, content_fingerprint
+from kshot_viz.data.dataset import ImageDataset
+from kshot_viz.data.fingerprint import content_fingerprint
 from kshot_viz.data.glyphs.bank import GlyphBank, glyph_bank
 from kshot_viz.data.glyphs.jitter import Jitter, jitter
 from kshot_viz.data.images import to_bytes

@@ -22,7 +22,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from kshot_viz.data.dataset import ImageFiles
+from kshot_viz.data.image_files import ImageFiles
 from kshot_viz.data.images import unit_batches
 
 # About 1,700 images of 224 x 224 px.

@@ -14,7 +14,8 @@ from typing import Any
 
 from torch import Tensor
 
-from kshot_viz.data.dataset import ImageDataset, ImageFiles
+from kshot_viz.data.dataset import ImageDataset
+from kshot_viz.data.image_files import ImageFiles
 from kshot_viz.data.images import image_count, unit_batches
 from kshot_viz.errors import KShotFileError, KShotValueError
 from kshot_viz.models.inputs.prepared_files import KEPT

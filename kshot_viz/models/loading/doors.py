@@ -57,9 +57,14 @@ def door_of(name: str) -> tuple[Door, str] | None:
         if name.startswith(prefix):
             found = importlib.import_module(f"kshot_viz.models.loading.{module}")
             return getattr(found, function), name[len(prefix) :]
-    if (Path(name).expanduser() / "config.json").is_file():
-        return door_of(f"hf/{name}")
-    return None
+    return door_of(f"hf/{name}") if _is_saved_network(name) else None
+
+
+def _is_saved_network(name: str) -> bool:
+    try:
+        return (Path(name).expanduser() / "config.json").is_file()
+    except (OSError, ValueError, RuntimeError):  # No name of a folder at all.
+        return False
 
 
 def needed(package: str, extra: str) -> ModuleType:

@@ -92,7 +92,7 @@ def load_backbone(
         weights = None
     path = _local_file(name, weights)
     look = as_preprocess(preprocess)
-    made_for = size or (look.size if isinstance(look, Preprocess) else None)
+    made_for = look.size if size is None and isinstance(look, Preprocess) else size
     loaded = _loaded(name, weights, path, made_for)
     module, notes = loaded.module, loaded.notes
     chosen = look or loaded.preprocess or _belonging(path)

@@ -9,7 +9,8 @@ from typing import Any, overload
 import numpy as np
 from torch import Tensor
 
-from kshot_viz.data.dataset import ImageDataset, content_fingerprint
+from kshot_viz.data.dataset import ImageDataset
+from kshot_viz.data.fingerprint import content_fingerprint
 from kshot_viz.data.images import filled_count, image_digests
 from kshot_viz.data.pixels import digest
 from kshot_viz.errors import KShotValueError

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kshot_viz.data.dataset import ImageFiles
+from kshot_viz.data.image_files import ImageFiles
 from kshot_viz.data.images import image_count, slice_images, unit_batches
 from kshot_viz.errors import KShotValueError
 from kshot_viz.models.inputs.prepared_files import KEPT

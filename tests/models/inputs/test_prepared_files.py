@@ -16,7 +16,7 @@ from PIL import Image
 from torch import Tensor
 
 from kshot_viz.data import images as conversion
-from kshot_viz.data.dataset import ImageFiles
+from kshot_viz.data.image_files import ImageFiles
 from kshot_viz.data.images import unit_batches
 from kshot_viz.errors import KShotFileError, KShotValueError
 from kshot_viz.models.inputs import preprocess as preprocess_module
@@ -187,7 +187,7 @@ def test_a_forked_child_has_a_cache_of_its_own(tmp_path: Path) -> None:
         noise(i, (24, 20)).save(path)
     code = f"""
     import os, sys, torch
-    from kshot_viz.data.dataset import ImageFiles
+    from kshot_viz.data.image_files import ImageFiles
     from kshot_viz.models.inputs.prepared_files import KEPT
     from kshot_viz.models.inputs.preprocess import Preprocess
     files, how = ImageFiles({files.paths!r}), Preprocess(size=12)
@@ -213,7 +213,7 @@ def test_photographs_are_never_held_together(tmp_path: Path) -> None:
     import resource, sys
     from pathlib import Path
     from PIL import Image
-    from kshot_viz.data.dataset import ImageFiles
+    from kshot_viz.data.image_files import ImageFiles
     from kshot_viz.data.file_checks import check_files
     from kshot_viz.data.images import image_digests
     from kshot_viz.models.inputs.preprocess import RECIPES

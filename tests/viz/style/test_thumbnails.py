@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kshot_viz.data.dataset import ImageFiles
+from kshot_viz.data.image_files import ImageFiles
 from kshot_viz.errors import KShotValueError
 from kshot_viz.models.inputs.prepared_files import PreparedFiles
 from kshot_viz.viz.style import thumbnails
