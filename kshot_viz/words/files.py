@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from kshot_viz.checks import checked, instance
+from kshot_viz.checks import checked, instance, optional
 from kshot_viz.errors import KShotFileError, unknown_name
 from kshot_viz.records import content_digest
+from kshot_viz.words.frozen.encoder import TextFunction, encoder_rule
 from kshot_viz.words.storage import WEIGHTS, read_parts
 from kshot_viz.words.words import Words
 
@@ -14,8 +15,8 @@ BUNDLED_WORDS = "glyphnet-words"
 _BUNDLED = Path(__file__).parent / "weights"
 
 
-@checked(name_or_path=instance(str, Path))
-def load_words(name_or_path: str | Path) -> Words:
+@checked(name_or_path=instance(str, Path), encoder=optional(encoder_rule))
+def load_words(name_or_path: str | Path, encoder: str | TextFunction | None = None) -> Words:
     """Load trained words.
 
     Parameters
@@ -23,6 +24,9 @@ def load_words(name_or_path: str | Path) -> Words:
     name_or_path : str or pathlib.Path
         ``"glyphnet-words"``, which come with the package and were trained for the bundled
         network, or a file that :meth:`Words.save` wrote.
+    encoder : callable, optional
+        The function that :func:`fit_words` was given, for words that were trained with one: it is
+        not in the file. ``"minilm"`` is found by itself.
 
     Returns
     -------
@@ -34,8 +38,10 @@ def load_words(name_or_path: str | Path) -> Words:
         For an unknown name.
     KShotFileError
         For files that are missing, cut off, or do not fit each other.
+    KShotValueError
+        If the encoder is missing, has another dimension or gives other vectors.
     """
-    return Words(*read_parts(_weights_file(name_or_path)))
+    return Words(*read_parts(_weights_file(name_or_path), encoder))
 
 
 def words_digest(name_or_path: str | Path) -> str:
