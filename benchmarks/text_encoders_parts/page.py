@@ -24,8 +24,14 @@ NAMES = {
 }
 UNKNOWN = {
     "combinations": "Every word of these descriptions was trained on.",
-    "bases": "The name of the letter was never trained on; learned words leave it out.",
-    "scripts": "The names of script and letter were never trained on; learned words leave them out.",
+    "bases": (
+        "No letter named E, S, K or ETA was trained on, though the first three stand in other "
+        "names (OPEN E). Learned words leave out what they do not know."
+    ),
+    "scripts": (
+        "The name of the script was never trained on, nor were most names of its letters. Learned "
+        "words leave out what they do not know."
+    ),
 }
 
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from kshot_viz.checks import checked, instance, optional
-from kshot_viz.errors import KShotFileError, unknown_name
+from kshot_viz.errors import KShotFileError, KShotValueError, unknown_name
+from kshot_viz.files import read_json
 from kshot_viz.records import content_digest
 from kshot_viz.words.frozen.encoder import TextFunction, encoder_rule
+from kshot_viz.words.frozen.loading import needed_name
+from kshot_viz.words.frozen.minilm import NAME
 from kshot_viz.words.storage import WEIGHTS, read_parts
 from kshot_viz.words.words import Words
 
@@ -52,6 +55,19 @@ def words_digest(name_or_path: str | Path) -> str:
     except OSError as error:
         raise KShotFileError(f"The words {path} cannot be read: {error}.") from error
     return content_digest(parts)[:16]
+
+
+def check_found_alone(name_or_path: str | Path) -> None:
+    """Raise a KShotValueError for words that need a function, which no file holds."""
+    path = _weights_file(name_or_path)
+    beside = path.with_suffix(".json")
+    name = needed_name(read_json(beside, called=f"The record {beside}"), path)
+    if name not in (None, NAME):
+        raise KShotValueError(
+            f"HeadFromWords finds words by their file, in every process, and the words {path} read "
+            f"texts with the function {name!r}, which is not in it. It takes learned words and "
+            f"those with the encoder {NAME!r}."
+        )
 
 
 def _weights_file(name_or_path: str | Path) -> Path:

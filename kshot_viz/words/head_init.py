@@ -15,7 +15,7 @@ from kshot_viz.models.head_init import HeadInit, HeadStart, fill_head, head_feat
 from kshot_viz.models.inputs.support import Support
 from kshot_viz.records import record_digest
 from kshot_viz.words.descriptions import matched
-from kshot_viz.words.files import BUNDLED_WORDS, load_words, words_digest
+from kshot_viz.words.files import BUNDLED_WORDS, check_found_alone, load_words, words_digest
 from kshot_viz.words.network import PRIOR_COUNT, blend
 from kshot_viz.words.words import Words
 
@@ -37,7 +37,8 @@ class HeadFromWords(HeadStart):
     descriptions : mapping of str to str
         Class -> text, of all classes that an episode may have.
     words : str
-        ``"glyphnet-words"`` or a file that :meth:`kshot_viz.words.Words.save` wrote.
+        ``"glyphnet-words"`` or a file that :meth:`kshot_viz.words.Words.save` wrote; not of words
+        that need a function, which no file holds.
     prior_count : float or None
         n0; None leaves the images out.
     digest : str
@@ -66,6 +67,7 @@ class HeadFromWords(HeadStart):
         check("digest", self.digest, instance(str))
         if not self.digest:
             object.__setattr__(self, "digest", words_digest(self.words))
+            check_found_alone(self.words)
 
     def __hash__(self) -> int:
         return hash(record_digest(self.to_dict()))

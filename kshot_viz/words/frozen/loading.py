@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +18,13 @@ _TOLERANCE = 1e-2
 
 
 def needed_encoder(
-    document: Mapping[str, Any], given: str | TextFunction | None, path: Path
+    document: Any, given: str | TextFunction | None, path: Path
 ) -> TextEncoder | None:
     """Return the encoder that the record of words says they need; None for learned words.
 
     Parameters
     ----------
-    document : mapping
+    document : object
         What is in the record's file.
     given : str, callable or None
         What the caller gives.
@@ -40,16 +39,15 @@ def needed_encoder(
     KShotFileError
         If the record cannot be read.
     """
-    record = document.get("record")
-    needed = record.get("encoder") if isinstance(record, dict) else None
-    if needed is None:
+    said = _said(document, path)
+    if said is None:
         if given is not None:
             raise KShotValueError(
                 f"the words {path} have a learned embedding of each word and read no texts with "
                 f"an encoder; leave `encoder` out."
             )
         return None
-    name, dimension = _said(needed, path)
+    name, dimension = said
     if given is None and name != NAME:
         raise KShotValueError(
             f"the words {path} read texts with the function {name!r} ({dimension} numbers a "
@@ -77,12 +75,19 @@ def check_same(label: nn.Module, encoder: TextEncoder | None, path: Path) -> Non
         )
 
 
-def _said(needed: Any, path: Path) -> tuple[str, int]:
-    name, dimension = (
-        (needed.get("name"), needed.get("dimension")) if isinstance(needed, dict) else (None, None)
-    )
-    if not isinstance(name, str) or not isinstance(dimension, int):
-        raise KShotFileError(
-            f"The record beside {path} says nothing usable of the text encoder it needs."
-        )
-    return name, dimension
+def needed_name(document: Any, path: Path) -> str | None:
+    """Return the name of the encoder that the record of words says they need, or None."""
+    said = _said(document, path)
+    return None if said is None else said[0]
+
+
+def _said(document: Any, path: Path) -> tuple[str, int] | None:
+    record = document.get("record") if isinstance(document, dict) else None
+    needed = record.get("encoder") if isinstance(record, dict) else None
+    if needed is None:
+        return None
+    parts = [needed.get("name"), needed.get("dimension")] if isinstance(needed, dict) else []
+    match parts:
+        case [str(name), int(dimension)]:
+            return name, dimension
+    raise KShotFileError(f"The record beside {path} does not say which text encoder it needs.")
