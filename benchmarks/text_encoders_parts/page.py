@@ -17,13 +17,19 @@ ROWS = {
     "trigrams": "hashed character trigrams (a function of 20 lines)",
     "image": "1 image of each letter, nearest mean, no text",
 }
+REWORDED_PART = ", in other words"
 NAMES = {
     "combinations": "Held-out combinations of known words",
+    f"combinations{REWORDED_PART}": "The same letters in other words",
     "bases": "Unseen bases",
     "scripts": "Unseen scripts",
 }
 UNKNOWN = {
     "combinations": "Every word of these descriptions was trained on.",
+    f"combinations{REWORDED_PART}": (
+        "The names with words that were never trained on: REPLACED. Learned words refuse such a "
+        "description; here they leave out what they do not know."
+    ),
     "bases": (
         "No letter named E, S, K or ETA was trained on, though the first three stand in other "
         "names (OPEN E). Learned words leave out what they do not know."
@@ -81,11 +87,14 @@ def page(result: dict[str, Any]) -> Iterator[str]:
         f"kind, {result['images'] // result['way']} images to be classified of each letter. "
         f"Accuracy in percent with a 95 % bootstrap interval over tasks, each the mean over "
         f"seeds; with so few seeds the intervals do not say what another seed would give. "
-        f"Chance is {100 / result['way']:.0f} %."
+        f"Chance is {100 / result['way']:.0f} %. Step size and weight decay are those chosen for "
+        f"learned words; the width of the projection of vectors was chosen with MiniLM on the "
+        f"validation letters, which are in no table."
     )
     for part, name in NAMES.items():
-        yield f"## {name} ({result['classes'][part]} letters)"
-        yield UNKNOWN[part]
+        yield f"## {name} ({result['classes'][part.removesuffix(REWORDED_PART)]} letters)"
+        replaced = ", ".join(f"{old} -> {new}" for old, new in result["reworded"].items())
+        yield UNKNOWN[part].replace("REPLACED", replaced)
         yield "\n".join(table(result, part))
     yield "## What else differs"
     yield (

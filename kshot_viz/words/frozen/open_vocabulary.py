@@ -72,11 +72,11 @@ class OpenVocabulary(Reader):
         """
         known = self._kept
         wanted = dict.fromkeys(text for text in texts if WORD.search(text))
-        new = [text for text in wanted if text not in known]
-        found = {text: known[text] for text in wanted if text in known}
+        # Another thread may take one away at any time.
+        found = {text: one for text in wanted if (one := known.get(text)) is not None}
+        new = [text for text in wanted if text not in found]
         found |= dict(zip(new, self.encoder(new), strict=True))
         known.update((text, found[text]) for text in new)
-        # Another thread may have taken one away already.
         for text in list(known)[: max(0, len(known) - _KEPT)]:
             known.pop(text, None)
         nothing = torch.zeros(self.encoder.dimension)

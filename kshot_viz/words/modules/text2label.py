@@ -5,6 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+# Of no hidden layer, 2 and 6, the most accurate on validation letters with MiniLM.
+_INNER = 6
+
 
 class Text2Label(nn.Module):
     """A small learned projection of the vectors of a frozen text encoder.
@@ -38,9 +41,9 @@ class Text2Label(nn.Module):
     def __init__(self, dimension: int, width: int) -> None:
         super().__init__()
         self.mlp = nn.Sequential(
-            nn.Linear(dimension, 2 * width),
+            nn.Linear(dimension, _INNER * width),
             nn.GELU(),
-            nn.Linear(2 * width, width),
+            nn.Linear(_INNER * width, width),
             nn.LayerNorm(width),
         )
         self.register_buffer("mean", torch.zeros(dimension))

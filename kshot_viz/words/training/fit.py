@@ -105,9 +105,11 @@ def fit_words(
     ------
     KShotValueError
         For classes without a description, descriptions without a class, equal or empty ones, or
-        too few classes or images.
+        too few classes or images; for a function that returns no finite floats (n, d).
     KShotFileError
         For a checkpoint that cannot be read.
+    KShotError
+        If the files of ``"minilm"`` are missing or other ones.
     """
     recipe = recipe or WordsRecipe()
     given = describe(data) if descriptions is None else descriptions
