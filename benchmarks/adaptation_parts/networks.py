@@ -35,7 +35,7 @@ def fresh_encoder(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(child_seed(seed, "words", "weights"))
         encoder = WordsEncoder(
-            len(styled.vocabulary),
+            styled.vocabulary.to_label(recipe.width),
             backbone.feature_dim,
             width=recipe.width,
             layers=layer_shapes(backbone),

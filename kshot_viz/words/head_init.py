@@ -16,7 +16,7 @@ from kshot_viz.models.inputs.support import Support
 from kshot_viz.records import record_digest
 from kshot_viz.words.blend import blend
 from kshot_viz.words.descriptions import matched
-from kshot_viz.words.files import BUNDLED_WORDS, load_words, words_digest
+from kshot_viz.words.files import BUNDLED_WORDS, check_found_alone, load_words, words_digest
 from kshot_viz.words.words import Words
 
 if TYPE_CHECKING:
@@ -39,7 +39,8 @@ class HeadFromWords(HeadStart):
     descriptions : mapping of str to str
         Class -> text, of all classes that an episode may have.
     words : str
-        ``"glyphnet-words"`` or a file that :meth:`kshot_viz.words.Words.save` wrote.
+        ``"glyphnet-words"`` or a file that :meth:`kshot_viz.words.Words.save` wrote; not of words
+        that need a function, which no file holds.
     prior_count : float, "chosen" or None
         n0; ``"chosen"`` becomes :attr:`Words.prior_count`, which the training of the words chose on
         classes of its own. None leaves the images out.
@@ -64,13 +65,14 @@ class HeadFromWords(HeadStart):
     def __post_init__(self) -> None:
         check("descriptions", self.descriptions, mapping)
         check("words", self.words, instance(str))
-        if self.prior_count == CHOSEN:
-            object.__setattr__(self, "prior_count", load_words(self.words).prior_count)
-        check("prior_count", self.prior_count, optional(number(0, above=True)))
         object.__setattr__(self, "descriptions", matched(self.descriptions, self.descriptions))
         check("digest", self.digest, instance(str))
         if not self.digest:
             object.__setattr__(self, "digest", words_digest(self.words))
+            check_found_alone(self.words)
+        if self.prior_count == CHOSEN:
+            object.__setattr__(self, "prior_count", load_words(self.words).prior_count)
+        check("prior_count", self.prior_count, optional(number(0, above=True)))
 
     def __hash__(self) -> int:
         return hash(record_digest(self.to_dict()))

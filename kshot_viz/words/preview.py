@@ -17,14 +17,13 @@ from kshot_viz.models.backbone import Backbone
 from kshot_viz.models.nearest_mean import penultimate_features
 from kshot_viz.threads import one_thread
 from kshot_viz.words.blend import PRIOR_COUNT, blend
-from kshot_viz.words.evidence import integrated_gradients, leave_one_out
+from kshot_viz.words.evidence import measured
 from kshot_viz.words.network import with_prototypes
 from kshot_viz.words.words import Words
 
 if TYPE_CHECKING:
     import pandas as pd
 
-EVIDENCE = {"without": leave_one_out, "gradient": integrated_gradients}
 UNDESCRIBED = -1
 
 
@@ -148,10 +147,9 @@ class Preview:
     def _evidence(
         self, descriptions: Mapping[str, str], labels: NDArray[np.int64], measure: str
     ) -> NDArray[np.float64]:
-        tokens = self.words.tokens(descriptions)
         kept = torch.from_numpy(labels >= 0)
-        encoder, targets = self.words.encoder, torch.from_numpy(labels)[kept]
-        found = EVIDENCE[measure](encoder, tokens, self.features[kept], targets).double()
+        targets = torch.from_numpy(labels)[kept]
+        found = measured(self.words, descriptions, self.features[kept], targets, measure).double()
         # Without an image of a class there is no score that a word could raise.
         found[targets.bincount(minlength=len(found)) == 0] = torch.nan
         return found.numpy()

@@ -13,13 +13,17 @@ from kshot_viz.errors import KShotFileError, KShotValueError
 from kshot_viz.files import read_json, whole_file, write_json
 from kshot_viz.models.loading.weights import read_weights
 from kshot_viz.models.modes import not_finite
+from kshot_viz.words.frozen.encoder import TextEncoder, TextFunction
+from kshot_viz.words.frozen.loading import check_same, needed_encoder
+from kshot_viz.words.frozen.open_vocabulary import OpenVocabulary
 from kshot_viz.words.modules.encoder import WordsEncoder
+from kshot_viz.words.reader import Reader
 from kshot_viz.words.tokens import Vocabulary
 
 SCHEMA = 1
 WEIGHTS = ".safetensors"
 # What a Words is made of.
-Parts = tuple[Vocabulary, WordsEncoder, dict[str, Any]]
+Parts = tuple[Reader, WordsEncoder, dict[str, Any]]
 
 
 def write_parts(parts: Parts, path: str | Path) -> Path:
@@ -62,21 +66,31 @@ def made_folder(path: str | Path) -> Path:
     return folder
 
 
-def read_parts(path: Path) -> Parts:
+def read_parts(path: Path, encoder: str | TextFunction | None = None) -> Parts:
     """Read the parts of words from the file of the weights and the record beside it.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file of the weights.
+    encoder : str or callable, optional
+        The text encoder, where the words need one.
 
     Raises
     ------
     KShotFileError
         For files that are missing, cut off, or do not fit each other.
+    KShotValueError
+        If the encoder is missing or another one.
     """
     beside = path.with_suffix(".json")
     document = read_json(beside, called=f"The record {beside}")
     if not isinstance(document, dict) or document.get("schema") != SCHEMA:
         raise KShotFileError(f"The record {beside} must have schema {SCHEMA}.")
     weights = read_weights(path)
+    reads = needed_encoder(document, encoder, path)
     try:
-        parts = _built(document, weights)
+        parts = _built(document, weights, reads)
     # A record that was changed by hand may hold any value anywhere.
     except (KeyError, TypeError, ValueError, RuntimeError, AttributeError, OverflowError) as error:
         raise KShotFileError(
@@ -84,17 +98,21 @@ def read_parts(path: Path) -> Parts:
         ) from error
     if broken := not_finite(weights, weights, lambda _: False):
         raise KShotFileError(f"The words {path} hold NaN or infinity: {', '.join(broken[:8])}.")
+    check_same(parts[1].tokens, reads, path)
     return parts
 
 
-def _built(document: Mapping[str, Any], weights: Mapping[str, Tensor]) -> Parts:
-    vocabulary = Vocabulary(tuple(_each(document["vocabulary"], str)))
+def _built(
+    document: Mapping[str, Any], weights: Mapping[str, Tensor], reads: TextEncoder | None
+) -> Parts:
+    words = tuple(_each(document["vocabulary"], str))
+    vocabulary = Vocabulary(words) if reads is None else OpenVocabulary(words, reads)
     about, record = document["architecture"], document["record"]
     layers = {str(name): tuple(_each(shape, int)) for name, shape in about["layers"].items()}
     # On the meta device a record of a wrong size takes no memory.
     with torch.device("meta"):
         encoder = WordsEncoder(
-            len(vocabulary),
+            vocabulary.to_label(about["width"]),
             about["features"],
             width=about["width"],
             layers=layers,

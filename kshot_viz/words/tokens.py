@@ -5,28 +5,30 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import cached_property
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
 from kshot_viz.errors import KShotKeyError, KShotValueError
+from kshot_viz.words.modules.tokens2label import PADDING, Tokens2Label
+from kshot_viz.words.reader import Reader
 
-PADDING = 0
 # Nearly every Unicode name has it, so descriptions of characters leave it out; names may be pasted.
 _SILENT = frozenset({"letter"})
 _LISTED = 8
+WORD = re.compile(r"[^\W_]+")
 
 
 def split_words(text: str) -> list[str]:
     """Return the words of a text in lower case; whatever is no letter and no digit separates."""
-    return re.findall(r"[^\W_]+", text.casefold())
+    return WORD.findall(text.casefold())
 
 
 @dataclass(frozen=True)
-class Vocabulary:
-    """The words that have an embedding; number 0 is the padding.
+class Vocabulary(Reader):
+    """The words that have a learned embedding; number 0 is the padding.
 
     Attributes
     ----------
@@ -35,6 +37,8 @@ class Vocabulary:
     """
 
     words: tuple[str, ...]
+    sees_order: ClassVar[bool] = False
+    evidence: ClassVar[tuple[str, ...]] = ("without", "gradient")
 
     def __post_init__(self) -> None:
         if len(set(self.words)) != len(self.words) or not self.words:
@@ -51,13 +55,18 @@ class Vocabulary:
     def __contains__(self, word: object) -> bool:
         return word in self._numbers
 
-    def nearest(self, word: str) -> str:
-        """Return the known word that is written most alike."""
-        return get_close_matches(word, self.words, n=1, cutoff=0)[0]
+    def __str__(self) -> str:
+        return f"{len(self):,} words"
 
-    def beginning(self, letters: str) -> list[str]:
-        """Return the known words that begin with these letters."""
-        return [word for word in self.words if word.startswith(letters)]
+    @property
+    def summary(self) -> str:
+        """How many words are known."""
+        return f"The {len(self):,} known words"
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """Nothing."""
+        return {}
 
     def split(self, text: str) -> list[str]:
         """Return the words of a text; "letter" is left out where it is no known word."""
@@ -89,6 +98,14 @@ class Vocabulary:
         ]
         return padded(rows)
 
+    def shorter(self, texts: Sequence[str]) -> list[Tensor]:
+        """Return for each text its numbers with one word left out, ``(words, longest)``."""
+        return [fewer_tokens(row) for row in self.encode_known(texts)]
+
+    def to_label(self, width: int, trained_on: Tensor | None = None) -> Tokens2Label:
+        """Make the embeddings and their pooling; they need no scale."""
+        return Tokens2Label(len(self), width)
+
     @cached_property
     def _numbers(self) -> dict[str, int]:
         return {word: number for number, word in enumerate(self.words, start=1)}
@@ -109,3 +126,11 @@ def padded(rows: Sequence[Sequence[int]]) -> Tensor:
     """Bring rows of numbers to one length, at least 1, with :data:`PADDING` at their ends."""
     longest = max([1, *(len(row) for row in rows)])
     return torch.tensor([[*row, *[PADDING] * (longest - len(row))] for row in rows])
+
+
+def fewer_tokens(row: Tensor) -> Tensor:
+    """Return the numbers of a description (T,) once for each of its words, without it, (words, T).
+
+    What is left out becomes padding.
+    """
+    return row.repeat(int((row != PADDING).sum()), 1).fill_diagonal_(PADDING)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from kshot_viz.checks import check, text
 from kshot_viz.text import counted, isolated
-from kshot_viz.words.tokens import Vocabulary
+from kshot_viz.words.reader import Reader
 
 _LISTED = 6
 
@@ -33,14 +33,14 @@ class Trouble:
     began: bool = False
 
 
-def find_troubles(rows: Sequence[tuple[str, str]], vocabulary: Vocabulary) -> dict[int, Trouble]:
+def find_troubles(rows: Sequence[tuple[str, str]], vocabulary: Reader) -> dict[int, Trouble]:
     """Find what is wrong with names and texts of classes.
 
     Parameters
     ----------
     rows : sequence of (str, str)
         Name and text of each class.
-    vocabulary : Vocabulary
+    vocabulary : Reader
         The words that are known.
 
     Returns
@@ -53,7 +53,8 @@ def find_troubles(rows: Sequence[tuple[str, str]], vocabulary: Vocabulary) -> di
     seen: dict[tuple[str, ...], str] = {}
     for number, (name, sentence) in enumerate(rows):
         words = vocabulary.split(sentence)
-        same = seen.get(tuple(sorted(words)))
+        compared = tuple(words if vocabulary.sees_order else sorted(words))
+        same = seen.get(compared)
         if not name:
             found[number] = Trouble("The class needs a name.")
         elif name in names:
@@ -65,10 +66,10 @@ def find_troubles(rows: Sequence[tuple[str, str]], vocabulary: Vocabulary) -> di
         elif same is not None:
             found[number] = Trouble(
                 f"These are the words of {isolated(same)!r}: nothing tells the two classes from "
-                f"each other. Word order is not seen."
+                f"each other.{'' if vocabulary.sees_order else ' Word order is not seen.'}"
             )
         names.add(name)
-        seen.setdefault(tuple(sorted(words)), name)
+        seen.setdefault(compared, name)
     return found
 
 
@@ -79,7 +80,7 @@ def check_texts(descriptions: Mapping[str, str]) -> None:
         check(f"descriptions[{name!r}]", one, text)
 
 
-def _unknown(sentence: str, vocabulary: Vocabulary) -> Trouble:
+def _unknown(sentence: str, vocabulary: Reader) -> Trouble:
     words = vocabulary.split(sentence)
     unknown, last = list(dict.fromkeys(one for one in words if one not in vocabulary)), words[-1]
     further = vocabulary.beginning(last) if unknown == [last] else []

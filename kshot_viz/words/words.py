@@ -19,8 +19,9 @@ from kshot_viz.words.descriptions import matched
 from kshot_viz.words.identity import body_fingerprint
 from kshot_viz.words.modules.encoder import WordsEncoder
 from kshot_viz.words.modules.labels2adaptation import LayerChange
+from kshot_viz.words.reader import Reader
 from kshot_viz.words.storage import write_parts
-from kshot_viz.words.tokens import Vocabulary, split_words
+from kshot_viz.words.tokens import split_words
 
 # Every word is compared with every other one of its description.
 MOST_WORDS = 200
@@ -32,12 +33,13 @@ class Words:
 
     Attributes
     ----------
-    vocabulary : Vocabulary
-        The words it knows.
+    vocabulary : Vocabulary or OpenVocabulary
+        The words it knows, or the frozen text encoder that it reads texts with.
     encoder : WordsEncoder
         In eval mode, without gradients.
     record : mapping
-        How it was trained: backbone, data, recipe, seed, versions, accuracy on validation classes.
+        How it was trained: backbone, data, recipe, seed, versions, accuracy on validation classes;
+        ``encoder`` (name, digest, dimension) where a frozen text encoder reads the texts.
 
     Notes
     -----
@@ -46,7 +48,7 @@ class Words:
     empty description, or two classes with the same words.
     """
 
-    vocabulary: Vocabulary
+    vocabulary: Reader
     encoder: WordsEncoder
     record: Mapping[str, Any]
 
@@ -92,8 +94,9 @@ class Words:
             return self.encoder.changes(tokens)
 
     def tokens(self, descriptions: Mapping[str, str]) -> Tensor:
-        """Check descriptions, and return the numbers of their words, (classes, longest)."""
-        return self.vocabulary.encode(checked_descriptions(descriptions))
+        """Check descriptions, and encode them, (classes, longest or dimension)."""
+        order = self.vocabulary.sees_order
+        return self.vocabulary.encode(checked_descriptions(descriptions, order_counts=order))
 
     def check(self, backbone: Backbone) -> None:
         """Raise a KShotValueError for a backbone that these words were not trained for."""
@@ -118,7 +121,7 @@ class Words:
     def __repr__(self) -> str:
         numbers = sum(p.numel() for p in self.encoder.parameters())
         return (
-            f"Words({len(self.vocabulary):,} words, {numbers:,} parameters, "
+            f"Words({self.vocabulary}, {numbers:,} parameters, "
             f"for {self.record['backbone']['name']!r})"
         )
 
@@ -132,7 +135,7 @@ def checked_descriptions(
     ----------
     descriptions : mapping of str to str
     order_counts : bool
-        Whether the same words in another order are another description. The encoder sees no
+        Whether the same words in another order are another description. Learned words have no
         order; to train on, there may be a few such pairs.
 
     Raises
@@ -160,7 +163,8 @@ def checked_descriptions(
         if words in seen:
             raise KShotValueError(
                 f"`descriptions` of {seen[words]!r} and {name!r} have the same words: {text!r}. "
-                f"Nothing tells the two classes from each other; word order is not seen."
+                f"Nothing tells the two classes from each other"
+                f"{'.' if order_counts else '; word order is not seen.'}"
             )
         seen[words] = name
     return found

@@ -161,7 +161,7 @@ def test_rows_of_words_that_were_replaced_are_not_taken_for_those_of_the_new_one
     # A record can be read where the words are not.
     path.unlink()
     assert HeadFromWords.from_dict(old.to_dict()) == old
-    with pytest.raises(kv.KShotError, match=r"no weights file .*toy\.safetensors"):
+    with pytest.raises(kv.KShotError, match="cannot be read"):
         HeadFromWords(TEXTS, str(path))
 
 

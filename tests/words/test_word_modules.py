@@ -15,7 +15,7 @@ LAYERS = {"first": (4, 9), "second": (3, 36)}
 
 
 def encoder(adapt: str | None = None) -> WordsEncoder:
-    made = WordsEncoder(9, 5, width=8, layers=LAYERS, adapt=adapt, rank=2)
+    made = WordsEncoder(Tokens2Label(9, 8), 5, width=8, layers=LAYERS, adapt=adapt, rank=2)
     for parameter in made.parameters():
         torch.nn.init.normal_(parameter, std=0.3)
     return made.eval()

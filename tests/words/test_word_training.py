@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from networks import toy_backbone
 from small_words import PARTS, TEXTS, TINY, fitted, network, pictures
 from torch import nn
+from trigrams import trigrams
 
 from kshot_viz.data.dataset import ImageDataset
 from kshot_viz.errors import KShotError, KShotFileError, KShotKeyError, KShotValueError
@@ -113,12 +114,14 @@ def pixels() -> Backbone:
     return Backbone(module, head="3", example=torch.rand(2, 1, 10, 10))
 
 
-def test_combinations_that_were_not_trained_on_are_found_from_their_texts():
+@pytest.mark.parametrize("encoder", [None, trigrams])
+def test_combinations_that_were_not_trained_on_are_found_from_their_texts(encoder):
     data, names = bars()
     recipe = WordsRecipe(steps=200, tasks=4, way=5, queries=4, width=16, lr=1e-2)
     held_out = [f"{i}{(2 * i) % 5}" for i in range(5)]
     parts = {"train": [n for n in names if n not in held_out], "validation": held_out}
-    words = fit_words(pixels(), data, names, recipe=recipe, parts=parts, progress=False)
+    given = {"recipe": recipe, "parts": parts, "encoder": encoder, "progress": False}
+    words = fit_words(pixels(), data, names, **given)
     assert words.record["validation"]["random"]["mean"] > 0.8
 
 

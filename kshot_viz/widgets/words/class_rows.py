@@ -41,7 +41,7 @@ class ClassRow(ipywidgets.VBox):
     ) -> None:
         self.origin, self._repaired, self._trouble = "", "", False
         self.name = ipywidgets.Text(name, placeholder="class", layout={"width": "7em"})
-        self.text = ipywidgets.Text(text, placeholder="what it looks like, in known words")
+        self.text = ipywidgets.Text(text, placeholder="what it looks like")
         for field, kind in ((self.name, "name"), (self.text, "text")):
             field.add_class(f"kv-class-{kind}")
             field.observe(lambda _: changed(), "value")

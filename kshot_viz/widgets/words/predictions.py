@@ -15,7 +15,6 @@ from kshot_viz.text import counted, formatted, isolated
 from kshot_viz.viz.style.thumbnails import transparent_thumbnail
 from kshot_viz.viz.words.described_figure import sign, spread
 from kshot_viz.words.preview import Outcome
-from kshot_viz.words.tokens import split_words
 
 _SHOWN, _SIDE = 48, 44
 _KINDS = {"✓": ("right", "right"), "✗": ("wrong", "wrong"), "?": ("unknown", "not described")}
@@ -84,7 +83,8 @@ def evidence_html(outcome: Outcome, number: int) -> str:
     if math.isnan(values[0]):
         return '<span class="kv-idle">No image of this class, so no evidence of its words.</span>'
     largest = float(np.nanmax(np.abs(outcome.evidence))) or 1.0
-    words = zip(split_words(text), values.tolist(), strict=False)
+    split = outcome.preview.words.vocabulary.split
+    words = zip(split(text), values.tolist(), strict=False)
     return " ".join(_shaded(word, value, largest, name) for word, value in words)
 
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import ipywidgets
 
 from kshot_viz.widgets.base.parts import button
 from kshot_viz.words.letters.parts import LetterParts
-from kshot_viz.words.preview import EVIDENCE, Settings
+from kshot_viz.words.preview import Settings
+from kshot_viz.words.reader import Reader
 
 _EVIDENCE_NAMES = {"without": "score lost without the word", "gradient": "gradient x embedding"}
 _LEAST_PRIOR, _MOST_PRIOR = 0.5, 32.0
@@ -33,9 +34,11 @@ class WordControls(ipywidgets.HBox):
         To begin with.
     most_shots : int
         What there is; the two controls of images are hidden where there are none.
+    measures : sequence of str
+        Kinds of evidence that there are.
     """
 
-    def __init__(self, settings: Settings, most_shots: int) -> None:
+    def __init__(self, settings: Settings, most_shots: int, measures: Sequence[str]) -> None:
         hidden = {} if most_shots else {"display": "none"}
         self.shot = ipywidgets.IntSlider(
             settings.shot,
@@ -59,7 +62,7 @@ class WordControls(ipywidgets.HBox):
         self.prior_count.add_class("kv-prior")
         self.evidence = ipywidgets.Dropdown(
             description="evidence",
-            options=[(_EVIDENCE_NAMES[one], one) for one in EVIDENCE],
+            options=[(_EVIDENCE_NAMES[one], one) for one in measures],
             value=settings.evidence,
             style=_STYLE,
             layout=_AUTO,
@@ -110,10 +113,9 @@ def _list(name: str, options: tuple[str, ...], example: str) -> ipywidgets.Combo
     return made
 
 
-def known_words(words: tuple[str, ...]) -> ipywidgets.HTML:
-    """Return the known words, folded away."""
-    listed = html.escape(" ".join(words))
-    summary = f"The {len(words):,} known words"
+def known_words(vocabulary: Reader) -> ipywidgets.HTML:
+    """Return the words that were trained on, folded away."""
+    listed, summary = html.escape(" ".join(vocabulary.words)), html.escape(vocabulary.summary)
     made = ipywidgets.HTML(f"<details><summary>{summary}</summary><p>{listed}</p></details>")
     made.add_class("kv-known-words")
     return made

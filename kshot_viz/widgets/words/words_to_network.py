@@ -13,7 +13,7 @@ from traitlets import Float, Int, Unicode, validate
 
 from kshot_viz.checks import check, checked, instance, mapping, number, optional, text, whole
 from kshot_viz.data.dataset import ImageDataset
-from kshot_viz.errors import KShotValueError, unknown_name
+from kshot_viz.errors import KShotValueError
 from kshot_viz.models.backbone import BACKBONE, Backbone
 from kshot_viz.text import counted
 from kshot_viz.viz.words.described_figure import accuracy_text, described_findings, draw_described
@@ -26,10 +26,11 @@ from kshot_viz.widgets.words.prototype_canvas import PrototypeCanvas
 from kshot_viz.widgets.words.word_controls import Compose, WordControls, known_words, legend
 from kshot_viz.words.blend import PRIOR_COUNT
 from kshot_viz.words.descriptions import describe
+from kshot_viz.words.evidence import check_measure
 from kshot_viz.words.files import BUNDLED_WORDS
 from kshot_viz.words.letters.parts import LetterParts
 from kshot_viz.words.network import as_words
-from kshot_viz.words.preview import EVIDENCE, Outcome, Preview, Settings
+from kshot_viz.words.preview import Outcome, Preview, Settings
 from kshot_viz.words.troubles import check_texts, find_troubles
 from kshot_viz.words.words import Words
 
@@ -77,7 +78,8 @@ class WordsToNetwork(Dashboard):
         :func:`kshot_viz.words.network_from_words_and_images`; by default the words' own.
     evidence : {"without", "gradient"}
         What shades a word: how much the class's score falls without it, or gradient times
-        embedding; see :func:`kshot_viz.words.word_evidence`. It is that of descriptions alone.
+        embedding, where words are learned; see :func:`kshot_viz.words.word_evidence`. It is that
+        of descriptions alone.
         Traits: set them, or let the controls do it.
 
     Raises
@@ -125,14 +127,12 @@ class WordsToNetwork(Dashboard):
     ) -> None:
         texts = describe(images) if descriptions is None else dict(descriptions)
         check_texts(texts)
-        trained = as_words(words)
-        self._preview = Preview(backbone, trained, images, support)
+        self._preview = Preview(backbone, trained := as_words(words), images, support)
         self._outcome: Outcome | None = None
         self._evidence: dict[tuple[str, str], str] = {}
         self._lock = threading.RLock()
         count = float(prior_count or trained.prior_count)
-        settings = {"shot": shot, "prior_count": count, "evidence": evidence}
-        super().__init__(**settings)
+        super().__init__(shot=shot, prior_count=count, evidence=evidence)
         self._thumbnails = Thumbnails(images)
         self._shared = shared_text(images, support)
         self._make_parts()
@@ -220,8 +220,8 @@ class WordsToNetwork(Dashboard):
             )
         if name == "prior_count":
             check("prior_count", value, number(0, above=True))
-        if name == "evidence" and value not in EVIDENCE:
-            raise unknown_name("evidence", value, EVIDENCE)
+        if name == "evidence":
+            check_measure(value, self._preview.words.vocabulary)
         return value
 
     @property
@@ -270,7 +270,7 @@ class WordsToNetwork(Dashboard):
         vocabulary = self._preview.words.vocabulary
         self.status, self.accuracy = Status(), Status()
         self.rows = ClassRows(self._preview.images.classes, self._edited)
-        self.controls = WordControls(self._settings, self._preview.most_shots)
+        self.controls = WordControls(self._settings, self._preview.most_shots, vocabulary.evidence)
         self.compose = Compose(LetterParts(vocabulary), self.add)
         self.predictions = ipywidgets.HTML()
         self.predictions.add_class("kv-predictions-holder")
@@ -284,7 +284,7 @@ class WordsToNetwork(Dashboard):
             legend(),
             self.rows,
             self.compose,
-            known_words(vocabulary.words),
+            known_words(vocabulary),
             name="kv-left",
         )
         right = column(

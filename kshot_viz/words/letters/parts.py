@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from kshot_viz.words.descriptions import character_name
-from kshot_viz.words.tokens import Vocabulary, split_words
+from kshot_viz.words.reader import Reader
+from kshot_viz.words.tokens import split_words
 
 _WITH = " with "
 # The letters of all scripts that the bundled words were trained on lie before it.
@@ -20,22 +21,19 @@ class LetterParts:
 
     Attributes
     ----------
-    vocabulary : Vocabulary
-        The words that a name may have.
+    vocabulary : Reader
+        Its words, those of the descriptions trained on, are the ones that a name may have.
     """
 
-    vocabulary: Vocabulary
+    vocabulary: Reader
 
     @cached_property
     def letters(self) -> dict[str, str]:
         """Name in words -> letter, of all letters whose words are known."""
         points = (chr(point) for point in range(_END))
         named = {character_name(one): one for one in points if unicodedata.category(one)[0] == "L"}
-        return {
-            name: one
-            for name, one in named.items()
-            if all(word in self.vocabulary for word in split_words(name))
-        }
+        known = set(self.vocabulary.words)
+        return {name: one for name, one in named.items() if known.issuperset(split_words(name))}
 
     @cached_property
     def bases(self) -> tuple[str, ...]:

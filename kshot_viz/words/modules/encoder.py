@@ -9,16 +9,16 @@ from torch import Tensor, nn
 from kshot_viz.words.modules.labels2adaptation import Labels2Adaptation, LayerChange
 from kshot_viz.words.modules.labels2head import Labels2Head
 from kshot_viz.words.modules.set_context import SetContext
-from kshot_viz.words.modules.tokens2label import Tokens2Label
 
 
 class WordsEncoder(nn.Module):
-    """Tokens2Label, SetContext and Labels2Head, with or without Labels2Adaptation.
+    """Encoded texts to labels, SetContext and Labels2Head, with or without Labels2Adaptation.
 
     Parameters
     ----------
-    words : int
-        Number of known words.
+    tokens : nn.Module
+        Maps encoded texts (N, T) to label embeddings (N, width): :class:`Tokens2Label` the
+        numbers of their words, :class:`Text2Label` their vectors.
     features : int
         Number of features of the backbone.
     width : int
@@ -33,12 +33,12 @@ class WordsEncoder(nn.Module):
     Attributes
     ----------
     architecture : dict
-        All this but the number of words, as plain JSON values.
+        All this but ``tokens``, as plain JSON values.
     """
 
     def __init__(
         self,
-        words: int,
+        tokens: nn.Module,
         features: int,
         *,
         width: int,
@@ -54,7 +54,7 @@ class WordsEncoder(nn.Module):
             "adapt": adapt,
             "rank": rank,
         }
-        self.tokens = Tokens2Label(words, width)
+        self.tokens = tokens
         self.context = SetContext(width)
         self.head = Labels2Head(width, features)
         self.adaptation = (

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from kshot_viz.words.modules.layers import transformer_layer
-from kshot_viz.words.tokens import PADDING
 
+PADDING = 0
 _EMBEDDING_STD = 0.5
 
 

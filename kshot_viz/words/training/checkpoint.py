@@ -56,8 +56,8 @@ class Checkpoint:
         tensors, notes = _read(self.path)
         if notes.get("key") != self.key:
             raise KShotValueError(
-                f"{self.path} belongs to a training with another seed, recipe, backbone, data or "
-                f"descriptions; give another `out`, or remove it."
+                f"{self.path} belongs to a training with another seed, recipe, backbone, data, "
+                f"descriptions or encoder; give another `out`, or remove it."
             )
         try:
             module.load_state_dict({name: tensors[name] for name in module.state_dict()})

