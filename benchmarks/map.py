@@ -14,6 +14,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
+import sys
 from pathlib import Path
 
 from map_parts.numbers import headline
@@ -53,6 +55,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int)
     parser.add_argument("--out", type=Path, default=Path("runs/map"))
     parser.add_argument("--results", type=Path, default=RESULTS)
+    parser.add_argument("--page", default="map", help="name of the page and its files")
     parser.add_argument("--replay", metavar="TASK", help="run rows of this task again, and stop")
     parser.add_argument("--row", type=int, action="append", help="of --replay; 0 by default")
     given = parser.parse_args()
@@ -75,7 +78,7 @@ def main() -> None:
         out=given.out,
         progress=True,
     )
-    write(found, given.results)
+    write(found, given.results, given.page, command())
     print(found)
 
 
@@ -86,14 +89,21 @@ def replay(task: kv.StudyTask, out: Path, rows: list[int]) -> None:
         print(comparison.replay(row, backbone=task.backbone, data=task.data))
 
 
-def write(found: kv.Study, folder: Path) -> None:
+def command() -> str:
+    """Return the command as it was given, without paths of this machine."""
+    kept = [one for one in sys.argv[2:] if not Path(one).exists() and "/" not in one]
+    left = [one for one in kept if one not in ("--out", "--results", "--workers")]
+    return shlex.join(["python", "benchmarks/map.py", "DATA", *left])
+
+
+def write(found: kv.Study, folder: Path, name: str, made_by: str) -> None:
     """Write the page with its pictures, and the numbers behind it."""
     regrets = found.regrets()
     for rule in RULES:
-        save_figure(plot_regret(found, rule=rule).figure, folder / f"map_regret_{rule}.png")
-    (folder / "map.md").write_text(page(found, headline(regrets)), "utf-8")
+        save_figure(plot_regret(found, rule=rule).figure, folder / f"{name}_regret_{rule}.png")
+    (folder / f"{name}.md").write_text(page(found, headline(regrets), name, made_by), "utf-8")
     rows = regrets.round(4).to_dict(orient="records")
-    (folder / "map.json").write_text(json.dumps(rows, indent=0) + "\n", "utf-8")
+    (folder / f"{name}.json").write_text(json.dumps(rows, indent=0) + "\n", "utf-8")
 
 
 if __name__ == "__main__":

@@ -16,21 +16,21 @@ COMMAND = "python benchmarks/map.py DATA"
 CLEAR = 2.0
 
 
-def page(found: kv.Study, numbers: pd.DataFrame) -> str:
+def page(found: kv.Study, numbers: pd.DataFrame, name: str = "map", command: str = COMMAND) -> str:
     """Return the page as Markdown."""
     regrets = found.regrets()
     parts = [
         "# When which method helps",
-        f"Made by `{COMMAND}`; regimes, rules and regret are explained in "
+        f"Made by `{command}`; regimes, rules and regret are explained in "
         f"[studies.md](../studies.md). Any run of a task again: "
-        f"`{COMMAND} --replay digits --row 0`.",
+        f"`{COMMAND} --replay TASK --row 0`.",
         _about(found),
         "## The numbers that were fixed beforehand",
         FIXED,
         table(numbers),
         "## At a glance",
-        "![Regret of every method in every regime, guarded rule](map_regret_guarded.png)",
-        "![The same with the best mean](map_regret_best.png)",
+        f"![Regret of every method in every regime, guarded rule]({name}_regret_guarded.png)",
+        f"![The same with the best mean]({name}_regret_best.png)",
         "## Where groups are clearly better than every rival",
         *cells(found),
         "## Accuracy, task by task",
