@@ -52,13 +52,14 @@ def test_every_accuracy_of_the_map_is_that_of_its_numbers(name, tasks):
 @PAGES
 def test_the_numbers_that_count_are_means_over_data_sets(name, tasks):
     regrets = pd.DataFrame(records(f"{name}.json"))
-    variants = {"grouped", "weight_groups", "correlation_groups", "gradient_groups"}
+    # Of variants that are equally good elsewhere the first is taken.
+    variants = ["grouped", "weight_groups", "correlation_groups", "gradient_groups"]
     rows = table(read(f"{name}.md"), "regime")
     for regime, rule, counted, to_plain, _, worst, worst_plain in rows:
         part = regrets[(regrets["regime"] == regime) & (regrets["rule"] == rule)]
         wide = part.pivot_table("accuracy", TASK, "method")
         behind = part.pivot_table("regret", TASK, "method")
-        above = wide[sorted(variants)].sub(wide["plain"], axis=0)
+        above = wide[variants].sub(wide["plain"], axis=0)
         sets = wide.index.get_level_values("data")
         taken = {key: above[sets != key[0]].mean().idxmax() for key in wide.index}
         gain = pd.Series({key: above.loc[key, one] for key, one in taken.items()})
