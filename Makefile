@@ -6,7 +6,7 @@
 
 # An interpreter by name or path; without it the newest suitable one is taken.
 PYTHON ?=
-# More arguments for the command behind demo, test, test-fast, lab, lock and bench.
+# More arguments for the command behind demo, the tests, lab, docs, lock and bench.
 ARGS ?=
 # Test processes: one per core, at most four.
 JOBS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2); test $$n -le 4 || n=4; echo $$n)
@@ -16,17 +16,18 @@ uv      := .tools/bin/uv
 tools   := .tools/ready
 runtime := .venv/runtime-ready
 develop := .venv/develop-ready
+oldest  := .venv-oldest
 
 # uv takes the interpreter that is there and never downloads another one.
 export UV_PYTHON_DOWNLOADS := never
 # Compiling torch and its company at every start of a worker would take longer than most tests.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo test test-fast lint browser format lab lock bench clean
+.PHONY: help setup demo test test-fast test-oldest lint browser format lab docs package lock bench clean
 
 help: ## this list
 	@echo "make TARGET [ARGS='...'] [PYTHON=python3.12]"
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-11s %s\n", $$1, $$2 }' Makefile
 
 setup: $(runtime) ## install what running needs, into .venv
 	@echo "kshot_viz is ready in .venv, with $$($(bin)/python -V)."
@@ -39,6 +40,13 @@ test: lint browser ## all that CI checks: style, types, every test
 
 test-fast: $(develop) ## the tests that take a few seconds at most
 	@$(pytest) -m "not slow and not online" $(ARGS)
+
+test-oldest: $(tools) ## the fast tests with the oldest versions allowed, in .venv-oldest
+	@p='$(made-with)'; test -n "$$p" || { $(find-python); }; \
+	$(uv) venv --quiet --clear --python "$$("$$p" -c 'import sys; print(sys.executable)')" $(oldest)
+	@$(uv) pip install --python $(oldest)/bin/python --resolution lowest-direct --editable '.[dev]'
+	@OMP_NUM_THREADS=1 MPLBACKEND=agg $(oldest)/bin/python -m pytest -q -n $(JOBS) \
+	    --dist worksteal -m "not slow and not online" $(ARGS)
 
 lint: $(develop) ## check style and types
 	@$(bin)/ruff check .
@@ -62,6 +70,19 @@ format: $(develop) ## put the code into shape
 lab: $(runtime) ## open JupyterLab on the first notebook
 	@$(bin)/python -m jupyterlab notebooks/00_start_here.ipynb $(ARGS)
 
+docs: $(develop) ## the documentation site, in site/html; notebooks run once
+	@$(bin)/python -m sphinx -W --keep-going -q -b html -c docs/site -d site/doctrees . site/html $(ARGS)
+	@echo "Open site/html/index.html."
+
+package: $(develop) ## wheel and sdist in dist/, checked
+	@rm -rf dist; $(bin)/python -m build --installer uv --quiet --outdir dist .
+	@$(bin)/twine check --strict dist/*
+	@$(bin)/check-wheel-contents dist/*.whl
+	@$(bin)/pyroma --quiet --min 10 --skip-tests $(unknown) dist/*.tar.gz
+
+# No address of the repository and no person's mail is in it: whoever publishes adds both.
+unknown = AuthorEmail,Url
+
 lock: $(tools) ## write both locks again; ARGS=--upgrade moves to newer versions
 	@$(compile) pyproject.toml --output-file requirements.lock $(ARGS)
 	@$(compile) pyproject.toml --extra dev --constraints requirements.lock \
@@ -72,7 +93,7 @@ bench: $(runtime) ## run every script in benchmarks/
 	    echo "== $$script"; $(bin)/python "$$script" $(ARGS) || exit 1; done
 
 clean: ## remove what make made (.venv, .tools, caches); runs/ stays
-	rm -rf .venv .tools dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-oldest .tools dist site .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 # One compute thread per process: two on a busy machine are many times slower than one. Tests of a
 # module stay together, so that what they share is made once; who is done takes from the others.

@@ -151,9 +151,11 @@ def search(
 
 @app.command()
 def lab(
-    notebooks: Annotated[Path, typer.Option(help="Folder of the notebooks.")] = Path("notebooks"),
+    notebooks: Annotated[
+        Path, typer.Option(help="Where they are, or are copied to; nothing is overwritten.")
+    ] = Path("notebooks"),
 ) -> None:
-    """Open JupyterLab on the first notebook."""
+    """Copy the notebooks into a folder, and open JupyterLab on the first one."""
     from kshot_viz.cli.servers import run_lab
 
     raise typer.Exit(run_lab(notebooks))

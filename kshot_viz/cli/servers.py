@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ import typer
 from kshot_viz.cli.requests import TaskRequest
 from kshot_viz.errors import KShotFileError
 from kshot_viz.files import read_json, write_json
+from kshot_viz.text import counted
 
 if TYPE_CHECKING:
     from ipywidgets import Widget
@@ -117,26 +119,43 @@ def _dashboard(record: Mapping[str, Any], folder: Path) -> Widget:
     )
 
 
-def lab_arguments(notebooks: Path) -> list[str]:
-    """Return the arguments with which JupyterLab opens the first notebook of a folder.
+def bundled_notebooks() -> Path:
+    """Return the folder of the notebooks: in the package, or beside it in a clone."""
+    package = Path(__file__).parents[1]
+    inside = package / "notebooks"
+    return inside if inside.is_dir() else package.parent / "notebooks"
+
+
+def copy_notebooks(folder: Path) -> list[str]:
+    """Copy the notebooks into a folder; return the names of those that were not there.
+
+    What is there is never overwritten.
 
     Raises
     ------
     KShotFileError
-        If it is not there.
+        If the folder cannot be written, or this installation has no notebooks.
     """
-    first = notebooks / FIRST_NOTEBOOK
-    if not first.is_file():
-        raise KShotFileError(
-            f"There is no {first}: call this in the project's folder, or name the one that holds "
-            f"its notebooks with --notebooks."
-        )
-    return [str(first)]
+    copied = []
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for notebook in sorted(bundled_notebooks().glob("*.ipynb")):
+            # "x" fails where the file is there, whoever wrote it meanwhile.
+            with suppress(FileExistsError), (folder / notebook.name).open("xb") as file:
+                file.write(notebook.read_bytes())
+                copied.append(notebook.name)
+    except OSError as error:
+        raise KShotFileError(f"{folder} cannot be written: {error.strerror or error}.") from error
+    if not (folder / FIRST_NOTEBOOK).is_file():
+        raise KShotFileError(f"This installation has no notebooks, and {folder} has none either.")
+    return copied
 
 
 def run_lab(notebooks: Path) -> int:
-    """Run JupyterLab until it is left; return its exit status."""
-    arguments = lab_arguments(notebooks)
+    """Run JupyterLab on the first notebook until it is left; return its exit status."""
+    copied = copy_notebooks(notebooks)
+    if copied:
+        typer.echo(f"Copied {counted(len(copied), 'notebook')} into {notebooks}.")
     from jupyterlab.labapp import LabApp
 
-    return serve(LabApp, arguments)
+    return serve(LabApp, [str(notebooks / FIRST_NOTEBOOK)])

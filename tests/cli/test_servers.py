@@ -16,9 +16,11 @@ from kshot_viz.cli.options import absolute_file
 from kshot_viz.cli.requests import TaskRequest
 from kshot_viz.cli.servers import (
     APP,
+    FIRST_NOTEBOOK,
     JUPYTER,
     TEMPLATE,
-    lab_arguments,
+    bundled_notebooks,
+    copy_notebooks,
     open_dashboard,
     prepare,
     template_path,
@@ -172,15 +174,36 @@ def test_the_page_shows_any_other_error_with_its_kind(tmp_path, monkeypatch):
     assert "RuntimeError: half a &lt;file&gt;" in status.value
 
 
-def test_lab_opens_the_first_notebook(tmp_path, called):
-    (tmp_path / "00_start_here.ipynb").write_text("{}")
-    assert kshot("lab", "--notebooks", tmp_path).code == 0
+def test_lab_copies_the_notebooks_and_opens_the_first(tmp_path, called):
+    done = kshot("lab", "--notebooks", tmp_path / "mine")
+    assert done.code == 0
+    names = sorted(one.name for one in bundled_notebooks().glob("*.ipynb"))
+    assert sorted(one.name for one in (tmp_path / "mine").iterdir()) == names
+    assert f"Copied {len(names)} notebooks into" in done.out
     assert called.application == "LabApp"
-    assert called.arguments == lab_arguments(tmp_path)
-    assert called.arguments[-1] == str(tmp_path / "00_start_here.ipynb")
+    assert called.arguments == [str(tmp_path / "mine" / names[0])]
 
 
-def test_lab_says_where_the_notebooks_are_missing(tmp_path):
-    with pytest.raises(KShotFileError, match=r"There is no .*00_start_here"):
-        lab_arguments(tmp_path)
-    assert kshot("lab", "--notebooks", tmp_path).code == 2
+def test_lab_overwrites_nothing(tmp_path, called):
+    own = tmp_path / FIRST_NOTEBOOK
+    own.write_text("{}")
+    assert len(copy_notebooks(tmp_path)) == len(list(bundled_notebooks().glob("*.ipynb"))) - 1
+    assert kshot("lab", "--notebooks", tmp_path).out == ""
+    assert own.read_text() == "{}"
+
+
+def test_lab_in_a_clone_copies_nothing():
+    assert copy_notebooks(bundled_notebooks()) == []
+
+
+def test_lab_says_where_it_cannot_write(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(KShotFileError, match="cannot be written"):
+        copy_notebooks(tmp_path / "file")
+    assert kshot("lab", "--notebooks", tmp_path / "file").code == 2
+
+
+def test_an_installation_without_notebooks_says_so(tmp_path, monkeypatch):
+    monkeypatch.setattr(servers, "bundled_notebooks", lambda: tmp_path / "none")
+    with pytest.raises(KShotFileError, match="has no notebooks"):
+        copy_notebooks(tmp_path)

@@ -1,25 +1,13 @@
-"""The controller on anybody's study: Optuna's own suite, and what this one promises."""
+"""The controller on anybody's study: what this one promises."""
 
 from __future__ import annotations
 
 import optuna
-import pytest
-from optuna.testing.pytest_samplers import (
-    BasicSamplerTestCase,
-    RelativeSamplerTestCase,
-    SingleOnlySamplerTestCase,
-)
 
 from kshot_viz.search.controller.reinforce import ReinforceConfig
 from kshot_viz.search.controller.sampler import ReinforceSampler
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
-
-
-class TestOptunasSuite(BasicSamplerTestCase, RelativeSamplerTestCase, SingleOnlySamplerTestCase):
-    @pytest.fixture
-    def sampler(self):
-        return lambda: ReinforceSampler(seed=0)
 
 
 def distance(trial):
