@@ -82,12 +82,12 @@ _BUILT_IN: dict[str, Callable[..., ImageDataset]] = {
 }
 
 
-def load_dataset(source: Any, **options: Any) -> ImageDataset:
+def load_dataset(name_or_path: Any, **options: Any) -> ImageDataset:
     """Load a labelled set of images.
 
     Parameters
     ----------
-    source : str or pathlib.Path, pair of arrays, data set of PyTorch or Hugging Face
+    name_or_path : str or pathlib.Path, pair of arrays, data set of PyTorch or Hugging Face
         ``"digits"`` (scikit-learn's handwritten digits), ``"glyphs"`` (letters drawn from the
         fonts that come with matplotlib), ``"letters"`` (nearly 2,000, those with
         marks too), a folder that holds one folder per class, or the name of a torchvision
@@ -114,16 +114,16 @@ def load_dataset(source: Any, **options: Any) -> ImageDataset:
     KShotFileError
         If files are missing or cannot be read; names them.
     """
-    if not isinstance(source, (str, Path)):
-        return _of_object(source, options)
-    if str(source) in _BUILT_IN:
-        return _load(_BUILT_IN[str(source)], options)
-    if is_folder(source):
+    if not isinstance(name_or_path, (str, Path)):
+        return _of_object(name_or_path, options)
+    if str(name_or_path) in _BUILT_IN:
+        return _load(_BUILT_IN[str(name_or_path)], options)
+    if is_folder(name_or_path):
         labelled = options.pop("labelled", True)
-        return _load(load_folder if labelled else load_unlabelled, options, source)
-    if str(source).lower() in {name.lower() for name in torchvision_names()}:
-        return _load(load_torchvision, options, source)
-    raise _no_such_dataset(source)
+        return _load(load_folder if labelled else load_unlabelled, options, name_or_path)
+    if str(name_or_path).lower() in {name.lower() for name in torchvision_names()}:
+        return _load(load_torchvision, options, name_or_path)
+    raise _no_such_dataset(name_or_path)
 
 
 def _of_object(source: Any, options: dict[str, Any]) -> ImageDataset:
@@ -134,7 +134,7 @@ def _of_object(source: Any, options: dict[str, Any]) -> ImageDataset:
     if is_torch_dataset(source):
         return _load(ImageDataset.from_torch, options, source)
     raise KShotValueError(
-        f"`source` must be a name, a folder, a pair (images, labels), or a data set of PyTorch or "
+        f"`name_or_path` must be a name, a folder, a pair (images, labels), or a data set of PyTorch or "
         f"Hugging Face; not {type(source).__name__}."
     )
 

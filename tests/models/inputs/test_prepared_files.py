@@ -102,16 +102,16 @@ def test_a_small_batch_is_converted_at_once_and_a_large_one_in_part() -> None:
 
 
 def counting(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    from kshot_viz.data import dataset
+    from kshot_viz.data import image_files
 
     seen: list[str] = []
-    read = dataset.read_pixels
+    read = image_files.read_pixels
 
     def read_pixels(path: str, **options: Any) -> np.ndarray:
         seen.append(Path(path).name)
         return read(path, **options)
 
-    monkeypatch.setattr(dataset, "read_pixels", read_pixels)
+    monkeypatch.setattr(image_files, "read_pixels", read_pixels)
     return seen
 
 
