@@ -134,8 +134,8 @@ def _of_object(source: Any, options: dict[str, Any]) -> ImageDataset:
     if is_torch_dataset(source):
         return _load(ImageDataset.from_torch, options, source)
     raise KShotValueError(
-        f"`name_or_path` must be a name, a folder, a pair (images, labels), or a data set of PyTorch "
-        f"or Hugging Face; not {type(source).__name__}."
+        f"`name_or_path` must be a name, a folder, a pair (images, labels), or a data set of "
+        f"PyTorch or Hugging Face; not {type(source).__name__}."
     )
 
 
