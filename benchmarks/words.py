@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from words_parts.measure import FEWER, alone, changes, letters, measure, shuffled
+from words_parts.measure import FEWER, alone, changes, evidence, letters, measure, shuffled
 from words_parts.page import page
 
 import kshot_viz as kv
@@ -70,6 +70,7 @@ class Measured:
             self._kept("seed", seed, self._tables)
             | self._kept("shuffled", seed, self._shuffled)
             | self._kept("letters", seed, self._letters)
+            | self._kept("evidence", seed, self._evidence)
         )
 
     def _kept(self, name: str, seed: int, measure: Callable[[int], dict[str, Any]]) -> Any:
@@ -91,6 +92,9 @@ class Measured:
 
     def _letters(self, seed: int) -> dict[str, Any]:
         return letters(self._trained(seed, "words"), self.bank, self.texts, self.episodes)
+
+    def _evidence(self, seed: int) -> dict[str, Any]:
+        return evidence(self._trained(seed, "words"), self.bank, self.texts, self.episodes)
 
     def _shuffled(self, seed: int) -> dict[str, Any]:
         words = kv.fit_words(

@@ -12,7 +12,10 @@ import kshot_viz as kv
 from kshot_viz.seeds import numpy_rng, torch_rng
 from kshot_viz.words import Words, split_letters
 from kshot_viz.words.blend import blend
-from kshot_viz.words.evidence import class_scores, integrated_gradients, leave_one_out
+from kshot_viz.words.evidence.gradients import integrated_gradients
+from kshot_viz.words.evidence.scores import class_scores
+from kshot_viz.words.evidence.shapley import shapley_values
+from kshot_viz.words.evidence.without import leave_one_out
 from kshot_viz.words.tokens import PADDING
 from kshot_viz.words.training.adapted import AdaptedNetwork
 from kshot_viz.words.training.scoring import QUERIES, accuracy, encoder_prototypes, sample_tasks
@@ -21,7 +24,11 @@ from kshot_viz.words.training.tasks import FeatureBank
 WAY, MOST_SHOTS, SHOTS, LEFT_OUT = 10, 5, (1, 5), 3
 # Evidence and changes of layers take long; they are measured on a third of the tasks.
 FEWER = 3
-RANKINGS = {"gradient": integrated_gradients, "without": leave_one_out}
+RANKINGS = {
+    "shapley": shapley_values,
+    "without": leave_one_out,
+    "gradient": integrated_gradients,
+}
 PARTS = ("combinations", "bases", "scripts")
 KINDS = ("random", "similar")
 
@@ -29,7 +36,7 @@ KINDS = ("random", "similar")
 def measure(
     words: Words, bank: FeatureBank, texts: dict[str, str], episodes: int
 ) -> dict[str, Any]:
-    """Return the right guesses of every task, and the evidence, of one seed."""
+    """Return the right guesses of every task, of one seed."""
     tokens = words.vocabulary.encode_known(list(texts.values()))
     number = {name: i for i, name in enumerate(texts)}
     split = split_letters(texts)
@@ -41,9 +48,6 @@ def measure(
             rng = torch_rng(1, "benchmark", part, kind)
             images = bank.draw_distinct(tasks, QUERIES + MOST_SHOTS, rng)
             found[f"{part}/{kind}"] = hits(words, bank, tokens[tasks], images)
-            if part == "combinations":
-                few = slice(episodes // FEWER)
-                found[f"evidence/{kind}"] = evidence(words, bank, tokens[tasks][few], images[few])
     return found
 
 
@@ -169,22 +173,31 @@ def whole(shares_: np.ndarray) -> list[int]:
 
 
 def evidence(
-    words: Words, bank: FeatureBank, tokens: Tensor, images: Tensor
-) -> dict[str, list[list[int]]]:
-    """Return for each ranking of words and each task two counts of classes.
+    words: Words, bank: FeatureBank, texts: dict[str, str], episodes: int
+) -> dict[str, dict[str, list[list[int]]]]:
+    """Return for each ranking of words and each task of the first table two counts of classes.
 
     In how many leaving out the three words ranked first hurts more than leaving out three drawn at
     random that are not the same three, and of how many; classes of at least four words count.
     """
+    tokens = words.vocabulary.encode_known(list(texts.values()))
+    classes = torch.tensor([list(texts).index(one) for one in split_letters(texts)["combinations"]])
     targets = torch.arange(WAY).repeat_interleave(QUERIES)
-    counted: dict[str, list[list[int]]] = {name: [] for name in RANKINGS}
-    for task, (row, shown) in enumerate(zip(tokens, images[..., :QUERIES], strict=True)):
-        features = words.encoder.head.standardise(bank.features[shown.flatten()])
-        for name, ranking in RANKINGS.items():
-            given = ranking(words.encoder, row, features, targets)
-            rng = numpy_rng(1, "evidence", task)
-            counted[name].append(more_hurt(words, row, given, features, targets, rng))
-    return counted
+    found = {}
+    for kind in KINDS:
+        tasks = sample_tasks(words.encoder, bank, classes, kind, way=WAY, n=episodes)
+        drawn = torch_rng(1, "benchmark", "combinations", kind)
+        images = bank.draw_distinct(tasks, QUERIES + MOST_SHOTS, drawn)[..., :QUERIES]
+        counted: dict[str, list[list[int]]] = {name: [] for name in RANKINGS}
+        few = slice(episodes // FEWER)
+        for task, (row, shown) in enumerate(zip(tokens[tasks][few], images[few], strict=True)):
+            features = words.encoder.head.standardise(bank.features[shown.flatten()])
+            for name, ranking in RANKINGS.items():
+                given = ranking(words.encoder, row, features, targets)
+                rng = numpy_rng(1, "evidence", task)
+                counted[name].append(more_hurt(words, row, given, features, targets, rng))
+        found[f"evidence/{kind}"] = counted
+    return found
 
 
 def more_hurt(

@@ -33,8 +33,9 @@ CHANGED = {
     "adapted_other": "layers changed by descriptions of another task",
 }
 RANKED = {
-    "gradient": "gradient times embedding, along the path from an average word",
+    "shapley": "Shapley value: what a word adds, averaged over all orders of the words",
     "without": "what leaving out each word alone does",
+    "gradient": "gradient times embedding, along the path from an average word",
 }
 NAMES = {
     "combinations": 'Held-out combinations "X with Y": X and Y known, together in neither case',

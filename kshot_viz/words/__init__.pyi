@@ -1,7 +1,7 @@
 """The public names of :mod:`kshot_viz.words`. Type checkers and the package itself read it."""
 
 from .descriptions import describe as describe
-from .evidence import word_evidence as word_evidence
+from .evidence.word_evidence import word_evidence as word_evidence
 from .files import load_words as load_words
 from .head_init import HeadFromWords as HeadFromWords
 from .letters.split import split_letters as split_letters

@@ -17,7 +17,7 @@ from kshot_viz.models.backbone import Backbone
 from kshot_viz.models.nearest_mean import penultimate_features
 from kshot_viz.threads import one_thread
 from kshot_viz.words.blend import PRIOR_COUNT, blend
-from kshot_viz.words.evidence import measured
+from kshot_viz.words.evidence.word_evidence import measured
 from kshot_viz.words.network import with_prototypes
 from kshot_viz.words.words import Words
 
@@ -37,7 +37,7 @@ class Settings:
         Images of each class that join its description; a class with fewer has all it has.
     prior_count : float
         How many images a description counts as.
-    evidence : {"without", "gradient"}
+    evidence : {"shapley", "without", "gradient"}
         See :func:`kshot_viz.words.word_evidence`.
     """
 

@@ -38,7 +38,7 @@ class Vocabulary(Reader):
 
     words: tuple[str, ...]
     sees_order: ClassVar[bool] = False
-    evidence: ClassVar[tuple[str, ...]] = ("without", "gradient")
+    evidence: ClassVar[tuple[str, ...]] = ("shapley", "without", "gradient")
 
     def __post_init__(self) -> None:
         if len(set(self.words)) != len(self.words) or not self.words:

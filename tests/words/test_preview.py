@@ -58,7 +58,7 @@ def test_most_shots_are_what_every_class_of_the_support_has(preview):
     fewer.outcome(TEXTS, Settings(shot=3))
 
 
-@pytest.mark.parametrize("measure", ["without", "gradient"])
+@pytest.mark.parametrize("measure", ["shapley", "without", "gradient"])
 def test_evidence_is_that_of_the_function(preview, measure):
     frame = preview.outcome(TEXTS, Settings(evidence=measure)).word_frame()
     expected = word_evidence(network(), IMAGES, TEXTS, small_words())
@@ -66,7 +66,7 @@ def test_evidence_is_that_of_the_function(preview, measure):
     np.testing.assert_allclose(frame["evidence"], expected[measure], atol=1e-5)
 
 
-@pytest.mark.parametrize("measure", ["without", "gradient"])
+@pytest.mark.parametrize("measure", ["shapley", "without", "gradient"])
 def test_invented_classes_have_no_evidence_and_images_of_none_no_say(preview, measure):
     texts = {name: text for name, text in TEXTS.items() if name != "c1"}
     texts["invented"] = "spot bright spot"

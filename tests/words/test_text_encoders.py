@@ -19,7 +19,7 @@ from kshot_viz.words import (
     network_from_words_and_images,
     word_evidence,
 )
-from kshot_viz.words.evidence import measured
+from kshot_viz.words.evidence.word_evidence import measured
 from kshot_viz.words.frozen.open_vocabulary import OpenVocabulary
 from kshot_viz.words.preview import Preview, Settings
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from itertools import permutations
 
 import numpy as np
 import pytest
@@ -13,13 +14,21 @@ import kshot_viz as kv
 from kshot_viz.errors import KShotError, KShotFileError, KShotKeyError, KShotValueError
 from kshot_viz.models.nearest_mean import penultimate_features
 from kshot_viz.words import (
-    evidence,
     load_words,
     network_from_words,
     network_from_words_and_images,
     word_evidence,
 )
-from kshot_viz.words.evidence import class_scores, integrated_gradients
+from kshot_viz.words.evidence import gradients
+from kshot_viz.words.evidence.gradients import integrated_gradients
+from kshot_viz.words.evidence.scores import class_scores
+from kshot_viz.words.evidence.shapley import (
+    MOST_EXACT,
+    all_parts,
+    drawn_parts,
+    shapley_values,
+)
+from kshot_viz.words.modules.tokens2label import PADDING
 from kshot_viz.words.network import blend
 
 PAIR = {"one": "bright corner above", "two": "spot in the middle"}
@@ -122,15 +131,16 @@ def test_many_images_outweigh_the_description():
 
 def test_evidence_has_a_row_for_every_word():
     frame = word_evidence(network(), pictures(), TEXTS, small_words())
-    assert list(frame.columns) == ["class", "position", "token", "gradient", "without"]
+    measures = ["shapley", "without", "gradient"]
+    assert list(frame.columns) == ["class", "position", "token", *measures]
     for name, rows in frame.groupby("class"):
         assert " ".join(rows["token"]) == TEXTS[name]
         assert rows["position"].tolist() == list(range(len(rows)))
-    assert np.isfinite(frame[["gradient", "without"]]).all(axis=None)
+    assert np.isfinite(frame[measures]).all(axis=None)
 
 
 def test_gradients_sum_up_to_what_a_description_adds_to_an_average_one(monkeypatch):
-    monkeypatch.setattr(evidence, "_PATH", 1000)
+    monkeypatch.setattr(gradients, "_PATH", 1000)
     words, data = load_words("glyphnet-words"), kv.load_dataset("glyphs", per_class=2)
     letters = [letter for letter in "abcdgh" if letter in data.classes]
     chosen = [data.classes.index(letter) for letter in letters]
@@ -149,6 +159,55 @@ def test_gradients_sum_up_to_what_a_description_adds_to_an_average_one(monkeypat
         logs = encoder.head.logits(prototypes, features[targets == c]).log_softmax(dim=1)
         whole = class_scores(encoder, tokens, features, targets)[c]
         assert float(given[c].sum()) == pytest.approx(float(whole - logs[:, c].mean()), rel=0.03)
+
+
+def test_shapley_values_are_means_over_all_orders():
+    words, data = small_words(), pictures()
+    encoder, tokens = words.encoder, words.tokens(TEXTS)
+    features = encoder.head.standardise(penultimate_features(network(), data.images))
+    targets = torch.from_numpy(data.targets)
+    given = shapley_values(encoder, tokens, features, targets)
+
+    def score(c, kept):
+        fewer = tokens.clone()
+        fewer[c] = torch.where(torch.tensor(kept), tokens[c], PADDING)
+        return float(class_scores(encoder, fewer, features, targets)[c])
+
+    for c in (0, 4):
+        places = torch.nonzero(tokens[c] != PADDING)[:, 0].tolist()
+        sums = dict.fromkeys(places, 0.0)
+        orders = list(permutations(places))
+        for order in orders:
+            kept = [False] * tokens.shape[1]
+            for place in order:
+                before, kept[place] = score(c, kept), True
+                sums[place] += (score(c, kept) - before) / len(orders)
+        np.testing.assert_allclose(given[c, places], [*sums.values()], atol=1e-4)
+
+
+def test_shapley_values_of_a_long_description_sum_up_too():
+    words, data = small_words(), pictures()
+    encoder = words.encoder
+    features = encoder.head.standardise(penultimate_features(network(), data.images))
+    targets = torch.from_numpy(data.targets)
+    tokens = torch.arange(1, 3).repeat(data.n_classes, 1)
+    longer = torch.nn.functional.pad(tokens, (0, MOST_EXACT))
+    longer[0] = torch.arange(MOST_EXACT + 2) % len(words.vocabulary) + 1
+    given = shapley_values(encoder, longer, features, targets)
+    torch.testing.assert_close(given, shapley_values(encoder, longer, features, targets))
+    empty = longer.clone()
+    empty[0] = PADDING
+    whole, nothing = (class_scores(encoder, one, features, targets)[0] for one in (longer, empty))
+    assert float(given[0].sum()) == pytest.approx(float(whole - nothing), abs=1e-4)
+    kept, weights = drawn_parts(4)
+    scores = kept.double() @ torch.tensor([1.0, 2, 3, 4], dtype=torch.float64)
+    torch.testing.assert_close(weights.T @ scores, torch.tensor([1.0, 2, 3, 4]).double())
+
+
+def test_two_words_that_say_the_same_share_what_they_say():
+    kept, weights = all_parts(3)
+    said_by_either = (kept[:, 0] | kept[:, 1]).double()
+    torch.testing.assert_close(weights.T @ said_by_either, torch.tensor([0.5, 0.5, 0]).double())
 
 
 def test_leaving_a_word_out_is_what_another_description_gives():

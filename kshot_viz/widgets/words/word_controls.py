@@ -13,7 +13,11 @@ from kshot_viz.words.letters.parts import LetterParts
 from kshot_viz.words.preview import Settings
 from kshot_viz.words.reader import Reader
 
-_EVIDENCE_NAMES = {"without": "score lost without the word", "gradient": "gradient x embedding"}
+_EVIDENCE_NAMES = {
+    "shapley": "Shapley value",
+    "without": "score lost without the word",
+    "gradient": "gradient x embedding",
+}
 _LEAST_PRIOR, _MOST_PRIOR = 0.5, 32.0
 _STYLE = {"description_width": "initial"}
 _AUTO = {"width": "auto", "max_width": "100%"}

@@ -26,7 +26,7 @@ from kshot_viz.widgets.words.prototype_canvas import PrototypeCanvas
 from kshot_viz.widgets.words.word_controls import Compose, WordControls, known_words, legend
 from kshot_viz.words.blend import PRIOR_COUNT
 from kshot_viz.words.descriptions import describe
-from kshot_viz.words.evidence import check_measure
+from kshot_viz.words.evidence.word_evidence import check_measure
 from kshot_viz.words.files import BUNDLED_WORDS
 from kshot_viz.words.letters.parts import LetterParts
 from kshot_viz.words.network import as_words
@@ -76,10 +76,9 @@ class WordsToNetwork(Dashboard):
     prior_count : float
         How many images a description counts as, as in
         :func:`kshot_viz.words.network_from_words_and_images`; by default the words' own.
-    evidence : {"without", "gradient"}
-        What shades a word: how much the class's score falls without it, or gradient times
-        embedding, where words are learned; see :func:`kshot_viz.words.word_evidence`. It is that
-        of descriptions alone.
+    evidence : {"shapley", "without", "gradient"}
+        What shades a word, as :func:`kshot_viz.words.word_evidence` measures it, of descriptions
+        alone; by default Shapley values, or ``"without"`` where texts are read as a whole.
         Traits: set them, or let the controls do it.
 
     Raises
@@ -111,7 +110,7 @@ class WordsToNetwork(Dashboard):
         support=optional(instance(ImageDataset)),
         shot=whole(0),
         prior_count=optional(number(0, above=True)),
-        evidence=text,
+        evidence=optional(text),
     )
     def __init__(
         self,
@@ -123,7 +122,7 @@ class WordsToNetwork(Dashboard):
         support: ImageDataset | None = None,
         shot: int = 0,
         prior_count: float | None = None,
-        evidence: str = "without",
+        evidence: str | None = None,
     ) -> None:
         texts = describe(images) if descriptions is None else dict(descriptions)
         check_texts(texts)
@@ -132,7 +131,8 @@ class WordsToNetwork(Dashboard):
         self._evidence: dict[tuple[str, str], str] = {}
         self._lock = threading.RLock()
         count = float(prior_count or trained.prior_count)
-        super().__init__(shot=shot, prior_count=count, evidence=evidence)
+        measure = trained.vocabulary.evidence[0] if evidence is None else evidence
+        super().__init__(shot=shot, prior_count=count, evidence=measure)
         self._thumbnails = Thumbnails(images)
         self._shared = shared_text(images, support)
         self._make_parts()

@@ -75,7 +75,7 @@ def test_an_edited_text_changes_the_network(made):
 
 def test_words_are_shaded_by_what_they_do(made):
     expected = word_evidence(backbone(), images(), TEXTS)
-    for measure in ("gradient", "without"):
+    for measure in ("gradient", "without", "shapley"):
         made.evidence = measure
         assert made.wait(PATIENCE)
         frame = made.word_frame()
@@ -319,7 +319,7 @@ def test_wrong_choices_leave_it_as_it_was(made):
     for name, value in (("shot", 9), ("prior_count", -1.0), ("evidence", "magic")):
         with pytest.raises((KShotValueError, KShotKeyError, TraitError)):
             setattr(made, name, value)
-    assert (made.shot, made.prior_count, made.evidence) == (0, 4.0, "without")
+    assert (made.shot, made.prior_count, made.evidence) == (0, 4.0, "shapley")
     with pytest.raises(KShotValueError, match="descriptions"):
         made.edit({"a": None})
     assert made.descriptions == TEXTS
