@@ -110,7 +110,7 @@ def prepare_batch(
             network.backbone,
             entry.slots,
             cache.grouping(entry.candidate.grouping),
-            entry.candidate.config,
+            entry.candidate,
         )
         for entry in entries
     ]

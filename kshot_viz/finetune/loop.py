@@ -152,7 +152,9 @@ class Run:
             if number == self.config.steps or not bool(torch.isfinite(loss)):
                 return
             step = Step(number, self.config.steps, optimizer.lr)
+            self.method.schedule(self.backbone, step)
             self.method.before_step(self.backbone, step)
+            step.check(optimizer.lr)
             optimizer.step(loss, step.lr)
             self.method.after_step(self.backbone, step)
 

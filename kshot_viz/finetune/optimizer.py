@@ -8,7 +8,6 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from kshot_viz.errors import unknown_name
 from kshot_viz.methods.config import FinetuneConfig
 from kshot_viz.methods.sharing.ties import Share, Ties
 from kshot_viz.methods.slots import Slot
@@ -38,7 +37,6 @@ class TiedOptimizer:
 
     def __init__(self, slots: Sequence[Slot], config: FinetuneConfig) -> None:
         self._slots, self._config = list(slots), config
-        self._names = [slot.name for slot in slots]
         self._decoupled = config.optimizer == "adamw"
         self._starts = [slot.parameter.detach().clone() for slot in slots]
         self._shares = [_share(slot, config) for slot in slots]
@@ -60,9 +58,6 @@ class TiedOptimizer:
         """Update the parameters by the gradient of ``loss``, with these step sizes."""
         if self._optimizer is None:
             return
-        for name in lr:
-            if name not in self._names:
-                raise unknown_name("step.lr", name, self._names)
         moving = [index for index, slot in enumerate(self._slots) if lr[slot.name]]
         if not moving:
             return

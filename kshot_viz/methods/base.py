@@ -109,6 +109,12 @@ class Step:
     total: int
     lr: dict[str, float]
 
+    def check(self, names: Collection[str]) -> None:
+        """Raise a KShotKeyError if a hook named what is no slot."""
+        for name in self.lr:
+            if name not in names:
+                raise unknown_name("step.lr", name, names)
+
 
 @dataclass(frozen=True)
 class Method:
@@ -141,8 +147,8 @@ class Method:
         they do not: then one run serves all step counts of a comparison.
     fast : bool
         It may be trained beside other candidates: every parameter moves by its own step size and
-        ties alone, and the loss is the common one. A method with an ``attach``, ``loss`` or step
-        hook of its own never is.
+        ties alone, and the loss is the common one. A method with an ``attach``, ``loss``,
+        ``before_step`` or ``after_step`` of its own never is; one with a ``schedule`` may be.
     style : MethodStyle or None
         How it is drawn; None takes the next free colour.
     null_of, null_note : str
@@ -216,8 +222,15 @@ class Method:
         """Return the loss to minimise, a scalar; the cross-entropy of the logits by default."""
         return cross_entropy(batch.logits, batch.targets)
 
+    def schedule(self, network: Backbone, step: Step) -> None:
+        """Change the step sizes of an update: warm-up, gradual unfreezing.
+
+        It must depend on nothing but the number of the step, the names in ``step.lr`` and the
+        structure of the network: candidates that train side by side share the network.
+        """
+
     def before_step(self, network: Backbone, step: Step) -> None:
-        """Act before each update: schedules, gradual unfreezing."""
+        """Act before each update, by the network as it is now; ``step.lr`` may be changed too."""
 
     def after_step(self, network: Backbone, step: Step) -> None:
         """Act after each update: projections, clipping."""
@@ -241,7 +254,7 @@ class Method:
     @property
     def scheduled(self) -> bool:
         """Whether a run may depend on its number of steps, so that no longer one stands for it."""
-        hooks = ("attach", "before_step", "after_step")
+        hooks = ("attach", "schedule", "before_step", "after_step")
         own = any(getattr(type(self), one) is not getattr(Method, one) for one in hooks)
         return (own and self.sees_total) or not self.takes_steps
 

@@ -35,7 +35,7 @@ def test_blocks_join_in_from_the_last_to_the_first(share, total):
     joined = []
     for number in range(total):
         step = Step(number, total, dict.fromkeys(names, 0.1))
-        Gradual(share=share).before_step(network, step)
+        Gradual(share=share).schedule(network, step)
         joined.append({name.split(".")[0] for name, size in step.lr.items() if size})
     parts = [{"head"}, {"head", "deep"}, {"head", "deep", "conv", "norm"}]
     assert joined[:6] == [one for one in parts for _ in range(2)]

@@ -29,7 +29,7 @@ class Unfreezing(kv.Method):
     label = "unfreezing"
     after: int = 2
 
-    def before_step(self, network, step):
+    def schedule(self, network, step):
         if step.number < self.after:
             for name in step.lr:
                 if not name.startswith(network.head_name):

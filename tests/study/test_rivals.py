@@ -22,7 +22,7 @@ class Decaying(kv.Method):
     name = "decaying"
     label = "decaying"
 
-    def before_step(self, network, step):
+    def schedule(self, network, step):
         for name in step.lr:
             step.lr[name] *= 1 - step.number / step.total
 
@@ -112,7 +112,7 @@ def test_names_of_parameters_may_come_one_by_one():
 
 def test_a_misspelt_slot_in_a_schedule_is_refused(backbone, data):
     class Misspelt(Decaying):
-        def before_step(self, network, step):
+        def schedule(self, network, step):
             step.lr["conv.weihgt"] = 0.0
 
     support = data.take(range(0, 72, 12))

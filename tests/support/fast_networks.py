@@ -181,7 +181,7 @@ def planned(
             network.backbone,
             c.method.plan(network.backbone, tuple(c.grouping or ()), c.config),
             c.grouping,
-            c.config,
+            c,
         )
         for c in candidates
     ]

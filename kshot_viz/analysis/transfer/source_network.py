@@ -46,7 +46,7 @@ class SourceTraining(Method):
     name: ClassVar[str] = "source_training"
     label: ClassVar[str] = "source training"
 
-    def before_step(self, network: Backbone, step: Step) -> None:
+    def schedule(self, network: Backbone, step: Step) -> None:
         """Set the step sizes of a step."""
         share = (1 + math.cos(math.pi * step.number / step.total)) / 2
         for name in step.lr:

@@ -141,7 +141,8 @@ class _Chooser:
         own = {id(one) for one in layer.parameters()}
         graph = self._part.graph
         readers = [node for node in graph.calls() if own & {id(p) for p in graph.parameters(node)}]
-        same = all(len({plan.step_sizes[key] for key in own}) == 1 for plan in self._plans)
+        sizes = [one for plan in self._plans for one in (plan.step_sizes, *plan.schedule)]
+        same = all(len({one.get(key, 0.0) for key in own}) == 1 for one in sizes)
         return len(readers) == 1 and same and own <= self._trained
 
     def _varying(self, layer: nn.Module, node: fx.Node) -> Any:

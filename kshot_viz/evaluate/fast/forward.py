@@ -134,7 +134,7 @@ class Chunk:
         self._forward = BatchedForward(part, plans, support)
         self._support, self._targets = support, targets
         self._parameters = CandidateParameters(self._forward.blocks)
-        self._optimizer = BatchedOptimizer(self._parameters, [plan.config for plan in plans])
+        self._optimizer = BatchedOptimizer(self._parameters, plans)
         self._steps = plans[0].config.steps
         self._two_layers = self._forward.two_layers(targets)
 

@@ -10,12 +10,14 @@ import torch
 from torch import Tensor
 
 from kshot_viz.evaluate.fast.batched_ties import BatchedTies
+from kshot_viz.evaluate.fast.schedule import Schedule, scheduled_sizes
 from kshot_viz.grouping.grouping import Grouping
 from kshot_viz.grouping.labels import Labels
 from kshot_viz.methods.config import FinetuneConfig
 from kshot_viz.methods.slots import SlotPlan, labels_of
 
 if TYPE_CHECKING:
+    from kshot_viz.finetune.candidate import Candidate
     from kshot_viz.models.backbone import Backbone
 
 
@@ -144,11 +146,23 @@ def _gradient_scale(block: ParameterBlock) -> Tensor:
 
 @dataclass(frozen=True, eq=False)
 class CandidatePlan:
-    """The settings of a candidate, and its step sizes and group labels by the parameter's id."""
+    """The settings of a candidate, and what it trains by the parameter's id.
+
+    Attributes
+    ----------
+    config : FinetuneConfig
+    step_sizes : mapping of int to float
+        0 for a parameter that is frozen.
+    labels : mapping of int to ndarray
+        The group of each neuron.
+    schedule : tuple of mapping
+        The step sizes of each step, where the method changes them.
+    """
 
     config: FinetuneConfig
     step_sizes: Mapping[int, float]
     labels: Mapping[int, Labels]
+    schedule: tuple[Mapping[int, float], ...] = ()
 
     @property
     def trained(self) -> set[int]:
@@ -160,15 +174,17 @@ def plan_candidate(
     network: Backbone,
     plans: Sequence[SlotPlan],
     grouping: Grouping | None,
-    config: FinetuneConfig,
+    candidate: Candidate,
 ) -> CandidatePlan:
-    """Apply the slots of a candidate to the network that all candidates share."""
+    """Apply the slots and groups of a candidate to the network that all candidates share."""
+    config = candidate.config
     named = dict(network.module.named_parameters())
     sizes = dict.fromkeys(map(id, named.values()), 0.0)
     sizes |= {id(named[one.name]): one.lr(config) for one in plans}
     found = {id(named[one.name]): labels_of(one, grouping) for one in plans}
     labels = {key: groups for key, groups in found.items() if groups is not None}
-    return CandidatePlan(config, sizes, labels)
+    schedule = scheduled_sizes(network, plans, candidate.method, config)
+    return CandidatePlan(config, sizes, labels, schedule)
 
 
 BETAS, EPS = (0.9, 0.999), 1e-8
@@ -180,36 +196,39 @@ class BatchedOptimizer:
     Parameters
     ----------
     parameters : CandidateParameters
-    configs : sequence of FinetuneConfig
+    plans : sequence of CandidatePlan
         One a candidate; all with the same optimizer.
     """
 
-    def __init__(self, parameters: CandidateParameters, configs: Sequence[FinetuneConfig]) -> None:
-        self._parameters, self._configs = parameters, configs
-        self._kind = configs[0].optimizer
-        self._taken = 0
+    def __init__(self, parameters: CandidateParameters, plans: Sequence[CandidatePlan]) -> None:
+        self._parameters, self._configs = parameters, [plan.config for plan in plans]
+        self._kind = self._configs[0].optimizer
+        self._schedule = Schedule(parameters, plans)
+        self._step = 0
+        # Steps that were taken; those of each entry, where some entries stay at some steps.
+        self._taken: Tensor | int = 0
         self._memory = [torch.zeros_like(parameters.flat) for _ in range(1 if self._sgd else 2)]
-        self._step_sizes = parameters.step_sizes()
         self._gradient_scales = parameters.gradient_scales()
         self._momentum, self._decay = self._each("momentum"), self._each("weight_decay")
-        decays = any(one.weight_decay for one in configs)
+        decays = any(one.weight_decay for one in self._configs)
         self._origin = parameters.origin() if decays else None
 
     @torch.no_grad()
     def step(self, gradients: Sequence[Tensor]) -> None:
         """Take one step along the summed gradients of all blocks."""
-        flat = self._parameters.flat
+        flat, sizes = self._parameters.flat, self._schedule.at(self._step)
+        self._step += 1
         gradient = torch.cat([one.reshape(-1) for one in gradients])
         if self._gradient_scales is not None:
             gradient.mul_(self._gradient_scales)
         if self._origin is not None:
             pull = (flat - self._origin).mul_(self._decay)
             if self._kind == "adamw":
-                flat.addcmul_(pull, self._step_sizes, value=-1)
+                flat.addcmul_(pull, sizes.entries, value=-1)
             else:
                 gradient.add_(pull)
-        self._taken += 1
-        (self._sgd_step if self._sgd else self._adam_step)(gradient)
+        self._remember(gradient, sizes.moving)
+        flat.addcmul_(self._direction(), sizes.entries, value=-1)
 
     @property
     def _sgd(self) -> bool:
@@ -221,14 +240,26 @@ class BatchedOptimizer:
             return float(values[0])
         return self._parameters.each(self._parameters.flat.new_tensor(values))
 
-    def _sgd_step(self, gradient: Tensor) -> None:
-        velocity = self._memory[0].mul_(self._momentum).add_(gradient)
-        self._parameters.flat.addcmul_(velocity, self._step_sizes, value=-1)
+    def _remember(self, gradient: Tensor, moving: Tensor | None) -> None:
+        """Bring the momentum of what moves up to date."""
+        before = [] if moving is None else [one.clone() for one in self._memory]
+        self._taken = self._taken + (1 if moving is None else moving.to(gradient.dtype))
+        if self._sgd:
+            self._memory[0].mul_(self._momentum).add_(gradient)
+        else:
+            first, second = self._memory
+            first.lerp_(gradient, 1 - BETAS[0])
+            second.mul_(BETAS[1]).addcmul_(gradient, gradient, value=1 - BETAS[1])
+        if moving is not None:
+            for memory, old in zip(self._memory, before, strict=True):
+                memory.copy_(torch.where(moving, memory, old))
 
-    def _adam_step(self, gradient: Tensor) -> None:
+    def _direction(self) -> Tensor:
+        if self._sgd:
+            return self._memory[0]
         first, second = self._memory
-        first.lerp_(gradient, 1 - BETAS[0])
-        second.mul_(BETAS[1]).addcmul_(gradient, gradient, value=1 - BETAS[1])
-        seen_first, seen_second = (1 - beta**self._taken for beta in BETAS)
+        # What has not moved yet has no direction, and needs none.
+        taken = self._taken.clamp_min(1) if isinstance(self._taken, Tensor) else self._taken
+        seen_first, seen_second = (1 - beta**taken for beta in BETAS)
         spread = second.sqrt().div_(seen_second**0.5).add_(EPS)
-        self._parameters.flat.sub_(first.div(spread).mul_(self._step_sizes).div_(seen_first))
+        return first.div(spread).div_(seen_first)

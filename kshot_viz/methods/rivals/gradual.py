@@ -32,7 +32,7 @@ class Gradual(Method):
         super().__post_init__()
         check_share("share", self.share)
 
-    def before_step(self, network: Backbone, step: Step) -> None:
+    def schedule(self, network: Backbone, step: Step) -> None:
         """Leave the blocks that have not joined in yet as they are."""
         blocks, until = [*block_parameters(network).values()], self.share * step.total
         if step.number < until:

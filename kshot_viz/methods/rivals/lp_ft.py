@@ -30,7 +30,7 @@ class LpFt(Method):
         super().__post_init__()
         check_share("share", self.share)
 
-    def before_step(self, network: Backbone, step: Step) -> None:
+    def schedule(self, network: Backbone, step: Step) -> None:
         """Leave the body as it is in the first part of the steps."""
         if step.number < self.share * step.total:
             stay(step, step.lr.keys() - network.head_parameters())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 import torch
@@ -20,7 +22,10 @@ from torch import Tensor
 
 from kshot_viz.finetune.candidate import Candidate
 from kshot_viz.grouping.grouping import Grouping
+from kshot_viz.methods.base import Method
 from kshot_viz.methods.config import FinetuneConfig
+from kshot_viz.methods.rivals.gradual import Gradual
+from kshot_viz.methods.rivals.lp_ft import LpFt
 from kshot_viz.models.backbone import Backbone
 
 BOUND = 1e-9
@@ -124,6 +129,41 @@ def test_at_ordinary_steps_the_bound_holds_without_exception(name, settings, dec
     expected = [by_loop(backbone, task, one, task.others) for one in tried]
     assert None not in expected
     assert max(map(difference, found, expected)) <= BOUND
+
+
+# -- schedules -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Uneven(Method):
+    """Some parameters stay at some steps, and weights and biases of a layer part."""
+
+    name = "uneven"
+    label = "uneven"
+    every: int = 2
+
+    def schedule(self, network, step):
+        for index, name in enumerate(step.lr):
+            if (step.number + index) % self.every == 0:
+                step.lr[name] = 0.0
+            else:
+                step.lr[name] *= 1 - step.number / step.total
+
+
+@pytest.mark.parametrize("settings", ["sgd 0.0 0.1", "sgd 0.9 0.0", "adam 0 0.1", "adamw 0 0.1"])
+@pytest.mark.parametrize("name", FAMILY)
+def test_schedules_are_the_loops(name, settings):
+    optimizer, momentum, decay = settings.split()
+    backbone, task = lively(FAMILY[name], shape=shape_of(FAMILY[name])), draw(name)
+    config = FinetuneConfig(
+        optimizer=optimizer, momentum=float(momentum), weight_decay=float(decay), steps=8
+    )
+    for methods in ([Gradual(), Gradual(share=0.9)], [LpFt()], [Uneven(), Uneven(every=3)]):
+        tried = [Candidate(None, config.but(lr=lr), one) for one in methods for lr in (1e-4, 3e-3)]
+        found = together(backbone, task, tried, task.others)
+        expected = [by_loop(backbone, task, one, task.others) for one in tried]
+        assert None not in expected
+        assert max(map(difference, found, expected)) <= BOUND
 
 
 def draw(name: str, **settings) -> Task:

@@ -39,7 +39,12 @@ from kshot_viz.evaluate.fast.batched_ties import (
     split_candidates,
 )
 from kshot_viz.evaluate.fast.convolution import convolve, convolve_groups
-from kshot_viz.evaluate.fast.parameters import BatchedOptimizer, CandidateParameters, ParameterBlock
+from kshot_viz.evaluate.fast.parameters import (
+    BatchedOptimizer,
+    CandidateParameters,
+    CandidatePlan,
+    ParameterBlock,
+)
 from kshot_viz.evaluate.fast.supported import can_batch, per_channel, per_image
 from kshot_viz.finetune.candidate import Candidate
 from kshot_viz.grouping.grouping import Grouping
@@ -202,12 +207,18 @@ TORCH = {
 }
 
 
+def plans(configs):
+    return [CandidatePlan(config, {}, {}) for config in configs]
+
+
 @pytest.mark.parametrize("optimizer", TORCH)
 def test_steps_are_torchs_own(optimizer):
     start, sizes = drawn(3, 2), [0.3, 1e-3]
     block = ParameterBlock(0, start, None, start.new_tensor(sizes), width=2, whole=True)
     parameters = CandidateParameters([block])
-    stepper = BatchedOptimizer(parameters, [FinetuneConfig(optimizer=optimizer, momentum=0.9)] * 2)
+    stepper = BatchedOptimizer(
+        parameters, plans([FinetuneConfig(optimizer=optimizer, momentum=0.9)] * 2)
+    )
     expected = [start.clone().requires_grad_() for _ in sizes]
     rivals = [TORCH[optimizer]([p], lr) for p, lr in zip(expected, sizes, strict=True)]
     for step in range(20):
@@ -227,7 +238,7 @@ def test_decay_pulls_every_candidate_towards_the_start(optimizer):
         [ParameterBlock(0, start, None, start.new_full((2,), 0.1), width=2, whole=True)]
     )
     configs = [FinetuneConfig(optimizer=optimizer, weight_decay=one) for one in decays]
-    stepper = BatchedOptimizer(parameters, configs)
+    stepper = BatchedOptimizer(parameters, plans(configs))
     for _ in range(10):
         stepper.step([torch.ones(2, 3, 2, dtype=torch.float64)])
     free, held = (parameters.full(0).detach().view(2, 3, 2) - start).abs().amax(dim=(1, 2))
@@ -241,7 +252,7 @@ def test_a_candidate_whose_step_size_is_zero_stays(optimizer):
         [ParameterBlock(0, start, None, start.new_tensor([0.1, 0.0]), width=2, whole=True)]
     )
     stepper = BatchedOptimizer(
-        parameters, [FinetuneConfig(optimizer=optimizer, weight_decay=0.1)] * 2
+        parameters, plans([FinetuneConfig(optimizer=optimizer, weight_decay=0.1)] * 2)
     )
     for seed in range(5):
         stepper.step([drawn(2, 3, 2, seed=seed)])
