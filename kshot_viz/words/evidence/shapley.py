@@ -47,17 +47,17 @@ def shapley_values(
     labels = encoder.tokens(tokens)
     values = torch.zeros(tokens.shape)
     for c, row in enumerate(tokens):
-        places = torch.nonzero(row != PADDING)[:, 0]
-        if not len(places):
+        positions = torch.nonzero(row != PADDING)[:, 0]
+        if not len(positions):
             continue
-        kept, weights = parts_and_weights(len(places))
+        kept, weights = parts_and_weights(len(positions))
         shorter = torch.full((len(kept), len(row)), PADDING)
-        shorter[:, places] = torch.where(kept, row[places], PADDING)
+        shorter[:, positions] = torch.where(kept, row[positions], PADDING)
         images = features[targets == c]
         step = max(1, _AT_ONCE // max(1, len(images) * len(tokens)))
         moved = encoder.tokens(shorter).split(step)
         scores = torch.cat([scores_of_one(encoder, labels, c, some, images) for some in moved])
-        values[c, places] = (weights.T @ scores.double()).to(values.dtype)
+        values[c, positions] = (weights.T @ scores.double()).to(values.dtype)
     return values
 
 
