@@ -14,8 +14,8 @@ from kshot_viz.words.modules.encoder import WordsEncoder
 from kshot_viz.words.modules.tokens2label import PADDING
 
 # All 2^n parts of a description of n words are scored up to here; beyond, orders are drawn.
-MOST_EXACT = 10
-_ORDERS = 64
+MOST_EXACT = 9
+_ORDERS = 16
 # Logits that are made at once.
 _AT_ONCE = 4_000_000
 
@@ -30,8 +30,8 @@ def shapley_values(
     over all orders in which words may come, so words that say the same share what they say; leaving
     out one alone would show nothing of either. The values of a description sum up to its score less
     that of a description of no known word (Shapley, "A Value for n-Person Games", 1953; Lundberg
-    and Lee, "A Unified Approach to Interpreting Model Predictions", NeurIPS 2017). Exact up to ten
-    words; of longer descriptions 64 random orders and their reverses are taken (Mitchell et al.,
+    and Lee, "A Unified Approach to Interpreting Model Predictions", NeurIPS 2017). Exact up to nine
+    words; of longer descriptions 16 random orders and their reverses are taken (Mitchell et al.,
     "Sampling Permutations for Shapley Value Estimation", JMLR 2022), always the same.
 
     Parameters
