@@ -91,30 +91,30 @@ def last_block(rounds: int) -> Case:
     return _glyphnet("last block", title, rounds, candidates, flops, nbytes, share=8)
 
 
-def conv4(rounds: int, *, shot: int = 1) -> Case:
-    """Return the whole bundled network in groups of 10 %, nothing frozen."""
-    candidates = _grouped(kv.load_backbone("glyphnet"), 8, lr=3e-3, steps=40)
+def conv4(rounds: int, *, shot: int = 1, n: int = 8) -> Case:
+    """Return the whole bundled network in groups of 10 %, nothing frozen, n times."""
+    candidates = _grouped(kv.load_backbone("glyphnet"), n, lr=3e-3, steps=40)
     images = 10 * shot
     # Per image: layers of 1 and 32 inputs at 28, 14, 7 and 3 pixels a side.
     macs = images * 32 * 9 * (1 * 784 + 32 * (196 + 49 + 9))
     first = images * 32 * 9 * 784
     flops = 2 * (macs + (macs - first) + macs * 3 / 32)
     nbytes = 4 * 2 * images * 32 * (784 + 196 + 49 + 9) * 2
-    title = f"whole bundled network (Conv-4), 8 groupings, 10-way {shot}-shot, 40 steps"
+    title = f"whole bundled network (Conv-4), {n} groupings, 10-way {shot}-shot, 40 steps"
     return _glyphnet(f"conv4 {shot}-shot", title, rounds, candidates, flops, nbytes, shot=shot)
 
 
-def squeezenet(rounds: int, *, grouped: bool = True) -> Case:
-    """Return whole SqueezeNet at 128 px, nothing frozen."""
+def squeezenet(rounds: int, *, grouped: bool = True, n: int = 8) -> Case:
+    """Return whole SqueezeNet at 128 px, nothing frozen, n times."""
     torch.manual_seed(0)
     backbone = kv.load_backbone("squeezenet1_1", weights=None, size=128)
     config = {"lr": 1e-4, "steps": 40}
     if grouped:
-        candidates = _grouped(backbone, 8, **config)
+        candidates = _grouped(backbone, n, **config)
     else:
         candidates = [
             kv.Candidate(None, kv.FinetuneConfig(**config, head_lr=h))
-            for h in np.geomspace(3e-4, 1e-2, 8)
+            for h in np.geomspace(3e-4, 1e-2, n)
         ]
     macs, first, by_group, activations = _convolutions(backbone)
     rows = by_group if grouped else macs
@@ -122,7 +122,7 @@ def squeezenet(rounds: int, *, grouped: bool = True) -> Case:
     data = _blobs((128, 128, 3), classes=10)
     drawn = _drawn(data, 10, 1, rounds)
     kind = "groupings of 10 %" if grouped else "step sizes, plain"
-    title = f"whole SqueezeNet 1.1, 128 px, 8 {kind}, 10-way 1-shot, 40 steps"
+    title = f"whole SqueezeNet 1.1, 128 px, {n} {kind}, 10-way 1-shot, 40 steps"
     name = "squeezenet" if grouped else "squeezenet plain"
     nbytes = 10 * 4 * 4 * activations
     return Case(name, title, backbone, data, drawn, candidates, flops, nbytes, False, share=4)
