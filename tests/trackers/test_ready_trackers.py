@@ -1,0 +1,248 @@
+"""TensorBoard, MLflow and W&B really run here, offline, and what they wrote is read back."""
+
+from __future__ import annotations
+
+import math
+import sys
+from importlib import import_module
+
+import pytest
+from networks import toy_backbone, toy_data
+
+import kshot_viz as kv
+from kshot_viz.errors import KShotError
+from kshot_viz.trackers.series import Series
+
+CONFIG = kv.FinetuneConfig(lr=0.02, steps=2)
+ROWS = 3
+CURVE = "test/1-shot/plain"
+
+
+@pytest.fixture(scope="module")
+def call():
+    """Three rows of one setting, told to callbacks; returned as a frame."""
+    data, backbone = toy_data(3, 24), toy_backbone()
+    episodes = kv.sample_episodes(data, way=3, shot=1, query=5, n=ROWS, seed=1)
+    tried = [kv.Candidate(None, CONFIG, method="plain")]
+
+    def run(*callbacks):
+        return kv.evaluate(backbone, data, episodes, tried, callbacks=callbacks)
+
+    return run
+
+
+class Fails:
+    """Ends a call after its first row."""
+
+    def on_row(self, row):
+        raise RuntimeError("enough")
+
+
+# ---- TensorBoard ------------------------------------------------------------------------------
+
+
+def events(folder):
+    reader = import_module("tensorboard.backend.event_processing.event_accumulator")
+    found = reader.EventAccumulator(str(folder))
+    found.Reload()
+    return found
+
+
+def test_tensorboard_holds_the_rows(call, tmp_path):
+    tracker = kv.trackers.TensorBoard(tmp_path / "tb")
+    rows = call(tracker)
+    assert tracker.run_folder == tmp_path / "tb" / "evaluate-ToyNet-toy-1"
+    found = events(tracker.run_folder)
+    scalars = found.Scalars(f"{CURVE}/accuracy")
+    assert [one.step for one in scalars] == [0, 1, 2]
+    assert [one.value for one in scalars] == pytest.approx(rows["accuracy"].tolist())
+    (mean,) = found.Scalars(f"mean_accuracy/{CURVE}")
+    assert mean.value == pytest.approx(rows["accuracy"].mean())
+    (text,) = found.Tensors("settings/text_summary")
+    assert b"| backbone | ToyNet |" in text.tensor_proto.string_val[0]
+    # The next call, though it fails, has a folder of its own.
+    with pytest.raises(KShotError, match="enough"):
+        call(tracker, Fails())
+    assert tracker.run_folder.name == "evaluate-ToyNet-toy-2"
+    failed = events(tracker.run_folder)
+    assert len(failed.Scalars(f"{CURVE}/accuracy")) == 1
+    assert "failed/text_summary" in failed.Tags()["tensors"]
+
+
+def test_tensorboard_shows_a_run_while_it_runs(tmp_path):
+    tracker = kv.trackers.TensorBoard(tmp_path)
+    folders = []
+
+    class Looks:
+        def on_row(self, row):
+            folders.extend(tracker.run_folder.glob("events*"))
+
+    data = toy_data(3, 6)
+    kv.finetune(toy_backbone(), data, method="plain", config=CONFIG, callbacks=[tracker, Looks()])
+    assert folders
+
+
+# ---- MLflow -----------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_mlflow_holds_the_rows(call, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
+    tracker = kv.trackers.MLflow(f"sqlite:///{tmp_path / 'mlflow.db'}", experiment="kshot")
+    rows = call(tracker)
+    run = tracker.client.get_run(tracker.run_id)
+    assert run.info.status == "FINISHED"
+    assert run.info.run_name == "evaluate ToyNet toy"
+    assert run.data.params.items() >= {"backbone": "ToyNet", "candidates": "1"}.items()
+    assert run.data.metrics[f"mean_accuracy/{CURVE}"] == pytest.approx(rows["accuracy"].mean())
+    history = tracker.client.get_metric_history(tracker.run_id, f"{CURVE}/accuracy")
+    assert [one.step for one in history] == [0, 1, 2]
+    assert [one.value for one in history] == rows["accuracy"].tolist()
+    with pytest.raises(KShotError, match="enough"):
+        call(tracker, Fails())
+    failed = tracker.client.get_run(tracker.run_id)
+    assert failed.info.run_id != run.info.run_id
+    assert failed.info.experiment_id == run.info.experiment_id
+    assert failed.info.status == "FAILED"
+    assert "enough" in failed.data.tags["error"]
+
+
+# ---- Weights & Biases -------------------------------------------------------------------------
+
+
+def records(folder):
+    """Return what is in the file of an offline run, as its own library reads it."""
+    datastore = import_module("wandb.sdk.internal.datastore")
+    proto = import_module("wandb.proto.wandb_internal_pb2")
+    (file,) = folder.glob("*.wandb")
+    store = datastore.DataStore()
+    store.open_for_scan(str(file))
+    found = []
+    while (data := store.scan_data()) is not None:
+        found.append(proto.Record.FromString(data))
+    return found
+
+
+@pytest.mark.slow
+def test_wandb_holds_the_rows_in_a_folder_here(call, tmp_path, monkeypatch):
+    import psutil
+
+    monkeypatch.chdir(tmp_path)
+    for name in ("WANDB_MODE", "WANDB_DIR", "WANDB_PROJECT", "WANDB_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    # Nothing of it lies in the home folder of who runs the tests.
+    for name in ("WANDB_CACHE_DIR", "WANDB_CONFIG_DIR", "WANDB_DATA_DIR"):
+        monkeypatch.setenv(name, str(tmp_path / "own"))
+    before = psutil.Process().children()
+    tracker = kv.trackers.WandB(folder=tmp_path / "runs", tags=["kshot"])
+    try:
+        rows = call(tracker)
+    finally:
+        import_module("wandb").teardown()
+    assert tracker.run_folder.parent == tmp_path / "runs" / "wandb"
+    assert tracker.run_folder.name.startswith("offline-run-")
+    found = records(tracker.run_folder)
+    (run,) = [one.run for one in found if one.HasField("run")][:1]
+    assert (run.project, run.display_name, list(run.tags)) == (
+        "kshot_viz",
+        "evaluate ToyNet toy",
+        ["kshot"],
+    )
+    assert any(one.key == "backbone" and one.value_json == '"ToyNet"' for one in run.config.update)
+    logged = [
+        float(item.value_json)
+        for one in found
+        if one.HasField("history")
+        for item in one.history.item
+        if "/".join(item.nested_key) == f"{CURVE}/accuracy" or item.key == f"{CURVE}/accuracy"
+    ]
+    assert logged == rows["accuracy"].tolist()
+    gone, _ = psutil.wait_procs(
+        [one for one in psutil.Process().children() if one not in before], timeout=30
+    )
+    assert psutil.Process().children() == before or gone
+
+
+def test_wandb_takes_one_of_two_modes():
+    with pytest.raises(KShotError, match="'offline', 'online'"):
+        kv.trackers.WandB(mode="onlin")
+
+
+# ---- what they share --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("make", "package", "extra"),
+    [("TensorBoard", "tensorboard", "tensorboard"), ("MLflow", "mlflow", "mlflow")]
+    + [("WandB", "wandb", "wandb")],
+)
+def test_a_missing_package_is_told_at_once_with_its_extra(make, package, extra, monkeypatch):
+    monkeypatch.setitem(sys.modules, package, None)
+    cure = rf"{make} needs the package {package}.*pip install 'kshot-viz\[{extra}\]'"
+    with pytest.raises(KShotError, match=cure):
+        getattr(kv.trackers, make)()
+
+
+def test_a_folder_that_is_named_like_a_package_is_none(tmp_path, monkeypatch):
+    from kshot_viz.extras import check_installed
+
+    (tmp_path / "folder_alone").mkdir()
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(KShotError, match=r"pip install 'kshot-viz\[any\]'"):
+        check_installed("folder_alone", "any", "A test")
+
+
+def row(method, accuracy, *, pool="test", candidate="a", steps=2):
+    return {
+        "pool": pool,
+        "shot": 1,
+        "method": method,
+        "candidate": candidate,
+        "steps": steps,
+        "accuracy": accuracy,
+        "support_loss": math.nan,
+        "support_accuracy": 1.0,
+        "seconds": 0.5,
+    }
+
+
+def test_curves_count_their_own_rows_and_leave_out_what_is_not_finite():
+    series = Series("evaluate")
+    assert series.add(row("plain", 0.5))[0] == 0
+    assert series.add(row("grouped", 0.5))[0] == 0
+    number, values = series.add(row("plain", 0.7))
+    assert number == 1
+    assert values == {
+        "test/1-shot/plain/accuracy": 0.7,
+        "test/1-shot/plain/support_accuracy": 1.0,
+        "test/1-shot/plain/seconds": 0.5,
+    }
+
+
+def test_only_curves_of_one_setting_have_a_mean():
+    series = Series("compare_methods")
+    for one in (row("plain", 0.5), row("plain", 1.0), row("grouped", 0.5)):
+        series.add(one)
+    series.add(row("grouped", 1.0, candidate="b"))
+    assert series.means() == {"mean_accuracy/test/1-shot/plain": 0.75}
+
+
+@pytest.mark.parametrize(
+    ("kind", "row", "expected"),
+    [
+        (
+            "finetune",
+            {"step": 4, "loss": 0.5, "accuracy": 1.0},
+            (4, {"finetune/loss": 0.5, "finetune/accuracy": 1.0}),
+        ),
+        (
+            "search_groups",
+            {"rollout": 7, "reward": 0.5, "best": math.nan, "status": "complete"},
+            (7, {"search_groups/reward": 0.5}),
+        ),
+    ],
+)
+def test_steps_and_rollouts_are_counted_by_their_own_numbers(kind, row, expected):
+    assert Series(kind).add(row) == expected
+    assert Series(kind).means() == {}
