@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -34,8 +35,8 @@ if TYPE_CHECKING:
     import pandas as pd
     import torch
 
-
 T = TypeVar("T")
+_log = logging.getLogger(__name__)
 
 
 @checked(
@@ -254,6 +255,11 @@ def _finish(
     missing = one_of_each_first([job for job in jobs if job.key not in done])
     runs = {job.key: len(job.entries) for job in jobs}
     before = sum(runs[key] for key in done)
+    _log.debug("%d runs in %d jobs", sum(runs.values()), len(jobs))
+    if before:
+        _log.info(
+            "%d of %d runs were finished before: taken from %s", before, sum(runs.values()), store
+        )
     # Closed at once: the traceback of an interrupt would keep other processes at work.
     with (
         progress_of(missing, before, follow.progress) as bar,
