@@ -6,6 +6,7 @@ import os
 import re
 import time
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kshot_viz import __version__
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 # MLflow takes at most so many at once, and names of these characters alone.
 _AT_ONCE, _NAME, _LONGEST = 1000, r"[^\w./ -]", 500
+_SQLITE = "sqlite:///"
 # A database takes as long for one metric as for hundreds.
 _FLUSH_SECONDS = 2.0
 
@@ -60,6 +62,8 @@ class MLflow(Tracker):
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
         import mlflow
 
+        if self.uri is not None and self.uri.startswith(_SQLITE):
+            Path(self.uri.removeprefix(_SQLITE)).parent.mkdir(parents=True, exist_ok=True)
         return mlflow.MlflowClient(tracking_uri=self.uri)
 
     def _open(self, run: RunInfo) -> None:

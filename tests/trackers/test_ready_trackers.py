@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import struct
 import sys
 import time
@@ -18,6 +19,7 @@ import kshot_viz as kv
 from kshot_viz.errors import KShotError
 from kshot_viz.trackers.series import Series
 
+ROOT = Path(__file__).parents[2]
 CONFIG = kv.FinetuneConfig(lr=0.02, steps=2)
 ROWS = 3
 CURVE = "test/1-shot/plain"
@@ -36,6 +38,15 @@ def call():
         return kv.evaluate(backbone, data, episodes, tried, callbacks=callbacks)
 
     return run
+
+
+def run_block(heading):
+    """Run the Python of a section of the page, and return its names."""
+    text = (ROOT / "docs" / "trackers.md").read_text("utf-8").partition(f"\n## {heading}\n")[2]
+    (code,) = re.findall(r"```python\n(.*?)```", text.partition("\n## ")[0], re.DOTALL)
+    names = {}
+    exec(compile(code, heading, "exec"), names)
+    return names
 
 
 class Fails:
@@ -76,17 +87,16 @@ def test_tensorboard_holds_the_rows(call, tmp_path):
     assert "failed/text_summary" in failed.Tags()["tensors"]
 
 
-def test_tensorboard_shows_a_run_while_it_runs(tmp_path):
-    tracker = kv.trackers.TensorBoard(tmp_path)
-    folders = []
-
-    class Looks:
-        def on_row(self, row):
-            folders.extend(tracker.run_folder.glob("events*"))
-
-    data = toy_data(3, 6)
-    kv.finetune(toy_backbone(), data, method="plain", config=CONFIG, callbacks=[tracker, Looks()])
-    assert folders
+def test_the_examples_of_the_page_run(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    run_block("A callback of your own")
+    said = capsys.readouterr().out
+    assert said.startswith("evaluate glyphnet digits {'backbone': 'glyphnet'")
+    assert re.search(r"^best: 0\.0\d+ 0\.\d+$", said, re.MULTILINE)
+    run_block("TensorBoard")
+    (folder,) = (tmp_path / "runs" / "tensorboard").iterdir()
+    assert len(events(folder).Scalars("finetune/loss")) == kv.FinetuneConfig().steps + 1
+    run_block("Log messages")
 
 
 # ---- MLflow -----------------------------------------------------------------------------------
@@ -96,12 +106,13 @@ def test_tensorboard_shows_a_run_while_it_runs(tmp_path):
 def test_mlflow_holds_the_rows(call, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
-    tracker = kv.trackers.MLflow(f"sqlite:///{tmp_path / 'mlflow.db'}", experiment="kshot")
-    rows = call(tracker)
+    names = run_block("MLflow")
+    tracker, rows = names["tracker"], names["rows"]
     run = tracker.client.get_run(tracker.run_id)
+    assert Path("runs/mlflow.db").is_file()
     assert run.info.status == "FINISHED"
-    assert run.info.run_name == "evaluate ToyNet toy"
-    assert run.data.params.items() >= {"backbone": "ToyNet", "candidates": "1"}.items()
+    assert run.info.run_name == "evaluate glyphnet digits"
+    assert run.data.params.items() >= {"backbone": "glyphnet", "candidates": "1"}.items()
     assert run.data.metrics[f"mean_accuracy/{CURVE}"] == pytest.approx(rows["accuracy"].mean())
     history = tracker.client.get_metric_history(tracker.run_id, f"{CURVE}/accuracy")
     assert [one.step for one in history] == [0, 1, 2]
@@ -137,7 +148,7 @@ def records(folder):
 
 
 @pytest.mark.slow
-def test_wandb_holds_the_rows_in_a_folder_here(call, tmp_path, monkeypatch):
+def test_wandb_holds_the_rows_in_a_folder_here(tmp_path, monkeypatch):
     mark = uuid.uuid4().hex
     monkeypatch.setenv(MARK, mark)
     monkeypatch.chdir(tmp_path)
@@ -146,9 +157,8 @@ def test_wandb_holds_the_rows_in_a_folder_here(call, tmp_path, monkeypatch):
     # Nothing of it lies in the home folder of who runs the tests.
     for name in ("WANDB_CACHE_DIR", "WANDB_CONFIG_DIR", "WANDB_DATA_DIR"):
         monkeypatch.setenv(name, str(tmp_path / "own"))
-    tracker = kv.trackers.WandB(folder=tmp_path / "runs", tags=["kshot"])
     try:
-        rows = call(tracker)
+        names = run_block("Weights & Biases")
     finally:
         import_module("wandb").teardown()
     if Path("/proc/self/environ").exists():
@@ -156,16 +166,19 @@ def test_wandb_holds_the_rows_in_a_folder_here(call, tmp_path, monkeypatch):
         while marked(mark) and time.monotonic() < end:
             time.sleep(0.05)
         assert marked(mark) == []
-    assert tracker.run_folder.parent == tmp_path / "runs" / "wandb"
+    tracker, rows = names["tracker"], names["rows"]
+    assert tracker.run_folder.resolve().parent == tmp_path / "runs" / "wandb"
     assert tracker.run_folder.name.startswith("offline-run-")
     found = list(records(tracker.run_folder))
     (run,) = [one.run for one in found if one.HasField("run")][:1]
     assert (run.project, run.display_name, list(run.tags)) == (
-        "kshot_viz",
-        "evaluate ToyNet toy",
-        ["kshot"],
+        "my-project",
+        "evaluate glyphnet digits",
+        ["digits"],
     )
-    assert any(one.key == "backbone" and one.value_json == '"ToyNet"' for one in run.config.update)
+    assert any(
+        one.key == "backbone" and one.value_json == '"glyphnet"' for one in run.config.update
+    )
     logged = [
         float(item.value_json)
         for one in found
