@@ -29,7 +29,8 @@ def dashboard(command):
         port = free.getsockname()[1]
     program, *rest = shlex.split(command)
     call = [str(Path(sys.executable).with_name(program)), *rest, "--port", str(port)]
-    server = subprocess.Popen(call, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    nowhere = subprocess.DEVNULL
+    server = subprocess.Popen(call, stdout=nowhere, stderr=nowhere)
     # The proxy of a machine is for other machines.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
@@ -38,20 +39,19 @@ def dashboard(command):
             return response.read()
 
     try:
-        assert f"http://127.0.0.1:{port}/" in server.stderr.readline()
         end = time.monotonic() + START
         while True:
             try:
                 ask("/api/meta")
                 break
             except OSError:
+                assert server.poll() is None
                 assert time.monotonic() < end
                 time.sleep(0.05)
         yield ask
     finally:
         server.terminate()
         server.wait(START)
-        server.stderr.close()
 
 
 @pytest.mark.slow
