@@ -18,8 +18,8 @@ from kshot_viz.trackers.tracker import Tracker
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-# MLflow takes at most so many at once, and names of these characters alone.
-_AT_ONCE, _NAME, _LONGEST = 1000, r"[^\w./ -]", 500
+# MLflow takes at most so many at once, names without these characters, and no longer texts.
+_AT_ONCE, _NAME, _LONGEST_NAME, _LONGEST = 1000, r"[^\w./ -]", 250, 500
 _SQLITE = "sqlite:///"
 # A database takes as long for one metric as for hundreds.
 _FLUSH_SECONDS = 2.0
@@ -108,4 +108,4 @@ class MLflow(Tracker):
 
 
 def _name(text: str) -> str:
-    return re.sub(_NAME, "_", text)
+    return re.sub(_NAME, "_", text)[:_LONGEST_NAME]

@@ -18,8 +18,9 @@ class WandB(Tracker):
     """Makes one run of Weights & Biases of each call.
 
     Offline, the default, nothing leaves this machine: a run is a folder, which ``wandb sync``
-    sends when you want it. Only numbers of rows and the settings of the call are in it, no code and
-    no output of the terminal.
+    sends when you want it. Numbers of rows and the settings of the call are in it, and what W&B
+    adds of itself: the installed packages and the load of the machine; no code and no output of the
+    terminal.
 
     Parameters
     ----------
