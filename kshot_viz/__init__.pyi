@@ -1,5 +1,8 @@
 """The public page: where each name is defined. Type checkers and the package itself read it."""
 
+from . import analysis as analysis
+from . import trackers as trackers
+from . import viz as viz
 from .activations import Activations as Activations
 from .activations import capture_activations as capture_activations
 from .data.dataset import ImageDataset as ImageDataset

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from difflib import get_close_matches
 from types import ModuleType
 
@@ -11,13 +11,15 @@ import lazy_loader
 
 
 def attach_stub(
-    package: str, file: str
+    package: str, file: str, rooms: Collection[str] = ()
 ) -> tuple[Callable[[str], object], Callable[[], list[str]], list[str]]:
     """Return ``__getattr__``, ``__dir__`` and ``__all__`` of a package (PEP 562).
 
-    The one list of names is the stub beside ``file``, which type checkers read too.
+    The one list of names is the stub beside ``file``, which type checkers read too. Subpackages
+    that it names are ``rooms``: they are there at first use too, but are no public names.
     """
-    load, listing, names = lazy_loader.attach_stub(package, file)
+    load, _, listed = lazy_loader.attach_stub(package, file)
+    names = [name for name in listed if name not in rooms]
 
     class Package(ModuleType):
         """A module whose public names win over subpackages of the same name.
@@ -32,8 +34,10 @@ def attach_stub(
                 super().__setattr__(name, value)
 
     def get(name: str) -> object:
+        if name in rooms:
+            return load(name)
         if name not in names:
-            close = get_close_matches(name, names, n=1)
+            close = get_close_matches(name, [*names, *rooms], n=1)
             hint = f" Did you mean {close[0]!r}?" if close else ""
             raise AttributeError(f"module {package!r} has no attribute {name!r}.{hint}")
         value = load(name)
@@ -41,4 +45,4 @@ def attach_stub(
         return value
 
     sys.modules[package].__class__ = Package
-    return get, listing, names
+    return get, lambda: list(names), names

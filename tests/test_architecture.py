@@ -14,13 +14,13 @@ PACKAGE = Path(__file__).parents[1] / "kshot_viz"
 HOMES = {
     alias.name: str(node.module)
     for node in ast.parse((PACKAGE / "__init__.pyi").read_text("utf-8")).body
-    if isinstance(node, ast.ImportFrom)
+    if isinstance(node, ast.ImportFrom) and node.module
     for alias in node.names
 }
 LINE_AS_DRAWN = """
-errors, checks, files, lazy, records, seeds, stats, text, threads -> data -> models -> words
--> activations -> grouping -> methods -> finetune -> evaluate -> search -> study -> analysis -> viz
--> widgets -> cli -> testing
+errors, checks, extras, files, lazy, records, seeds, stats, text, threads, trackers -> data
+-> models -> words -> activations -> grouping -> methods -> finetune -> evaluate -> search -> study
+-> analysis -> viz -> widgets -> cli -> testing
 """
 LINE = re.findall(r"\w+", LINE_AS_DRAWN)
 DRAWING = {"matplotlib", "seaborn", "ipywidgets"}

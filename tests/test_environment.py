@@ -118,7 +118,9 @@ def test_a_malformed_conda_spec_is_noticed():
 def test_extras_that_pages_name_are_there():
     pages = [ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")]
     named = {
-        one for page in pages for one in re.findall(r"kshot-viz\[(\w+)\]", page.read_text("utf-8"))
+        one
+        for page in pages
+        for one in re.findall(r"kshot-viz\[([\w-]+)\]", page.read_text("utf-8"))
     }
     assert {"dicom", "onnx"} <= named <= set(PROJECT["optional-dependencies"])
 

@@ -34,7 +34,7 @@ def heavy_after(statement: str) -> list[str]:
 def stub() -> dict[str, str]:
     """Return where the stub of the package says that each public name is defined."""
     tree = ast.parse((ROOT / "kshot_viz/__init__.pyi").read_text("utf-8"))
-    imports = [node for node in tree.body if isinstance(node, ast.ImportFrom)]
+    imports = [node for node in tree.body if isinstance(node, ast.ImportFrom) and node.module]
     return {alias.name: f"kshot_viz.{node.module}" for node in imports for alias in node.names}
 
 
@@ -56,6 +56,18 @@ def test_every_public_name_resolves(name):
     value = getattr(kv, name)
     assert value is getattr(importlib.import_module(stub()[name]), name)
     assert value.__doc__
+
+
+@pytest.mark.parametrize("room", ["analysis", "trackers", "viz"])
+def test_a_room_is_there_without_an_import_of_its_own(room):
+    code = f"import kshot_viz as kv; print(kv.{room}.__name__, kv.{room} is kv.{room})"
+    assert fresh(code).split() == [f"kshot_viz.{room}", "True"]
+    assert room not in kv.__all__
+
+
+def test_trackers_need_nothing_heavy_before_one_is_made():
+    heavy = heavy_after("import kshot_viz as kv; kv.trackers.Callback, kv.trackers.TensorBoard")
+    assert heavy == []
 
 
 def test_an_unknown_name_is_answered_with_the_nearest():

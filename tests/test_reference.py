@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import kshot_viz
-from kshot_viz import analysis, viz
+from kshot_viz import analysis, trackers, viz
 from kshot_viz.methods import registry
 
 FOLDER = Path(__file__).parents[1] / "docs" / "site" / "reference"
@@ -27,7 +27,7 @@ def entries(page: Path) -> dict[str, str]:
 
 
 def public() -> set[str]:
-    modules = (kshot_viz, analysis, viz)
+    modules = (kshot_viz, analysis, trackers, viz)
     return {f"{one.__name__}.{name}" for one in modules for name in one.__all__}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ from kshot_viz.records import content_digest
 if TYPE_CHECKING:
     from kshot_viz.models.backbone import Backbone
 
+_log = logging.getLogger(__name__)
 SCHEMA = "1"
 
 
@@ -44,8 +46,10 @@ class ActivationCache:
 
     def read(self, names: Iterable[str]) -> dict[str, LayerActivations]:
         """Return the layers that are there."""
-        found = {name: self._read(name) for name in names}
-        return {name: layer for name, layer in found.items() if layer is not None}
+        asked = {name: self._read(name) for name in names}
+        found = {name: layer for name, layer in asked.items() if layer is not None}
+        _log.info("%d of %d layers are taken from %s", len(found), len(asked), self._folder)
+        return found
 
     def write(self, layers: Mapping[str, LayerActivations]) -> None:
         """Keep layers; a reader never sees a half-written file."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ from kshot_viz.models.modes import BATCH_NORM
 if TYPE_CHECKING:
     from kshot_viz.models.backbone import Backbone
 
+_log = logging.getLogger(__name__)
 PATHS = ("auto", "loop", "fast")
 # Candidates computed as one share the calls of a step, and lose by it once what they compute no
 # longer lies in the cache: measured best at 2 to 4 MB of activations each, and at most 64.
@@ -80,6 +82,7 @@ class Batching:
         key = (inputs.episode.way, *_what_trains(candidate, inputs.backbone))
         if key not in self._traced:
             self._traced[key] = self._trace(candidate, inputs)
+            self._report(candidate, self._traced[key], inputs)
         found = self._traced[key]
         if found.trained is None:
             if self._path == "fast":
@@ -91,6 +94,17 @@ class Batching:
         config, method = candidate.config, candidate.method.name
         likeness = (found.trained.cut, config.optimizer, config.steps, method, name)
         return Kind(False, self._together(found.trained, inputs), likeness), found.slots
+
+    def _report(self, candidate: Candidate, found: _Traced, inputs: EpisodeInputs) -> None:
+        """Log how a candidate is computed, and those that differ from it in numbers alone."""
+        if found.trained is None:
+            _log.info("%r is computed by the reference loop: %s", candidate.name, found.reason)
+            return
+        part, together = (
+            self._network(inputs).reach(found.trained),
+            self._together(found.trained, inputs),
+        )
+        _log.debug("%r is computed by the path %r, %d at once", candidate.name, part, together)
 
     def _trace(self, candidate: Candidate, inputs: EpisodeInputs) -> _Traced:
         reason = self._why_not(candidate, inputs)

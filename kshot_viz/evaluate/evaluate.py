@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -27,13 +28,15 @@ from kshot_viz.models.backbone import BACKBONE, Backbone
 from kshot_viz.models.inputs.source_pixels import warn_if_unlike_source
 from kshot_viz.models.modes import check_device
 from kshot_viz.threads import one_thread
+from kshot_viz.trackers.callback import Callback, RunInfo, callbacks_rule
+from kshot_viz.trackers.session import Session, session
 
 if TYPE_CHECKING:
     import pandas as pd
     import torch
 
-
 T = TypeVar("T")
+_log = logging.getLogger(__name__)
 
 
 @checked(
@@ -45,6 +48,7 @@ T = TypeVar("T")
     max_memory=optional(whole(1)),
     mix_names=flag,
     seed=whole(0),
+    callbacks=callbacks_rule,
 )
 def evaluate(
     backbone: Backbone,
@@ -64,6 +68,7 @@ def evaluate(
     seed: int = 0,
     progress: bool | str = False,
     watch: Callable[[int, int], object] | None = None,
+    callbacks: Sequence[Callback] = (),
 ) -> pd.DataFrame:
     """Tune every candidate on every episode's support and score it on its queries.
 
@@ -104,6 +109,8 @@ def evaluate(
     watch : callable, optional
         Takes the numbers of finished and of all runs, before the first and whenever some end. An
         error that it raises ends the call.
+    callbacks : sequence of Callback
+        Told of rows as they finish: see :class:`kshot_viz.trackers.Callback`.
 
     Returns
     -------
@@ -145,8 +152,32 @@ def evaluate(
     request = Request(backbone, bound, steps, path, max_memory, mix_names, device, seed)
     plan = plan_jobs(request, data, episodes)
     kept = RowStore(store) if store else None
-    finished = _finish(plan.jobs, execute, workers, kept, progress, watch or _unwatched)
-    return pd.DataFrame([row for run in plan.runs for row in finished[run]])
+    with session(callbacks, _info(request, data, episodes, executor)) as told:
+        follow = Followed(progress, watch or _unwatched, told)
+        finished = _finish(plan.jobs, execute, workers, kept, follow)
+        rows = pd.DataFrame([row for run in plan.runs for row in finished[run]])
+        # A copy: what a callback does with it stays its own.
+        told.finish(rows.copy() if told else rows)
+    return rows
+
+
+def _info(
+    request: Request, data: ImageDataset, episodes: Sequence[Episode], executor: str
+) -> RunInfo:
+    """Describe a call to callbacks."""
+    return RunInfo(
+        "evaluate",
+        {
+            "backbone": request.backbone.name,
+            "data": data.name,
+            "methods": ", ".join(dict.fromkeys(one.name for one in request.candidates)),
+            "candidates": len(request.candidates),
+            "episodes": len(episodes),
+            "executor": executor,
+            "path": request.path,
+            "seed": request.seed,
+        },
+    )
 
 
 def all_of(argument: str, given: Iterable[T], kind: type) -> tuple[T, ...]:
@@ -198,32 +229,53 @@ def _unwatched(done: int, total: int) -> None:
     """Look at nothing."""
 
 
+@dataclass(frozen=True)
+class Followed:
+    """Who follows a call: a progress bar, its ``watch``, and callbacks."""
+
+    progress: bool | str
+    watch: Callable[[int, int], object]
+    told: Session
+
+    def rows(self, rows: Sequence[Row], *, resumed: bool) -> None:
+        """Tell callbacks of finished rows."""
+        for row in rows if self.told else ():
+            self.told.row({"resumed": resumed, **row})
+
+
 def _finish(
     jobs: Sequence[Job],
     run: Executor,
     workers: int | None,
     store: RowStore | None,
-    progress: bool | str,
-    watch: Callable[[int, int], object],
+    follow: Followed,
 ) -> dict[str, list[Row]]:
     """Return the rows of every run, from the store where they are there."""
     done = {job.key: store[job.key] for job in jobs if store and job.key in store}
     missing = one_of_each_first([job for job in jobs if job.key not in done])
     runs = {job.key: len(job.entries) for job in jobs}
     before = sum(runs[key] for key in done)
+    _log.debug("%d runs in %d jobs", sum(runs.values()), len(jobs))
+    if before:
+        _log.info(
+            "%d of %d runs were finished before: taken from %s", before, sum(runs.values()), store
+        )
     # Closed at once: the traceback of an interrupt would keep other processes at work.
     with (
-        progress_of(missing, before, progress) as bar,
+        progress_of(missing, before, follow.progress) as bar,
         closing(run(missing, workers)) as finished,
     ):
-        watch(before, sum(runs.values()))
+        follow.watch(before, sum(runs.values()))
+        for kept in list(done.values()):
+            follow.rows(kept, resumed=True)
         for rows in finished:
             key = rows[0]["job"]
             done[key] = rows
             if store:
                 store.add(key, rows)
             bar.finished(key, rows, runs[key])
-            watch(sum(runs[key] for key in done), sum(runs.values()))
+            follow.watch(sum(runs[key] for key in done), sum(runs.values()))
+            follow.rows(rows, resumed=False)
     if store and missing:
         store.sync()
     by_run: dict[str, list[Row]] = {}

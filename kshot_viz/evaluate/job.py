@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -22,6 +23,8 @@ from kshot_viz.finetune.result import outcome, predictions
 from kshot_viz.models.modes import evaluating
 from kshot_viz.seeds import child_seed
 from kshot_viz.threads import one_thread
+
+_log = logging.getLogger(__name__)
 
 
 class Runner(Protocol):
@@ -171,6 +174,7 @@ def _within_memory(job: Job) -> list[Row]:
                 f"on its own: freeze layers, or take smaller images."
             ) from error
     middle = len(job.entries) // 2
+    _log.info("memory does not suffice for %d candidates at once: now %d", 2 * middle, middle)
     halves = job.entries[:middle], job.entries[middle:]
     return [row for half in halves for row in _within_memory(replace(job, entries=half))]
 

@@ -9,6 +9,7 @@ made in a notebook travel too.
 from __future__ import annotations
 
 import atexit
+import logging
 import os
 import signal
 import threading
@@ -25,6 +26,7 @@ from kshot_viz.errors import KShotError
 from kshot_viz.evaluate.watched_pipe import LOOK_SECONDS, WatchedConnection
 from kshot_viz.evaluate.worker import HELLO, REST, serve
 
+_log = logging.getLogger(__name__)
 # Seconds that starting may take, on a machine that is very busy.
 START_SECONDS = 300.0
 
@@ -89,6 +91,7 @@ class Worker:
         finally:
             theirs.close()
         _STARTED.append(self)
+        _log.debug("process %s is started for runs", self._process.pid)
 
     @property
     def alive(self) -> bool:

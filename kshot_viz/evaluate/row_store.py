@@ -49,6 +49,9 @@ class RowStore:
         self._rows = self._read()
         self._synced = time.monotonic()
 
+    def __str__(self) -> str:
+        return str(self._path)
+
     def __contains__(self, job: str) -> bool:
         return job in self._rows
 

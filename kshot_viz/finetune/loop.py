@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,6 +33,8 @@ from kshot_viz.models.inputs.support import (
 from kshot_viz.models.modes import check_device, evaluating
 from kshot_viz.seeds import child_seed
 from kshot_viz.threads import one_thread
+from kshot_viz.trackers.callback import Callback, RunInfo, callbacks_rule
+from kshot_viz.trackers.session import scalars, session
 
 
 @checked(
@@ -41,6 +43,7 @@ from kshot_viz.threads import one_thread
     config=optional(instance(FinetuneConfig)),
     seed=whole(0),
     progress=flag,
+    callbacks=callbacks_rule,
 )
 @one_thread()
 def finetune(
@@ -53,6 +56,7 @@ def finetune(
     seed: int = 0,
     device: str | torch.device | None = None,
     progress: bool = False,
+    callbacks: Sequence[Callback] = (),
 ) -> FinetuneResult:
     """Fine-tune a copy of a network on a handful of labelled images.
 
@@ -77,6 +81,8 @@ def finetune(
         Where to tune; the network's own device by default.
     progress : bool
         Show a progress bar.
+    callbacks : sequence of Callback
+        Told of every step: see :class:`kshot_viz.trackers.Callback`.
 
     Returns
     -------
@@ -94,23 +100,33 @@ def finetune(
     chosen = resolve_method(method)
     groups = _formed(chosen, grouping, backbone, support, seed)
     run = start_run(backbone, support, chosen, groups, settings_for(chosen, config), device)
-    begin = time.perf_counter()
-    losses, accuracies = [], []
-    for _, loss, accuracy in _shown(run.states(seed), run.config.steps, progress):
-        losses.append(loss)
-        accuracies.append(accuracy)
-    return FinetuneResult(
-        backbone=run.backbone,
-        classes=run.support.classes,
-        losses=tuple(losses),
-        accuracies=tuple(accuracies),
-        method=chosen.name,
-        grouping=groups,
-        config=run.config,
-        seed=seed,
-        status=outcome(losses),
-        seconds=time.perf_counter() - begin,
-    )
+    with session(callbacks, _info(run, backbone, seed)) as told:
+        begin, waited = time.perf_counter(), told.seconds
+        losses, accuracies = [], []
+        for step, loss, accuracy in _shown(run.states(seed), run.config.steps, progress):
+            losses.append(loss)
+            accuracies.append(accuracy)
+            told.row({"step": step, "loss": loss, "accuracy": accuracy})
+        result = FinetuneResult(
+            backbone=run.backbone,
+            classes=run.support.classes,
+            losses=tuple(losses),
+            accuracies=tuple(accuracies),
+            method=chosen.name,
+            grouping=groups,
+            config=run.config,
+            seed=seed,
+            status=outcome(losses),
+            seconds=time.perf_counter() - begin - (told.seconds - waited),
+        )
+        return told.finish(result)
+
+
+def _info(run: Run, backbone: Backbone, seed: int) -> RunInfo:
+    """Describe a run to callbacks."""
+    about = {"backbone": backbone.name, "method": run.method.name}
+    sizes = {"way": len(run.support.classes), "images": len(run.support.targets), "seed": seed}
+    return RunInfo("finetune", {**about, **sizes, **scalars(run.config.to_dict())})
 
 
 def _formed(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from kshot_viz.search.controller.reinforce import Update
 
+_log = logging.getLogger(__name__)
 # A search has converged when so many batches in a row held no new candidate.
 REPEATS = 10
 # Fields of a score that are stored with a rollout, beside its reward.
@@ -134,6 +136,8 @@ class Engine:
         self._known: dict[str, Score] = {}
         self._batch, self._repeats, self._cut = 0, 0, False
         self.spent = 0.0
+        if self._stored:
+            _log.info("the search goes on from %d stored rollouts", len(self._stored))
         for batch in batches(list(self._stored.values()), settings.batch_size):
             if len(batch) == settings.batch_size:
                 self._count(batch, [settings.space.candidate(one.parameters) for one in batch])
@@ -177,7 +181,12 @@ class Engine:
                 self._ledger.add(one, self._distributions)
                 self._stored[one.number] = one
         self._count(rollouts, candidates)
-        return self._summary(rollouts, update)
+        summary = self._summary(rollouts, update)
+        cached = sum(one.record["status"] == "cached" for one in rollouts)
+        known = "batch %d: mean reward %.3f, %d of %d candidates were known, %.1f of %g evaluations"
+        spent = (self.spent, settings.budget)
+        _log.info(known, self._batch - 1, summary["reward"], cached, len(rollouts), *spent)
+        return summary
 
     def _affordable(self, candidates: Sequence[Candidate]) -> int:
         """Return how many of a batch the rest of the budget suffices for."""

@@ -16,7 +16,8 @@ from kshot_viz.errors import KShotError, KShotFileError
 from kshot_viz.models.backbone import BACKBONE, Backbone
 from kshot_viz.search.controller.reinforce import ReinforceConfig
 from kshot_viz.search.engine import Engine
-from kshot_viz.search.lifecycle import ControllableSearch, Events, Requests
+from kshot_viz.search.lifecycle import ControllableSearch, Events, Requests, state_after
+from kshot_viz.search.progress import Bar
 from kshot_viz.search.result import SearchResult
 from kshot_viz.search.rewards.reward import Reward
 from kshot_viz.search.rewards.scorer import Scorer
@@ -27,13 +28,13 @@ from kshot_viz.search.spaces.groups import GroupSpace
 from kshot_viz.search.storage.ledger import Ledger
 from kshot_viz.search.storage.storages import MEMORY
 from kshot_viz.search.timing import sized
+from kshot_viz.search.told_rollouts import told_rollouts
 from kshot_viz.threads import begin_thread
+from kshot_viz.trackers.callback import Callback, callbacks_rule
 
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
     from optuna.storages import BaseStorage
-
-    from kshot_viz.search.progress import Bar
 
 
 class GroupSearch(ControllableSearch):
@@ -65,7 +66,7 @@ class GroupSearch(ControllableSearch):
     learning : ReinforceConfig, optional
         How the controller learns; its ``batch_size`` holds for every sampler. By default that of
         ``sampler``, where it is a :class:`ReinforceSampler`.
-    executor, workers, device
+    executor, workers, device, callbacks
         As in :func:`kshot_viz.evaluate`; they do not change the history.
     budget_minutes : float, optional
         Minutes of the whole search, earlier calls included: a batch of random candidates is timed
@@ -91,6 +92,7 @@ class GroupSearch(ControllableSearch):
         budget_minutes=optional(number(0, above=True)),
         workers=optional(whole(1)),
         seed=whole(0),
+        callbacks=callbacks_rule,
     )
     def __init__(
         self,
@@ -109,10 +111,11 @@ class GroupSearch(ControllableSearch):
         device: str | None = None,
         budget_minutes: float | None = None,
         seed: int = 0,
+        callbacks: Sequence[Callback] = (),
     ) -> None:
         self.backbone, self.reward = backbone, reward
         self.space = space or GroupSpace.of(backbone, source=reward.source is not None)
-        self._minutes = budget_minutes
+        self._minutes, self._callbacks = budget_minutes, tuple(callbacks)
         self.settings = SearchSettings(
             space=self.space,
             sampler=sampler,
@@ -168,8 +171,7 @@ class GroupSearch(ControllableSearch):
         """Wait for a search in the background; False if it is still running."""
         if self._thread is not None:
             self._thread.join(timeout)
-            return not self._thread.is_alive()
-        return True
+        return self._thread is None or not self._thread.is_alive()
 
     def _send(self, request: str) -> None:
         self._requests.send(request)
@@ -244,7 +246,7 @@ class GroupSearch(ControllableSearch):
                 end = self._search_and_store_state(ledger, bar)
         except BaseException as error:
             self.error = error if isinstance(error, Exception) else None
-            end = (_state_after(error), {"error": str(error)})
+            end = (state_after(error), {"error": str(error)})
             raise
         finally:
             self.state = end[0]
@@ -258,7 +260,7 @@ class GroupSearch(ControllableSearch):
         try:
             end, reason = self._search(ledger, bar)
         except BaseException as error:
-            ledger.state = _state_after(error)
+            ledger.state = state_after(error)
             raise
         finally:
             self._result = self._stored_result(ledger)
@@ -273,7 +275,8 @@ class GroupSearch(ControllableSearch):
         ledger.take_request()
         budget = self.settings.budget
         self._report(ledger, "started", spent=engine.spent, budget=budget)
-        with bar(engine.spent, budget) as shown:
+        followed = told_rollouts(self._callbacks, self.result)
+        with followed as tell, bar(engine.spent, budget) as shown:
             while not engine.ended:
                 if self._requests.stopped(ledger, lambda kind: self._report(ledger, kind)):
                     return "stopped", "asked for"
@@ -283,6 +286,7 @@ class GroupSearch(ControllableSearch):
                 if batch is not None:
                     self.events.add("batch", **batch)
                     shown.ended(batch)
+                tell(self._result)
         return "finished", engine.ended
 
     def _report(self, ledger: Ledger, kind: str, **details: Any) -> None:
@@ -293,8 +297,3 @@ class GroupSearch(ControllableSearch):
     def _stored_result(self, ledger: Ledger) -> SearchResult:
         rollouts = tuple(ledger.rollouts())
         return SearchResult(rollouts, self.space, self.manifest, self.backbone, self.reward)
-
-
-def _state_after(error: BaseException) -> str:
-    """Return the state an error leaves a search in; Ctrl-C is no failure."""
-    return "failed" if isinstance(error, Exception) else "stopped"

@@ -245,3 +245,8 @@ class Requests:
         request = ledger.take_request()
         if request:
             self.send(request)
+
+
+def state_after(error: BaseException) -> str:
+    """Return the state an error leaves a search in; Ctrl-C is no failure."""
+    return "failed" if isinstance(error, Exception) else "stopped"

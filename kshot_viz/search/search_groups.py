@@ -12,6 +12,7 @@ from kshot_viz.search.group_search import GroupSearch
 from kshot_viz.search.result import SearchResult
 from kshot_viz.search.rewards.reward import Reward
 from kshot_viz.search.spaces.base import Space
+from kshot_viz.trackers.callback import Callback
 
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
@@ -38,6 +39,7 @@ def search_groups(
     budget_minutes: float | None = None,
     seed: int = 0,
     progress: bool = False,
+    callbacks: Sequence[Callback] = (),
 ) -> SearchResult:
     """Search for the grouping, and return the result: ``GroupSearch(...).run()``.
 
@@ -51,6 +53,8 @@ def search_groups(
         As there: fewer candidates, where all of them would take longer.
     progress : bool
         Say how long the whole will take, and show a progress bar. Neither changes the history.
+    callbacks : sequence of Callback
+        Told of rollouts as batches end: see :class:`kshot_viz.trackers.Callback`.
 
     Raises
     ------
@@ -74,5 +78,6 @@ def search_groups(
         device=device,
         budget_minutes=budget_minutes,
         seed=seed,
+        callbacks=callbacks,
     )
     return search.run(progress=progress)

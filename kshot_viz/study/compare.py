@@ -20,6 +20,7 @@ from kshot_viz.methods.config import FinetuneConfig
 from kshot_viz.methods.registry import FIRST
 from kshot_viz.models.backbone import BACKBONE, Backbone
 from kshot_viz.study.comparison import Comparison
+from kshot_viz.study.manifest import run_info
 from kshot_viz.study.plan import ComparisonPlan, TunedTasks
 from kshot_viz.study.rivals import applicable, ready_made, rivals_of
 from kshot_viz.study.settings.choice import METHOD, SETTING, known_rule
@@ -27,6 +28,8 @@ from kshot_viz.study.settings.grid import TuningGrid
 from kshot_viz.study.tables import joined
 from kshot_viz.study.task import tuning_episodes
 from kshot_viz.study.timing import left_out, told
+from kshot_viz.trackers.callback import Callback, callbacks_rule
+from kshot_viz.trackers.session import Forward, session
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,6 +52,7 @@ if TYPE_CHECKING:
     budget_minutes=optional(number(0, above=True)),
     seed=whole(0),
     progress=flag,
+    callbacks=callbacks_rule,
 )
 def compare_methods(
     backbone: Backbone,
@@ -75,6 +79,7 @@ def compare_methods(
     seed: int = 0,
     progress: bool = False,
     watch: Callable[[int, int], object] | None = None,
+    callbacks: Sequence[Callback] = (),
 ) -> Comparison:
     """Tune every method on validation episodes, then run all of them on the same test episodes.
 
@@ -127,6 +132,9 @@ def compare_methods(
     watch : callable, optional
         As in :func:`kshot_viz.evaluate`, for the runs of each part: an error that it raises ends
         the call as an interrupt does, and ``out`` keeps the finished rows.
+    callbacks : sequence of Callback
+        Told of rows as they finish, tuning episodes (pool ``val``) first: see
+        :class:`kshot_viz.trackers.Callback`.
 
     Returns
     -------
@@ -155,18 +163,20 @@ def compare_methods(
         progress=progress,
         watch=watch,
     )
-    with rows_kept(plan, out) as plan:
-        plan, about = _timed(plan.bound(source), budget_minutes)
+    plan = plan.bound(source)
+    with session(callbacks, run_info(plan, tune)) as heard, rows_kept(plan, out) as plan:
+        plan = replace(plan, callbacks=(Forward(heard),) if heard else ())
+        plan, about = _timed(plan, budget_minutes)
         # First: what cannot be measured is told before hours of runs, not after them.
         alike = plan.alike()
         tuned = plan.tune()
         settings = joined(*(one.settings for one in tuned.values())) if tuned else plan.untuned()
         tested = plan.test(settings, tuned, full)
-    about = plan.manifest(tune) | plan.origin(source) | about
-    found = replace(comparison_of(plan, tuned, settings, tested, about), alike=alike)
-    if out is not None:
-        found.save(out)
-    return found
+        about = plan.manifest(tune) | plan.origin(source) | about
+        found = replace(comparison_of(plan, tuned, settings, tested, about), alike=alike)
+        if out is not None:
+            found.save(out)
+        return heard.finish(found)
 
 
 def comparison_plan(

@@ -19,12 +19,14 @@ from kshot_viz.records import content_digest, record_digest
 from kshot_viz.study.findings.alike import ALIKE
 from kshot_viz.study.settings.choice import METHOD, tuned_settings
 from kshot_viz.study.task import Tuning, tasks_of
+from kshot_viz.trackers.callback import RunInfo
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from kshot_viz.models.backbone import Backbone
     from kshot_viz.study.comparison import Comparison
+    from kshot_viz.study.plan import ComparisonPlan
 
 SCHEMA = 3
 # What both files hold, so that what is loaded is what was saved.
@@ -212,3 +214,23 @@ def versions() -> dict[str, str]:
     """Return the versions that a bitwise replay needs."""
     found = {name: version(name) for name in PACKAGES}
     return {"python": platform.python_version(), "machine": platform.machine(), **found}
+
+
+def run_info(plan: ComparisonPlan, tune: str | None) -> RunInfo:
+    """Describe a comparison to callbacks."""
+    return RunInfo(
+        "compare_methods",
+        {
+            "backbone": plan.backbone.name,
+            "data": plan.data.name,
+            "methods": ", ".join(one.name for one in plan.rivals),
+            "shots": ", ".join(str(task.shot) for task in plan.tasks),
+            "episodes": len(plan.episodes),
+            "tuning_episodes": len(plan.tuning.episodes),
+            "tune": tune,
+            "choose": plan.rule,
+            "race": plan.race,
+            "executor": plan.options["executor"],
+            "seed": plan.options["seed"],
+        },
+    )

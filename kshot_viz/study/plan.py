@@ -46,6 +46,7 @@ class ComparisonPlan:
     options: dict[str, Any]
     progress: bool
     watch: Callable[[int, int], object] | None = None
+    callbacks: Sequence[Any] = ()
     unbound: Sequence[Candidate] = ()
     unfit: Mapping[str, str] = field(default_factory=dict)
     ready: Collection[str] = ()
@@ -258,6 +259,7 @@ class ComparisonPlan:
             progress=title if self.progress and title else False,
             mix_names=False,
             watch=self.watch if isinstance(bar, str) else bar.watching(self.watch),
+            callbacks=self.callbacks,
             **self.options,
         )
         if len(rows):

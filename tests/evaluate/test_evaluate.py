@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from importlib import import_module
 
 import pandas as pd
@@ -58,15 +59,28 @@ def test_a_row_is_what_finetune_gives(data, episodes):
     assert row.support_loss == pytest.approx(result.losses[-1], rel=1e-6)
 
 
+class _Heard:
+    """A callback: the runs that it was told of, and the processes in which that happened."""
+
+    def __init__(self):
+        self.runs, self.processes = [], set()
+
+    def on_row(self, row):
+        self.runs.append(row["run"])
+        self.processes.add(os.getpid())
+
+
 @pytest.mark.slow
 def test_processes_give_the_same_rows(data, episodes):
     backbone = toy_backbone()
     here = evaluate(backbone, data, episodes, candidates())
     for workers in (1, 2):
-        there = evaluate(
-            backbone, data, episodes, candidates(), executor="processes", workers=workers
-        )
+        heard = _Heard()
+        options = {"executor": "processes", "workers": workers, "callbacks": [heard]}
+        there = evaluate(backbone, data, episodes, candidates(), **options)
         assert same(here, there)
+        assert sorted(heard.runs) == sorted(there.run)
+        assert heard.processes == {os.getpid()}
 
 
 def test_order_and_company_do_not_matter_to_the_reference(data, episodes):

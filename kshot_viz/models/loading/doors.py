@@ -10,12 +10,10 @@ import importlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from torch import nn
 
-from kshot_viz.errors import KShotError
 from kshot_viz.models.inputs.preprocess import Preprocess
 
 
@@ -65,16 +63,6 @@ def _is_saved_network(name: str) -> bool:
         return (Path(name).expanduser() / "config.json").is_file()
     except (OSError, ValueError, RuntimeError):  # No name of a folder at all.
         return False
-
-
-def needed(package: str, extra: str) -> ModuleType:
-    """Import an optional package; a KShotError says how to install it."""
-    try:
-        return importlib.import_module(package)
-    except ImportError as error:
-        raise KShotError(
-            f"This network needs the package {package} ({error}): pip install 'kshot-viz[{extra}]'."
-        ) from error
 
 
 def unreachable(name: str, error: BaseException) -> str:

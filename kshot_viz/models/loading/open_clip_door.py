@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from kshot_viz.errors import KShotFileError, KShotValueError, unknown_name
+from kshot_viz.extras import needed
 from kshot_viz.models.inputs.preprocess import Preprocess
-from kshot_viz.models.loading.doors import Loaded, needed, unreachable
+from kshot_viz.models.loading.doors import Loaded, unreachable
 
 _RESIZE = {"shortest": "crop", "squash": "stretch"}
 
@@ -24,7 +25,7 @@ def load_open_clip(name: str, trained: bool, size: int | None) -> Loaded:
     size : int or None
         Side in pixels that the network is made for; its own by default.
     """
-    open_clip = needed("open_clip", "clip")
+    open_clip = needed("open_clip", "clip", "This network")
     model, _, tag = name.partition(":")
     if model not in open_clip.list_models():
         known = [f"open_clip/{one}" for one in open_clip.list_models()]

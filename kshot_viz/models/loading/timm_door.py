@@ -6,8 +6,9 @@ import math
 from typing import Any
 
 from kshot_viz.errors import KShotFileError, KShotValueError, unknown_name
+from kshot_viz.extras import needed
 from kshot_viz.models.inputs.preprocess import Preprocess
-from kshot_viz.models.loading.doors import Loaded, needed, unreachable
+from kshot_viz.models.loading.doors import Loaded, unreachable
 
 _CURE = "give `preprocess=`, a Preprocess or a function"
 
@@ -24,7 +25,7 @@ def load_timm(name: str, trained: bool, size: int | None) -> Loaded:
     size : int or None
         Side in pixels that the network is made for; its own where it takes no other one.
     """
-    timm = needed("timm", "timm")
+    timm = needed("timm", "timm", "This network")
     if not timm.is_model(name):
         raise unknown_name("name", f"timm/{name}", [f"timm/{one}" for one in timm.list_models()])
     return _loaded(timm, name, f"timm/{name}", trained, size)
@@ -32,7 +33,7 @@ def load_timm(name: str, trained: bool, size: int | None) -> Loaded:
 
 def load_timm_hub(name: str, trained: bool, size: int | None) -> Loaded:
     """Make a network of timm that somebody has put on the hub, ``"ORG/NAME"``."""
-    timm = needed("timm", "timm")
+    timm = needed("timm", "timm", "This network")
     return _loaded(timm, f"hf-hub:{name}", f"hf-hub:{name}", trained, size)
 
 

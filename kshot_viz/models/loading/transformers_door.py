@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from kshot_viz.errors import KShotFileError, KShotValueError, warn
+from kshot_viz.extras import needed
 from kshot_viz.models.inputs.preprocess import Preprocess
-from kshot_viz.models.loading.doors import Loaded, needed, unreachable
+from kshot_viz.models.loading.doors import Loaded, unreachable
 
 # Networks for images and texts, of which only the tower of images is taken.
 _TOWERS = {
@@ -37,7 +38,7 @@ def load_transformers(name: str, trained: bool, size: int | None) -> Loaded:
     size : int or None
         Not used: the network keeps the size of its configuration.
     """
-    transformers = needed("transformers", "hf")
+    transformers = needed("transformers", "hf", "This network")
     folder = Path(name).expanduser()
     source = str(folder) if folder.is_dir() else name
     try:

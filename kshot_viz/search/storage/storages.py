@@ -6,13 +6,12 @@ import json
 import logging
 import os
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
 
 import optuna
+from filelock import FileLock, Timeout
 from optuna.storages import BaseStorage, InMemoryStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock, JournalStorage
 from sqlalchemy.exc import SQLAlchemyError
@@ -106,6 +105,8 @@ def _open(storage: Storage) -> BaseStorage:
 
 # `in_use` of another process holds the owner's lock for a moment.
 LOOK_SECONDS = 0.5
+# A write takes less than a millisecond.
+POLL_SECONDS = 0.001
 
 
 class WriteLock(JournalFileOpenLock):
@@ -118,23 +119,24 @@ class WriteLock(JournalFileOpenLock):
 
     def __init__(self, path: Path) -> None:
         super().__init__(str(path))
-        self._path = path.with_name(f".{path.name}.write")
+        self._lock = _lock_of(path.with_name(f".{path.name}.write"))
+        # Threads that share this object wait here: a FileLock lets them all in.
         self._mine = threading.Lock()
-        self._file: IO[bytes] | None = None
 
     def acquire(self) -> bool:
         """Wait for the lock."""
         self._mine.acquire()
-        while (file := _lock(self._path)) is None:
-            time.sleep(0.001)
-        self._file = file
+        try:
+            self._lock.acquire(poll_interval=POLL_SECONDS)
+        except BaseException:
+            self._mine.release()
+            raise
         return True
 
     def release(self) -> None:
         """Release the lock."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        if self._lock.is_locked:
+            self._lock.release()
             self._mine.release()
 
 
@@ -147,30 +149,26 @@ class Owner:
     """Lock of a journal for as long as a search runs; one process at a time holds it."""
 
     def __init__(self, path: Path) -> None:
-        self._file = _lock(owner_of(path))
-        end = time.monotonic() + LOOK_SECONDS
-        while self._file is None and time.monotonic() < end:
-            time.sleep(0.01)
-            self._file = _lock(owner_of(path))
-        if self._file is None:
+        self._lock = _lock_of(owner_of(path))
+        try:
+            self._lock.acquire(timeout=LOOK_SECONDS, poll_interval=POLL_SECONDS)
+        except Timeout:
             raise KShotFileError(
                 f"{path} is in use by another search. Follow that one with "
                 f"kv.GroupSearch.attach({str(path)!r}), or give this one a file of its own."
-            )
+            ) from None
         cut_torn_line(path)
 
     def release(self) -> None:
         """Release the lock."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        self._lock.release()
 
 
 def in_use(path: Path) -> bool:
     """Return whether a running search owns this journal."""
-    file = _lock(owner_of(path)) if path.exists() else None
-    if file is not None:
-        file.close()
+    lock = _taken(owner_of(path)) if path.exists() else None
+    if lock is not None:
+        lock.release()
         return False
     return path.exists()
 
@@ -207,20 +205,20 @@ def owner_of(path: Path) -> Path:
     return Path(f"{path}.owner")
 
 
-def _lock(path: Path) -> IO[bytes] | None:
-    """Take the operating system's lock on a file, or return None where another has it."""
+def _lock_of(path: Path) -> FileLock:
+    """Return the operating system's lock on a file, not taken yet; it ends with its process.
+
+    The thread that releases it may be another one than the one that took it.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    file = path.open("ab")
+    return FileLock(path, thread_local=False)
+
+
+def _taken(path: Path) -> FileLock | None:
+    """Take the lock on a file, or return None where another has it."""
+    lock = _lock_of(path)
     try:
-        if os.name == "nt":
-            import msvcrt
-
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
-        else:
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        file.close()
+        lock.acquire(timeout=0)
+    except Timeout:
         return None
-    return file
+    return lock

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from kshot_viz.study.tables import joined
 if TYPE_CHECKING:
     import pandas as pd
 
+_log = logging.getLogger(__name__)
 # After so many episodes it is looked which settings are clearly behind.
 LOOKS = (1, 2, 4, 8, 16)
 # Behind by so many standard errors, as of independent queries.
@@ -49,6 +51,8 @@ def run_raced(
     for end in (*looks, len(episodes)):
         # What was ahead may collapse later; then what stopped because of it goes on.
         while lacking := _lacking(episodes[:end], new, rows if race else None):
+            going = sum(map(len, lacking.values()))
+            _log.debug("%d of %d settings run until episode %d", going, len(new), end)
             parts = [run(missing, some) for missing, some in lacking.items()]
             rows = joined(rows, *parts)
             if not race:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from kshot_viz.study.settings.racing import Run, run_raced
 if TYPE_CHECKING:
     import pandas as pd
 
+_log = logging.getLogger(__name__)
 # Only step sizes have values beyond those given.
 GROWING = ("lr", "head_lr")
 EDGES = (*GROWING, "steps")
@@ -102,6 +104,7 @@ def tune(tuner: Tuner, episodes: Sequence[Episode]) -> Tuned:
         if len(grown.candidates) == len(found.candidates):
             break
         new = list(grown.candidates[len(found.candidates) :])
+        _log.info("the grid grows by %d settings: a best one is at its edge", len(new))
         found = replace(
             grown, rows=run_raced(tuner.run, episodes, new, found.rows, race=tuner.race)
         )

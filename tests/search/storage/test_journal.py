@@ -15,7 +15,8 @@ from optuna.storages.journal import JournalFileBackend
 from pandas.testing import assert_frame_equal
 from small_search import small_search
 
-from kshot_viz.search.storage.storages import WriteLock
+from kshot_viz.errors import KShotFileError
+from kshot_viz.search.storage.storages import Owner, WriteLock, in_use
 
 SCRIPT = Path(__file__).parents[2] / "support" / "small_search.py"
 TORN = b'{"op_code":4,"study_id":0,"va'
@@ -99,3 +100,17 @@ def test_killed_at_any_time_it_goes_on_as_if_it_had_not_been(tmp_path, whole):
         journal = tmp_path / f"{number}.journal"
         killed(journal, after=times.uniform(0.2, 1.0) * seconds)
         assert_frame_equal(small_search(journal).run().history, whole)
+
+
+def test_a_journal_has_one_owner_at_a_time_whichever_thread_releases_it(tmp_path):
+    journal = tmp_path / "a.journal"
+    journal.touch()
+    first = Owner(journal)
+    with pytest.raises(KShotFileError, match="in use by another search"):
+        Owner(journal)
+    assert in_use(journal)
+    thread = threading.Thread(target=first.release)
+    thread.start()
+    thread.join()
+    assert not in_use(journal)
+    Owner(journal).release()
