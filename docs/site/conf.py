@@ -51,6 +51,9 @@ myst_enable_extensions = ["colon_fence", "dollarmath"]
 myst_heading_anchors = 4
 suppress_warnings: list[str] = []
 
+# Blocks without a language are printed tables and sentences, not code.
+highlight_language = "text"
+
 # ---- notebooks -------------------------------------------------------------------------------
 
 # Committed notebooks hold no outputs. "off" shows them without, for a quick look at the text.
