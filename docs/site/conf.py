@@ -34,7 +34,7 @@ include_patterns = [
     "CHANGELOG.md",
     "CONTRIBUTING.md",
 ]
-exclude_patterns = ["**/.ipynb_checkpoints", "**/.*", "runs", "site"]
+exclude_patterns = [".*", "**/.*", "runs", "site", "dist"]
 extensions = [
     "myst_nb",
     "numpydoc",
