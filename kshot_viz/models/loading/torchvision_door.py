@@ -50,7 +50,7 @@ def build_torchvision(
         raise KShotFileError(
             f"The weights {chosen.name} of {name} could not be downloaded ({error}). Once there is "
             f"internet, `{_command(name, chosen.name)}` fetches them into {_cache()}, and they are "
-            "used from there ever after. Until then give `weights=FILE` (.safetensors, .pth, "
+            "used from there. Until then give `weights=FILE` (.safetensors, .pth, "
             ".npz), or `weights=None`."
         ) from error
     return module, from_transforms(chosen.transforms()), chosen.name
