@@ -25,20 +25,24 @@ SAMPLE = (
     "docs/site/start.html",
     "docs/own_network.html",
     "docs/results/map.html",
-    "docs/site/reference/data.html",
+    "docs/results/speed.html",
+    "docs/site/reference/viz_neurons.html",
+    "docs/site/reference/networks.html",
     "notebooks/01_groups_and_kshot.html",
     "CHANGELOG.html",
 )
-# What sticks out at the right and cannot be scrolled to by itself.
+# What sticks out at the right, of the page or of its text, and cannot be scrolled to by itself.
 TOO_WIDE = """() => {
   const room = document.documentElement.clientWidth;
-  const scrolls = (one) => one && one !== document.body
+  const text = document.querySelector('.bd-article-container');
+  const scrolls = (one) => one && one !== text && one !== document.body
     && (getComputedStyle(one).overflowX !== 'visible' || scrolls(one.parentElement));
   const out = [...document.querySelectorAll('main *')].filter((one) => {
     const box = one.getBoundingClientRect();
     return box.width && box.right > room + 1 && !scrolls(one.parentElement);
   });
-  const page = document.documentElement.scrollWidth - room;
+  const over = (one) => one.scrollWidth - one.clientWidth;
+  const page = Math.max(over(document.documentElement), over(text));
   const said = out.map((one) => one.outerHTML.slice(0, 99));
   return page > 0 ? [`page: ${page} px`, ...said] : said;
 }"""
