@@ -23,7 +23,7 @@ export UV_PYTHON_DOWNLOADS := never
 # Compiling torch and its company at every start of a worker would take longer than most tests.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo test test-fast test-oldest lint browser format lab docs package lock bench clean
+.PHONY: help setup demo test test-fast test-oldest test-wheel lint browser format lab docs package lock bench clean
 
 help: ## this list
 	@echo "make TARGET [ARGS='...'] [PYTHON=python3.12]"
@@ -47,6 +47,10 @@ test-oldest: $(tools) ## the fast tests with the oldest versions allowed, in .ve
 	@$(uv) pip install --python $(oldest)/bin/python --resolution lowest-direct --editable '.[dev]'
 	@OMP_NUM_THREADS=1 MPLBACKEND=agg $(oldest)/bin/python -m pytest -q -n $(JOBS) \
 	    --dist worksteal -m "not slow and not online" $(ARGS)
+
+test-wheel: $(tools) ## the wheel in an empty environment: demo, lab, dashboard
+	@p='$(made-with)'; test -n "$$p" || { $(find-python); }; \
+	"$$p" tests/wheel.py --uv $(uv) $(ARGS)
 
 lint: $(develop) ## check style and types
 	@$(bin)/ruff check .

@@ -36,6 +36,11 @@ def table(page: str, head: str) -> list[list[str]]:
     return rows[2 : next(i for i, line in enumerate(lines) if not line.startswith("|"))]
 
 
+def test_no_two_pages_of_results_have_one_title():
+    titles = [path.read_text("utf-8").splitlines()[0] for path in RESULTS.glob("*.md")]
+    assert len(set(titles)) == len(titles)
+
+
 @PAGES
 def test_every_accuracy_of_the_map_is_that_of_its_numbers(name, tasks):
     regrets = pd.DataFrame(records(f"{name}.json"))

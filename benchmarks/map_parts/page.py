@@ -20,7 +20,7 @@ def page(found: kv.Study, numbers: pd.DataFrame, name: str = "map", command: str
     """Return the page as Markdown."""
     regrets = found.regrets()
     parts = [
-        "# When which method helps",
+        "# When which method helps" + "".join(f": {one}" for one in name.split("_")[1:]),
         f"Made by `{command}`; regimes, rules and regret are explained in "
         f"[studies.md](../studies.md). Any run of a task again: "
         f"`{COMMAND} --replay TASK --row 0`.",

@@ -34,7 +34,7 @@ include_patterns = [
     "CHANGELOG.md",
     "CONTRIBUTING.md",
 ]
-exclude_patterns = ["**/.ipynb_checkpoints", "**/.*", "runs", "site"]
+exclude_patterns = [".*", "**/.*", "runs", "site", "dist"]
 extensions = [
     "myst_nb",
     "numpydoc",
@@ -50,6 +50,9 @@ myst_enable_extensions = ["colon_fence", "dollarmath"]
 # The anchors of headings are those that GitHub makes.
 myst_heading_anchors = 4
 suppress_warnings: list[str] = []
+
+# Blocks without a language are printed tables and sentences, not code.
+highlight_language = "text"
 
 # ---- notebooks -------------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, NoReturn
 import typer
 
 from kshot_viz.cli import options as opt
-from kshot_viz.cli.classifier_commands import fit, predict
+from kshot_viz.cli.classifier_commands import fetch, fit, predict
 from kshot_viz.cli.image_commands import compare, dashboard, inside
 from kshot_viz.cli.options import command_line
 from kshot_viz.cli.signals import INTERRUPTED, interrupted_by_signals
@@ -90,6 +90,7 @@ def demo(
 
 app.command()(fit)
 app.command()(predict)
+app.command()(fetch)
 app.command()(compare)
 app.command()(inside)
 

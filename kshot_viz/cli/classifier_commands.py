@@ -1,14 +1,18 @@
-"""The commands that make and use a classifier: ``fit`` and ``predict``."""
+"""The commands that make and use a classifier, and fetch weights for it: one network, no table."""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from kshot_viz.cli import options as opt
 from kshot_viz.cli.options import command_line
+
+if TYPE_CHECKING:
+    from kshot_viz.models.loading.fetch import Source
 
 
 def fit(
@@ -66,3 +70,50 @@ def predict(
     from kshot_viz.cli.fit import run_predict
 
     run_predict(folder, images, as_json=as_json, skip_bad=skip_bad, max_pixels=max_pixels)
+
+
+def fetch(
+    name: Annotated[
+        str | None, typer.Argument(help="A network of torchvision, such as squeezenet1_1.")
+    ] = None,
+    weights: Annotated[str, typer.Option(help="Which of the network's weights.")] = "DEFAULT",
+    everything: Annotated[
+        bool, typer.Option("--list", help="List what can be fetched, the smallest file first.")
+    ] = False,
+) -> None:
+    """Fetch trained weights of a network for photographs once, check them, and keep them."""
+    from kshot_viz.models.loading import fetch as fetching
+
+    if everything == (name is not None):
+        raise typer.BadParameter("give the NAME of a network, or --list.")
+    if name is None:
+        typer.echo(_listed(fetching.all_sources()))
+        return
+    source = fetching.source_of(name, weights)
+    typer.echo(_told(source))
+    there = source.cached
+    path = fetching.fetch(source, progress=sys.stderr.isatty())
+    said = "It was there already" if there else "Fetched"
+    typer.echo(f"{said}, with the right hash ({source.digits}...): {path}")
+
+
+def _told(source: Source) -> str:
+    """Say what is fetched, from where, and under which terms."""
+    lines = [
+        f"{source.network}, weights {source.weights}, {source.megabytes:.1f} MB",
+        f"Source:  {source.address}",
+        *([f"Recipe:  {source.recipe}"] if source.recipe else []),
+        f"Licence: {source.licence}",
+    ]
+    return "\n".join(lines)
+
+
+def _listed(sources: list[Source]) -> str:
+    lines = [f"{'network':<22} {'MB':>7}  {'ImageNet, %':>11}  weights"]
+    for one in sources:
+        accuracy = "" if one.accuracy is None else f"{one.accuracy:.1f}"
+        kept = ", in the cache" if one.cached else ""
+        lines.append(
+            f"{one.network:<22} {one.megabytes:>7.1f}  {accuracy:>11}  {one.weights}{kept}"
+        )
+    return "\n".join(lines)

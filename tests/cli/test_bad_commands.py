@@ -22,7 +22,7 @@ def after(change: Callable[[], object], words: list[object]) -> list[object]:
 
 COMMANDS: dict[str, Command] = {
     "no such command": (lambda w: ["compair"], ("compair",)),
-    "no folder given": (lambda w: ["compare"], ("folder",)),
+    "no folder given": (lambda w: ["compare"], ("Missing argument",)),
     "no such option": (lambda w: w.command("--shot", 1), ("--shot",)),
     "no such folder": (lambda w: ["compare", w.here / "no"], ("no' is not a folder",)),
     "a data set's name": (lambda w: ["compare", "digits"], ("digits' is not a folder",)),

@@ -15,8 +15,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-
-import nbformat
+from typing import Any
 
 START = 120
 # Pop-ups would cover a corner of the page.
@@ -37,6 +36,9 @@ class Server:
 
     def write(self, name: str, cells: Sequence[str]) -> str:
         """Write a notebook of code cells; return its name."""
+        # The wheel is tried by an interpreter that has the standard library only.
+        import nbformat
+
         notebook = nbformat.v4.new_notebook(
             cells=[nbformat.v4.new_code_cell(source) for source in cells],
             metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}},
@@ -46,12 +48,14 @@ class Server:
 
     def end_kernels(self) -> None:
         """End all notebooks' kernels, each of which takes nearly a gigabyte."""
-        for one in json.loads(self._ask("GET", "api/sessions")):
-            self._ask("DELETE", f"api/sessions/{one['id']}")
+        for one in json.loads(self.ask("GET", "api/sessions")):
+            self.ask("DELETE", f"api/sessions/{one['id']}")
 
-    def _ask(self, verb: str, path: str) -> bytes:
+    def ask(self, verb: str, path: str, body: Any = None) -> bytes:
+        """Return the answer of the server's programming interface, or of a page."""
         headers = {"Authorization": f"token {self.token}"}
-        request = urllib.request.Request(f"{self.base}/{path}", headers=headers, method=verb)
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(f"{self.base}/{path}", data, headers, method=verb)
         with urllib.request.urlopen(request, timeout=START) as response:
             return response.read()
 

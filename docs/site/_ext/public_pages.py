@@ -1,4 +1,4 @@
-"""What the site needs beyond Sphinx: states of widgets made small, and a first page."""
+"""What the site needs beyond Sphinx: small states of widgets, readable defaults, a first page."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import json
 import re
 from pathlib import Path
 from typing import Any
+
+from docutils import nodes
 
 # Views whose browser's side works alone; of all others the cell keeps a picture.
 LIVE = {"NeuronMap", "SimilarityMatrix", "MapperCanvas", "PrototypeCanvas"}
@@ -57,6 +59,18 @@ def _shrink(app: Any, env: Any) -> list[str]:
     return []
 
 
+def _described(app: Any, tree: Any) -> None:
+    """Say of a notebook's pictures what they are, instead of the name of a file."""
+    for image in tree.findall(nodes.image):
+        image.setdefault("alt", "Picture made by the cell above")
+
+
+def _signature(app: Any, *given: Any) -> tuple[str | None, str | None]:
+    """Show a default that is made anew as "...": Sphinx cannot read what Python prints for it."""
+    signature, returns = given[-2:]
+    return signature and signature.replace("<factory>", "..."), returns
+
+
 def _first_page(app: Any, error: Exception | None) -> None:
     if error is None and app.builder.format == "html":
         text = FIRST_PAGE.format(target=f"{app.config.root_doc}.html")
@@ -64,7 +78,9 @@ def _first_page(app: Any, error: Exception | None) -> None:
 
 
 def setup(app: Any) -> dict[str, Any]:
-    """Register the two with Sphinx."""
+    """Register all of it with Sphinx."""
     app.connect("env-updated", _shrink)
+    app.connect("doctree-read", _described)
+    app.connect("autodoc-process-signature", _signature)
     app.connect("build-finished", _first_page)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

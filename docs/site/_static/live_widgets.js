@@ -84,6 +84,18 @@
     }
   }
 
+  /** Fold away the picture that the cell keeps of what is live now. */
+  function fold(cell) {
+    const pictures = cell ? [...cell.querySelectorAll(":scope > img, :scope > .output:has(img)")] : [];
+    if (!pictures.length) return;
+    const kept = document.createElement("details");
+    kept.className = "kv-kept";
+    const title = document.createElement("summary");
+    title.textContent = "The picture that the notebook keeps";
+    pictures[0].before(kept);
+    kept.append(title, ...pictures);
+  }
+
   async function start() {
     const saved = document.querySelector(STATE);
     if (!saved) return;
@@ -99,6 +111,7 @@
       box.append(note);
       view.after(box);
       for (const model of found) await show(model, box);
+      fold(view.parentElement);
     }
   }
 

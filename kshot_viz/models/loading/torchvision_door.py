@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from torch import nn
@@ -42,20 +43,22 @@ def build_torchvision(
     if weights is None:
         options: dict[str, Any] = {"init_weights": True} if name in _INIT_WEIGHTS else {}
         return models.get_model(name, weights=None, **options), None, None
-    chosen = _weights(name, weights)
+    chosen = torchvision_weights(name, weights)
     try:
         module = models.get_model(name, weights=chosen, progress=False)
     except (OSError, RuntimeError, EOFError) as error:
         raise KShotFileError(
-            f"The weights {chosen.name} of {name} could not be downloaded ({error}). Without the "
-            "internet give `weights=FILE` (.safetensors, .pth, .npz), or `weights=None`."
+            f"The weights {chosen.name} of {name} could not be downloaded ({error}). Once there is "
+            f"internet, `{_command(name, chosen.name)}` fetches them into {_cache()}, and they are "
+            "used from there. Until then give `weights=FILE` (.safetensors, .pth, "
+            ".npz), or `weights=None`."
         ) from error
     return module, from_transforms(chosen.transforms()), chosen.name
 
 
 def default_preprocess(name: str) -> Preprocess:
     """Return what the network's default weights expect; downloads nothing."""
-    return from_transforms(_weights(name, "DEFAULT").transforms())
+    return from_transforms(torchvision_weights(name, "DEFAULT").transforms())
 
 
 def from_transforms(transforms: Any) -> Preprocess:
@@ -71,7 +74,14 @@ def from_transforms(transforms: Any) -> Preprocess:
     )
 
 
-def _weights(name: str, weights: str) -> Any:
+def torchvision_weights(name: str, weights: str) -> Any:
+    """Return torchvision's own record of a network's weights.
+
+    Raises
+    ------
+    KShotKeyError
+        For a name that the network's weights do not have.
+    """
     from torchvision import models
 
     members = models.get_model_weights(name).__members__
@@ -80,3 +90,15 @@ def _weights(name: str, weights: str) -> Any:
             "weights", weights, [*members, "none", "a file: .safetensors, .pth, .npz"]
         )
     return members[weights]
+
+
+def _command(name: str, weights: str) -> str:
+    """Return the command that fetches these weights."""
+    default = torchvision_weights(name, "DEFAULT").name
+    return f"kshot-viz fetch {name}" + (f" --weights {weights}" * (weights != default))
+
+
+def _cache() -> Path:
+    import torch
+
+    return Path(torch.hub.get_dir()) / "checkpoints"

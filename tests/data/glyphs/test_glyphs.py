@@ -123,7 +123,10 @@ def test_code_points_agree_with_a_font_library() -> None:
 
 
 def test_faces_have_hashes() -> None:
-    assert [f.name for f in find_faces()] == list(FACES)
+    found = [face.name for face in find_faces()]
+    # matplotlib 3.10 comes without one of them.
+    assert found == [name for name in FACES if name in found]
+    assert set(FACES) - set(found) <= {"cmti10"}
     assert all(len(f.sha256) == 64 for f in find_faces())
 
 
