@@ -129,7 +129,8 @@ class Batching:
         if way not in self._networks:
             tuned = inputs.backbone.with_new_head(way)
             example = inputs.support.take(range(EXAMPLE))
-            self._networks[way] = TracedNetwork(tuned, inputs.backbone.prepare(example))
+            prepared = inputs.backbone.prepare(example)
+            self._networks[way] = TracedNetwork(tuned, prepared, inputs.backbone)
         return self._networks[way]
 
     def _together(self, trained: TrainedPart, inputs: EpisodeInputs) -> int:

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 import torch.nn.functional as F
@@ -45,7 +47,20 @@ _CHECKS = ("_assert", "sym_constrain")
 _CONSTANT = "constant_{}"
 
 
-def export_graph(network: nn.Module, example: Tensor) -> Graph | None:
+@dataclass(frozen=True, eq=False)
+class _Written:
+    """Calls of a network's layers, and the tensors they read that the network does not name."""
+
+    nodes: tuple[fx.Node, ...]
+    constants: dict[str, Tensor]
+
+
+# Of each network that copies with a new head were made of: exporting takes seconds, and every call
+# of `evaluate` makes new copies. Graphs hold names of layers, and no network.
+_KEPT: WeakKeyDictionary[Any, dict[tuple[Any, ...], _Written]] = WeakKeyDictionary()
+
+
+def export_graph(network: nn.Module, example: Tensor, origin: Any = None) -> Graph | None:
     """Return the graph of a network, or None where it cannot be exported.
 
     It is accepted under the same conditions as one of
@@ -57,14 +72,26 @@ def export_graph(network: nn.Module, example: Tensor) -> Graph | None:
         A copy with its new head. The graph calls its own modules, which no longer work in place.
     example : Tensor, shape (N, ...)
         Prepared images.
+    origin : object, optional
+        What the network is a copy of; its next copy is not exported again.
     """
     try:
-        program = _exported(network, example)
-        made = _Rewriter(program, network)
-        nodes = tuple(made.rewritten().nodes)
+        written = _written(network, example, origin)
     except Exception:  # What cannot be exported ends in any error of the library or the network.
         return None
-    return accepted_graph(nodes, network, example, partial(_WithConstants, made.constants))
+    wrap = partial(_WithConstants, written.constants)
+    return accepted_graph(written.nodes, network, example, wrap)
+
+
+def _written(network: nn.Module, example: Tensor, origin: Any) -> _Written:
+    if origin is None:
+        return _Rewriter(_exported(network, example), network).written()
+    kept = _KEPT.setdefault(origin, {})
+    shapes = tuple((name, one.shape) for name, one in network.named_parameters())
+    key = (shapes, example.shape, example.dtype, example.device)
+    if key not in kept:
+        kept[key] = _written(network, example, None)
+    return kept[key]
 
 
 def _exported(network: nn.Module, example: Tensor) -> Any:
@@ -86,21 +113,15 @@ class _WithConstants(Whole):
 
 
 class _Rewriter:
-    """Writes an exported graph anew, as calls of a network's own layers where that is possible.
-
-    Attributes
-    ----------
-    constants : dict of str to Tensor
-        The tensors that the graph reads and the network does not name.
-    """
+    """Writes an exported graph anew, as calls of a network's own layers where that is possible."""
 
     def __init__(self, program: Any, network: nn.Module) -> None:
-        self.constants: dict[str, Tensor] = {}
+        self._constants: dict[str, Tensor] = {}
         self._program, self._network = program, network
         self._graph = fx.Graph()
         self._made: dict[fx.Node, Any] = {}
 
-    def rewritten(self) -> fx.Graph:
+    def written(self) -> _Written:
         """Return the new graph.
 
         Raises
@@ -119,7 +140,7 @@ class _Rewriter:
             raise ValueError("the network changes buffers, or returns several values")
         self._graph.output(self._made[returned[0]])
         self._graph.eliminate_dead_code(lambda node: node.op in ("placeholder", "output"))
-        return self._graph
+        return _Written(tuple(self._graph.nodes), self._constants)
 
     def _read_inputs(self) -> None:
         """Make the images the first node, and read all other inputs from the network."""
@@ -132,8 +153,8 @@ class _Rewriter:
             if spec.kind in (InputKind.PARAMETER, InputKind.BUFFER):
                 where = f"whole.{spec.target}"
             elif spec.kind == InputKind.CONSTANT_TENSOR:
-                where = _CONSTANT.format(len(self.constants))
-                self.constants[where] = self._program.constants[spec.target]
+                where = _CONSTANT.format(len(self._constants))
+                self._constants[where] = self._program.constants[spec.target]
             elif spec.kind == InputKind.USER_INPUT:
                 continue
             else:

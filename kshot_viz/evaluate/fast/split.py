@@ -58,6 +58,15 @@ def split(graph: Graph, trained: Collection[int]) -> TrainedPart:
 class TracedNetwork:
     """The tuned copy that all candidates start from; its own parameters never change.
 
+    Parameters
+    ----------
+    backbone : Backbone
+        The copy, with its new head.
+    example : Tensor, shape (N, ...)
+        Prepared images.
+    origin : Backbone, optional
+        What it is a copy of.
+
     Attributes
     ----------
     backbone : Backbone
@@ -66,8 +75,8 @@ class TracedNetwork:
         computes what the network does.
     """
 
-    def __init__(self, backbone: Backbone, example: Tensor) -> None:
-        self.backbone = backbone
+    def __init__(self, backbone: Backbone, example: Tensor, origin: Backbone | None = None) -> None:
+        self.backbone, self._origin = backbone, origin
         for parameter in backbone.module.parameters():
             parameter.requires_grad_(False)
         self._example = example
@@ -79,7 +88,7 @@ class TracedNetwork:
     @cached_property
     def exported(self) -> Graph | None:
         """The graph by ``torch.export``, made when it is first needed, since it takes seconds."""
-        return export_graph(self.backbone.module, self._example)
+        return export_graph(self.backbone.module, self._example, self._origin)
 
     def graph_for(self, trained: Collection[int]) -> Graph | None:
         """Return the graph that is split where the parameters of these ids train.

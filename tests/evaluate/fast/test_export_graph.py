@@ -67,6 +67,21 @@ def test_layers_are_called_as_in_other_graphs_so_that_candidates_train_side_by_s
     assert kinds == {nn.Conv2d, nn.BatchNorm2d, nn.ReLU, nn.MaxPool2d, Head}
 
 
+def test_the_next_copy_of_a_network_is_not_exported_again(monkeypatch):
+    backbone, task, calls = lively(GuardedStack), Task.draw(), []
+    real = torch.export.export
+    monkeypatch.setattr(
+        torch.export, "export", lambda *args, **more: (calls.append(1), real(*args, **more))[1]
+    )
+    for way, total in ((3, 1), (3, 1), (2, 2)):
+        copied = backbone.with_new_head(way).module
+        graph = export_graph(copied, task.others[:2], backbone)
+        assert len(calls) == total
+        torch.testing.assert_close(run(graph, task.others), copied(task.others), **DOUBLE)
+        own = set(map(id, copied.parameters()))
+        assert {id(p) for node in graph.calls() for p in graph.parameters(node)} == own
+
+
 class Guarded(nn.Module):
     """A body with room for a trick, that torch.fx cannot follow."""
 
