@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from kshot_viz.errors import KShotFileError, KShotValueError, unknown_name
 from kshot_viz.models.inputs.preprocess import Preprocess
 from kshot_viz.models.loading.doors import Loaded, needed, unreachable
+from kshot_viz.models.loading.followed import CURE, followed
 
 _RESIZE = {"shortest": "crop", "squash": "stretch"}
 
@@ -43,7 +45,16 @@ def load_open_clip(name: str, trained: bool, size: int | None) -> Loaded:
         raise KShotFileError(unreachable(f"open_clip/{name}", error)) from error
     label = f"open_clip {open_clip.__version__}, {tag}"
     notes = {"weights": label if trained else "none: random initialisation"}
-    return Loaded(whole.visual, preprocess_of(whole.visual.preprocess_cfg), notes)
+    return Loaded(whole.visual, partial(_preprocess, whole.visual.preprocess_cfg), notes)
+
+
+def _preprocess(config: dict[str, Any]) -> Preprocess:
+    from open_clip.transform import PreprocessCfg, image_transform_v2
+
+    def theirs(image: Any) -> Any:
+        return image_transform_v2(PreprocessCfg(**config), is_train=False)(image)
+
+    return followed(preprocess_of(config), theirs, "open_clip")
 
 
 def preprocess_of(config: dict[str, Any]) -> Preprocess:
@@ -59,7 +70,7 @@ def preprocess_of(config: dict[str, Any]) -> Preprocess:
     if height != width or mode not in _RESIZE or config.get("mode", "RGB") != "RGB":
         raise KShotValueError(
             f"The network wants images of {height} x {width} with resize mode {mode!r}, which a "
-            f"Preprocess does not know: give `preprocess=`, a Preprocess or a function."
+            f"Preprocess does not know: {CURE}."
         )
     interpolation = config.get("interpolation") or "bicubic"
     return Preprocess(
