@@ -11,7 +11,7 @@ from PIL import Image
 
 from kshot_viz.data.dataset import ImageDataset
 from kshot_viz.data.file_checks import CheckedFile, check_files
-from kshot_viz.data.fingerprint import content_fingerprint
+from kshot_viz.data.fingerprint import content_fingerprint, pixel_fingerprint
 from kshot_viz.data.image_files import ImageFiles
 from kshot_viz.data.pixels import MAX_PIXELS
 from kshot_viz.errors import KShotFileError, KShotValueError
@@ -127,6 +127,9 @@ def files_dataset(
         name=name,
         digests=tuple(state.pixels for state in checked),
         fingerprint=content_fingerprint(classes, targets, [state.content for state in checked]),
+        pixel_fingerprint=pixel_fingerprint(
+            classes, targets, [one.pixels for one in checked], [one.grey for one in checked]
+        ),
         notes=notes,
     )
 

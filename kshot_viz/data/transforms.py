@@ -7,6 +7,7 @@ of one size, which they hold in memory; every draw depends on the seed and the i
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from PIL import Image
@@ -154,19 +155,12 @@ def _made(data: ImageDataset, pixels: np.ndarray, how: str) -> ImageDataset:
         classes=data.classes,
         name=f"{data.name} {how}",
         notes={**data.notes, "variant": how, "of": data.fingerprint},
+        descriptions=data.descriptions,
     )
 
 
 def _renamed(data: ImageDataset, name: str) -> ImageDataset:
-    return ImageDataset(
-        images=data.images,
-        targets=data.targets,
-        classes=data.classes,
-        name=name,
-        digests=data.digests,
-        fingerprint=data.fingerprint,
-        notes=data.notes,
-    )
+    return replace(data, name=name)
 
 
 def _turned(image: np.ndarray, degrees: float) -> np.ndarray:
