@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from kshot_viz.data.arrays import eight_bit, named_targets
+from kshot_viz.data.class_texts import texts_of_files
 from kshot_viz.data.fingerprint import content_fingerprint, pixel_fingerprint, subset_fingerprint
 from kshot_viz.data.foreign.hugging_face_sets import read_hugging_face
 from kshot_viz.data.foreign.torch_sets import read_torch
@@ -221,7 +222,8 @@ class ImageDataset:
             classes=self.classes,
             name=self.name,
             notes=self.notes,
-            descriptions=self.descriptions,
+            descriptions=self.descriptions
+            or texts_of_files(self.images, self.labels, self.classes),
         )
 
     def __len__(self) -> int:

@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image
 
 from kshot_viz.checks import checked, instance, names, number, text, whole
+from kshot_viz.data.class_texts import texts_of_files
 from kshot_viz.data.dataset import ImageDataset
 from kshot_viz.errors import KShotValueError, unknown_name
 from kshot_viz.seeds import numpy_rng
@@ -155,7 +156,7 @@ def _made(data: ImageDataset, pixels: np.ndarray, how: str) -> ImageDataset:
         classes=data.classes,
         name=f"{data.name} {how}",
         notes={**data.notes, "variant": how, "of": data.fingerprint},
-        descriptions=data.descriptions,
+        descriptions=data.descriptions or texts_of_files(data.images, data.labels, data.classes),
     )
 
 

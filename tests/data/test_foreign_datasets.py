@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import json
+import shutil
 
 import numpy as np
 import pytest
@@ -27,7 +29,7 @@ from kshot_viz.data.transforms import (
     shuffled_patches,
     textured,
 )
-from kshot_viz.errors import KShotKeyError, KShotValueError
+from kshot_viz.errors import KShotFileError, KShotKeyError, KShotValueError
 
 CLASSES = ("cat", "dog", "owl")
 EACH = 8
@@ -233,6 +235,29 @@ def test_descriptions_travel_with_the_data():
         "owl": "a bird",
         "cat": "a small cat",
     }
+
+
+@pytest.mark.parametrize("in_one_file", [True, False])
+def test_descriptions_of_a_folder_travel_along(folder, tmp_path, in_one_file):
+    shutil.copytree(folder, tmp_path / "zoo")
+    texts = {"cat": "a small cat", "dog": "a dog", "owl": "a bird"}
+    if in_one_file:
+        (tmp_path / "zoo" / "descriptions.json").write_text(json.dumps(texts), "utf-8")
+    for name, text in texts.items() if not in_one_file else ():
+        (tmp_path / "zoo" / name / "class.txt").write_text(text, "utf-8")
+    data = kv.load_dataset(tmp_path / "zoo")
+    variants = [data.in_memory(), rotated(data), inverted(data), data.take([0, 9]).in_memory()]
+    assert all(kv.describe(one) == texts for one in variants)
+    part = only_classes(data, ["owl", "cat"])
+    assert kv.describe(part.in_memory()) == {"owl": "a bird", "cat": "a small cat"}
+
+
+def test_damaged_descriptions_are_told_when_they_are_asked_for(folder, tmp_path):
+    shutil.copytree(folder, tmp_path / "zoo")
+    (tmp_path / "zoo" / "descriptions.json").write_text("[", "utf-8")
+    data = kv.load_dataset(tmp_path / "zoo")
+    with pytest.raises(KShotFileError, match=r"descriptions\.json"):
+        kv.describe(data)
 
 
 def test_columns_of_hugging_face():
