@@ -166,6 +166,12 @@ def test_parts_of_a_data_set_keep_its_class_names():
     assert named.classes == ("0", "1", "2")
 
 
+@pytest.mark.parametrize("classes", ["abc", 3, []])
+def test_classes_are_a_list_of_names(classes):
+    with pytest.raises(KShotValueError, match="`classes` must be a list of names"):
+        kv.ImageDataset.from_torch(Pairs(), classes=classes)
+
+
 def test_names_that_do_not_reach_are_told():
     with pytest.raises(KShotValueError, match=r"numbers of `classes`, 0..1; there is 2"):
         kv.ImageDataset.from_torch(Pairs(), classes=["cat", "dog"])
@@ -288,6 +294,7 @@ def test_columns_of_hugging_face():
         (Pairs(label=lambda c: None), "whole number; not None"),
         (Pairs(label=lambda c: 1 - c), "item 16 .* 0 or more; not -1, .* without a label"),
         (DataLoader(Pairs()), "is a DataLoader"),
+        (Pairs(change=lambda image: np.full((4, 4), -0.5)), "item 0 .* transforms that normalise"),
         (Pairs(change=lambda image: torch.full((3, 4, 4), 7.0)), r"\[0, 1\]"),
         (TensorDataset(torch.zeros(0, 3, 8, 8), torch.zeros(0)), "is empty"),
     ],

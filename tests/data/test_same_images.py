@@ -143,5 +143,5 @@ def test_episodes_of_another_split_leave_nothing_to_validate_on(tmp_path):
     by_files = replace(data, pixel_fingerprint=data.fingerprint)
     assert drawn(by_files) != drawn(data)
     assert kv.data.episodes.validation_episodes(data, episodes_of(data))
-    with pytest.raises(KShotValueError, match="are in the validation pool"):
+    with pytest.raises(KShotValueError, match="are in tuning and in test episodes"):
         kv.data.episodes.validation_episodes(data, episodes_of(by_files))

@@ -137,8 +137,9 @@ def _check_disjoint(episodes: Sequence[Episode], drawn: Sequence[Episode]) -> No
     used, kept = ({i for e in each for i in (*e.support, *e.query)} for each in (of_test, drawn))
     if shared := used & kept:
         raise KShotValueError(
-            f"{len(shared)} images of these episodes are in the validation pool: they were not "
-            f"drawn by this version's kv.sample_episodes. Draw them again."
+            f"{len(shared)} images are in tuning and in test episodes: these were not drawn by "
+            f"this version's kv.sample_episodes(data, val_share=..., seed=...). Draw them again, "
+            f"or use tune='source'."
         )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from kshot_viz.data.arrays import eight_bit
+from kshot_viz.data.arrays import TOLERANCE, eight_bit
 from kshot_viz.data.pixels import digest, pixels
 from kshot_viz.errors import KShotValueError
 
@@ -160,6 +160,11 @@ def _pair(item: Any) -> tuple[Any, Any]:
 
 
 def _array_pixels(array: np.ndarray) -> np.ndarray:
+    if array.dtype.kind == "f" and array.size and array.min() < -TOLERANCE:
+        raise KShotValueError(
+            f"its pixels go from {array.min():g} to {array.max():g}; they must lie in [0, 1]. "
+            f"Leave out transforms that normalise: the network's own preprocess does that."
+        )
     found: np.ndarray = eight_bit(array[None])[0]
     return found
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -55,7 +55,7 @@ def read_torch(
     notes: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Return the attributes of an ImageDataset; see :meth:`ImageDataset.from_torch`."""
-    _check(source, limit)
+    _check(source, limit, classes)
     about = dict(notes or {"source": f"{type(source).__module__}.{type(source).__name__}"})
     called, fixed = name or _called(source), classes is not None
     given = list(classes) if classes is not None else given_names(source)
@@ -78,12 +78,15 @@ def read_torch(
     }
 
 
-def _check(source: Any, limit: int | None) -> None:
+def _check(source: Any, limit: int | None, classes: Any) -> None:
     from torch.utils.data import DataLoader
 
     whole = isinstance(limit, (int, np.integer)) and not isinstance(limit, bool)
     if limit is not None and (not whole or limit < 1):
         raise KShotValueError(f"`limit` must be None or a whole number >= 1; not {limit!r}.")
+    listed = isinstance(classes, Iterable) and not isinstance(classes, (str, bytes))
+    if classes is not None and not (listed and list(classes)):
+        raise KShotValueError(f"`classes` must be a list of names; not {classes!r}.")
     if isinstance(source, DataLoader):
         raise KShotValueError("`dataset` is a DataLoader, of batches: give its `.dataset`.")
     if not hasattr(source, "__iter__") and _is_stream(source):
