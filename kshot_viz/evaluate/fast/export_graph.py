@@ -7,8 +7,12 @@ run for several candidates at once as in other graphs.
 
 from __future__ import annotations
 
+import io
+import sys
+import threading
 import warnings
 from collections.abc import Callable
+from contextlib import redirect_stderr
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
@@ -98,9 +102,29 @@ def _exported(network: nn.Module, example: Tensor) -> Any:
     # With one image the number of images would be taken for a constant.
     images = example if len(example) > 1 else torch.cat([example, example])
     sizes = ({0: torch.export.Dim("images", min=1)},)
-    with ONE_AT_A_TIME, warnings.catch_warnings(), torch.no_grad():
+    quiet = redirect_stderr(_OfOtherThreads(sys.stderr))
+    with ONE_AT_A_TIME, quiet, warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
         return torch.export.export(network, (images.clone(),), dynamic_shapes=sizes, strict=False)
+
+
+class _OfOtherThreads(io.TextIOBase):
+    """Drops what this thread writes: the library prints half a graph where it cannot go on."""
+
+    def __init__(self, stream: Any) -> None:
+        super().__init__()
+        self._stream, self._thread = stream, threading.get_ident()
+
+    def write(self, text: str) -> int:
+        """Write what another thread says."""
+        if self._stream is not None and threading.get_ident() != self._thread:
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Flush the stream itself."""
+        if self._stream is not None:
+            self._stream.flush()
 
 
 class _WithConstants(Whole):
