@@ -101,7 +101,8 @@ def _written(network: nn.Module, example: Tensor, origin: Any) -> _Written:
 def _exported(network: nn.Module, example: Tensor) -> Any:
     # With one image the number of images would be taken for a constant.
     images = example if len(example) > 1 else torch.cat([example, example])
-    sizes = ({0: torch.export.Dim("images", min=1)},)
+    # Without a bound older versions find numbers of images that would overflow.
+    sizes = ({0: torch.export.Dim("images", min=1, max=2**31 - 1)},)
     quiet = redirect_stderr(_OfOtherThreads(sys.stderr))
     with ONE_AT_A_TIME, quiet, warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from functools import partial
 from typing import Any
 
@@ -37,10 +38,11 @@ def load_open_clip(name: str, trained: bool, size: int | None) -> Loaded:
             "name", f"open_clip/{name}", [f"open_clip/{model}:{one}" for one in tags]
         )
     given: dict[str, Any] = {"force_image_size": size} if size else {}
+    if "load_weights" in inspect.signature(open_clip.create_model).parameters:
+        # Older versions load none where `pretrained` is None.
+        given["load_weights"] = trained
     try:
-        whole = open_clip.create_model(
-            model, pretrained=tag if trained else None, load_weights=trained, **given
-        )
+        whole = open_clip.create_model(model, pretrained=tag if trained else None, **given)
     except Exception as error:  # Whatever the hub's client raises.
         raise KShotFileError(unreachable(f"open_clip/{name}", error)) from error
     label = f"open_clip {open_clip.__version__}, {tag}"

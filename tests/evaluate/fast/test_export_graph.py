@@ -167,6 +167,8 @@ class Slow(Stack):
         return super().forward(x)
 
 
+# Said by some versions in the other thread; `export_graph` ignores warnings.
+@pytest.mark.filterwarnings("ignore:Unable to find the path of the module")
 def test_other_threads_call_their_modules_while_one_exports():
     slow, other, graphs = Slow().eval(), nn.Sequential(nn.Linear(3, 4), nn.ReLU()), []
     expected = other(torch.ones(1, 3))
