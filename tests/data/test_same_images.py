@@ -105,6 +105,8 @@ def test_all_doors_lead_to_the_same_episodes_and_the_same_table(tmp_path, mode, 
         assert data.classes == CLASSES, name
         assert data.digests == of_folder.digests, name
         assert drawn(data) == episodes, name
+    for name in ("arrays", "torchvision, transformed", "hugging face"):
+        data = found[name]
         # Three equal channels weighted to one differ from it in the last bit.
         exact = seen == "RGB"
         pd.testing.assert_frame_equal(table(data, seen), expected, obj=name, check_exact=exact)
