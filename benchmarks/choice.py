@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from recorded_photos import by_files
 
 import kshot_viz as kv
 from kshot_viz.evaluate.evaluate import bind
@@ -74,7 +75,7 @@ def photographs(folder: str, weights: str, source: str) -> Problem:
     """Return photographs with SqueezeNet at 64 px, 1 shot."""
     network = kv.load_backbone("squeezenet1_1", weights=weights, size=64)
     images = kv.load_dataset(source, labelled=False)
-    data = kv.load_dataset(folder)
+    data = by_files(kv.load_dataset(folder))
     return Problem(f"{data.name}64", network, data, images, 1, 10, 10, PHOTO_GRID)
 
 

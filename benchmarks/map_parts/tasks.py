@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
+from recorded_photos import by_files
 
 import kshot_viz as kv
 
@@ -105,7 +106,7 @@ def photo_network(name: str, folder: Path) -> kv.Backbone:
 def photographs(data: str, network: str, folder: Path, n: int) -> kv.StudyTask:
     """Return a task of photographs; photographs of ImageNet form the groups."""
     source = kv.load_dataset(str(folder / "imagenet_samples"), labelled=False)
-    found = replace(kv.load_dataset(str(folder / PHOTOS[data])), name=data)
+    found = replace(by_files(kv.load_dataset(str(folder / PHOTOS[data]))), name=data)
     backbone = photo_network(network, folder)
     called = f"{data} {network}"
     return kv.StudyTask(backbone, found, shots=(1, 5), episodes=n, source=source, name=called)

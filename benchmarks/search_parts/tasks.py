@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from recorded_photos import by_files
+
 import kshot_viz as kv
 from kshot_viz.search.rewards.reward import Reward
 
@@ -153,9 +155,9 @@ def office(domain: str, reward: str, data: Path | None) -> Task:
     backbone = kv.load_backbone(
         "squeezenet1_1", weights=data / "squeezenet1_1_imagenet_features.npz", size=96
     )
-    target = kv.load_dataset(data / "office_caltech10" / domain)
+    target = by_files(kv.load_dataset(data / "office_caltech10" / domain))
     other = {"webcam": "amazon", "amazon": "webcam"}[domain]
-    elsewhere = kv.load_dataset(data / "office_caltech10" / other)
+    elsewhere = by_files(kv.load_dataset(data / "office_caltech10" / other))
     forming = kv.load_dataset(data / "imagenet_samples", labelled=False)
     episodes = kv.sample_episodes(target, way=10, shot=1, query=15, n=50, seed=0)
     # Of the validation pool: no test episode asks for one of these images.

@@ -111,8 +111,8 @@ def page(result: dict[str, Any]) -> Iterator[str]:
         f"Share of the letters, of those whose name has more than {LEFT_OUT} words, where leaving "
         f"out the {LEFT_OUT} words ranked first lowers the log-probability of the letter's own "
         f"images more than leaving out {LEFT_OUT} random ones that are not the same {LEFT_OUT}, in "
-        "percent; 50 would be chance. Words are ranked and left out on the same images, so this says "
-        "how well the values of single words foretell what three of them do together:"
+        "percent; 50 would be chance. Words are ranked and left out on the same images, so this "
+        "says how well the values of single words foretell what three of them do together:"
     )
     yield "\n".join(evidence_table(result))
     yield "## What this does not say"

@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 
 from kshot_viz.data.arrays import eight_bit, named_targets
-from kshot_viz.data.fingerprint import content_fingerprint, sha256_of_parts
-from kshot_viz.data.hugging_face_sets import read_hugging_face
-from kshot_viz.data.pixels import digest, image_digest
+from kshot_viz.data.class_texts import texts_of_files
+from kshot_viz.data.fingerprint import content_fingerprint, pixel_fingerprint, subset_fingerprint
+from kshot_viz.data.foreign.hugging_face_sets import read_hugging_face
+from kshot_viz.data.foreign.torch_sets import read_torch
+from kshot_viz.data.pixels import digest, grey_digest, image_digest
 from kshot_viz.data.rows import checked_indices, checked_targets, length
-from kshot_viz.data.torch_sets import read_torch
 from kshot_viz.errors import KShotValueError
 from kshot_viz.text import html_details, html_table
 
@@ -48,6 +49,9 @@ class ImageDataset:
     descriptions : mapping of str to str
         Class -> text that says what it is, of all classes or of some; see
         :func:`kshot_viz.describe`.
+    pixel_fingerprint : str
+        As ``fingerprint``, but of the decoded pixels where that is of files: episodes are drawn by
+        it, so that they are the same from files and from arrays.
     """
 
     images: Any
@@ -58,6 +62,7 @@ class ImageDataset:
     fingerprint: str
     notes: Mapping[str, str] = field(default_factory=dict)
     descriptions: Mapping[str, str] = field(default_factory=dict)
+    pixel_fingerprint: str = ""
 
     def __post_init__(self) -> None:
         parts = {"images": self.images, "targets": self.targets, "digests": self.digests}
@@ -67,6 +72,7 @@ class ImageDataset:
         if len(set(self.classes)) != len(self.classes):
             raise KShotValueError(f"`classes` must be distinct names; not {self.classes!r}.")
         object.__setattr__(self, "targets", checked_targets(self.targets, len(self.classes)))
+        object.__setattr__(self, "pixel_fingerprint", self.pixel_fingerprint or self.fingerprint)
 
     @classmethod
     def from_arrays(
@@ -110,14 +116,16 @@ class ImageDataset:
             raise KShotValueError(
                 f"`images` and `labels` differ in length: {len(pixels)} and {len(targets)}."
             )
-        content = [digest(image) for image in pixels]
+        digests = tuple(image_digest(image) for image in pixels)
+        grey = [grey_digest(image) for image in pixels]
         return cls(
             images=pixels,
             targets=targets,
             classes=names,
             name=name,
-            digests=tuple(image_digest(image) for image in pixels),
-            fingerprint=content_fingerprint(names, targets, content),
+            digests=digests,
+            fingerprint=content_fingerprint(names, targets, [digest(image) for image in pixels]),
+            pixel_fingerprint=pixel_fingerprint(names, targets, digests, grey),
             notes=dict(notes or {}),
         ).described(descriptions or {})
 
@@ -140,20 +148,21 @@ class ImageDataset:
         ----------
         dataset : torch.utils.data.Dataset, or anything of items
             Items are (image, label): a PIL image, an array ``(H, W, C)`` or a tensor ``(C, H, W)``,
-            uint8 or floats in [0, 1]; a number or a name. A stream is read to its end.
+            uint8 or floats in [0, 1]; a whole number from 0 on, or a name. Without random
+            transforms: some items are read twice and compared. A stream is read once.
         classes : sequence of str, optional
             Names by number; by default those that the data set has, else the labels themselves.
         name : str, optional
             What tables call it; the class of the data set by default.
         limit : int, optional
-            Take the first items only.
+            Take the first items only. A stream of more than 10,000 needs it.
         descriptions : mapping of str to str, optional
             Class -> text.
 
         Raises
         ------
         KShotValueError
-            For items that are no such pair.
+            For items that are no such pair or cannot be read, by their index.
         """
         found = cls(**read_torch(dataset, classes=classes, name=name, limit=limit))
         return found.described(descriptions or {})
@@ -203,11 +212,7 @@ class ImageDataset:
         return replace(self, descriptions=dict(descriptions))
 
     def in_memory(self) -> ImageDataset:
-        """Return the same images as one array, where they have one size.
-
-        They are the data set that :meth:`from_arrays` makes, with its episodes, while the
-        fingerprint of a folder is that of its files. Different sizes are a KShotValueError.
-        """
+        """Return the same images as one array; different sizes are a KShotValueError."""
         arrays = [np.asarray(image) for image in self.images]
         if len({one.shape for one in arrays}) > 1:
             raise KShotValueError(f"the images of {self.name!r} have different sizes.")
@@ -217,7 +222,8 @@ class ImageDataset:
             classes=self.classes,
             name=self.name,
             notes=self.notes,
-            descriptions=self.descriptions,
+            descriptions=self.descriptions
+            or texts_of_files(self.images, self.labels, self.classes),
         )
 
     def __len__(self) -> int:
@@ -268,7 +274,8 @@ class ImageDataset:
             classes=names,
             name=self.name,
             digests=tuple(self.digests[i] for i in keep.tolist()),
-            fingerprint=sha256_of_parts(["subset", self.fingerprint, *old, "of", *keep.tolist()]),
+            fingerprint=subset_fingerprint(self.fingerprint, old, keep),
+            pixel_fingerprint=subset_fingerprint(self.pixel_fingerprint, old, keep),
             notes=self.notes,
             descriptions={one: self.descriptions[one] for one in names if one in self.descriptions},
         )

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from kshot_viz.data.pixels import MAX_PIXELS, decode, digest, open_regular, pixel_count
+from kshot_viz.data.pixels import MAX_PIXELS, decode, digest, grey_digest, open_regular, pixel_count
 from kshot_viz.errors import KShotFileError
 
 # Four photographs of 12 megapixels: about 0.4 GB while they are decoded.
@@ -20,10 +20,14 @@ PIXELS_AT_ONCE = 48_000_000
 
 @dataclass(frozen=True)
 class CheckedFile:
-    """The result of decoding one file: hashes of its bytes and pixels, or the problem."""
+    """The result of decoding one file: hashes of its bytes and pixels, or the problem.
+
+    ``grey`` is the hash of its only channel, empty where the image has colour.
+    """
 
     content: str = ""
     pixels: str = ""
+    grey: str = ""
     problem: str = ""
 
 
@@ -45,7 +49,8 @@ def check_files(paths: Sequence[Path], *, max_pixels: int = MAX_PIXELS) -> list[
                 file.seek(0)
                 with bound.turn(pixel_count(file, path, max_pixels)):
                     file.seek(0)
-                    return CheckedFile(content, digest(decode(file, path, max_pixels)))
+                    image = decode(file, path, max_pixels)
+                    return CheckedFile(content, digest(image), grey_digest(image))
         except (OSError, KShotFileError) as error:
             return CheckedFile(problem=str(error))
 

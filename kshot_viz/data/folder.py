@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from kshot_viz.data.class_texts import folder_of_classes
 from kshot_viz.data.dataset import ImageDataset
 from kshot_viz.data.file_checks import CheckedFile, check_files
-from kshot_viz.data.fingerprint import content_fingerprint
+from kshot_viz.data.fingerprint import content_fingerprint, pixel_fingerprint
 from kshot_viz.data.image_files import ImageFiles
 from kshot_viz.data.pixels import MAX_PIXELS
 from kshot_viz.errors import KShotFileError, KShotValueError
@@ -127,6 +128,9 @@ def files_dataset(
         name=name,
         digests=tuple(state.pixels for state in checked),
         fingerprint=content_fingerprint(classes, targets, [state.content for state in checked]),
+        pixel_fingerprint=pixel_fingerprint(
+            classes, targets, [one.pixels for one in checked], [one.grey for one in checked]
+        ),
         notes=notes,
     )
 
@@ -224,11 +228,4 @@ def dataset_folder(data: ImageDataset) -> Path | None:
     """Return the folder of class folders that a data set was loaded from; None for others."""
     if not isinstance(data.images, ImageFiles) or not len(data):
         return None
-    paths = [Path(path) for path in data.images.paths]
-    common = Path(os.path.commonpath(data.images.paths))
-    names = data.labels.tolist()
-    for folder in (common, *common.parents):
-        parts = [path.relative_to(folder).parts for path in paths]
-        if all(len(p) > 1 and p[0] == name for p, name in zip(parts, names, strict=True)):
-            return folder
-    return None
+    return folder_of_classes(data.images.paths, data.labels.tolist())

@@ -12,10 +12,10 @@ import numpy as np
 
 from kshot_viz.data.dataset import ImageDataset
 from kshot_viz.data.folder import is_folder, load_folder, load_unlabelled
+from kshot_viz.data.foreign.hugging_face_sets import is_hugging_face_dataset
+from kshot_viz.data.foreign.torch_sets import is_torch_dataset
 from kshot_viz.data.glyphs.letters import load_letters
 from kshot_viz.data.glyphs.load_glyphs import load_glyphs
-from kshot_viz.data.hugging_face_sets import is_hugging_face_dataset
-from kshot_viz.data.torch_sets import is_torch_dataset
 from kshot_viz.data.torchvision_sets import load_torchvision, torchvision_names
 from kshot_viz.errors import KShotKeyError, KShotValueError
 

@@ -165,6 +165,13 @@ def image_digest(array: np.ndarray) -> str:
     return digest(as_rgb(array))
 
 
+def grey_digest(array: np.ndarray) -> str:
+    """Return the digest of an image as one channel, ``(H, W, 1)``; empty where it has colour."""
+    if array.shape[2] > 1 and not (array[..., :1] == array[..., 1:]).all():
+        return ""
+    return digest(array[..., :1])
+
+
 def _upright(picture: Image.Image) -> Image.Image:
     picture.load()
     turned = picture.getexif().get(ExifTags.Base.Orientation, 1) != 1

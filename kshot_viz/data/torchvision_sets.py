@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from kshot_viz.data.dataset import ImageDataset
-from kshot_viz.data.torch_sets import read_torch
+from kshot_viz.data.foreign.torch_sets import read_torch
 from kshot_viz.errors import KShotFileError, KShotValueError, unknown_name
 
 DEFAULT_ROOT = "~/.cache/kshot_viz/torchvision"

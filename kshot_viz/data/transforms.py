@@ -7,11 +7,13 @@ of one size, which they hold in memory; every draw depends on the seed and the i
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from PIL import Image
 
 from kshot_viz.checks import checked, instance, names, number, text, whole
+from kshot_viz.data.class_texts import texts_of_files
 from kshot_viz.data.dataset import ImageDataset
 from kshot_viz.errors import KShotValueError, unknown_name
 from kshot_viz.seeds import numpy_rng
@@ -154,19 +156,12 @@ def _made(data: ImageDataset, pixels: np.ndarray, how: str) -> ImageDataset:
         classes=data.classes,
         name=f"{data.name} {how}",
         notes={**data.notes, "variant": how, "of": data.fingerprint},
+        descriptions=data.descriptions or texts_of_files(data.images, data.labels, data.classes),
     )
 
 
 def _renamed(data: ImageDataset, name: str) -> ImageDataset:
-    return ImageDataset(
-        images=data.images,
-        targets=data.targets,
-        classes=data.classes,
-        name=name,
-        digests=data.digests,
-        fingerprint=data.fingerprint,
-        notes=data.notes,
-    )
+    return replace(data, name=name)
 
 
 def _turned(image: np.ndarray, degrees: float) -> np.ndarray:

@@ -54,7 +54,8 @@ class _Traced:
     reason: str = ""
 
 
-_UNTRACED = "its network cannot be traced by torch.fx, or its trace computes something else"
+_UNTRACED = "its network cannot be traced, or its trace computes something else"
+_STILL = "nothing of its network moves"
 
 
 class Batching:
@@ -117,12 +118,13 @@ class Batching:
             return _Traced((), None, "its groups share more than their mean")
         named = dict(network.backbone.module.named_parameters())
         config = candidate.config
-        trained = network.trained_part({id(named[one.name]) for one in slots if one.lr(config) > 0})
-        if not trained.nodes:
-            return _Traced((), None, "nothing of its network moves")
-        if trained.graph.opaque and network.reach(trained) != "head":
+        moved = {id(named[one.name]) for one in slots if one.lr(config) > 0}
+        if not moved:
+            return _Traced((), None, _STILL)
+        if network.graph_for(moved) is None:
             return _Traced((), None, _UNTRACED)
-        return _Traced(slots, trained)
+        trained = network.trained_part(moved)
+        return _Traced(slots, trained) if trained.nodes else _Traced((), None, _STILL)
 
     def _why_not(self, candidate: Candidate, inputs: EpisodeInputs) -> str:
         if not candidate.method.batched:
@@ -133,8 +135,6 @@ class Batching:
             return "with `train_mode` on, the images of a batch influence each other"
         if _mixes_images(inputs.backbone.module):
             return "a batch norm of it has no running statistics and mixes the images of a batch"
-        if self._network(inputs).graph is None:
-            return _UNTRACED
         return ""
 
     def _network(self, inputs: EpisodeInputs) -> TracedNetwork:
@@ -143,7 +143,8 @@ class Batching:
         if way not in self._networks:
             tuned = inputs.backbone.with_new_head(way)
             example = inputs.support.take(range(EXAMPLE))
-            self._networks[way] = TracedNetwork(tuned, inputs.backbone.prepare(example))
+            prepared = inputs.backbone.prepare(example)
+            self._networks[way] = TracedNetwork(tuned, prepared, inputs.backbone)
         return self._networks[way]
 
     def _together(self, trained: TrainedPart, inputs: EpisodeInputs) -> int:

@@ -214,7 +214,7 @@ def _network(inputs: EpisodeInputs, support: Support) -> TracedNetwork:
     tuned = inputs.backbone.with_new_head(len(support.classes))
     if inputs.device is not None:
         tuned = tuned.to(inputs.device)
-    return TracedNetwork(tuned, support.inputs[:EXAMPLE])
+    return TracedNetwork(tuned, support.inputs[:EXAMPLE], inputs.backbone)
 
 
 _LAST: EpisodeCache | None = None

@@ -7,14 +7,12 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from kshot_viz.checks import checked, instance
+from kshot_viz.data.class_texts import IN_CLASS_FOLDER, IN_ONE_FILE, read_class_texts
 from kshot_viz.data.dataset import ImageDataset
 from kshot_viz.data.folder import dataset_folder
-from kshot_viz.errors import KShotFileError, KShotValueError
-from kshot_viz.files import read_json
+from kshot_viz.errors import KShotValueError
 from kshot_viz.words.tokens import split_words
 
-IN_ONE_FILE = "descriptions.json"
-IN_CLASS_FOLDER = "class.txt"
 _LISTED = 8
 
 
@@ -95,33 +93,14 @@ def _has_words(text: object) -> bool:
 
 
 def _of_folder(folder: Path, classes: Iterable[str]) -> dict[str, str]:
-    together = folder / IN_ONE_FILE
-    if together.is_file():
-        found = read_json(together, called=f"The descriptions {together}")
-        if not isinstance(found, dict) or not all(isinstance(v, str) for v in found.values()):
-            raise KShotFileError(f"The descriptions {together} must be one object, class -> text.")
-        # Of a part of the classes: the others still have their folders, and so are no mistake.
-        left_out = {one.name for one in folder.iterdir() if one.is_dir()} - set(classes)
-        given = {name: text for name, text in found.items() if name not in left_out}
-        return matched(given, classes)
-    texts = {name: text for name in classes if (text := _text_of(folder, name)) is not None}
-    if not texts:
+    names = list(classes)
+    texts = read_class_texts(folder, names)
+    if not texts and not (folder / IN_ONE_FILE).is_file():
         raise KShotValueError(
             f"the folder {str(folder)!r} has no descriptions. Put {IN_ONE_FILE} (one object, "
             f"class -> text) into it, or {IN_CLASS_FOLDER} into each class folder."
         )
-    return matched(texts, classes)
-
-
-def _text_of(folder: Path, name: str) -> str | None:
-    for path in (folder / name / IN_CLASS_FOLDER, folder / f"{name}.txt"):
-        if path.is_file():
-            try:
-                # Some editors put a byte order mark first.
-                return path.read_text(encoding="utf-8-sig").strip()
-            except (OSError, ValueError) as error:
-                raise KShotFileError(f"The description {path} cannot be read: {error}.") from error
-    return None
+    return matched(texts, names)
 
 
 def _some(names: list[str]) -> str:

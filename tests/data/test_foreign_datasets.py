@@ -1,17 +1,35 @@
-"""Arrays, data sets of PyTorch and of Hugging Face are the same as a folder of the same images."""
+"""Data sets of PyTorch and of Hugging Face: what is read, what is told, and what travels along."""
 
 from __future__ import annotations
+
+import itertools
+import json
+import shutil
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
-from torch.utils.data import Dataset, IterableDataset, TensorDataset
+from torch.utils.data import (
+    ConcatDataset,
+    DataLoader,
+    Dataset,
+    IterableDataset,
+    Subset,
+    TensorDataset,
+)
 
 import kshot_viz as kv
+from kshot_viz.data.foreign.items import LazyImages
 from kshot_viz.data.image_files import ImageFiles
-from kshot_viz.data.torch_sets import LazyImages
-from kshot_viz.errors import KShotKeyError, KShotValueError
+from kshot_viz.data.transforms import (
+    inverted,
+    only_classes,
+    rotated,
+    shuffled_patches,
+    textured,
+)
+from kshot_viz.errors import KShotFileError, KShotKeyError, KShotValueError
 
 CLASSES = ("cat", "dog", "owl")
 EACH = 8
@@ -71,30 +89,6 @@ def hugging_face(twice=False):
     return datasets.Dataset.from_dict(rows, features=features)
 
 
-def table(data: kv.ImageDataset) -> list[float]:
-    backbone = kv.load_backbone("squeezenet1_1", weights=None, size=32)
-    episodes = kv.sample_episodes(data, way=3, shot=1, query=3, n=2, val_share=0, min_query=3)
-    config = kv.FinetuneConfig(lr=1e-3, steps=2)
-    rows = kv.evaluate(backbone, data, episodes, [kv.Candidate(None, config)], executor="serial")
-    return [*rows["accuracy"], *(one.support for one in episodes), *(one.query for one in episodes)]
-
-
-def test_all_doors_lead_to_the_same_episodes_and_the_same_table(folder):
-    images, labels = pictures()
-    of_folder = kv.load_dataset(folder).in_memory()
-    found = {
-        "arrays": kv.load_dataset((np.stack(images), [CLASSES[c] for c in labels])),
-        "torch": kv.load_dataset(Pairs()),
-        "stream": kv.ImageDataset.from_torch(Stream(), classes=CLASSES),
-        "hugging face": kv.load_dataset(hugging_face()),
-    }
-    expected = table(of_folder)
-    for name, data in found.items():
-        assert data.fingerprint == of_folder.fingerprint, name
-        assert data.classes == CLASSES
-        assert table(data) == expected
-
-
 def test_tensors_and_arrays_of_labels():
     images, labels = pictures()
     batch = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)
@@ -139,6 +133,93 @@ def test_some_items_and_a_name():
     assert kv.load_dataset(Pairs(), limit=3, name="mine").name == "mine"
 
 
+@pytest.mark.parametrize("limit", [0, -1, 2.5, True, "3"])
+def test_a_limit_is_a_number_of_items(limit):
+    with pytest.raises(KShotValueError, match="`limit` must be None or a whole number >= 1"):
+        kv.ImageDataset.from_torch(Pairs(), limit=limit)
+
+
+class Endless(IterableDataset):
+    def __iter__(self):
+        image = np.zeros((2, 2), np.uint8)
+        return ((image, i % 3) for i in itertools.count())
+
+
+def test_a_stream_without_an_end_asks_for_a_limit():
+    with pytest.raises(KShotValueError, match=r"more than 10,000 items.* Give `limit=`"):
+        kv.load_dataset(Endless())
+    assert len(kv.load_dataset(Endless(), limit=7)) == 7
+
+
+def test_parts_of_a_data_set_keep_its_class_names():
+    part = kv.load_dataset(Subset(Pairs(), [0, 9, 17, 2]))
+    assert part.classes == CLASSES
+    assert part.labels.tolist() == ["cat", "dog", "owl", "cat"]
+    assert part.name == "Pairs"
+    nested = ConcatDataset([Subset(Pairs(), [0, 9]), Pairs()])
+    assert kv.load_dataset(nested).classes == CLASSES
+    other = Pairs()
+    other.classes = ("red", "green", "blue")
+    with pytest.raises(KShotValueError, match=r"different class names.*give `classes=`"):
+        kv.load_dataset(ConcatDataset([Pairs(), other]))
+    named = kv.load_dataset(ConcatDataset([Pairs(), other]), classes=["0", "1", "2"])
+    assert named.classes == ("0", "1", "2")
+
+
+@pytest.mark.parametrize("classes", ["abc", 3, []])
+def test_classes_are_a_list_of_names(classes):
+    with pytest.raises(KShotValueError, match="`classes` must be a list of names"):
+        kv.ImageDataset.from_torch(Pairs(), classes=classes)
+
+
+def test_names_that_do_not_reach_are_told():
+    with pytest.raises(KShotValueError, match=r"numbers of `classes`, 0..1; there is 2"):
+        kv.ImageDataset.from_torch(Pairs(), classes=["cat", "dog"])
+
+
+class Broken(Pairs):
+    def __getitem__(self, i):
+        if i == 5:
+            raise OSError("truncated")
+        return super().__getitem__(i)
+
+
+class BrokenStream(IterableDataset):
+    def __iter__(self):
+        return map(Broken().__getitem__, range(9))
+
+
+@pytest.mark.parametrize("data", [Broken(), BrokenStream(), Broken(sides=(12, 9))])
+def test_an_item_that_cannot_be_read_is_named(data):
+    with pytest.raises(
+        KShotValueError, match=r"item 5 of `dataset` cannot be read \(OSError: trun"
+    ):
+        kv.load_dataset(data)
+
+
+def test_a_cut_off_file_of_hugging_face_is_named(folder):
+    datasets = pytest.importorskip("datasets")
+    content = (folder / "cat" / "000.png").read_bytes()
+    rows = {"image": [{"bytes": content}, {"bytes": content[:60]}], "label": [0, 1]}
+    features = datasets.Features(
+        {"image": datasets.Image(), "label": datasets.ClassLabel(names=["a", "b"])}
+    )
+    with pytest.raises(KShotValueError, match="item 1 of `dataset` cannot be read"):
+        kv.load_dataset(datasets.Dataset.from_dict(rows, features=features))
+
+
+@pytest.mark.parametrize("sides", [(12,), (12, 9)])
+def test_random_transforms_are_told(sides):
+    from torchvision.transforms import RandomHorizontalFlip
+
+    torch.manual_seed(0)
+    with pytest.raises(
+        KShotValueError, match=r"other pixels when it is read again.*transform=None"
+    ):
+        kv.load_dataset(Pairs(sides=sides, change=RandomHorizontalFlip()))
+    kv.load_dataset(Pairs(sides=sides, change=RandomHorizontalFlip(p=1)))
+
+
 def test_descriptions_travel_with_the_data():
     texts = {"cat": "a small cat", "dog": "a dog", "owl": "a bird"}
     data = kv.ImageDataset.from_torch(Pairs(), descriptions=texts)
@@ -153,6 +234,36 @@ def test_descriptions_travel_with_the_data():
     )
     assert again.fingerprint == data.fingerprint
     assert kv.describe(again.take([0, 9])) == texts
+    assert kv.describe(again.in_memory()) == texts
+    for change in (rotated, inverted, textured, shuffled_patches):
+        assert kv.describe(change(again)) == texts
+    assert kv.describe(only_classes(again, ["owl", "cat"])) == {
+        "owl": "a bird",
+        "cat": "a small cat",
+    }
+
+
+@pytest.mark.parametrize("in_one_file", [True, False])
+def test_descriptions_of_a_folder_travel_along(folder, tmp_path, in_one_file):
+    shutil.copytree(folder, tmp_path / "zoo")
+    texts = {"cat": "a small cat", "dog": "a dog", "owl": "a bird"}
+    if in_one_file:
+        (tmp_path / "zoo" / "descriptions.json").write_text(json.dumps(texts), "utf-8")
+    for name, text in texts.items() if not in_one_file else ():
+        (tmp_path / "zoo" / name / "class.txt").write_text(text, "utf-8")
+    data = kv.load_dataset(tmp_path / "zoo")
+    variants = [data.in_memory(), rotated(data), inverted(data), data.take([0, 9]).in_memory()]
+    assert all(kv.describe(one) == texts for one in variants)
+    part = only_classes(data, ["owl", "cat"])
+    assert kv.describe(part.in_memory()) == {"owl": "a bird", "cat": "a small cat"}
+
+
+def test_damaged_descriptions_are_told_when_they_are_asked_for(folder, tmp_path):
+    shutil.copytree(folder, tmp_path / "zoo")
+    (tmp_path / "zoo" / "descriptions.json").write_text("[", "utf-8")
+    data = kv.load_dataset(tmp_path / "zoo")
+    with pytest.raises(KShotFileError, match=r"descriptions\.json"):
+        kv.describe(data)
 
 
 def test_columns_of_hugging_face():
@@ -175,9 +286,15 @@ def test_columns_of_hugging_face():
     [
         (7, "name, a folder, a pair"),
         ((np.zeros((2, 8, 8), np.uint8),), "name, a folder, a pair"),
-        (TensorDataset(torch.zeros(3, 3, 8, 8)), r"must be \(image, label\)"),
+        (TensorDataset(torch.zeros(3, 3, 8, 8)), r"item 0 .* must be \(image, label\)"),
         (Pairs(change=lambda image: "no"), "PIL image, an array or a tensor; not str"),
-        (Pairs(label=lambda c: [0, 1]), "a label must be a name or one whole number"),
+        (Pairs(label=lambda c: [0, 1]), "item 0 .* a label must be a name or one whole number"),
+        (Pairs(label=lambda c: c + 0.5), r"whole number; not 0.5"),
+        (Pairs(label=lambda c: float("nan")), "whole number; not nan"),
+        (Pairs(label=lambda c: None), "whole number; not None"),
+        (Pairs(label=lambda c: 1 - c), "item 16 .* 0 or more; not -1, .* without a label"),
+        (DataLoader(Pairs()), "is a DataLoader"),
+        (Pairs(change=lambda image: np.full((4, 4), -0.5)), "item 0 .* transforms that normalise"),
         (Pairs(change=lambda image: torch.full((3, 4, 4), 7.0)), r"\[0, 1\]"),
         (TensorDataset(torch.zeros(0, 3, 8, 8), torch.zeros(0)), "is empty"),
     ],

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from kshot_viz.data.foreign.items import LazyImages
+from kshot_viz.data.foreign.torch_sets import given_names, named
 from kshot_viz.data.image_files import ImageFiles
 from kshot_viz.data.load_dataset import load_dataset
-from kshot_viz.data.torch_sets import LazyImages, _given_names, named
 from kshot_viz.data.torchvision_sets import load_torchvision, torchvision_names
 from kshot_viz.errors import KShotFileError, KShotKeyError, KShotValueError
 
@@ -120,11 +121,11 @@ class Numbered:
 
 
 def test_class_names() -> None:
-    targets, names = named(_given_names(Numbered()), [5, 7, 5])
+    targets, names = named(given_names(Numbered()), [5, 7, 5])
     assert (targets.tolist(), names) == ([0, 1, 0], ["5", "7"])
     twice = Numbered(classes=[("crane", "bird"), "crane", "dog"])
-    assert named(_given_names(twice), [0, 2])[1] == ["crane (0)", "crane (1)", "dog"]
-    assert named(_given_names(Numbered(class_to_idx={"b": 1, "a": 0})), [0, 1])[1] == ["a", "b"]
+    assert named(given_names(twice), [0, 2])[1] == ["crane (0)", "crane (1)", "dog"]
+    assert named(given_names(Numbered(class_to_idx={"b": 1, "a": 0})), [0, 1])[1] == ["a", "b"]
 
 
 def test_a_failed_load_leaves_nothing_behind(tmp_path: Path) -> None:

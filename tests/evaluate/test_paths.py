@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from fast_networks import EXPORTED, lively
 from networks import toy_backbone, toy_data
 from torch import nn
 
@@ -122,6 +123,15 @@ def test_of_a_network_that_cannot_be_followed_heads_train_on_frozen_features(dat
     rows = evaluate(backbone, data, episodes, both)
     assert list(rows.path[:3]) == ["loop", "head", "head"]
     close(rows, evaluate(backbone, data, episodes, both, path="loop"))
+
+
+@pytest.mark.parametrize("make", EXPORTED.values())
+def test_of_a_network_that_only_export_can_follow_all_candidates_are_fast(data, episodes, make):
+    backbone = lively(make, dtype=torch.float32)
+    tried = [Candidate(None, CONFIG, m) for m in ("plain", "last_block", "head_only", "last_block")]
+    rows = evaluate(backbone, data, episodes[:1], tried, path="fast")
+    assert list(rows.path) == ["whole", "tail", "head", "tail"]
+    close(rows, evaluate(backbone, data, episodes[:1], tried, path="loop"))
 
 
 def test_a_network_that_is_not_the_groupings_is_refused(data, episodes):

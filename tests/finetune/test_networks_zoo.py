@@ -50,7 +50,7 @@ def released() -> Iterator[None]:
     gc.collect()
 
 
-def network(name: str, folder: Path) -> kv.Backbone:
+def load(name: str, folder: Path) -> kv.Backbone:
     if name.startswith("hf/"):
         return kv.load_backbone(str(saved_network(name.removeprefix("hf/"), folder)))
     if name != "mlp":
@@ -84,10 +84,12 @@ PAGE = Path(__file__).parents[2] / "docs" / "own_network.md"
 
 @EACH
 def test_the_page_says_which_graph_it_has(name, tmp_path):
-    backbone = network(name, tmp_path)
+    backbone = load(name, tmp_path)
     images, _ = support(ZOO[name])
-    graph = TracedNetwork(backbone.with_new_head(2), backbone.prepare(images)).graph
-    found = "none" if graph is None else "head" if graph.opaque else "whole"
+    network = TracedNetwork(backbone.with_new_head(2), backbone.prepare(images))
+    assert network.graph is not None
+    by_fx = not network.graph.opaque
+    found = "torch.fx" if by_fx else "head alone" if network.exported is None else "torch.export"
     assert f"\n| {name} | {found} |\n" in PAGE.read_text("utf-8")
 
 
@@ -95,7 +97,7 @@ def test_the_page_says_which_graph_it_has(name, tmp_path):
 def test_capture_cluster_and_two_tied_steps(name, tmp_path):
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        backbone = network(name, tmp_path)
+        backbone = load(name, tmp_path)
     images, labels = support(ZOO[name])
     acts = kv.capture_activations(backbone, images)
     assert list(acts) == list(backbone.layers)

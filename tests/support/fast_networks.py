@@ -100,7 +100,44 @@ class Tokens(nn.Module):
         return self.head((tokens + torch.tanh(self.mix(self.norm(tokens)))).mean(1))
 
 
+class GuardedStack(Stack):
+    """Looks at the size of its images: ``torch.fx`` cannot follow, and ``torch.export`` can."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.shape[1] != 1 or x.shape[0] < 1:
+            raise ValueError(f"images of one channel are needed; not {x.shape[1]}.")
+        return super().forward(x)
+
+
+class GuardedAttention(nn.Module):
+    """A vision transformer in miniature, as those of transformers are written."""
+
+    def __init__(self, width: int = 6) -> None:
+        super().__init__()
+        width -= width % 2
+        self.patches = nn.Conv2d(1, width, 4, stride=4)
+        self.first = nn.Parameter(torch.randn(1, 1, width))
+        self.norm, self.mix = nn.LayerNorm(width), nn.Linear(width, 3 * width)
+        self.out, self.act = nn.Linear(width, width), nn.GELU()
+        self.head = nn.Linear(width, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.shape[-1] % 4:
+            raise ValueError("sides must be multiples of 4.")
+        n = x.shape[0]
+        tokens = self.patches(x).flatten(2).transpose(1, 2)
+        tokens = torch.cat([self.first.expand(n, -1, -1), tokens], 1)
+        parts = (
+            self.mix(self.norm(tokens)).view(n, tokens.shape[1], 3, 2, -1).permute(2, 0, 3, 1, 4)
+        )
+        seen = nn.functional.scaled_dot_product_attention(*parts).transpose(1, 2)
+        tokens = tokens + self.act(self.out(seen.reshape(n, tokens.shape[1], -1)))
+        return self.head(tokens[:, 0])
+
+
 FAMILY = {one.__name__: one for one in (Stack, Fire, Residual, Rows, Tokens)}
+# Those that torch.fx cannot follow.
+EXPORTED = {one.__name__: one for one in (GuardedStack, GuardedAttention)}
 
 
 def shape_of(make: Callable[[], nn.Module]) -> tuple[int, ...]:

@@ -112,7 +112,7 @@ def source_network(
     network = architecture if architecture is not None else load_backbone("glyphnet", weights=None)
     config = config or TRAINING
     fresh = random_start(network, seed=seed)
-    order = numpy_rng(seed, "source", data.fingerprint).permutation(len(data))
+    order = numpy_rng(seed, "source", data.pixel_fingerprint).permutation(len(data))
     kept_out, trained_on = np.split(order, [round(held_out * len(data))])
     support = data.take(np.sort(trained_on))
     _check(support, fresh)

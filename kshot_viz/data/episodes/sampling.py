@@ -115,7 +115,7 @@ def validation_episodes(
             "these episodes have `val_share=0`: no image is left for validation. "
             'Sample them with `val_share`, for example 0.4, or use tune="source".'
         )
-    return sample_episodes(
+    drawn = sample_episodes(
         data,
         way=like.way,
         shot=like.shot,
@@ -127,6 +127,20 @@ def validation_episodes(
         # How few queries of a class suffice was said when the episodes were drawn.
         min_query=1,
     )
+    _check_disjoint(episodes, drawn)
+    return drawn
+
+
+def _check_disjoint(episodes: Sequence[Episode], drawn: Sequence[Episode]) -> None:
+    """Episodes of a file may be split otherwise: by hand, or by an earlier version."""
+    of_test = [one for one in episodes if one.pool == "test"]
+    used, kept = ({i for e in each for i in (*e.support, *e.query)} for each in (of_test, drawn))
+    if shared := used & kept:
+        raise KShotValueError(
+            f"{len(shared)} images are in tuning and in test episodes: these were not drawn by "
+            f"this version's kv.sample_episodes(data, val_share=..., seed=...). Draw them again, "
+            f"or use tune='source'."
+        )
 
 
 def distinct_images(episodes: Sequence[Episode]) -> int:
@@ -147,7 +161,7 @@ def _split(data: ImageDataset, val_share: float, seed: int) -> dict[str, list[np
     pools: dict[str, list[np.ndarray]] = {side: [] for side in POOLS}
     for c in range(data.n_classes):
         members = distinct[data.targets[distinct] == c]
-        rng = numpy_rng(seed, "pools", data.fingerprint, float(val_share), c)
+        rng = numpy_rng(seed, "pools", data.pixel_fingerprint, float(val_share), c)
         mixed = rng.permutation(members)
         kept = round(val_share * len(members))
         pools["val"].append(np.sort(mixed[:kept]))

@@ -10,7 +10,8 @@ import copy
 import torch
 from torch import Tensor, fx, nn
 
-from kshot_viz.evaluate.fast.graph import Graph, close, run
+from kshot_viz.evaluate.fast.agreement import close, run
+from kshot_viz.evaluate.fast.graph import Graph
 from kshot_viz.models.head import Head
 from kshot_viz.models.modes import evaluating
 

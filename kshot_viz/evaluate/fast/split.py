@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, fx
 
-from kshot_viz.evaluate.fast.graph import Graph, run_node, trace
+from kshot_viz.evaluate.fast.export_graph import export_graph
+from kshot_viz.evaluate.fast.graph import Graph, run_node
 from kshot_viz.evaluate.fast.head_graph import head_graph
+from kshot_viz.evaluate.fast.trace import trace
 
 if TYPE_CHECKING:
     from kshot_viz.models.backbone import Backbone
@@ -55,39 +58,67 @@ def split(graph: Graph, trained: Collection[int]) -> TrainedPart:
 class TracedNetwork:
     """The tuned copy that all candidates start from; its own parameters never change.
 
+    Parameters
+    ----------
+    backbone : Backbone
+        The copy, with its new head.
+    example : Tensor, shape (N, ...)
+        Prepared images.
+    origin : Backbone, optional
+        What it is a copy of.
+
     Attributes
     ----------
     backbone : Backbone
     graph : Graph or None
-        None where the network cannot be traced, and its head cannot be computed separately.
+        Of the whole network by ``torch.fx``, else of its body and its head; None where neither
+        computes what the network does.
     """
 
-    def __init__(self, backbone: Backbone, example: Tensor) -> None:
-        self.backbone = backbone
+    def __init__(self, backbone: Backbone, example: Tensor, origin: Backbone | None = None) -> None:
+        self.backbone, self._origin = backbone, origin
         for parameter in backbone.module.parameters():
             parameter.requires_grad_(False)
+        self._example = example
         self.graph: Graph | None = trace(backbone.module, example) or head_graph(
             backbone.module, backbone.head_name, example
         )
         self._parts: dict[frozenset[int], TrainedPart] = {}
 
+    @cached_property
+    def exported(self) -> Graph | None:
+        """The graph by ``torch.export``, made when it is first needed, since it takes seconds."""
+        return export_graph(self.backbone.module, self._example, self._origin)
+
+    def graph_for(self, trained: Collection[int]) -> Graph | None:
+        """Return the graph that is split where the parameters of these ids train.
+
+        It depends on them alone, so that a candidate has the same graph whatever stands beside it.
+        """
+        usable = self.graph is not None and (
+            not self.graph.opaque or self._head_ids() >= frozenset(trained)
+        )
+        return self.graph if usable else self.exported
+
     def trained_part(self, trained: Collection[int]) -> TrainedPart:
         """Return the part that depends on the parameters of these ids."""
-        assert self.graph is not None
         key = frozenset(trained)
         if key not in self._parts:
-            self._parts[key] = split(self.graph, key)
+            graph = self.graph_for(key) or self.graph
+            assert graph is not None
+            self._parts[key] = split(graph, key)
         return self._parts[key]
 
     def reach(self, part: TrainedPart) -> str:
         """Return which part trains: ``"head"``, ``"tail"`` or ``"whole"``."""
         if part.whole:
             return "whole"
-        head = self.backbone.head_parameters()
-        named = dict(self.backbone.module.named_parameters())
-        inside = {id(named[name]) for name in head}
         read = {id(one) for node in part.nodes for one in part.graph.parameters(node)}
-        return "head" if read <= inside else "tail"
+        return "head" if read <= self._head_ids() else "tail"
+
+    def _head_ids(self) -> frozenset[int]:
+        named = dict(self.backbone.module.named_parameters())
+        return frozenset(id(named[name]) for name in self.backbone.head_parameters())
 
 
 @dataclass(eq=False)

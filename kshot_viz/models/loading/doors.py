@@ -24,14 +24,15 @@ class Loaded:
     Attributes
     ----------
     module : nn.Module
-    preprocess : Preprocess or None
-        What the library says its images must go through; None where it does not say.
+    preprocess : function
+        Reads what the library says its images must go through; gives None where it does not say.
+        It may raise, so it is called only where nobody else says it.
     notes : dict
         Where the weights come from.
     """
 
     module: nn.Module
-    preprocess: Preprocess | None
+    preprocess: Callable[[], Preprocess | None]
     notes: dict[str, Any] = field(default_factory=dict)
 
 

@@ -77,7 +77,8 @@ def load_backbone(
     KShotFileError
         For a file that cannot be read, or weights that cannot be downloaded.
     KShotValueError
-        For weights that do not fit, or a file whose preprocess is unknown.
+        For weights that do not fit, a file whose preprocess is unknown, or a network whose library
+        prepares a picture otherwise than a Preprocess can say; give ``preprocess`` then.
     KShotError
         For a library that is not installed.
 
@@ -95,7 +96,7 @@ def load_backbone(
     made_for = look.size if size is None and isinstance(look, Preprocess) else size
     loaded = _loaded(name, weights, path, made_for)
     module, notes = loaded.module, loaded.notes
-    chosen = look or loaded.preprocess or _belonging(path)
+    chosen = look or loaded.preprocess() or _belonging(path)
     backbone = Backbone(
         module, head=_head(name, head), preprocess=_resized(chosen, size), name=name, notes=notes
     )
@@ -118,15 +119,15 @@ def _loaded(name: str, weights: str | Path | None, path: Path | None, size: int 
     if (door := door_of(name)) is not None:
         return _of_library(door, name, weights, path, size)
     if path is not None:
-        return Loaded(_untrained(name), None, _file_notes(path))
+        return Loaded(_untrained(name), lambda: None, _file_notes(path))
     if weights is None:
         own = RECIPES["glyphs"] if name == GLYPHNET else default_preprocess(name)
-        return Loaded(_untrained(name), own, {"weights": "none: random initialisation"})
+        return Loaded(_untrained(name), lambda: own, {"weights": "none: random initialisation"})
     if name == GLYPHNET:
         module, preprocess, record = bundled_glyphnet()
-        return Loaded(module, preprocess, {"weights": "bundled", "record": record})
+        return Loaded(module, lambda: preprocess, {"weights": "bundled", "record": record})
     module, transforms, label = build_torchvision(name, str(weights))
-    return Loaded(module, transforms, {"weights": f"torchvision {label}"})
+    return Loaded(module, lambda: transforms, {"weights": f"torchvision {label}"})
 
 
 def _of_library(

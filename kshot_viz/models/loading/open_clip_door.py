@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
+from functools import partial
 from typing import Any
 
 from kshot_viz.errors import KShotFileError, KShotValueError, unknown_name
 from kshot_viz.extras import needed
 from kshot_viz.models.inputs.preprocess import Preprocess
 from kshot_viz.models.loading.doors import Loaded, unreachable
+from kshot_viz.models.loading.followed import CURE, followed
 
 _RESIZE = {"shortest": "crop", "squash": "stretch"}
 
@@ -36,15 +39,25 @@ def load_open_clip(name: str, trained: bool, size: int | None) -> Loaded:
             "name", f"open_clip/{name}", [f"open_clip/{model}:{one}" for one in tags]
         )
     given: dict[str, Any] = {"force_image_size": size} if size else {}
+    if "load_weights" in inspect.signature(open_clip.create_model).parameters:
+        # Older versions load none where `pretrained` is None.
+        given["load_weights"] = trained
     try:
-        whole = open_clip.create_model(
-            model, pretrained=tag if trained else None, load_weights=trained, **given
-        )
+        whole = open_clip.create_model(model, pretrained=tag if trained else None, **given)
     except Exception as error:  # Whatever the hub's client raises.
         raise KShotFileError(unreachable(f"open_clip/{name}", error)) from error
     label = f"open_clip {open_clip.__version__}, {tag}"
     notes = {"weights": label if trained else "none: random initialisation"}
-    return Loaded(whole.visual, preprocess_of(whole.visual.preprocess_cfg), notes)
+    return Loaded(whole.visual, partial(_preprocess, whole.visual.preprocess_cfg), notes)
+
+
+def _preprocess(config: dict[str, Any]) -> Preprocess:
+    from open_clip.transform import PreprocessCfg, image_transform_v2
+
+    def theirs(image: Any) -> Any:
+        return image_transform_v2(PreprocessCfg(**config), is_train=False)(image)
+
+    return followed(preprocess_of(config), theirs, "open_clip")
 
 
 def preprocess_of(config: dict[str, Any]) -> Preprocess:
@@ -60,7 +73,7 @@ def preprocess_of(config: dict[str, Any]) -> Preprocess:
     if height != width or mode not in _RESIZE or config.get("mode", "RGB") != "RGB":
         raise KShotValueError(
             f"The network wants images of {height} x {width} with resize mode {mode!r}, which a "
-            f"Preprocess does not know: give `preprocess=`, a Preprocess or a function."
+            f"Preprocess does not know: {CURE}."
         )
     interpolation = config.get("interpolation") or "bicubic"
     return Preprocess(

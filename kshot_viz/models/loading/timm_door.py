@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any
 
 from kshot_viz.errors import KShotFileError, KShotValueError, unknown_name
 from kshot_viz.extras import needed
 from kshot_viz.models.inputs.preprocess import Preprocess
 from kshot_viz.models.loading.doors import Loaded, unreachable
-
-_CURE = "give `preprocess=`, a Preprocess or a function"
+from kshot_viz.models.loading.followed import CURE, followed
 
 
 def load_timm(name: str, trained: bool, size: int | None) -> Loaded:
@@ -46,7 +46,7 @@ def _loaded(timm: Any, name: str, called: str, trained: bool, size: int | None) 
     config = timm.data.resolve_data_config({}, model=module)
     tag = (getattr(module, "pretrained_cfg", None) or {}).get("tag") or "default"
     label = f"timm {timm.__version__}, {tag}" if trained else "none: random initialisation"
-    return Loaded(module, preprocess_of(config), {"weights": label})
+    return Loaded(module, partial(_preprocess, timm, config), {"weights": label})
 
 
 def _made(timm: Any, name: str, trained: bool, size: int | None) -> Any:
@@ -57,6 +57,13 @@ def _made(timm: Any, name: str, trained: bool, size: int | None) -> Any:
     except TypeError:
         # Convolutions take any size, and know no such argument.
         return timm.create_model(name, pretrained=trained)
+
+
+def _preprocess(timm: Any, config: dict[str, Any]) -> Preprocess:
+    def theirs(image: Any) -> Any:
+        return timm.data.create_transform(**config)(image)
+
+    return followed(preprocess_of(config), theirs, "timm")
 
 
 def preprocess_of(config: dict[str, Any]) -> Preprocess:
@@ -72,7 +79,7 @@ def preprocess_of(config: dict[str, Any]) -> Preprocess:
     if height != width or channels not in (1, 3) or mode not in ("center", "squash"):
         raise KShotValueError(
             f"The network wants images of {channels} x {height} x {width} with "
-            f"crop mode {mode!r}, which a Preprocess does not know: {_CURE}."
+            f"crop mode {mode!r}, which a Preprocess does not know: {CURE}."
         )
     return Preprocess(
         size=height,

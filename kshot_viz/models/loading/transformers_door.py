@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from kshot_viz.errors import KShotFileError, KShotValueError, warn
 from kshot_viz.extras import needed
 from kshot_viz.models.inputs.preprocess import Preprocess
 from kshot_viz.models.loading.doors import Loaded, unreachable
+from kshot_viz.models.loading.followed import CURE, followed
 
 # Networks for images and texts, of which only the tower of images is taken.
 _TOWERS = {
@@ -50,7 +52,7 @@ def load_transformers(name: str, trained: bool, size: int | None) -> Loaded:
             f"`load_backbone('hf/FOLDER')`."
         ) from error
     label = f"transformers {transformers.__version__}" if trained else "none: random initialisation"
-    return Loaded(module, _preprocess(transformers, source), {"weights": label})
+    return Loaded(module, partial(_preprocess, transformers, source), {"weights": label})
 
 
 def _made(transformers: Any, source: str, config: Any, trained: bool) -> Any:
@@ -90,7 +92,17 @@ def _preprocess(transformers: Any, source: str) -> Preprocess | None:
         processor = transformers.AutoImageProcessor.from_pretrained(source)
     except (OSError, ValueError):
         return None
-    return preprocess_of(processor.to_dict())
+    return followed_processor(processor)
+
+
+def followed_processor(processor: Any) -> Preprocess:
+    """Return what an image processor does, as a Preprocess that was compared with it."""
+    ours = preprocess_of(processor.to_dict())
+    return followed(ours, partial(_prepared, processor), "transformers")
+
+
+def _prepared(processor: Any, image: Any) -> Any:
+    return processor(images=image, return_tensors="pt")["pixel_values"][0]
 
 
 def preprocess_of(config: Mapping[str, Any]) -> Preprocess:
@@ -102,14 +114,21 @@ def preprocess_of(config: Mapping[str, Any]) -> Preprocess:
         For what a Preprocess cannot say.
     """
     normal = config.get("do_normalize", True)
-    return Preprocess(
-        **_geometry(config),
-        scale=1.0 if config.get("do_rescale", True) else 255.0,
-        mean=tuple(config.get("image_mean") or (0.0,)) if normal else (0.0,),
-        std=tuple(config.get("image_std") or (1.0,)) if normal else (1.0,),
-        interpolation=_INTERPOLATION.get(int(config.get("resample") or 2), "bilinear"),
-        corner="floor",
-    )
+    geometry = _geometry(config)
+    try:
+        return Preprocess(
+            **geometry,
+            scale=1.0 if config.get("do_rescale", True) else 255.0,
+            mean=tuple(config.get("image_mean") or (0.0,)) if normal else (0.0,),
+            std=tuple(config.get("image_std") or (1.0,)) if normal else (1.0,),
+            interpolation=_INTERPOLATION.get(int(config.get("resample") or 2), "bilinear"),
+            channels="BGR" if config.get("do_flip_channel_order") else "RGB",
+            corner="floor",
+        )
+    except KShotValueError as error:
+        raise KShotValueError(
+            f"A Preprocess cannot follow the image processor of this network ({error}): {CURE}."
+        ) from error
 
 
 def _geometry(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -125,7 +144,7 @@ def _geometry(config: Mapping[str, Any]) -> dict[str, Any]:
         whole = _side(resized)
         return {"size": cut or whole, "resize": "stretch", "short_side": whole}
     if cut:
-        raise KShotValueError("A crop without a resize is not known to a Preprocess: give one.")
+        raise KShotValueError(f"A crop without a resize is not known to a Preprocess: {CURE}.")
     return {"size": None}
 
 
@@ -140,6 +159,6 @@ def _side(size: Mapping[str, Any]) -> int:
     if not height or height != width:
         raise KShotValueError(
             f"The network wants images of the size {dict(size)}, which a Preprocess does not know: "
-            f"give `preprocess=`, a Preprocess or a function."
+            f"{CURE}."
         )
     return int(height)

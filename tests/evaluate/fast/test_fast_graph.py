@@ -10,8 +10,9 @@ import torch.nn.functional as F
 from fast_networks import FAMILY, IMAGE, Stack, Task, lively, shape_of, traced
 from torch import Tensor, nn
 
-from kshot_viz.evaluate.fast.graph import Graph, run_node, trace
+from kshot_viz.evaluate.fast.graph import Graph, run_node
 from kshot_viz.evaluate.fast.split import compute_frozen_features, split
+from kshot_viz.evaluate.fast.trace import trace
 from kshot_viz.models.backbone import Backbone
 
 

@@ -7,7 +7,7 @@ import threading
 import torch
 from torch import nn
 
-from kshot_viz.evaluate.fast.graph import _Tracer
+from kshot_viz.evaluate.fast.trace import _Tracer
 
 PATIENCE = 60
 

@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from transformers_networks import saved_network
 
 import kshot_viz as kv
 from kshot_viz.errors import KShotValueError
 from kshot_viz.models.loading import open_clip_door, timm_door, transformers_door
+from kshot_viz.models.loading.followed import followed
 
 SIZES = ((120, 90), (90, 120), (64, 64), (301, 200), (77, 223), (256, 256))
 
@@ -87,6 +89,106 @@ def test_open_clip(photographs, mode, interpolation):
     ours = open_clip_door.preprocess_of(vars(config) | {"size": 48})
     assert largest_difference(ours, photographs, image_transform_v2(config, False)) <= 2
     assert open_clip.__version__
+
+
+# -- at loading, a Preprocess is compared with what its library does ------------------------------
+
+
+def timm_config(**settings):
+    return {
+        "input_size": (3, 56, 56),
+        "crop_pct": 0.9,
+        "mean": (0.4, 0.5, 0.6),
+        "std": (0.2, 0.25, 0.3),
+        "interpolation": "bicubic",
+    } | settings
+
+
+def of_timm(**settings) -> kv.Preprocess:
+    timm = pytest.importorskip("timm")
+    return timm_door._preprocess(timm, timm_config(**settings))
+
+
+def of_transformers(kind: str, **settings) -> kv.Preprocess:
+    transformers = pytest.importorskip("transformers")
+    processor = getattr(transformers, kind)(**settings)
+    return transformers_door.followed_processor(processor)
+
+
+def of_open_clip(**settings) -> kv.Preprocess:
+    pytest.importorskip("open_clip")
+    from open_clip.transform import PreprocessCfg
+
+    return open_clip_door._preprocess(vars(PreprocessCfg(size=48, **settings)))
+
+
+SQUARE = {"size": {"height": 48, "width": 48}}
+
+
+def test_what_can_be_followed_is_taken():
+    assert of_timm().short_side == 62
+    assert of_timm(input_size=(1, 56, 56), mean=(0.5,), std=(0.2,)).channels == "L"
+    assert of_transformers("ViTImageProcessor", **SQUARE).size == 48
+    assert of_transformers("ViTImageProcessor", **SQUARE, do_rescale=False).scale == 255
+    assert of_open_clip(interpolation="bilinear").interpolation == "bilinear"
+
+
+@pytest.mark.parametrize(
+    ("make", "differs"),
+    [
+        (lambda: of_timm(interpolation="lanczos"), "of 255: its crop or its interpolation"),
+        (lambda: of_timm(interpolation="random"), "cannot be compared"),
+        (lambda: of_open_clip(resize_mode="longest"), "resize mode 'longest'"),
+        (lambda: of_transformers("ViTImageProcessor", **SQUARE, resample=0), "its interpolation"),
+        (
+            lambda: of_transformers("ViTImageProcessor", **SQUARE, rescale_factor=1 / 127.5),
+            "its range, mean or deviation",
+        ),
+        (
+            lambda: of_transformers(
+                "LevitImageProcessor", size={"shortest_edge": 48}, crop_size=48
+            ),
+            "its crop",
+        ),
+        (
+            lambda: of_transformers(
+                "DetrImageProcessor", size={"shortest_edge": 48, "longest_edge": 99}, do_pad=False
+            ),
+            r"it makes \(3, 48, 58\) of a picture",
+        ),
+        (
+            lambda: of_transformers(
+                "CLIPImageProcessor",
+                size={"shortest_edge": 48},
+                crop_size={"height": 56, "width": 56},
+            ),
+            "`short_side` must be at least `size`",
+        ),
+    ],
+)
+def test_what_cannot_be_followed_says_what_differs_and_asks_for_a_preprocess(make, differs):
+    with pytest.raises(KShotValueError, match=f"(?s){differs}.*give `preprocess=`"):
+        make()
+
+
+def test_channels_in_the_other_order_are_told():
+    ours = kv.Preprocess(size=32, mean=(0.1, 0.5, 0.9))
+    other = kv.Preprocess(size=32, channels="BGR", mean=(0.9, 0.5, 0.1))
+    with pytest.raises(KShotValueError, match="its channels are in the other order"):
+        followed(ours, lambda image: other([image])[0], "the library")
+    assert followed(ours, lambda image: ours([image])[0], "the library") is ours
+
+
+def test_a_preprocess_that_is_given_replaces_one_that_cannot_be_followed(tmp_path):
+    transformers = pytest.importorskip("transformers")
+    folder = saved_network("resnet", tmp_path)
+    transformers.ViTImageProcessor(**SQUARE, resample=1).save_pretrained(folder)
+    with pytest.raises(
+        KShotValueError, match=r"transformers prepares images .* give `preprocess=`"
+    ):
+        kv.load_backbone(str(folder))
+    mine = kv.Preprocess(size=48)
+    assert kv.load_backbone(str(folder), preprocess=mine).preprocess == mine
 
 
 def test_what_a_preprocess_cannot_say_is_an_error():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from kshot_viz.data.torch_sets import read_torch
+from kshot_viz.data.foreign.torch_sets import read_torch
 from kshot_viz.errors import KShotValueError, unknown_name
 
 

@@ -1,0 +1,1 @@
+"""Data sets of other libraries: PyTorch and Hugging Face."""
