@@ -8,13 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import fx, nn
+from torch import nn
 
 from kshot_viz.errors import KShotValueError
+from kshot_viz.evaluate.chunk_size import chunk_size
 from kshot_viz.evaluate.episode_cache import EXAMPLE, EpisodeInputs
 from kshot_viz.evaluate.fast.split import TracedNetwork, TrainedPart
-from kshot_viz.evaluate.fast.supported import can_batch
 from kshot_viz.finetune.candidate import Candidate
 from kshot_viz.grouping.rule import GroupingRule
 from kshot_viz.methods.slots import SlotPlan
@@ -25,12 +24,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 PATHS = ("auto", "loop", "fast")
-# Candidates computed as one share the calls of a step, and lose by it once what they compute no
-# longer lies in the cache: measured best at 2 to 4 MB of activations each, and at most 64.
-CACHE_BYTES, MOST = 16 * 2**20, 64
-# Values, their gradients and what lies between them; rows, their gradient, momentum, step sizes and
-# shares, and the weights made of them.
-ACTIVATION_COPIES, WEIGHT_COPIES = 4, 6
 
 
 @dataclass(frozen=True)
@@ -150,7 +143,7 @@ class Batching:
     def _together(self, trained: TrainedPart, inputs: EpisodeInputs) -> int:
         key = (trained, len(inputs.support))
         if key not in self._sizes:
-            self._sizes[key] = _together(trained, inputs, self._max_memory)
+            self._sizes[key] = chunk_size(trained, inputs, self._max_memory)
         return self._sizes[key]
 
 
@@ -167,35 +160,6 @@ def grouped_layers(candidate: Candidate, backbone: Backbone) -> Sequence[str]:
     if isinstance(candidate.grouping, GroupingRule):
         return candidate.grouping.layers(backbone)
     return tuple(candidate.grouping or ())
-
-
-def _together(tail: TrainedPart, inputs: EpisodeInputs, max_memory: int | None) -> int:
-    """Return how many candidates to compute as one: a power of two, by the shapes alone."""
-    if not can_batch(tail):
-        return 1
-    item = next(iter(inputs.backbone.module.parameters())).element_size()
-    images = len(inputs.support)
-    activations = item * images * sum(_per_image(node) for node in tail.nodes)
-    weights = item * sum(_trained(tail, node, images) for node in tail.nodes)
-    fits = min(MOST, CACHE_BYTES // max(1, activations + weights))
-    if max_memory is not None:
-        # Queries are scored in batches of twice the support.
-        most = 2 * ACTIVATION_COPIES * activations + WEIGHT_COPIES * weights
-        fits = min(fits, max_memory // max(1, most))
-    return 1 << (max(1, fits).bit_length() - 1)
-
-
-def _per_image(node: fx.Node) -> int:
-    return torch.Size(node.meta["shape"][1:]).numel()
-
-
-def _trained(tail: TrainedPart, node: fx.Node, images: int) -> int:
-    """Return the entries that train in a call, at most: fewer where its input stays the same."""
-    whole = sum(one.numel() for one in tail.graph.parameters(node))
-    if not whole or node.all_input_nodes[0] not in tail.cut:
-        return whole
-    positions = images * torch.Size(node.meta["shape"][2:]).numel()
-    return min(whole, node.meta["shape"][1] * positions)
 
 
 def _mixes_images(module: nn.Module) -> bool:

@@ -95,7 +95,8 @@ def evaluate(
         are the loop's up to rounding (which Adam in float32 makes visible: it turns a gradient that
         is rounding alone into whole steps). ``"fast"`` is an error where it would fall back.
     max_memory : int, optional
-        Bytes that candidates computed together may take, by an estimate from their shapes.
+        Bytes that candidates computed together may take, by an estimate from their shapes. On a
+        GPU they take at most half of its memory.
     mix_names : bool
         Candidates of different names may be computed together. A comparison says False, so that
         the rows of one method are the same bits whichever others it is compared with.

@@ -11,7 +11,7 @@ from torch import nn
 
 from kshot_viz.data.episodes import sample_episodes
 from kshot_viz.errors import KShotError, KShotKeyError, KShotValueError
-from kshot_viz.evaluate import job
+from kshot_viz.evaluate import chunk_size, job
 from kshot_viz.evaluate.evaluate import evaluate
 from kshot_viz.finetune.candidate import Candidate
 from kshot_viz.grouping.grouping import Grouping
@@ -230,6 +230,16 @@ def test_a_cap_makes_smaller_chunks(data, episodes):
     for cap in (0, -1, 1.5, True):
         with pytest.raises(KShotValueError, match="`max_memory` must be None or an integer >= 1"):
             evaluate(toy_backbone(), data, episodes[:1], candidates(), max_memory=cap)
+
+
+def test_on_a_gpu_chunks_are_sized_by_its_memory(data, episodes, monkeypatch):
+    monkeypatch.setattr(chunk_size, "gpu_bytes", lambda device: 2_000_000)
+    small = evaluate(toy_backbone(), data, episodes[:1], candidates(8))
+    monkeypatch.setattr(chunk_size, "gpu_bytes", lambda device: 10**12)
+    large = evaluate(toy_backbone(), data, episodes[:1], candidates(80))
+    assert set(small.chunk) < {1, 2, 4}
+    assert set(large.chunk) == {80}
+    assert chunk_size.MOST < 80 < chunk_size.MOST_ON_GPU
 
 
 @pytest.mark.parametrize(
