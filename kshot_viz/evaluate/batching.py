@@ -85,7 +85,7 @@ class Batching:
                 )
             return LOOP, ()
         name = "" if self._mix_names else candidate.name
-        config, method = candidate.config, candidate.method.name
+        config, method = candidate.config, type(candidate.method)
         likeness = (found.trained.cut, config.optimizer, config.steps, method, name)
         return Kind(False, self._together(found.trained, inputs), likeness), found.slots
 

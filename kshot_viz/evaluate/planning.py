@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -155,6 +156,12 @@ def _seen(backbone: Backbone, image: ImageDataset) -> list[str]:
         prepared = backbone.prepare(image)
         output = backbone.module(row_by_row(prepared).clone())
     known = backbone.preprocess is None or isinstance(backbone.preprocess, Preprocess)
-    look = repr(backbone.preprocess) if known else digest(prepared.cpu().numpy())
-    made = digest(output.cpu().numpy()) if isinstance(output, Tensor) else type(output).__name__
+    look = repr(backbone.preprocess) if known else digest(_array(prepared))
+    made = digest(_array(output)) if isinstance(output, Tensor) else type(output).__name__
     return [look, made]
+
+
+def _array(values: Tensor) -> np.ndarray:
+    # numpy has no bfloat16.
+    exact = values.float() if values.dtype is torch.bfloat16 else values
+    return exact.cpu().numpy()

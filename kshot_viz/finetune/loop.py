@@ -170,7 +170,7 @@ class Run:
             step = Step(number, self.config.steps, optimizer.lr)
             self.method.schedule(self.backbone, step)
             self.method.before_step(self.backbone, step)
-            step.check(optimizer.lr)
+            step.check(optimizer.lr.keys())
             optimizer.step(loss, step.lr)
             self.method.after_step(self.backbone, step)
 

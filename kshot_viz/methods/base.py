@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+import math
+from collections.abc import Collection, Mapping, Set
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from torch import Tensor
 
-from kshot_viz.errors import unknown_name
+from kshot_viz.errors import KShotValueError, unknown_name
 from kshot_viz.grouping.grouping import Grouping
 from kshot_viz.grouping.rule import GroupingRule
 from kshot_viz.methods.config import FinetuneConfig
@@ -109,11 +110,12 @@ class Step:
     total: int
     lr: dict[str, float]
 
-    def check(self, names: Collection[str]) -> None:
-        """Raise a KShotKeyError if a hook named what is no slot."""
-        for name in self.lr:
-            if name not in names:
-                raise unknown_name("step.lr", name, names)
+    def check(self, names: Set[str]) -> None:
+        """Raise a KShotError unless each slot has a finite step size of at least 0."""
+        for name in self.lr.keys() - names:
+            raise unknown_name("step.lr", name, names)
+        if len(self.lr) < len(names) or not all(0 <= one < math.inf for one in self.lr.values()):
+            raise KShotValueError(f"`step.lr` needs finite sizes >= 0 of all slots; not {self.lr}.")
 
 
 @dataclass(frozen=True)
@@ -225,8 +227,8 @@ class Method:
     def schedule(self, network: Backbone, step: Step) -> None:
         """Change the step sizes of an update: warm-up, gradual unfreezing.
 
-        It must depend on nothing but the number of the step, the names in ``step.lr`` and the
-        structure of the network: candidates that train side by side share the network.
+        It must depend on the number of the step, the names in ``step.lr`` and the structure of the
+        network alone: candidates that train side by side share the network.
         """
 
     def before_step(self, network: Backbone, step: Step) -> None:

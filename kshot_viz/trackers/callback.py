@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -73,12 +73,12 @@ class Callback:
 def callbacks_rule(value: Any) -> str:
     """Allow lists of callbacks; a rule for :func:`kshot_viz.checks.checked`."""
     expected = f"a list of callbacks, objects with a method {', '.join(METHODS[:-1])} or on_error"
-    if not isinstance(value, Iterable) or isinstance(value, (str, bytes, Mapping)):
+    if not isinstance(value, Sequence) or isinstance(value, (str, bytes)):
         return expected
+    if any(isinstance(one, type) for one in value):
+        return f"{expected}; a class is none until it is called, `Best()` say"
     return "" if all(_is_callback(one) for one in value) else expected
 
 
 def _is_callback(value: Any) -> bool:
-    # A class in the list was not called.
-    named = not isinstance(value, type)
-    return named and any(callable(getattr(value, name, None)) for name in METHODS)
+    return any(callable(getattr(value, name, None)) for name in METHODS)

@@ -99,12 +99,16 @@ class MLflow(Tracker):
     def _close(self, means: Values, failed: str) -> None:
         if not self._running:
             return
-        self._running = False
-        self._add(0, means)
-        self._send()
-        if failed:
-            self.client.set_tag(self.run_id, "error", failed[:_LONGEST])
-        self.client.set_terminated(self.run_id, "FAILED" if failed else "FINISHED")
+        self._running, ended = False, "FAILED"
+        try:
+            self._add(0, means)
+            self._send()
+            if failed:
+                self.client.set_tag(self.run_id, "error", failed[:_LONGEST])
+            else:
+                ended = "FINISHED"
+        finally:
+            self.client.set_terminated(self.run_id, ended)
 
 
 def _name(text: str) -> str:

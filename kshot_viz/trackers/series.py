@@ -22,8 +22,8 @@ Values = dict[str, float]
 class Series:
     """The curves of one call.
 
-    Rows of ``evaluate`` and ``compare_methods`` form a curve for each pool, number of shots and
-    method, in the order in which they end.
+    Rows of ``evaluate`` and ``compare_methods`` form a curve for each pool, way, number of
+    shots and method, in the order in which they end.
 
     Attributes
     ----------
@@ -44,7 +44,7 @@ class Series:
         if self.kind in _TRACKED:
             number, names = _TRACKED[self.kind]
             return int(row[number] or 0), _finite(self.kind, row, names)
-        name = f"{row['pool']}/{row['shot']}-shot/{row['method']}"
+        name = f"{row['pool']}/{row['way']}-way/{row['shot']}-shot/{row['method']}"
         count = self._counts[name]
         self._counts[name] += 1
         self._accuracies.setdefault(name, []).append(float(row["accuracy"] or 0.0))

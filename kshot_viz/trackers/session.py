@@ -51,8 +51,7 @@ class Session:
     def finish(self, result: R) -> R:
         """Tell of the result, and return it."""
         while self._open:
-            self._tell(self._open[0], "on_finish", result)
-            del self._open[0]
+            self._tell(self._open.pop(0), "on_finish", result)
         return result
 
     def fail(self, error: BaseException) -> None:

@@ -12,15 +12,21 @@ from kshot_viz.trackers.series import Values
 from kshot_viz.trackers.tracker import Tracker
 
 MODES = ("offline", "online")
+# The name of the machine, the path and arguments of the program; what the machine has; its load.
+_NOT_OF_THE_MACHINE = {
+    "x_disable_meta": True,
+    "x_disable_machine_info": True,
+    "x_disable_stats": True,
+}
 
 
 class WandB(Tracker):
     """Makes one run of Weights & Biases of each call.
 
     Offline, the default, nothing leaves this machine: a run is a folder, which ``wandb sync``
-    sends when you want it. Numbers of rows and the settings of the call are in it, and what W&B
-    adds of itself: the installed packages and the load of the machine; no code and no output of the
-    terminal.
+    sends when you want it. Numbers of rows and the settings of the call are in it, and the versions
+    of installed packages that W&B adds; no code, no arguments of the command and no output of the
+    terminal, and nothing of the machine.
 
     Parameters
     ----------
@@ -70,7 +76,7 @@ class WandB(Tracker):
             # A run that the user has open stays what it is.
             "reinit": "create_new",
             "settings": wandb.Settings(
-                console="off", silent=True, save_code=False, disable_git=True
+                console="off", silent=True, save_code=False, disable_git=True, **_NOT_OF_THE_MACHINE
             ),
         }
         self._run = wandb.init(**begun | self.options, config=dict(run.settings))

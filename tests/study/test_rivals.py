@@ -120,6 +120,22 @@ def test_a_misspelt_slot_in_a_schedule_is_refused(backbone, data):
         kv.finetune(backbone, support, method=Misspelt(), config=kv.FinetuneConfig(steps=1))
 
 
+@pytest.mark.parametrize("path", ["loop", "fast"])
+@pytest.mark.parametrize("size", [-0.1, float("nan"), float("inf"), None])
+def test_step_sizes_that_are_none_are_refused(backbone, data, episodes, path, size):
+    class Wrong(Decaying):
+        def schedule(self, network, step):
+            name = next(iter(step.lr))
+            if size is None:
+                del step.lr[name]
+            else:
+                step.lr[name] = size
+
+    tried = [kv.Candidate(None, kv.FinetuneConfig(steps=1), Wrong())]
+    with pytest.raises(kv.KShotError, match=r"`step.lr` needs finite sizes"):
+        kv.evaluate(backbone, data, episodes[:1], tried, path=path)
+
+
 @pytest.mark.parametrize(
     "namespace", [{"momentum": 0.5, "__annotations__": {"momentum": float}}, {"tuned": ("steps",)}]
 )

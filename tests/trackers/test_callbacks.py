@@ -260,3 +260,26 @@ def test_an_object_with_one_of_the_methods_suffices(backbone, data, episodes):
     counts = Counts()
     kv.evaluate(backbone, data, episodes, candidates(), callbacks=[counts])
     assert counts.rows == 6
+
+
+def test_callbacks_are_a_list_of_objects(backbone, data, episodes):
+    heard = Heard()
+    for wrong in ((one for one in [heard]), iter([heard]), heard):
+        with pytest.raises(KShotError, match="a list of callbacks"):
+            kv.evaluate(backbone, data, episodes, candidates(), callbacks=wrong)
+    with pytest.raises(KShotError, match="a class is none until it is called"):
+        kv.evaluate(backbone, data, episodes, candidates(), callbacks=[Heard])
+    assert heard.names == []
+
+
+def test_a_callback_is_told_of_one_end(backbone, data, episodes):
+    class Ends(Heard):
+        def on_finish(self, result):
+            super().on_finish(result)
+            raise RuntimeError("no room")
+
+    heard = Ends()
+    with pytest.raises(KShotError, match="no room"):
+        kv.evaluate(backbone, data, episodes, candidates(), callbacks=[heard])
+    assert heard.names[-1] == "finish"
+    assert "error" not in heard.names

@@ -22,7 +22,7 @@ from kshot_viz.trackers.series import Series
 ROOT = Path(__file__).parents[2]
 CONFIG = kv.FinetuneConfig(lr=0.02, steps=2)
 ROWS = 3
-CURVE = "test/1-shot/plain"
+CURVE, PAGE_CURVE = (f"test/{way}-way/1-shot/plain" for way in (3, 10))
 # Bytes of a block in the file of a W&B run.
 BLOCK = 2**15
 
@@ -113,8 +113,8 @@ def test_mlflow_holds_the_rows(call, tmp_path, monkeypatch):
     assert run.info.status == "FINISHED"
     assert run.info.run_name == "evaluate glyphnet digits"
     assert run.data.params.items() >= {"backbone": "glyphnet", "candidates": "1"}.items()
-    assert run.data.metrics[f"mean_accuracy/{CURVE}"] == pytest.approx(rows["accuracy"].mean())
-    history = tracker.client.get_metric_history(tracker.run_id, f"{CURVE}/accuracy")
+    assert run.data.metrics[f"mean_accuracy/{PAGE_CURVE}"] == pytest.approx(rows["accuracy"].mean())
+    history = tracker.client.get_metric_history(tracker.run_id, f"{PAGE_CURVE}/accuracy")
     assert [one.step for one in history] == [0, 1, 2]
     assert [one.value for one in history] == rows["accuracy"].tolist()
     with pytest.raises(KShotError, match="enough"):
@@ -152,6 +152,7 @@ def test_wandb_holds_the_rows_in_a_folder_here(tmp_path, monkeypatch):
     mark = uuid.uuid4().hex
     monkeypatch.setenv(MARK, mark)
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", [*sys.argv, "--password=secret"])
     for name in ("WANDB_MODE", "WANDB_DIR", "WANDB_PROJECT", "WANDB_API_KEY"):
         monkeypatch.delenv(name, raising=False)
     # Nothing of it lies in the home folder of who runs the tests.
@@ -184,9 +185,13 @@ def test_wandb_holds_the_rows_in_a_folder_here(tmp_path, monkeypatch):
         for one in found
         if one.HasField("history")
         for item in one.history.item
-        if "/".join(item.nested_key) == f"{CURVE}/accuracy" or item.key == f"{CURVE}/accuracy"
+        if f"{PAGE_CURVE}/accuracy" in ("/".join(item.nested_key), item.key)
     ]
     assert logged == rows["accuracy"].tolist()
+    # Who sends a run does not send what the command was told, or where it ran.
+    written = b"".join(one.read_bytes() for one in tracker.run_folder.rglob("*") if one.is_file())
+    for private in ("--password=secret", sys.executable):
+        assert private.encode() not in written
 
 
 def test_wandb_takes_one_of_two_modes():
@@ -224,6 +229,7 @@ def test_a_folder_that_is_named_like_a_package_is_none(tmp_path, monkeypatch):
 def row(method, accuracy, *, pool="test", candidate="a", steps=2):
     return {
         "pool": pool,
+        "way": 5,
         "shot": 1,
         "method": method,
         "candidate": candidate,
@@ -242,9 +248,9 @@ def test_curves_count_their_own_rows_and_leave_out_what_is_not_finite():
     number, values = series.add(row("plain", 0.7))
     assert number == 1
     assert values == {
-        "test/1-shot/plain/accuracy": 0.7,
-        "test/1-shot/plain/support_accuracy": 1.0,
-        "test/1-shot/plain/seconds": 0.5,
+        "test/5-way/1-shot/plain/accuracy": 0.7,
+        "test/5-way/1-shot/plain/support_accuracy": 1.0,
+        "test/5-way/1-shot/plain/seconds": 0.5,
     }
 
 
@@ -253,7 +259,7 @@ def test_only_curves_of_one_setting_have_a_mean():
     for one in (row("plain", 0.5), row("plain", 1.0), row("grouped", 0.5)):
         series.add(one)
     series.add(row("grouped", 1.0, candidate="b"))
-    assert series.means() == {"mean_accuracy/test/1-shot/plain": 0.75}
+    assert series.means() == {"mean_accuracy/test/5-way/1-shot/plain": 0.75}
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ def scheduled_sizes(
     steps = [Step(number, config.steps, dict(own)) for number in range(config.steps)]
     for step in steps:
         method.schedule(network, step)
-        step.check(own)
+        step.check(own.keys())
     return tuple({id(named[name]): lr for name, lr in step.lr.items()} for step in steps)
 
 

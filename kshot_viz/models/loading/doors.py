@@ -44,6 +44,13 @@ _DOORS = {
     "hf/": ("transformers_door", "load_transformers"),
     "open_clip/": ("open_clip_door", "load_open_clip"),
 }
+# What helps without the internet: where the structure of a network comes with its library, and
+# where it is fetched too.
+FROM_FILE = "give `weights=FILE` (.safetensors, .pth), or `weights=None` for random weights"
+FROM_CACHE = (
+    "load it once on another machine and copy the library's cache from there, or give "
+    "`hf/FOLDER` that save_pretrained wrote"
+)
 PREFIXES = ("timm/NAME", "hf-hub:ORG/NAME", "hf/ORG/NAME", "hf/FOLDER", "open_clip/NAME:TAG")
 
 
@@ -66,10 +73,10 @@ def _is_saved_network(name: str) -> bool:
         return False
 
 
-def unreachable(name: str, error: BaseException) -> str:
-    """Say why weights of the internet did not come, and what can be done without it."""
+def unloadable(name: str, error: BaseException, cure: str = FROM_FILE) -> str:
+    """Say why a network was not loaded, and what can be done where the internet is missing."""
     first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
     return (
-        f"The network {name!r} could not be downloaded ({first}). Without the internet give "
-        f"`weights=FILE` (.safetensors, .pth), or `weights=None` for random weights."
+        f"The network {name!r} could not be loaded ({first}). If it is the internet that is "
+        f"missing, {cure}."
     )

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from kshot_viz.errors import KShotFileError, KShotValueError, unknown_name
 from kshot_viz.models.loading.doors import door_of
-from kshot_viz.models.loading.torchvision_door import torchvision_names, torchvision_weights
+from kshot_viz.models.loading.torchvision_records import torchvision_names, torchvision_weights
 from kshot_viz.models.loading.weights import sha256_of
 
 # torchvision ends the name of a file with the first digits of its SHA-256.

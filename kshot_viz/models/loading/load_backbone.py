@@ -11,18 +11,15 @@ from typing import Any
 import torch
 from torch import nn
 
-from kshot_viz.errors import KShotFileError, KShotValueError, unknown_name
+from kshot_viz.errors import KShotFileError, KShotKeyError, KShotValueError, unknown_name
 from kshot_viz.files import read_json
 from kshot_viz.models.backbone import Backbone
 from kshot_viz.models.glyphnet.glyphnet import GlyphNet
 from kshot_viz.models.inputs.example import Prepare, as_preprocess, read_preprocess
 from kshot_viz.models.inputs.preprocess import RECIPES, Preprocess
 from kshot_viz.models.loading.doors import PREFIXES, Door, Loaded, door_of
-from kshot_viz.models.loading.torchvision_door import (
-    build_torchvision,
-    default_preprocess,
-    torchvision_names,
-)
+from kshot_viz.models.loading.torchvision_door import build_torchvision, default_preprocess
+from kshot_viz.models.loading.torchvision_records import torchvision_names
 from kshot_viz.models.loading.weights import (
     KNOWN_FILES,
     READERS,
@@ -168,6 +165,11 @@ def known_network(name: str, argument: str = "name") -> str:
     """
     if door_of(str(name)) is not None:
         return str(name)
+    if set("/\\~") & set(str(name)):
+        raise KShotKeyError(
+            f"`{argument}` is {str(name)!r}, and there is no such folder with the `config.json` of "
+            f"a network of transformers; names with a prefix are {', '.join(PREFIXES)}."
+        )
     lower = str(name).lower()
     # torchvision takes seconds to import; the bundled network does without it.
     if lower != GLYPHNET and lower not in torchvision_names():

@@ -9,7 +9,7 @@ from typing import Any
 from kshot_viz.errors import KShotFileError, KShotValueError, unknown_name
 from kshot_viz.extras import needed
 from kshot_viz.models.inputs.preprocess import Preprocess
-from kshot_viz.models.loading.doors import Loaded, unreachable
+from kshot_viz.models.loading.doors import Loaded, unloadable
 from kshot_viz.models.loading.followed import CURE, followed
 
 _RESIZE = {"shortest": "crop", "squash": "stretch"}
@@ -45,7 +45,7 @@ def load_open_clip(name: str, trained: bool, size: int | None) -> Loaded:
     try:
         whole = open_clip.create_model(model, pretrained=tag if trained else None, **given)
     except Exception as error:  # Whatever the hub's client raises.
-        raise KShotFileError(unreachable(f"open_clip/{name}", error)) from error
+        raise KShotFileError(unloadable(f"open_clip/{name}", error)) from error
     label = f"open_clip {open_clip.__version__}, {tag}"
     notes = {"weights": label if trained else "none: random initialisation"}
     return Loaded(whole.visual, partial(_preprocess, whole.visual.preprocess_cfg), notes)

@@ -9,7 +9,7 @@ from typing import Any
 from kshot_viz.errors import KShotFileError, KShotValueError, unknown_name
 from kshot_viz.extras import needed
 from kshot_viz.models.inputs.preprocess import Preprocess
-from kshot_viz.models.loading.doors import Loaded, unreachable
+from kshot_viz.models.loading.doors import FROM_CACHE, FROM_FILE, Loaded, unloadable
 from kshot_viz.models.loading.followed import CURE, followed
 
 
@@ -42,7 +42,8 @@ def _loaded(timm: Any, name: str, called: str, trained: bool, size: int | None) 
         module = _made(timm, name, trained, size)
     # What is not there or cannot be reached comes as whatever the hub's client raises.
     except Exception as error:
-        raise KShotFileError(unreachable(called, error)) from error
+        cure = FROM_CACHE if called.startswith("hf-hub:") else FROM_FILE
+        raise KShotFileError(unloadable(called, error, cure)) from error
     config = timm.data.resolve_data_config({}, model=module)
     tag = (getattr(module, "pretrained_cfg", None) or {}).get("tag") or "default"
     label = f"timm {timm.__version__}, {tag}" if trained else "none: random initialisation"

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
-from kshot_viz.errors import KShotFileError, unknown_name
+from kshot_viz.errors import KShotFileError
 from kshot_viz.models.inputs.preprocess import Preprocess
+from kshot_viz.models.loading.fetch import fetch, source_of
+from kshot_viz.models.loading.torchvision_records import torchvision_weights
 
 # These two warn without the argument `init_weights`; the others do not have it.
 _INIT_WEIGHTS = ("googlenet", "inception_v3")
-
-
-def torchvision_names() -> list[str]:
-    """Return the names of torchvision's classification networks."""
-    from torchvision import models
-
-    return models.list_models(module=models)
 
 
 def build_torchvision(
@@ -44,16 +39,30 @@ def build_torchvision(
         options: dict[str, Any] = {"init_weights": True} if name in _INIT_WEIGHTS else {}
         return models.get_model(name, weights=None, **options), None, None
     chosen = torchvision_weights(name, weights)
-    try:
-        module = models.get_model(name, weights=chosen, progress=False)
-    except (OSError, RuntimeError, EOFError) as error:
-        raise KShotFileError(
-            f"The weights {chosen.name} of {name} could not be downloaded ({error}). Once there is "
-            f"internet, `{_command(name, chosen.name)}` fetches them into {_cache()}, and they are "
-            "used from there. Until then give `weights=FILE` (.safetensors, .pth, "
-            ".npz), or `weights=None`."
-        ) from error
+    _check_cached(name, chosen.name)
+    module = models.get_model(name, weights=chosen, progress=False)
     return module, from_transforms(chosen.transforms()), chosen.name
+
+
+def _check_cached(name: str, weights: str) -> None:
+    """Fetch a file of weights unless it is there, and refuse one that holds more than weights.
+
+    torchvision reads the file with pickle and does not look at the hash of what is in the cache.
+    """
+    source = source_of(name, weights)
+    try:
+        file = fetch(source)
+    except KShotFileError as error:
+        raise KShotFileError(
+            f"The weights {weights} of {name} could not be downloaded ({error.__cause__}). Once "
+            f"there is internet, `{_command(name, weights)}` fetches them into "
+            f"{source.file.parent}, and they are used from there. Until then give `weights=FILE` "
+            "(.safetensors, .pth, .npz), or `weights=None`."
+        ) from error
+    try:
+        torch.load(file, map_location="cpu", weights_only=True)
+    except Exception as error:  # Whatever a broken pickle raises.
+        raise KShotFileError(f"{file} holds something else than weights: remove it.") from error
 
 
 def default_preprocess(name: str) -> Preprocess:
@@ -74,31 +83,7 @@ def from_transforms(transforms: Any) -> Preprocess:
     )
 
 
-def torchvision_weights(name: str, weights: str) -> Any:
-    """Return torchvision's own record of a network's weights.
-
-    Raises
-    ------
-    KShotKeyError
-        For a name that the network's weights do not have.
-    """
-    from torchvision import models
-
-    members = models.get_model_weights(name).__members__
-    if weights not in members:
-        raise unknown_name(
-            "weights", weights, [*members, "none", "a file: .safetensors, .pth, .npz"]
-        )
-    return members[weights]
-
-
 def _command(name: str, weights: str) -> str:
     """Return the command that fetches these weights."""
     default = torchvision_weights(name, "DEFAULT").name
     return f"kshot-viz fetch {name}" + (f" --weights {weights}" * (weights != default))
-
-
-def _cache() -> Path:
-    import torch
-
-    return Path(torch.hub.get_dir()) / "checkpoints"

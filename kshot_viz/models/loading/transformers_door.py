@@ -10,7 +10,7 @@ from typing import Any
 from kshot_viz.errors import KShotFileError, KShotValueError, warn
 from kshot_viz.extras import needed
 from kshot_viz.models.inputs.preprocess import Preprocess
-from kshot_viz.models.loading.doors import Loaded, unreachable
+from kshot_viz.models.loading.doors import FROM_CACHE, Loaded, unloadable
 from kshot_viz.models.loading.followed import CURE, followed
 
 # Networks for images and texts, of which only the tower of images is taken.
@@ -22,6 +22,9 @@ _TOWERS = {
 }
 _CLASSIFIER = "ForImageClassification"
 _LISTED = 4
+# Code that comes with a network would run with the rights of whoever loads it.
+_NO_CODE = {"trust_remote_code": False}
+_PROCESSORS = ("preprocessor_config.json", "processor_config.json")
 # Numbers of Pillow.
 _INTERPOLATION = {2: "bilinear", 3: "bicubic"}
 # The crop that ConvNeXt's processor takes where its configuration does not say.
@@ -44,13 +47,16 @@ def load_transformers(name: str, trained: bool, size: int | None) -> Loaded:
     folder = Path(name).expanduser()
     source = str(folder) if folder.is_dir() else name
     try:
-        config = transformers.AutoConfig.from_pretrained(source)
-        module = _made(transformers, source, config, trained)
+        config = transformers.AutoConfig.from_pretrained(source, **_NO_CODE)
+        # Files may hold half precision, in which small steps vanish.
+        module = _made(transformers, source, config, trained).float()
     except Exception as error:  # Whatever the hub's client raises.
-        raise KShotFileError(
-            f"{unreachable(f'hf/{name}', error)} A folder that save_pretrained wrote works, too: "
-            f"`load_backbone('hf/FOLDER')`."
-        ) from error
+        if _NO_CODE.keys() & set(str(error).replace("`", " ").replace("=", " ").split()):
+            raise KShotFileError(
+                f"The network {name!r} brings code of its own, which is never run from here: load "
+                f"it with transformers and give kv.Backbone(module)."
+            ) from error
+        raise KShotFileError(unloadable(f"hf/{name}", error, FROM_CACHE)) from error
     label = f"transformers {transformers.__version__}" if trained else "none: random initialisation"
     return Loaded(module, partial(_preprocess, transformers, source), {"weights": label})
 
@@ -60,7 +66,7 @@ def _made(transformers: Any, source: str, config: Any, trained: bool) -> Any:
     if trained:
         return _trained(transformers, kind, source)
     if kind.__name__.startswith("Auto"):
-        return kind.from_config(config)
+        return kind.from_config(config, **_NO_CODE)
     return kind(getattr(config, "vision_config", config))
 
 
@@ -69,7 +75,9 @@ def _trained(transformers: Any, kind: Any, source: str) -> Any:
     level = transformers.logging.get_verbosity()
     transformers.logging.set_verbosity_error()
     try:
-        module, about = kind.from_pretrained(source, use_safetensors=True, output_loading_info=True)
+        module, about = kind.from_pretrained(
+            source, use_safetensors=True, output_loading_info=True, **_NO_CODE
+        )
     finally:
         transformers.logging.set_verbosity(level)
     if missing := sorted(about["missing_keys"]):
@@ -87,11 +95,17 @@ def _class_of(transformers: Any, config: Any) -> Any:
 
 
 def _preprocess(transformers: Any, source: str) -> Preprocess | None:
-    """Return what the image processor does; None where the network comes without one."""
-    try:
-        processor = transformers.AutoImageProcessor.from_pretrained(source)
-    except (OSError, ValueError):
+    """Return what the image processor does; None for a folder without one."""
+    folder = Path(source)
+    if folder.is_dir() and not any((folder / one).is_file() for one in _PROCESSORS):
+        warn(f"{source} has no image processor, so pixels stay in [0, 1]; or {CURE}.")
         return None
+    try:
+        processor = transformers.AutoImageProcessor.from_pretrained(source, **_NO_CODE)
+    except Exception as error:  # Whatever the hub's client raises.
+        raise KShotFileError(
+            f"The image processor of {source!r} could not be read ({error}): {CURE}."
+        ) from error
     return followed_processor(processor)
 
 

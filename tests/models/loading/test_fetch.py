@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import replace
+from pathlib import Path
 from urllib.error import URLError
 
 import pytest
@@ -131,12 +132,32 @@ def test_a_name_or_the_list(words):
     assert "--list" in ended.complaint
 
 
-def test_a_backbone_that_cannot_be_downloaded_names_the_command(monkeypatch):
+def test_a_backbone_that_cannot_be_downloaded_names_the_command(monkeypatch, tmp_path):
     def no_internet(*args, **kwargs):
         raise URLError("no route")
 
-    monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", no_internet)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setattr("torch.hub.download_url_to_file", no_internet)
     with pytest.raises(KShotFileError, match=rf"`kshot-viz fetch {NAME}`"):
         load_backbone(NAME)
     with pytest.raises(KShotFileError, match="`kshot-viz fetch resnet50 --weights IMAGENET1K_V1`"):
         load_backbone("resnet50", weights="IMAGENET1K_V1")
+
+
+class _Evil:
+    def __init__(self, marker):
+        self.marker = marker
+
+    def __reduce__(self):
+        return Path.touch, (self.marker,)
+
+
+def test_a_cached_file_is_hashed_and_never_runs_code(monkeypatch, tmp_path):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    marker, found = tmp_path / "ran", source_of(NAME)
+    monkeypatch.setattr("torch.hub.download_url_to_file", lambda *_, **__: None)
+    found.file.parent.mkdir(parents=True)
+    torch.save(_Evil(marker), found.file)
+    with pytest.raises(KShotFileError, match="something else than weights"):
+        load_backbone(NAME)
+    assert not marker.exists()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,7 @@ from PIL import Image
 from transformers_networks import saved_network
 
 import kshot_viz as kv
-from kshot_viz.errors import KShotValueError
+from kshot_viz.errors import KShotFileError, KShotValueError
 from kshot_viz.models.loading import open_clip_door, timm_door, transformers_door
 from kshot_viz.models.loading.followed import followed
 
@@ -201,3 +203,35 @@ def test_what_a_preprocess_cannot_say_is_an_error():
         transformers_door.preprocess_of({"size": {"height": 48, "width": 60}})
     with pytest.raises(KShotValueError, match="longest"):
         open_clip_door.preprocess_of({"size": 48, "resize_mode": "longest"})
+
+
+def test_a_folder_without_a_processor_says_so_and_a_damaged_one_is_refused(tmp_path):
+    folder = saved_network("resnet", tmp_path)
+    file = folder / "preprocessor_config.json"
+    file.write_text(file.read_text("utf-8")[:40], "utf-8")
+    with pytest.raises(KShotFileError, match=r"image processor .* could not be read"):
+        kv.load_backbone(str(folder))
+    assert kv.load_backbone(str(folder), preprocess="imagenet").preprocess is not None
+    file.unlink()
+    with pytest.warns(UserWarning, match="no image processor"):
+        assert kv.load_backbone(str(folder)).preprocess is None
+
+
+def test_code_that_comes_with_a_network_is_never_run(tmp_path, monkeypatch):
+    monkeypatch.setattr("builtins.input", lambda *_: pytest.fail("it asks whether to run code"))
+    folder = saved_network("resnet", tmp_path)
+    (folder / "evil.py").write_text("raise SystemExit", "utf-8")
+    config = json.loads((folder / "config.json").read_text("utf-8"))
+    own = {"model_type": "evil", "auto_map": {"AutoConfig": "evil.Evil", "AutoModel": "evil.Evil"}}
+    (folder / "config.json").write_text(json.dumps(config | own), "utf-8")
+    with pytest.raises(KShotFileError, match=r"code of its own.*kv.Backbone\(module\)"):
+        kv.load_backbone(str(folder))
+
+
+def test_half_precision_becomes_float32(tmp_path):
+    transformers = pytest.importorskip("transformers")
+    folder = saved_network("resnet", tmp_path)
+    half = transformers.ResNetForImageClassification.from_pretrained(folder).bfloat16()
+    half.save_pretrained(folder)
+    loaded = kv.load_backbone(str(folder))
+    assert {one.dtype for one in loaded.module.parameters()} == {torch.float32}

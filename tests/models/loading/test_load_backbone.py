@@ -17,7 +17,8 @@ from kshot_viz.models.loading.load_backbone import (
     bundled_glyphnet,
     load_backbone,
 )
-from kshot_viz.models.loading.torchvision_door import default_preprocess, torchvision_names
+from kshot_viz.models.loading.torchvision_door import default_preprocess
+from kshot_viz.models.loading.torchvision_records import torchvision_names
 from kshot_viz.models.loading.weights import KNOWN_FILES, KnownFile, sha256_of
 
 
@@ -124,22 +125,23 @@ def test_every_network_of_torchvision_has_a_preprocess():
         assert default_preprocess(name).size >= 224
 
 
-def test_a_download_that_fails_says_what_to_do(monkeypatch):
+def test_a_download_that_fails_says_what_to_do(monkeypatch, tmp_path):
     from urllib.error import URLError
 
     def no_internet(*args, **kwargs):
         raise URLError("no route")
 
-    monkeypatch.setattr("torch.hub.load_state_dict_from_url", no_internet)
-    monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", no_internet)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setattr("torch.hub.download_url_to_file", no_internet)
     with pytest.raises(KShotFileError, match=r"IMAGENET1K_V1 of squeezenet1_1.*weights=FILE"):
         load_backbone("squeezenet1_1")
 
 
-def test_a_download_that_works_uses_the_weights_own_transforms(monkeypatch):
+def test_a_download_that_works_uses_the_weights_own_transforms(monkeypatch, tmp_path):
     given = load_backbone("squeezenet1_1", weights=None, size=64).module.state_dict()
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     monkeypatch.setattr(
-        "torchvision.models._api.load_state_dict_from_url", lambda *args, **kwargs: given
+        "torch.hub.download_url_to_file", lambda url, path, **kwargs: torch.save(given, path)
     )
     backbone = load_backbone("squeezenet1_1", weights="IMAGENET1K_V1", size=64)
     assert backbone.preprocess == default_preprocess("squeezenet1_1").with_size(64)
@@ -212,3 +214,8 @@ def test_size_needs_a_preprocess_that_has_one(squeezenet_file):
     with pytest.raises(KShotValueError, match="`size`"):
         load_file(squeezenet_file, preprocess=torch.neg)
     assert load_backbone("glyphnet", weights=None, preprocess=torch.neg).preprocess is torch.neg
+
+
+def test_a_folder_that_is_missing_is_called_so():
+    with pytest.raises(KShotKeyError, match=r"no such folder with the `config.json`"):
+        load_backbone("models/my-vit")
