@@ -13,7 +13,7 @@ from kshot_viz.trackers.tracker import Tracker
 
 MODES = ("offline", "online")
 # The name of the machine, the path and arguments of the program; what the machine has; its load.
-_NOT_OF_THE_MACHINE = {
+_NOT_OF_THE_MACHINE: dict[str, Any] = {
     "x_disable_meta": True,
     "x_disable_machine_info": True,
     "x_disable_stats": True,
