@@ -91,9 +91,13 @@ def replay(task: kv.StudyTask, out: Path, rows: list[int]) -> None:
 
 def command() -> str:
     """Return the command as it was given, without paths of this machine."""
-    kept = [one for one in sys.argv[2:] if not Path(one).exists() and "/" not in one]
-    left = [one for one in kept if one not in ("--out", "--results", "--workers")]
-    return shlex.join(["python", "benchmarks/map.py", "DATA", *left])
+    given, kept = iter(sys.argv[2:]), list[str]()
+    for one in given:
+        if one in ("--out", "--results", "--workers"):
+            next(given)
+        else:
+            kept.append(one)
+    return shlex.join(["python", "benchmarks/map.py", "DATA", *kept])
 
 
 def write(found: kv.Study, folder: Path, name: str, made_by: str) -> None:

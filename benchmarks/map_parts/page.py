@@ -130,9 +130,9 @@ def _number(values: pd.Series) -> str:
 
 def _about(found: kv.Study) -> str:
     first = next(iter(found.comparisons.values())).manifest["grid"]
-    episodes = found.frame.groupby([*TASK, "regime"])["episode"].nunique()
-    many = episodes[episodes.index.get_level_values("regime") == "many"]
-    asked, methods = found.manifest, found.frame["method"].unique()
+    frame = found.frame[found.frame["accuracy"].notna()]
+    many = frame[frame["regime"] == "many"].groupby(TASK)["episode"].nunique()
+    asked, methods = found.manifest, frame["method"].unique()
     return (
         f"{len(methods)} methods ({', '.join(map(str, methods))}) on "
         f"{counted(len(many), 'task')}, {_number(many)} test episodes each; settings "
@@ -145,4 +145,6 @@ def _about(found: kv.Study) -> str:
 
 def _interval(row: dict[str, float], name: str) -> str:
     mean, low, high = row[name], row[f"{name}_low"], row[f"{name}_high"]
+    if np.isnan(low):
+        return f"{mean:+.1f}"
     return f"{mean:+.1f} \\[{low:+.1f}, {high:+.1f}\\]"
