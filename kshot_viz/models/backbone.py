@@ -113,7 +113,7 @@ class Backbone:
     @property
     def last_block(self) -> str:
         """Name of the block with the last layer of the body; see :func:`block_of`."""
-        return block_of(self.module, next(reversed(self.layers)))
+        return block_of(self, next(reversed(self.layers)))
 
     @property
     def fingerprint(self) -> str:

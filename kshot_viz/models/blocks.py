@@ -10,15 +10,20 @@ if TYPE_CHECKING:
     from kshot_viz.models.backbone import Backbone
 
 
-def block_of(module: nn.Module, layer: str) -> str:
+_LISTS = (nn.Sequential, nn.ModuleList)
+
+
+def block_of(network: Backbone, layer: str) -> str:
     """Return the name of the block with a layer.
 
     The nearest of that layer and its ancestors whose parent is a plain ``nn.Sequential`` or
-    ``nn.ModuleList``, or the network itself.
+    ``nn.ModuleList``, or the body. The body is the network itself, or the module inside that holds
+    all layers but the head's: classifiers of transformers hold one network, whose patch embedding,
+    stages and pooler are blocks beside each other.
     """
-    name = layer
-    while "." in name and type(_parent(module, name)) not in (nn.Sequential, nn.ModuleList):
-        name = name.rpartition(".")[0]
+    name, body = layer, _body(network)
+    while (parent := name.rpartition(".")[0]) != body and not _is_list(network, parent):
+        name = parent
     return name
 
 
@@ -53,7 +58,7 @@ def block_parameters(network: Backbone) -> dict[str, frozenset[str]]:
 
 def _outermost(network: Backbone) -> dict[str, str]:
     """Return the block of each layer that is inside no other block."""
-    nearest = {layer: block_of(network.module, layer) for layer in network.layers}
+    nearest = {layer: block_of(network, layer) for layer in network.layers}
     names = set(nearest.values())
     return {
         layer: min((one for one in names if f"{block}.".startswith(f"{one}.")), key=len)
@@ -61,5 +66,15 @@ def _outermost(network: Backbone) -> dict[str, str]:
     }
 
 
-def _parent(module: nn.Module, name: str) -> nn.Module:
-    return module.get_submodule(name.rpartition(".")[0])
+def _body(network: Backbone) -> str:
+    """Return the innermost module with all layers that is not inside a list of blocks."""
+    body: tuple[str, ...] = ()
+    for names in zip(*(layer.split(".")[:-1] for layer in network.layers), strict=False):
+        if len(set(names)) > 1 or _is_list(network, ".".join(body)):
+            break
+        body = (*body, names[0])
+    return ".".join(body)
+
+
+def _is_list(network: Backbone, name: str) -> bool:
+    return type(network.module.get_submodule(name)) in _LISTS

@@ -166,10 +166,19 @@ def test_parts_of_a_data_set_keep_its_class_names():
     assert named.classes == ("0", "1", "2")
 
 
-@pytest.mark.parametrize("classes", ["abc", 3, []])
+@pytest.mark.parametrize(
+    "classes", ["abc", 3, [], {"a", "b", "c"}, {0: "a", 1: "b", 2: "c"}, np.eye(3), torch.tensor(3)]
+)
 def test_classes_are_a_list_of_names(classes):
     with pytest.raises(KShotValueError, match="`classes` must be a list of names"):
         kv.ImageDataset.from_torch(Pairs(), classes=classes)
+
+
+@pytest.mark.parametrize("classes", [[4, 5, 6], np.array([4, 5, 6]), torch.tensor([4, 5, 6])])
+def test_names_become_texts(classes):
+    data = kv.ImageDataset.from_torch(Pairs(), classes=classes)
+    assert data.classes == ("4", "5", "6")
+    assert kv.ImageDataset.from_hf(hugging_face(), classes=classes).classes == data.classes
 
 
 def test_names_that_do_not_reach_are_told():

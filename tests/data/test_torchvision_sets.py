@@ -4,17 +4,21 @@ import gzip
 import pickle
 import struct
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+from torch.utils.data import Dataset
+from torchvision.datasets import ImageFolder
 
+from kshot_viz.data.foreign.class_names import given_names, named
 from kshot_viz.data.foreign.items import LazyImages
-from kshot_viz.data.foreign.torch_sets import given_names, named
 from kshot_viz.data.image_files import ImageFiles
 from kshot_viz.data.load_dataset import load_dataset
 from kshot_viz.data.torchvision_sets import load_torchvision, torchvision_names
-from kshot_viz.errors import KShotFileError, KShotKeyError, KShotValueError
+from kshot_viz.errors import KShotFileError, KShotKeyError, KShotValueError, KShotWarning
 
 
 def write_idx(path: Path, array: np.ndarray) -> None:
@@ -113,11 +117,57 @@ def test_every_listed_name_exists() -> None:
     assert all(hasattr(torchvision.datasets, name) for name in torchvision_names())
 
 
-class Numbered:
-    """Stand in for a set without class names, or with names that occur twice."""
+class Numbered(Dataset[Any]):
+    """Stand in for a set without class names, with odd ones, or around another set."""
+
+    source: Any = ()
 
     def __init__(self, **attributes: object) -> None:
         self.__dict__.update(attributes)
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def __getitem__(self, index: int) -> Any:
+        return self.source[index]
+
+
+def zoo(root: Path) -> Path:
+    for c, name in enumerate(("cat", "dog")):
+        (root / name).mkdir(parents=True)
+        for i in range(2):
+            Image.new("RGB", (8, 6), (100 * c, i, 0)).save(root / name / f"{i}.png")
+    return root
+
+
+class Cropped(ImageFolder):
+    """The files are on disk, but an item is a part of one, with another label."""
+
+    def __getitem__(self, index: int) -> tuple[Any, Any]:
+        image, label = super().__getitem__(index)
+        return image.crop((0, 0, 4, 4)), 1 - label
+
+
+def test_files_are_read_from_disk_only_where_items_are_these_files(tmp_path: Path) -> None:
+    root = zoo(tmp_path)
+    plain = load_dataset(ImageFolder(root))
+    assert isinstance(plain.images, ImageFiles)
+    assert plain.labels.tolist() == ["cat", "cat", "dog", "dog"]
+    cropped = load_dataset(Cropped(root))
+    assert cropped.images.shape == (4, 4, 4, 3)
+    assert cropped.labels.tolist() == ["dog", "dog", "cat", "cat"]
+    small = load_dataset(ImageFolder(root, loader=lambda path: Image.open(path).resize((3, 5))))
+    assert small.images.shape == (4, 5, 3, 3)
+    wrapped = load_dataset(Numbered(samples=plain.images.paths, source=Cropped(root)))
+    assert wrapped.images.shape == (4, 4, 4, 3)
+
+
+def test_labels_of_files_are_those_of_the_items(tmp_path: Path) -> None:
+    source = ImageFolder(zoo(tmp_path))
+    source.samples = [(path, 1 - label) for path, label in source.samples]
+    data = load_dataset(source)
+    assert isinstance(data.images, ImageFiles)
+    assert data.labels.tolist() == ["dog", "dog", "cat", "cat"]
 
 
 def test_class_names() -> None:
@@ -126,6 +176,35 @@ def test_class_names() -> None:
     twice = Numbered(classes=[("crane", "bird"), "crane", "dog"])
     assert named(given_names(twice), [0, 2])[1] == ["crane (0)", "crane (1)", "dog"]
     assert named(given_names(Numbered(class_to_idx={"b": 1, "a": 0})), [0, 1])[1] == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("names", "found"),
+    [
+        (np.array(["a", "b"]), ["a", "b"]),
+        (torch.tensor([4, 5]), ["4", "5"]),
+        ({"b": 1, "a": 0}, ["a", "b"]),
+        (7, []),
+        ("ab", []),
+        ({1: "b", 0: "a"}, ["a", "b"]),
+        ({"a": None}, []),
+        (len, []),
+        (torch.tensor(3), []),
+    ],
+)
+def test_names_that_a_data_set_has_are_texts_or_none(names: object, found: list[str]) -> None:
+    assert given_names(Numbered(classes=names)) == found
+
+
+def test_notes_of_another_kind_are_no_names() -> None:
+    assert given_names(Numbered(info={"label": {"kind": "text"}})) == []
+
+
+@pytest.mark.parametrize("labels", [[1, 2, 3], [0, 1, 7]])
+def test_names_that_do_not_fit_the_labels_are_told(labels: list[int]) -> None:
+    with pytest.warns(KShotWarning, match=rf"0\.\.2, and its labels are .*{labels[-1]}.*`classes="):
+        targets, names = named(["cat", "dog", "owl"], labels)
+    assert (targets.tolist(), names) == ([0, 1, 2], [str(one) for one in labels])
 
 
 def test_a_failed_load_leaves_nothing_behind(tmp_path: Path) -> None:

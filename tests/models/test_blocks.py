@@ -6,6 +6,7 @@ import pytest
 import torch
 from networks import toy_backbone
 from torch import nn
+from transformers_networks import TRANSFORMERS
 
 import kshot_viz as kv
 from kshot_viz.models.backbone import Backbone
@@ -59,6 +60,55 @@ def test_every_parameter_of_the_body_is_in_one_block(name):
     assert all(found.values())
     if name == "resnet18":
         assert list(found) == ["conv1", *(f"layer{i}.{j}" for i in (1, 2, 3, 4) for j in (0, 1))]
+
+
+@pytest.mark.parametrize(
+    ("name", "blocks"),
+    [
+        ("vit", ["vit.embeddings", "vit.layers.0", "vit.layers.1"]),
+        ("vit_features", ["embeddings", "layers.0", "layers.1", "pooler"]),
+        (
+            "resnet",
+            [
+                "resnet.embedder",
+                "resnet.encoder.stages.0.layers.0.layer.0",
+                "resnet.encoder.stages.0.layers.0.layer.1",
+                "resnet.encoder.stages.1.layers.0",
+            ],
+        ),
+        ("dinov2", ["embeddings", "encoder.layer.0", "encoder.layer.1"]),
+    ],
+)
+def test_a_classifier_of_transformers_has_the_blocks_of_the_network_in_it(name, blocks):
+    transformers = pytest.importorskip("transformers")
+    make, side = TRANSFORMERS[name]
+    backbone = Backbone(make(transformers), example=torch.rand(2, 3, side, side))
+    found = block_parameters(backbone.with_new_head(3))
+    # Versions of transformers name the list of layers of a ViT in different ways.
+    shorter = [one.replace("encoder.layer.", "layers.") for one in found]
+    assert shorter == [one.replace("encoder.layer.", "layers.") for one in blocks]
+    assert backbone.last_block == list(found)[-1]
+    assert all(found.values())
+
+
+class Wrapped(nn.Module):
+    """All layers are in one module, the last of them in none of its lists."""
+
+    def __init__(self):
+        super().__init__()
+        self.body = Tokens()
+        self.body.head = nn.Identity()
+        self.body.last = nn.Linear(6, 6)
+        self.head = nn.Linear(6, 3)
+
+    def forward(self, x):
+        return self.head(torch.relu(self.body.last(self.body(x))))
+
+
+def test_a_layer_outside_of_the_lists_is_a_block_of_its_own():
+    backbone = Backbone(Wrapped(), head="head", example=torch.rand(2, 1, 2, 3))
+    assert list(block_parameters(backbone)) == ["body.blocks.0", "body.blocks.1", "body.last"]
+    assert backbone.block_parameters() == {"body.last.weight", "body.last.bias"}
 
 
 def test_the_last_block_is_that_of_the_backbone():

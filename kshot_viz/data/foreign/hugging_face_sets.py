@@ -36,7 +36,7 @@ def read_hugging_face(
     features = source.features or {}
     pictures = _column(image, "image", features, "Image")
     labels = _column(label, "label", features, "ClassLabel")
-    given = classes or getattr(features.get(labels), "names", None)
+    given = getattr(features.get(labels), "names", None) if classes is None else classes
     return read_torch(
         _Pairs(source, pictures, labels)
         if hasattr(source, "__len__")
