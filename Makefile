@@ -79,7 +79,7 @@ docs: $(develop) ## the documentation site, in site/html; notebooks run once
 	@echo "Open site/html/index.html."
 
 package: $(develop) ## wheel and sdist in dist/, checked
-	@rm -rf dist; $(bin)/python -m build --installer uv --quiet --outdir dist .
+	@rm -rf dist; PATH="$(CURDIR)/.tools/bin:$$PATH" $(bin)/python -m build --installer uv --quiet --outdir dist .
 	@$(bin)/twine check --strict dist/*
 	@$(bin)/check-wheel-contents dist/*.whl
 	@$(bin)/pyroma --quiet --min 10 --skip-tests $(unknown) dist/*.tar.gz
