@@ -168,6 +168,7 @@ class Uneven(Method):
                 step.lr[name] *= 1 - step.number / step.total
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("settings", ["sgd 0.0 0.1", "sgd 0.9 0.0", "adam 0 0.1", "adamw 0 0.1"])
 @pytest.mark.parametrize("name", FAMILY)
 def test_schedules_are_the_loops(name, settings):
