@@ -11,15 +11,15 @@ import lazy_loader
 
 
 def attach_stub(
-    package: str, file: str, rooms: Collection[str] = ()
+    package: str, file: str, subpackages: Collection[str] = ()
 ) -> tuple[Callable[[str], object], Callable[[], list[str]], list[str]]:
     """Return ``__getattr__``, ``__dir__`` and ``__all__`` of a package (PEP 562).
 
     The one list of names is the stub beside ``file``, which type checkers read too. Subpackages
-    that it names are ``rooms``: they are there at first use too, but are no public names.
+    that it names are ``subpackages``: they are there at first use too, but are no public names.
     """
     load, _, listed = lazy_loader.attach_stub(package, file)
-    names = [name for name in listed if name not in rooms]
+    names = [name for name in listed if name not in subpackages]
 
     class Package(ModuleType):
         """A module whose public names win over subpackages of the same name.
@@ -34,10 +34,10 @@ def attach_stub(
                 super().__setattr__(name, value)
 
     def get(name: str) -> object:
-        if name in rooms:
+        if name in subpackages:
             return load(name)
         if name not in names:
-            close = get_close_matches(name, [*names, *rooms], n=1)
+            close = get_close_matches(name, [*names, *subpackages], n=1)
             hint = f" Did you mean {close[0]!r}?" if close else ""
             raise AttributeError(f"module {package!r} has no attribute {name!r}.{hint}")
         value = load(name)
