@@ -20,11 +20,13 @@ from pathlib import Path
 
 from map_parts.numbers import headline
 from map_parts.page import page
-from map_parts.tasks import GRID, tasks
+from map_parts.tasks import HEAD_LRS, grid, tasks
 
 import kshot_viz as kv
 from kshot_viz.grouping.rule import GroupingRule
-from kshot_viz.methods.grouped import Grouped
+from kshot_viz.methods.grouped import Grouped, Shuffled
+from kshot_viz.methods.head_only import HeadOnly
+from kshot_viz.methods.plain import Plain
 from kshot_viz.viz import plot_regret, save_figure
 
 RESULTS = Path(__file__).parents[1] / "docs" / "results"
@@ -33,11 +35,15 @@ RULES = ("guarded", "best")
 
 def methods(names: list[str] | None) -> list[str | kv.Candidate]:
     """Return all methods, and variants of groups that are options of a method or of its rule."""
-    rule = GroupingRule("source", 0.1)
+    rule, imprinted = GroupingRule("source", 0.1), kv.HeadInit("imprinted")
     variants = [
         kv.Candidate(GroupingRule("source", 0.1, metric="correlation"), name="correlation_groups"),
         kv.Candidate(GroupingRule("gradients", 0.1), name="gradient_groups"),
         kv.Candidate(rule, name="half_own", method=Grouped(own=0.5)),
+        kv.Candidate(name="imprinted_head", method=HeadOnly(head=imprinted)),
+        kv.Candidate(name="imprinted_plain", method=Plain(head=imprinted)),
+        kv.Candidate(rule, name="imprinted_groups", method=Grouped(head=imprinted)),
+        kv.Candidate(rule, name="imprinted_shuffled", method=Shuffled(head=imprinted)),
     ]
     every = [*kv.list_methods(), *variants]
     named = {one if isinstance(one, str) else one.name: one for one in every}
@@ -51,6 +57,7 @@ def main() -> None:
     parser.add_argument("--task", action="append", help="only these, by name")
     parser.add_argument("--method", action="append", help="only these; all by default")
     parser.add_argument("--episodes", type=int, default=50)
+    parser.add_argument("--head-lr", action="append", type=float, help="0.001 and 0.01 by default")
     parser.add_argument("--own-episodes", type=int, default=2)
     parser.add_argument("--workers", type=int)
     parser.add_argument("--out", type=Path, default=Path("runs/map"))
@@ -71,7 +78,7 @@ def main() -> None:
         loaded,
         methods=methods(given.method),
         rules=RULES,
-        grid=GRID,
+        grid=grid(given.head_lr or HEAD_LRS),
         own_episodes=given.own_episodes,
         executor="processes",
         workers=given.workers,

@@ -27,9 +27,10 @@ GROUPS = (
     "correlation_groups",
     "gradient_groups",
     "half_own",
+    "imprinted_groups",
 )
-# A grouping without meaning is the control of groups, and neither a variant nor a rival.
-CONTROL = "shuffled"
+# Groupings without meaning are the controls of groups, and neither variants nor rivals.
+CONTROLS = ("shuffled", "imprinted_shuffled")
 TASK = ["data", "backbone", "shot"]
 
 
@@ -67,7 +68,7 @@ def headline(regrets: pd.DataFrame) -> pd.DataFrame:
 
 def rivals_of(wide: pd.DataFrame) -> list[str]:
     """Return the methods that are neither groups, nor plain, nor the control."""
-    return [one for one in wide if one not in (*GROUPS, PLAIN, CONTROL)]
+    return [one for one in wide if one not in (*GROUPS, *CONTROLS, PLAIN)]
 
 
 def best_elsewhere(wide: pd.DataFrame, methods: Sequence[str]) -> pd.Series:

@@ -9,7 +9,7 @@ import pandas as pd
 
 import kshot_viz as kv
 from kshot_viz.text import counted
-from map_parts.numbers import CONTROL, GROUPS, PLAIN, TASK, best_elsewhere, rivals_of, taken
+from map_parts.numbers import CONTROLS, GROUPS, PLAIN, TASK, best_elsewhere, rivals_of, taken
 
 COMMAND = "python benchmarks/map.py DATA"
 # What a method must be ahead by to be called clearly better than every rival, in points.
@@ -84,7 +84,7 @@ def cells(found: kv.Study) -> Iterator[str]:
     for (data, backbone, shot), rows in frame.groupby(TASK, sort=False):
         wide = rows.pivot_table("accuracy", "episode", "method", sort=False)
         mine = [one for one in GROUPS if one in wide]
-        theirs = [one for one in wide if one not in (*GROUPS, CONTROL)]
+        theirs = [one for one in wide if one not in (*GROUPS, *CONTROLS)]
         first, second = wide[mine].mean().idxmax(), wide[theirs].mean().idxmax()
         apart = 100 * (wide[first] - wide[second])
         error = apart.std(ddof=1) / np.sqrt(len(apart))

@@ -86,7 +86,8 @@ class Batching:
             return LOOP, ()
         name = "" if self._mix_names else candidate.name
         config, method = candidate.config, type(candidate.method)
-        likeness = (found.trained.cut, config.optimizer, config.steps, method, name)
+        head = candidate.method.head.record
+        likeness = (found.trained.cut, config.optimizer, config.steps, method, head, name)
         return Kind(False, self._together(found.trained, inputs), likeness), found.slots
 
     def _report(self, candidate: Candidate, found: _Traced, inputs: EpisodeInputs) -> None:
@@ -122,6 +123,8 @@ class Batching:
     def _why_not(self, candidate: Candidate, inputs: EpisodeInputs) -> str:
         if not candidate.method.batched:
             return f"the method {candidate.method.name!r} trains by steps of its own"
+        if not candidate.method.head.zero and not candidate.config.head_lr:
+            return "its head starts elsewhere than at zero, and stays there"
         if candidate.config.batch_size is not None:
             return "it trains on mini-batches"
         if candidate.config.train_mode:

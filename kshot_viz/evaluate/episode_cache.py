@@ -20,6 +20,7 @@ from kshot_viz.evaluate.fast.split import (
 from kshot_viz.grouping.clustering.cluster_cache import ClusteringCache
 from kshot_viz.grouping.grouping import Grouping
 from kshot_viz.grouping.rule import GroupingRule
+from kshot_viz.models.head_init import HeadStart
 from kshot_viz.models.inputs.support import Support, prepare_support
 
 if TYPE_CHECKING:
@@ -85,6 +86,7 @@ class EpisodeCache:
     _cluster_cache: ClusteringCache | None = None
     _frozen: dict[tuple[str, ...], list[FrozenFeatures]] = field(default_factory=dict)
     _given: dict[tuple[str, ...], Named] = field(default_factory=dict)
+    _heads: dict[str, dict[str, Tensor]] = field(default_factory=dict)
 
     @property
     def support(self) -> Support:
@@ -109,6 +111,19 @@ class EpisodeCache:
         if not rule.shuffled:
             return whole
         return rule.shuffle(whole, name=self.inputs.episode.name, seed=self.inputs.seed)
+
+    def head(self, start: HeadStart) -> dict[str, Tensor]:
+        """Return the parameters of a head that does not start at zero, by their names."""
+        if start.zero:
+            return {}
+        if start.record not in self._heads:
+            filled = _with_head(self.inputs, self.support)
+            start.fill(filled, self.support)
+            named = dict(filled.module.named_parameters())
+            self._heads[start.record] = {
+                name: named[name].detach() for name in filled.head_parameters()
+            }
+        return self._heads[start.record]
 
     @property
     def network(self) -> TracedNetwork:
@@ -211,10 +226,13 @@ def _same(first: EpisodeInputs, second: EpisodeInputs) -> bool:
 
 
 def _network(inputs: EpisodeInputs, support: Support) -> TracedNetwork:
+    return TracedNetwork(_with_head(inputs, support), support.inputs[:EXAMPLE], inputs.backbone)
+
+
+def _with_head(inputs: EpisodeInputs, support: Support) -> Backbone:
+    """Return a copy of the network with a head for the support's classes, at zero."""
     tuned = inputs.backbone.with_new_head(len(support.classes))
-    if inputs.device is not None:
-        tuned = tuned.to(inputs.device)
-    return TracedNetwork(tuned, support.inputs[:EXAMPLE], inputs.backbone)
+    return tuned if inputs.device is None else tuned.to(inputs.device)
 
 
 _LAST: EpisodeCache | None = None

@@ -114,6 +114,7 @@ def prepare_batch(
             entry.slots,
             cache.grouping(entry.candidate.grouping),
             entry.candidate,
+            cache.head(entry.candidate.method.head),
         )
         for entry in entries
     ]

@@ -251,7 +251,7 @@ class Method:
     def batched(self) -> bool:
         """Whether the fast path may train it beside other candidates."""
         own = any(getattr(type(self), one) is not getattr(Method, one) for one in _OWN_TRAINING)
-        return self.fast and self.head.zero and self.takes_steps and not own
+        return self.fast and self.takes_steps and not own
 
     @property
     def scheduled(self) -> bool:

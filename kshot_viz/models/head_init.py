@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
+from kshot_viz.checks import check, number
 from kshot_viz.errors import KShotValueError, unknown_name
 from kshot_viz.models.inputs.support import Support
 from kshot_viz.models.modes import evaluating
@@ -17,7 +21,9 @@ from kshot_viz.models.modes import evaluating
 if TYPE_CHECKING:
     from kshot_viz.models.backbone import Backbone
 
-KINDS = ("zeros", "class_means", "weights")
+KINDS = ("zeros", "class_means", "imprinted", "weights")
+# Steep enough for a clear softmax over some ten classes, and flat enough for gradients to be left.
+IMPRINT_SCALE = 10.0
 
 
 class HeadStart(ABC):
@@ -52,6 +58,11 @@ class HeadStart(ABC):
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values, among them ``"kind"``."""
 
+    @cached_property
+    def record(self) -> str:
+        """All of it as one line of JSON: equal where two heads start alike."""
+        return json.dumps(self.to_dict(), sort_keys=True)
+
 
 @dataclass(frozen=True)
 class HeadInit(HeadStart):
@@ -59,19 +70,25 @@ class HeadInit(HeadStart):
 
     Attributes
     ----------
-    kind : {"zeros", "class_means", "weights"}
+    kind : {"zeros", "class_means", "imprinted", "weights"}
         ``"class_means"`` makes the head the nearest-class-mean classifier (squared distance) of the
         support's features: row ``m_c`` and bias ``-|m_c|^2 / 2`` (Snell et al., NeurIPS 2017,
-        section 2.4). ``"weights"`` takes ``weight`` and ``bias``.
+        section 2.4). ``"imprinted"`` makes it the one by cosine (Qi, Brown and Lowe, CVPR 2018):
+        a row is the mean of a class's features of length one, at a length that gives logits of
+        about ``scale`` times the cosine. Its softmax leaves gradients to train with, where squared
+        distances of long features leave none. ``"weights"`` takes ``weight`` and ``bias``.
     weight : sequence of sequences of float, shape (way, features)
         Only with ``"weights"``; one row a class, in the order of the support's classes.
     bias : sequence of float, shape (way,), optional
         Zero by default.
+    scale : float, optional
+        Only with ``"imprinted"``; 10 by default.
     """
 
     kind: str = "zeros"
     weight: Sequence[Sequence[float]] | None = None
     bias: Sequence[float] | None = None
+    scale: float | None = None
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -83,6 +100,12 @@ class HeadInit(HeadStart):
                 f"A HeadInit of kind {self.kind!r}: exactly the kind 'weights' has `weight`, and "
                 f"may have `bias`."
             )
+        if self.scale is not None:
+            check("scale", self.scale, number(0, above=True))
+            if self.kind != "imprinted":
+                raise KShotValueError(
+                    f"`scale` is of a head of kind 'imprinted'; not of {self.kind!r}."
+                )
         if self.weight is not None:
             rows = tuple(tuple(map(float, row)) for row in self.weight)
             object.__setattr__(self, "weight", rows)
@@ -113,6 +136,11 @@ class HeadInit(HeadStart):
         if self.kind == "class_means":
             means = class_means(head_features(network, support.inputs), support)
             return means, means.square().sum(dim=1) / -2
+        if self.kind == "imprinted":
+            features = head_features(network, support.inputs)
+            length = features.norm(dim=1).mean().clamp_min(torch.finfo(features.dtype).tiny)
+            means = mean_directions(features, support) * ((self.scale or IMPRINT_SCALE) / length)
+            return means, torch.zeros_like(means[:, 0])
         weight = torch.tensor(self.weight)
         return weight, torch.zeros(len(weight)) if self.bias is None else torch.tensor(self.bias)
 
@@ -160,3 +188,8 @@ def class_means(features: Tensor, support: Support) -> Tensor:
     """Return the mean of a support's features (N, features) in each class, (way, features)."""
     classes = range(len(support.classes))
     return torch.stack([features[support.targets == one].mean(dim=0) for one in classes])
+
+
+def mean_directions(features: Tensor, support: Support) -> Tensor:
+    """Return the mean of each class's features of length one, at length one, (way, features)."""
+    return F.normalize(class_means(F.normalize(features, dim=1), support), dim=1)

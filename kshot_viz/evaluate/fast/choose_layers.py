@@ -70,6 +70,8 @@ class _Chooser:
     ) -> None:
         self._part, self._plans, self._support = part, plans, support
         self._trained = {key for plan in plans for key in plan.trained}
+        # Candidates whose heads start elsewhere are no part of this chunk.
+        self._starts = plans[0].starts
         self._tied: dict[tuple[int, ...], BatchedTies | None] = {}
         self._blocks: list[ParameterBlock] = []
         self._layers: dict[fx.Node, Any] = {}
@@ -124,6 +126,8 @@ class _Chooser:
         self, layer: nn.Module, node: fx.Node, given: fx.Node
     ) -> ConstantInputLayer | None:
         inputs = self._support.values[given]
+        if self._starts.keys() & set(map(id, layer.parameters())):
+            return None
         if not self._trained_as_one(layer) or not takes_patches(layer, inputs):
             return None
         weight = _linear(layer).weight
@@ -205,7 +209,8 @@ class _Chooser:
     def _block(self, parameter: Tensor, width: int, *, whole: bool = False) -> ParameterBlock:
         key, tied = id(parameter), self._ties(parameter)
         sizes = parameter.new_tensor([plan.step_sizes[key] for plan in self._plans])
-        return ParameterBlock(key, parameter.detach(), tied, sizes, width, whole and tied is None)
+        start = self._starts.get(key, parameter.detach())
+        return ParameterBlock(key, start, tied, sizes, width, whole and tied is None)
 
     def _ties(self, parameter: Tensor) -> BatchedTies | None:
         labels = [plan.labels.get(id(parameter)) for plan in self._plans]

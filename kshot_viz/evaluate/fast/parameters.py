@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import torch
@@ -157,12 +157,15 @@ class CandidatePlan:
         The group of each neuron.
     schedule : tuple of mapping
         The step sizes of each step, where the method changes them.
+    starts : mapping of int to Tensor
+        Initial values that are not those of the network: a head that starts from the support.
     """
 
     config: FinetuneConfig
     step_sizes: Mapping[int, float]
     labels: Mapping[int, Labels]
     schedule: tuple[Mapping[int, float], ...] = ()
+    starts: Mapping[int, Tensor] = field(default_factory=dict)
 
     @property
     def trained(self) -> set[int]:
@@ -175,8 +178,9 @@ def plan_candidate(
     plans: Sequence[SlotPlan],
     grouping: Grouping | None,
     candidate: Candidate,
+    head: Mapping[str, Tensor],
 ) -> CandidatePlan:
-    """Apply the slots and groups of a candidate to the network that all candidates share."""
+    """Apply slots, groups and the start of the head to the network that all candidates share."""
     config = candidate.config
     named = dict(network.module.named_parameters())
     sizes = dict.fromkeys(map(id, named.values()), 0.0)
@@ -184,7 +188,8 @@ def plan_candidate(
     found = {id(named[one.name]): labels_of(one, grouping) for one in plans}
     labels = {key: groups for key, groups in found.items() if groups is not None}
     schedule = scheduled_sizes(network, plans, candidate.method, config)
-    return CandidatePlan(config, sizes, labels, schedule)
+    starts = {id(named[name]): value for name, value in head.items()}
+    return CandidatePlan(config, sizes, labels, schedule, starts)
 
 
 BETAS, EPS = (0.9, 0.999), 1e-8

@@ -13,7 +13,7 @@ from kshot_viz.methods.frozen_body import FrozenBody, new_head
 from kshot_viz.methods.registry import register_method
 from kshot_viz.methods.slots import Slot
 from kshot_viz.models.backbone import Backbone
-from kshot_viz.models.head_init import class_means, head_features
+from kshot_viz.models.head_init import head_features, mean_directions
 
 
 class CosineLinear(nn.Linear):
@@ -62,7 +62,6 @@ class CosineHead(FrozenBody):
 
     def attach(self, network: Backbone, setup: Setup) -> list[Slot]:
         """Put the class means of features of length one into a new linear part of the head."""
-        features = F.normalize(head_features(network, setup.support.inputs), dim=1)
-        means = F.normalize(class_means(features, setup.support), dim=1)
+        means = mean_directions(head_features(network, setup.support.inputs), setup.support)
         new_head(network).linear = CosineLinear(means, self.scale)
         return super().attach(network, setup)

@@ -6,14 +6,13 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from kshot_viz.errors import unknown_name
 from kshot_viz.methods.base import Method, Setup
 from kshot_viz.methods.registry import register_method
 from kshot_viz.methods.slots import Slot
 from kshot_viz.models.backbone import Backbone
-from kshot_viz.models.head_init import class_means, fill_head, head_features
+from kshot_viz.models.head_init import class_means, fill_head, head_features, mean_directions
 
 METRICS = ("cosine", "euclidean")
 
@@ -54,5 +53,5 @@ class NearestMean(Method):
         if self.metric == "euclidean":
             means = class_means(features, setup.support)
             return means, means.square().sum(dim=1) / -2
-        means = F.normalize(class_means(F.normalize(features, dim=1), setup.support), dim=1)
+        means = mean_directions(features, setup.support)
         return means, torch.zeros_like(means[:, 0])
