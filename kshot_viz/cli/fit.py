@@ -16,12 +16,10 @@ from kshot_viz.data.folder import image_files, is_folder, load_folder, load_unla
 from kshot_viz.data.image_files import ImageFiles
 from kshot_viz.data.pixels import MAX_PIXELS, read_pixels
 from kshot_viz.errors import KShotFileError
-from kshot_viz.finetune.candidate import Candidate
-from kshot_viz.grouping.rule import GroupingRule
 from kshot_viz.methods.registry import resolve_method
 from kshot_viz.study.classifier import RECOMMENDED
 from kshot_viz.study.recommendation.recommend import recommend
-from kshot_viz.study.recommendation.safe import BODY, N_GROUPS, safe_candidates
+from kshot_viz.study.recommendation.safe import safe_candidate, safe_candidates, safe_config
 from kshot_viz.study.saved.folder import ABOUT
 from kshot_viz.study.saved.onnx_file import export_onnx
 from kshot_viz.study.saved.save_load import load_classifier, save_classifier
@@ -88,9 +86,11 @@ def _recommended(
 ) -> Recommendation:
     source = None if request.source is None else load_unlabelled(request.source, **request.reading)
     groups_from = "support" if source is None else "source"
-    candidates = safe_candidates(backbone, groups_from=groups_from)
-    if request.method != RECOMMENDED:
-        candidates = [_candidate(request.method, candidates, groups_from)]
+    if request.method == RECOMMENDED:
+        candidates = safe_candidates(backbone, data, groups_from=groups_from)
+    else:
+        config = safe_config(backbone, data)
+        candidates = [safe_candidate(request.method, config, groups_from)]
     return recommend(
         backbone,
         data,
@@ -102,15 +102,6 @@ def _recommended(
         seed=request.seed,
         progress=True,
     )
-
-
-def _candidate(method: str, safe: Sequence[Candidate], groups_from: str) -> Candidate:
-    """Return a method with the settings it is safe with, or the small step sizes of these."""
-    for one in safe:
-        if one.method.name == method:
-            return one
-    rule = GroupingRule(groups_from=groups_from, n_groups=N_GROUPS)
-    return Candidate(rule if resolve_method(method).shares else None, BODY, method)
 
 
 def run_predict(

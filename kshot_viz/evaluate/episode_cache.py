@@ -20,7 +20,7 @@ from kshot_viz.evaluate.fast.split import (
 from kshot_viz.grouping.clustering.cluster_cache import ClusteringCache
 from kshot_viz.grouping.grouping import Grouping
 from kshot_viz.grouping.rule import GroupingRule
-from kshot_viz.models.head_init import HeadStart
+from kshot_viz.models.head_init import HeadStart, started
 from kshot_viz.models.inputs.support import Support, prepare_support
 
 if TYPE_CHECKING:
@@ -117,12 +117,8 @@ class EpisodeCache:
         if start.zero:
             return {}
         if start.record not in self._heads:
-            filled = _with_head(self.inputs, self.support)
-            start.fill(filled, self.support)
-            named = dict(filled.module.named_parameters())
-            self._heads[start.record] = {
-                name: named[name].detach() for name in filled.head_parameters()
-            }
+            copy = _with_head(self.inputs, self.support)
+            self._heads[start.record] = started(copy, start, self.support)
         return self._heads[start.record]
 
     @property

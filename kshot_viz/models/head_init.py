@@ -138,7 +138,7 @@ class HeadInit(HeadStart):
             return means, means.square().sum(dim=1) / -2
         if self.kind == "imprinted":
             features = head_features(network, support.inputs)
-            length = features.norm(dim=1).mean().clamp_min(torch.finfo(features.dtype).tiny)
+            length = features.norm(dim=1).mean().clamp_min(torch.finfo(features.dtype).eps)
             means = mean_directions(features, support) * ((self.scale or IMPRINT_SCALE) / length)
             return means, torch.zeros_like(means[:, 0])
         weight = torch.tensor(self.weight)
@@ -182,6 +182,13 @@ def fill_head(network: Backbone, weight: Tensor, bias: Tensor) -> None:
                     f"{tuple(values.shape)}."
                 )
             parameter.copy_(values)
+
+
+def started(network: Backbone, start: HeadStart, support: Support) -> dict[str, Tensor]:
+    """Set the head of a network in place, and return its parameters by their names."""
+    start.fill(network, support)
+    named = dict(network.module.named_parameters())
+    return {name: named[name].detach() for name in network.head_parameters()}
 
 
 def class_means(features: Tensor, support: Support) -> Tensor:

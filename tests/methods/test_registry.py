@@ -113,4 +113,4 @@ def test_only_a_method_that_picks_parameters_is_batched():
     for name in ("attach", "loss", "before_step", "after_step"):
         assert not with_own(name).batched
     assert with_own("schedule").batched
-    assert not Plain(head=kv.HeadInit("class_means")).batched
+    assert Plain(head=kv.HeadInit("class_means")).batched

@@ -57,20 +57,49 @@ def test_hooks_schedule_step_sizes_and_project(support):
     assert head.abs().max() <= 0.01
 
 
-def test_a_head_at_the_class_means_is_the_nearest_mean_classifier(support):
-    backbone = toy_backbone()
-    method = kv.Candidate(method="plain").at(head=kv.HeadInit("class_means")).method
+def at_start(support, head):
+    """Return logits and features of the support before the first step, (N, way) and (N, width)."""
+    method = kv.Candidate(method="plain").at(head=head).method
     none = kv.FinetuneConfig(steps=0)
-    result = kv.finetune(backbone, support, method=method, config=none)
+    result = kv.finetune(toy_backbone(), support, method=method, config=none)
     features = []
     linear = result.backbone.module.get_submodule(result.backbone.head_name).linear
     hook = linear.register_forward_pre_hook(lambda _, given: features.append(given[0]))
     logits = result.logits(support.images)
     hook.remove()
-    (found,) = features
+    return logits, features[0]
+
+
+def test_a_head_at_the_class_means_is_the_nearest_mean_classifier(support):
+    logits, found = at_start(support, kv.HeadInit("class_means"))
     means = torch.stack([found[torch.tensor(support.targets == c)].mean(0) for c in range(3)])
     nearest = torch.cdist(found, means).argmin(dim=1)
     np.testing.assert_array_equal(logits.argmax(dim=1).numpy(), nearest.numpy())
+
+
+def test_an_imprinted_head_gives_scaled_cosines_to_the_class_means(support):
+    logits, found = at_start(support, kv.HeadInit("imprinted", scale=4.0))
+    lengths = found.norm(dim=1, keepdim=True)
+    directions = found / lengths
+    means = [directions[torch.tensor(support.targets == c)].mean(0) for c in range(3)]
+    cosines = torch.stack([directions @ (one / one.norm()) for one in means], dim=1)
+    torch.testing.assert_close(logits, 4 * cosines * lengths / lengths.mean())
+    default, _ = at_start(support, kv.HeadInit("imprinted"))
+    torch.testing.assert_close(default, 2.5 * logits)
+    nearest = kv.finetune(toy_backbone(), support, method="nearest_mean").logits(support.images)
+    np.testing.assert_array_equal(logits.argmax(dim=1), nearest.argmax(dim=1))
+
+
+def test_features_of_zero_imprint_a_head_of_zero():
+    backbone = toy_backbone()
+    with torch.no_grad():
+        for parameter in backbone.module.parameters():
+            parameter.zero_()
+    images, labels = np.zeros((3, 8, 8, 1), np.uint8), ["a", "b", "c"]
+    data = kv.ImageDataset.from_arrays(images, labels)
+    method = kv.Candidate(method="plain").at(head=kv.HeadInit("imprinted")).method
+    result = kv.finetune(backbone, data, method=method, config=kv.FinetuneConfig(steps=1))
+    assert not result.diverged
 
 
 def test_given_weights_are_taken_and_checked(support):
@@ -85,7 +114,10 @@ def test_given_weights_are_taken_and_checked(support):
     wrong = kv.Candidate(method="head_only").at(head=kv.HeadInit("weights", [[1.0], [2.0]])).method
     with pytest.raises(kv.KShotError, match=r"have shape \(3, 8\); those given have \(2, 1\)"):
         kv.finetune(backbone, support, method=wrong)
-    for options in ({"kind": "ones"}, {"kind": "weights"}, {"weight": [[1.0]]}, {"bias": [1.0]}):
+    for options in (
+        *({"kind": "ones"}, {"kind": "weights"}, {"weight": [[1.0]]}, {"bias": [1.0]}),
+        *({"scale": 2.0}, {"kind": "imprinted", "scale": 0.0}, {"kind": "imprinted", "scale": "a"}),
+    ):
         with pytest.raises(kv.KShotError):
             kv.HeadInit(**options)
 

@@ -17,6 +17,7 @@ from kshot_viz.finetune.candidate import Candidate
 from kshot_viz.finetune.loop import finetune
 from kshot_viz.models.backbone import Backbone
 from kshot_viz.models.glyphnet.glyphnet import ConvBlock
+from kshot_viz.models.head_init import started
 from kshot_viz.models.inputs.support import Support
 
 IMAGE = (1, 8, 8)
@@ -211,7 +212,7 @@ def traced(backbone: Backbone, task: Task) -> TracedNetwork:
 
 
 def planned(
-    network: TracedNetwork, candidates: Sequence[Candidate]
+    network: TracedNetwork, candidates: Sequence[Candidate], task: Task
 ) -> tuple[list[CandidatePlan], TrainedPart]:
     plans = [
         plan_candidate(
@@ -219,16 +220,23 @@ def planned(
             c.method.plan(network.backbone, tuple(c.grouping or ()), c.config),
             c.grouping,
             c,
+            heads(network, c, task),
         )
         for c in candidates
     ]
     return plans, network.trained_part({key for plan in plans for key in plan.trained})
 
 
+def heads(network: TracedNetwork, candidate: Candidate, task: Task) -> dict[str, Tensor]:
+    """Return the head that a candidate starts from, where it is not zero."""
+    start, way = candidate.method.head, len(task.support.classes)
+    return {} if start.zero else started(network.backbone.with_new_head(way), start, task.support)
+
+
 def chunk_of(
     network: TracedNetwork, task: Task, candidates: Sequence[Candidate]
 ) -> tuple[Chunk, TrainedPart]:
-    plans, part = planned(network, candidates)
+    plans, part = planned(network, candidates, task)
     given = task.support
     return Chunk(part, plans, compute_frozen_features(part, given.inputs), given.targets), part
 
@@ -239,7 +247,7 @@ def together(
     """Return every candidate's logits, computed as one where that is possible."""
     network = traced(backbone, task)
     assert network.graph is not None
-    if not can_batch(planned(network, candidates)[1]):
+    if not can_batch(planned(network, candidates, task)[1]):
         return [one for c in candidates for one in _trained(network, task, [c], images)]
     return _trained(network, task, candidates, images)
 

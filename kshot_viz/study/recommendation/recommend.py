@@ -64,8 +64,8 @@ def recommend(
         leaves it out.
     candidates : sequence of Candidate, optional
         What to choose among, the least moved first; by default nearest mean, logistic regression,
-        head only, and grouped and plain fine-tuning with small step sizes. With a single one only
-        its accuracy is estimated.
+        head only, and grouped and plain fine-tuning with small step sizes, from a head that is
+        imprinted with the class means. With a single one only its accuracy is estimated.
     source : image batch, optional
         Images that form the groups of candidates whose groups come from ``"source"``, by default
         of all that have groups.
@@ -96,7 +96,7 @@ def recommend(
     (1984).
     """
     data, _ = labelled_dataset(support)
-    tried = _candidates(backbone, candidates, source, seed)
+    tried = _candidates(backbone, data, candidates, source, seed)
     episodes = leave_out_episodes(data, seed=seed)
     shot = min(map(len, usable_images(data)))
     known = shipped_prior(shot) if prior is None else _checked_prior(prior)
@@ -148,11 +148,16 @@ def _without_comparison(
 
 
 def _candidates(
-    backbone: Backbone, given: Sequence[Candidate] | None, source: Any, seed: int
+    backbone: Backbone,
+    data: ImageDataset,
+    given: Sequence[Candidate] | None,
+    source: Any,
+    seed: int,
 ) -> list[Candidate]:
     """Return the candidates, with the groups that need no image of the support made."""
     if given is None:
-        given = safe_candidates(backbone, groups_from="support" if source is None else "source")
+        groups_from = "support" if source is None else "source"
+        given = safe_candidates(backbone, data, groups_from=groups_from)
     tried = all_of("candidates", given, Candidate)
     names = [one.name for one in tried]
     if not names or len(set(names)) < len(names):

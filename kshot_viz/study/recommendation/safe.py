@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from kshot_viz.evaluate.batching import grouped_layers
@@ -9,36 +11,82 @@ from kshot_viz.finetune.candidate import Candidate
 from kshot_viz.grouping.grouping import Grouping
 from kshot_viz.grouping.rule import GroupingRule
 from kshot_viz.methods.config import FinetuneConfig
+from kshot_viz.methods.registry import resolve_method
+from kshot_viz.models.head_init import HeadInit
+from kshot_viz.models.nearest_mean import penultimate_features
 
 if TYPE_CHECKING:
     from kshot_viz.models.backbone import Backbone
 
 # Methods that leave the body of the network as it is: the features of an image serve them all.
 FROZEN = ("nearest_mean", "logistic", "head_only")
-# Small steps, and few of the body: one that hardly moves does no harm, whatever the task.
-HEAD = FinetuneConfig(head_lr=0.01, steps=40)
-BODY = FinetuneConfig(lr=1e-3, head_lr=0.01, steps=10)
+METHODS = (*FROZEN, "grouped", "plain")
+# The head starts at the class means, by which it knows the classes before the first step; from
+# there small steps do no harm, whatever the task.
+IMPRINTED = HeadInit("imprinted")
+STEPS = 20
+LR = 1e-3
+# Squared lengths of a mean feature that a step of the head may move by.
+HEAD_STEP = 10.0
+# Features beyond these are all but zero, or do not fit a float32.
+LEAST, MOST = 1e-12, 1e6
 N_GROUPS = 0.1
 
 
-def safe_candidates(backbone: Backbone, *, groups_from: str = "support") -> list[Candidate]:
+def safe_candidates(
+    backbone: Backbone, images: Any, *, groups_from: str = "support"
+) -> list[Candidate]:
     """Return the candidates that can be used on a network, the least moved first.
 
     Parameters
     ----------
     backbone : Backbone
+    images : image batch
+        Those of the support; their features give the step size of the head.
     groups_from : {"support", "source"}
         What forms the groups of grouped fine-tuning.
     """
-    rule = GroupingRule(groups_from=groups_from, n_groups=N_GROUPS)
-    found = [
-        Candidate(method="nearest_mean"),
-        Candidate(method="logistic"),
-        Candidate(None, HEAD, "head_only"),
-        Candidate(rule, BODY, "grouped"),
-        Candidate(None, BODY, "plain"),
-    ]
+    config = safe_config(backbone, images)
+    found = [safe_candidate(name, config, groups_from) for name in METHODS]
     return [one for one in found if not one.method.applies(backbone)]
+
+
+def safe_candidate(method: str, config: FinetuneConfig, groups_from: str = "support") -> Candidate:
+    """Return a method with settings that do little harm, its head imprinted where it has a start.
+
+    Parameters
+    ----------
+    method : str
+    config : FinetuneConfig
+        Of :func:`safe_config`.
+    groups_from : {"support", "source"}
+    """
+    chosen = resolve_method(method)
+    if not chosen.takes_steps:
+        return Candidate(method=chosen)
+    if not chosen.own_head:
+        chosen = replace(chosen, head=IMPRINTED)
+    rule = GroupingRule(groups_from=groups_from, n_groups=N_GROUPS) if chosen.shares else None
+    return Candidate(rule, config, chosen)
+
+
+def safe_config(backbone: Backbone, images: Any) -> FinetuneConfig:
+    """Return few and small steps, with those of the head as large as features of images ask for."""
+    return FinetuneConfig(lr=LR, head_lr=head_step_size(backbone, images), steps=STEPS)
+
+
+def head_step_size(backbone: Backbone, images: Any) -> float:
+    """Return a step size of the head that suits the length of the features of some images.
+
+    A step changes a row of the head by the step size times a feature, and so a logit by the step
+    size times a squared length. Networks differ in it by factors of a hundred: a size that trains
+    the head of one in a few steps makes that of another jump. The size is normalised as in the
+    normalised least-mean-squares rule (Nagumo and Noda, IEEE Trans. Automatic Control 1967).
+    """
+    power = penultimate_features(backbone, images).square().sum(dim=1).mean().item()
+    # Two digits, so that the number reads well and does not depend on rounding.
+    size = float(f"{HEAD_STEP / power:.2g}") if power > 0 else math.inf
+    return size if LEAST < size < MOST else FinetuneConfig().head_lr
 
 
 def is_frozen(candidate: Candidate) -> bool:

@@ -28,6 +28,7 @@ from kshot_viz.methods.config import FinetuneConfig
 from kshot_viz.methods.rivals.gradual import Gradual
 from kshot_viz.methods.rivals.lp_ft import LpFt
 from kshot_viz.models.backbone import Backbone
+from kshot_viz.models.head_init import HeadInit
 
 BOUND = 1e-9
 NETWORKS = FAMILY | EXPORTED  # Export takes a while, so those are tried less often.
@@ -73,7 +74,9 @@ def largest_excess(data: st.DataObject, name: str) -> float:
     backbone = lively(lambda: make(width), seed=seed, shape=shape_of(make))
     task = Task.draw(shape_of(make), data.draw(st.sampled_from([6, 9])), seed=seed)
     optimizer = data.draw(st.sampled_from(["sgd", "adam", "adamw"]))
-    tried = data.draw(st.lists(candidates(backbone, optimizer), min_size=1, max_size=5))
+    head = HeadInit(data.draw(st.sampled_from(["zeros", "class_means", "imprinted"])))
+    drawn = data.draw(st.lists(candidates(backbone, optimizer), min_size=1, max_size=5))
+    tried = [one.at(head=head) for one in drawn]
     images = torch.cat([task.support.inputs, task.others])
     found = together(backbone, task, tried, images)
     excess = (excess_of(backbone, task, *one, images) for one in zip(tried, found, strict=True))

@@ -518,7 +518,7 @@ def test_unusual_networks_equal_the_loop(name, optimizer):
         for one in candidates_of(backbone)
     ]
     network = traced(backbone, task)
-    assert can_batch(planned(network, tried)[1]) == (name in AT_ONCE)
+    assert can_batch(planned(network, tried, task)[1]) == (name in AT_ONCE)
     # Two of each kind, since with one by_loop nothing lies side by side.
     parted = [tried[:2], tried[2:3] * 2, tried[3:] * 2]
     for part in parted:

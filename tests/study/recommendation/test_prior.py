@@ -50,7 +50,7 @@ def test_without_a_prior_that_is_given_the_shipped_one_decides(monkeypatch):
 
 
 def test_what_is_shipped_names_candidates_and_regrets():
-    known = {one.method.name for one in safe_candidates(toy_backbone())}
+    known = {one.method.name for one in safe_candidates(toy_backbone(), toy_data(3, 2))}
     for shot in (1, 5, 20):
         found = shipped_prior(shot)
         assert set(found) <= known

@@ -12,18 +12,15 @@ from PIL import Image
 
 import kshot_viz as kv
 from kshot_viz.errors import KShotKeyError, KShotValueError, KShotWarning
+from kshot_viz.models.nearest_mean import penultimate_features
 from kshot_viz.study.recommendation.estimate import Estimate, dependence, estimated
 from kshot_viz.study.recommendation.folds import leave_out_episodes
 from kshot_viz.study.recommendation.held_out import HeldOut, held_out
 from kshot_viz.study.recommendation.labelled import labelled_dataset
-from kshot_viz.study.recommendation.safe import HEAD, free_numbers, safe_candidates
+from kshot_viz.study.recommendation.safe import free_numbers, head_step_size, safe_candidates
 from kshot_viz.study.recommendation.simplest import simplest
 
-FROZEN = [
-    kv.Candidate(method="nearest_mean"),
-    kv.Candidate(method="logistic"),
-    kv.Candidate(None, HEAD, "head_only"),
-]
+FROZEN = safe_candidates(toy_backbone(), toy_data(3, 2))[:3]
 NAMES = ["nearest_mean", "logistic", "head_only", "grouped", "plain"]
 
 
@@ -98,7 +95,7 @@ def hits(*counts: int, n: int = 40) -> np.ndarray:
 
 
 def candidates() -> list[kv.Candidate]:
-    return safe_candidates(toy_backbone())
+    return safe_candidates(toy_backbone(), toy_data(3, 2))
 
 
 def test_the_candidates_go_from_the_least_moved_to_the_most():
@@ -108,6 +105,17 @@ def test_the_candidates_go_from_the_least_moved_to_the_most():
     # Six neurons and eight, a tenth of them: one group each, and the batch norm with the first.
     assert numbers[3] == 27 + (9 + 1 + 1 + 1) + (6 * 9 + 1)
     assert numbers[4] == 27 + 6 * 9 + 6 + 6 + 6 + 8 * 6 * 9 + 8
+
+
+def test_the_step_of_the_head_suits_the_length_of_the_features():
+    backbone, data = toy_backbone(), toy_data(3, 2)
+    power = penultimate_features(backbone, data).square().sum(dim=1).mean().item()
+    assert head_step_size(backbone, data) == pytest.approx(10 / power, rel=0.05)
+    black = kv.ImageDataset.from_arrays(np.zeros((4, 8, 8, 1), np.uint8), [0, 0, 1, 1])
+    with torch.no_grad():
+        for parameter in backbone.module.parameters():
+            parameter.zero_()
+    assert head_step_size(backbone, black) == kv.FinetuneConfig().head_lr
 
 
 def test_a_body_that_moves_must_be_clearly_better():
