@@ -58,15 +58,16 @@ def fixed_rows(part: Part) -> list[dict[str, Any]]:
     torch.set_num_threads(1)
     task = loaded(part.data, part.name, part.episodes)
     episodes = [one for one in task.sampled(0) if one.shot == part.shot]
-    rows = kv.evaluate(
-        task.backbone,
-        task.data,
-        episodes,
-        safe_candidates(task.backbone, groups_from=groups_from(task)),
-        source=task.source,
-    )
-    kept = rows.rename(columns={"name": "method"})[[*TASK, "method", "episode", "accuracy"]]
+    found = pd.concat([_fixed(task, one) for one in episodes])
+    kept = found[[*TASK, "method", "episode", "accuracy"]]
     return [one | {"task": part.name} for one in kept.to_dict(orient="records")]
+
+
+def _fixed(task: kv.StudyTask, episode: kv.Episode) -> pd.DataFrame:
+    """Run the candidates that would be chosen among in one episode."""
+    support, _ = episode.split(task.data)
+    tried = safe_candidates(task.backbone, support, groups_from=groups_from(task))
+    return kv.evaluate(task.backbone, task.data, [episode], tried, source=task.source)
 
 
 def recommended_row(part: Part, index: int, prior: dict[str, float]) -> dict[str, Any]:

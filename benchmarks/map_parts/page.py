@@ -25,6 +25,9 @@ def page(found: kv.Study, numbers: pd.DataFrame, name: str = "map", command: str
         f"[studies.md](../studies.md). Any run of a task again: "
         f"`{COMMAND} --replay TASK --row 0`.",
         _about(found),
+        "## In short",
+        SHORT,
+        short(regrets),
         "## The numbers that were fixed beforehand",
         FIXED,
         table(numbers),
@@ -43,12 +46,38 @@ def page(found: kv.Study, numbers: pd.DataFrame, name: str = "map", command: str
     return "\n\n".join(parts) + "\n"
 
 
+SHORT = (
+    "Mean regret over the tasks and, after the comma, the largest in any of them, in points. First "
+    "the method that is least behind on average, then the one whose worst task is the least bad; "
+    "`imprinted_` is fine-tuning from a head at the class means instead of zero."
+)
+# Shown in every row of the short table, where they took part.
+SHOWN = (PLAIN, "grouped", "imprinted_plain", "imprinted_groups")
+
 FIXED = (
     "For each regime and rule, in points of accuracy: the best variant of groups against plain "
     "fine-tuning and against the best rival, as mean over data sets with the 95 % interval over "
     "data sets. Which variant and which rival is taken in a task is decided on the tasks of other "
     "data alone. `worst` is the largest regret of that variant, and of plain, in any task."
 )
+
+
+def short(regrets: pd.DataFrame) -> str:
+    """Return a row for each regime and rule: the best two methods beside plain and groups."""
+    shown = [one for one in SHOWN if one in set(regrets["method"])]
+    lines = ["| regime | rule | least mean | least worst | " + " | ".join(shown) + " |"]
+    lines.append("| --- | --- | --- | --- |" + " ---: |" * len(shown))
+    for (regime, rule), part in regrets.groupby(["regime", "rule"], sort=False):
+        behind = part.groupby("method")["regret"].agg(["mean", "max"])
+        first, safest = behind["mean"].idxmin(), behind["max"].idxmin()
+        cells = [f"{one} {_mean_and_worst(behind, one)}" for one in (first, safest)]
+        cells += [_mean_and_worst(behind, one) for one in shown]
+        lines.append(f"| {regime} | {rule} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _mean_and_worst(behind: pd.DataFrame, method: str) -> str:
+    return f"{behind.loc[method, 'mean']:.1f}, {behind.loc[method, 'max']:.1f}"
 
 
 def table(numbers: pd.DataFrame) -> str:
