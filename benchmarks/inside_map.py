@@ -153,7 +153,10 @@ def _correlation(name: str, values: pd.Series, gain: pd.Series) -> dict[str, Any
 def page(found: pd.DataFrame, table: pd.DataFrame, gain: pd.Series) -> Iterator[str]:
     """Yield the paragraphs of the page."""
     yield "# Does what is seen inside say where groups help?"
-    yield "Made by `python benchmarks/inside_map.py DATA`, after `benchmarks/map.py`."
+    yield (
+        "Made by `python benchmarks/inside_map.py DATA`, after the command of "
+        "[the map of handwriting](map_handwriting.md)."
+    )
     clear = found[(found["low"] > 0) | (found["high"] < 0)]
     names = ", ".join(f"{one['says']} ({one['rho']:+.2f})" for _, one in clear.iterrows())
     told = (

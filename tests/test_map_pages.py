@@ -13,12 +13,13 @@ from scipy.stats import spearmanr
 
 RESULTS = Path(__file__).parents[1] / "docs" / "results"
 TASK = ["data", "backbone", "shot"]
-TASKS = [("map", 16), ("map_photos", 4), ("map_digits", 2)]
+TASKS = [("map", 22), ("map_handwriting", 16), ("map_photos", 4), ("map_digits", 2)]
 PAGES = pytest.mark.parametrize(("name", "tasks"), TASKS)
 # Of variants that are equally good elsewhere, or where there is no other data, the first is taken.
 VARIANTS = [
     *("grouped", "weight_groups", "signed_groups", "soft_groups", "input_groups"),
     *("regrouped", "correlation_groups", "gradient_groups", "half_own"),
+    "imprinted_groups",
 ]
 
 
@@ -32,7 +33,7 @@ def records(name: str):
 
 @pytest.fixture(scope="module")
 def regrets() -> pd.DataFrame:
-    return pd.DataFrame(records("map.json"))
+    return pd.DataFrame(records("map_handwriting.json"))
 
 
 def table(page: str, head: str) -> list[list[str]]:
