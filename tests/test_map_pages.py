@@ -65,7 +65,7 @@ def test_every_accuracy_of_the_map_is_that_of_its_numbers(name, tasks):
 def test_the_numbers_that_count_are_means_over_data_sets(name, tasks):
     regrets = pd.DataFrame(records(f"{name}.json"))
     variants = [one for one in VARIANTS if one in set(regrets["method"])]
-    rows = table(read(f"{name}.md"), "regime")
+    rows = table(read(f"{name}.md"), "regime | rule | tasks")
     for regime, rule, counted, to_plain, _, worst, worst_plain in rows:
         part = regrets[(regrets["regime"] == regime) & (regrets["rule"] == rule)]
         wide = part.pivot_table("accuracy", TASK, "method")
@@ -83,6 +83,22 @@ def test_the_numbers_that_count_are_means_over_data_sets(name, tasks):
         lost = max(behind.loc[key, one] for key, one in taken.items())
         assert float(worst) == pytest.approx(lost, abs=0.051)
         assert float(worst_plain) == pytest.approx(behind["plain"].max(), abs=0.051)
+
+
+def test_the_short_table_names_the_methods_that_are_least_behind():
+    regrets = pd.DataFrame(records("map.json"))
+    rows = table(read("map.md"), "regime | rule | least mean")
+    assert len(rows) == len(regrets.groupby(["regime", "rule"]))
+    for regime, rule, first, safest, *others in rows:
+        part = regrets[(regrets["regime"] == regime) & (regrets["rule"] == rule)]
+        behind = part.groupby("method")["regret"].agg(["mean", "max"])
+        least = {"mean": behind["mean"].idxmin(), "max": behind["max"].idxmin()}
+        assert [first.split()[0], safest.split()[0]] == list(least.values())
+        shown = ("plain", "grouped", "imprinted_plain", "imprinted_groups")
+        cells = [first.split(" ", 1)[1], safest.split(" ", 1)[1], *others]
+        for name, cell in zip([*least.values(), *shown], cells, strict=True):
+            numbers = [float(one) for one in cell.split(",")]
+            assert numbers == pytest.approx(behind.loc[name].tolist(), abs=0.051)
 
 
 def test_rank_correlations_of_the_inside_page_are_those_of_its_tasks(regrets):
@@ -125,7 +141,8 @@ def test_the_cost_of_a_recommendation_is_that_of_its_rows():
     assert f"and {told[2]} at most" in classifier
 
 
-def test_the_shipped_prior_is_of_the_tasks_of_the_map(regrets):
+def test_the_shipped_prior_is_of_the_tasks_of_the_map():
+    regrets = pd.DataFrame(records("map.json"))
     folder = files("kshot_viz.study.recommendation")
     prior = pd.DataFrame(json.loads((folder / "prior.json").read_text("utf-8"))["rows"])
     assert set(prior["data"]) == set(regrets["data"])
