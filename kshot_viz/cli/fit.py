@@ -19,7 +19,7 @@ from kshot_viz.errors import KShotFileError
 from kshot_viz.methods.registry import resolve_method
 from kshot_viz.study.classifier import RECOMMENDED
 from kshot_viz.study.recommendation.recommend import recommend
-from kshot_viz.study.recommendation.safe import safe_candidate, safe_candidates, safe_config
+from kshot_viz.study.recommendation.safe import safe_candidate, safe_candidates
 from kshot_viz.study.saved.folder import ABOUT
 from kshot_viz.study.saved.onnx_file import export_onnx
 from kshot_viz.study.saved.save_load import load_classifier, save_classifier
@@ -89,8 +89,7 @@ def _recommended(
     if request.method == RECOMMENDED:
         candidates = safe_candidates(backbone, data, groups_from=groups_from)
     else:
-        config = safe_config(backbone, data)
-        candidates = [safe_candidate(request.method, config, groups_from)]
+        candidates = [safe_candidate(backbone, data, request.method, groups_from=groups_from)]
     return recommend(
         backbone,
         data,

@@ -67,28 +67,32 @@ class Batching:
         self._path, self._max_memory, self._mix_names = path, max_memory, mix_names
         self._networks: dict[int, TracedNetwork] = {}
         self._traced: dict[tuple[Any, ...], _Traced] = {}
-        self._sizes: dict[tuple[TrainedPart, int], int] = {}
+        self._sizes: dict[tuple[TrainedPart, int, bool], int] = {}
 
     def of(self, candidate: Candidate, inputs: EpisodeInputs) -> tuple[Kind, tuple[SlotPlan, ...]]:
         """Return the kind of a candidate on an episode, and its slots for the fast path."""
         if self._path == "loop":
             return LOOP, ()
+        if not len(inputs.support):
+            return self._by_loop(candidate, "there is no image to train on")
         key = (inputs.episode.way, *_what_trains(candidate, inputs.backbone))
         if key not in self._traced:
             self._traced[key] = self._trace(candidate, inputs)
             self._report(candidate, self._traced[key], inputs)
         found = self._traced[key]
         if found.trained is None:
-            if self._path == "fast":
-                raise KShotValueError(
-                    f"path='fast' is not possible for {candidate.name!r}: {found.reason}."
-                )
-            return LOOP, ()
+            return self._by_loop(candidate, found.reason)
         name = "" if self._mix_names else candidate.name
         config, method = candidate.config, type(candidate.method)
-        head = candidate.method.head.record
-        likeness = (found.trained.cut, config.optimizer, config.steps, method, head, name)
-        return Kind(False, self._together(found.trained, inputs), likeness), found.slots
+        head = candidate.method.head
+        likeness = (found.trained.cut, config.optimizer, config.steps, method, head.record, name)
+        return Kind(False, self._together(found.trained, inputs, head.zero), likeness), found.slots
+
+    def _by_loop(self, candidate: Candidate, reason: str) -> tuple[Kind, tuple[SlotPlan, ...]]:
+        """Return the kind of a candidate that needs the loop; an error where that is refused."""
+        if self._path == "fast":
+            raise KShotValueError(f"path='fast' is not possible for {candidate.name!r}: {reason}.")
+        return LOOP, ()
 
     def _report(self, candidate: Candidate, found: _Traced, inputs: EpisodeInputs) -> None:
         """Log how a candidate is computed, and those that differ from it in numbers alone."""
@@ -97,7 +101,7 @@ class Batching:
             return
         part, together = (
             self._network(inputs).reach(found.trained),
-            self._together(found.trained, inputs),
+            self._together(found.trained, inputs, candidate.method.head.zero),
         )
         _log.debug("%r is computed by the path %r, %d at once", candidate.name, part, together)
 
@@ -115,6 +119,9 @@ class Batching:
         moved = {id(named[one.name]) for one in slots if one.lr(config) > 0}
         if not moved:
             return _Traced((), None, _STILL)
+        head = {id(named[name]) for name in network.backbone.head_parameters()}
+        if not candidate.method.head.zero and not head <= moved:
+            return _Traced((), None, "its head starts elsewhere than at zero, and stays there")
         if network.graph_for(moved) is None:
             return _Traced((), None, _UNTRACED)
         trained = network.trained_part(moved)
@@ -123,8 +130,6 @@ class Batching:
     def _why_not(self, candidate: Candidate, inputs: EpisodeInputs) -> str:
         if not candidate.method.batched:
             return f"the method {candidate.method.name!r} trains by steps of its own"
-        if not candidate.method.head.zero and not candidate.config.head_lr:
-            return "its head starts elsewhere than at zero, and stays there"
         if candidate.config.batch_size is not None:
             return "it trains on mini-batches"
         if candidate.config.train_mode:
@@ -143,10 +148,10 @@ class Batching:
             self._networks[way] = TracedNetwork(tuned, prepared, inputs.backbone)
         return self._networks[way]
 
-    def _together(self, trained: TrainedPart, inputs: EpisodeInputs) -> int:
-        key = (trained, len(inputs.support))
+    def _together(self, trained: TrainedPart, inputs: EpisodeInputs, zero_head: bool) -> int:
+        key = (trained, len(inputs.support), zero_head)
         if key not in self._sizes:
-            self._sizes[key] = chunk_size(trained, inputs, self._max_memory)
+            self._sizes[key] = chunk_size(trained, inputs, self._max_memory, zero_head=zero_head)
         return self._sizes[key]
 
 

@@ -8,6 +8,7 @@ from torch import fx
 from kshot_viz.evaluate.episode_cache import EpisodeInputs
 from kshot_viz.evaluate.fast.split import TrainedPart
 from kshot_viz.evaluate.fast.supported import can_batch
+from kshot_viz.models.head import Head
 
 # Candidates computed as one share the calls of a step, and on a CPU lose by it once what they
 # compute no longer lies in the cache: measured best at 2 to 4 MB of activations each, and at most
@@ -19,7 +20,13 @@ GPU_SHARE, MOST_ON_GPU = 0.5, 1024
 ACTIVATION_COPIES, WEIGHT_COPIES = 4, 6
 
 
-def chunk_size(tail: TrainedPart, inputs: EpisodeInputs, max_memory: int | None = None) -> int:
+def chunk_size(
+    tail: TrainedPart,
+    inputs: EpisodeInputs,
+    max_memory: int | None = None,
+    *,
+    zero_head: bool = True,
+) -> int:
     """Return how many candidates to compute as one, a power of two.
 
     Parameters
@@ -28,13 +35,15 @@ def chunk_size(tail: TrainedPart, inputs: EpisodeInputs, max_memory: int | None 
     inputs : EpisodeInputs
     max_memory : int, optional
         Bytes that they may take together.
+    zero_head : bool
+        Whether their heads start at zero, which may train as a combination of their inputs.
     """
     if not can_batch(tail):
         return 1
     parameter = next(iter(inputs.backbone.module.parameters()))
     item, images = parameter.element_size(), len(inputs.support)
     activations = item * images * sum(_per_image(node) for node in tail.nodes)
-    weights = item * sum(_trained(tail, node, images) for node in tail.nodes)
+    weights = item * sum(_trained(tail, node, images, zero_head) for node in tail.nodes)
     # Queries are scored in batches of twice the support.
     most = max(1, 2 * ACTIVATION_COPIES * activations + WEIGHT_COPIES * weights)
     on_gpu = gpu_bytes(torch.device(inputs.device or parameter.device))
@@ -58,10 +67,12 @@ def _per_image(node: fx.Node) -> int:
     return torch.Size(node.meta["shape"][1:]).numel()
 
 
-def _trained(tail: TrainedPart, node: fx.Node, images: int) -> int:
+def _trained(tail: TrainedPart, node: fx.Node, images: int, zero_head: bool) -> int:
     """Return the entries that train in a call, at most: fewer where its input stays the same."""
     whole = sum(one.numel() for one in tail.graph.parameters(node))
     if not whole or node.all_input_nodes[0] not in tail.cut:
+        return whole
+    if not zero_head and node.op == "call_module" and isinstance(tail.graph.target(node), Head):
         return whole
     positions = images * torch.Size(node.meta["shape"][2:]).numel()
     return min(whole, node.meta["shape"][1] * positions)

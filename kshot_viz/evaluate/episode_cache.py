@@ -63,6 +63,7 @@ class Prepared:
     images: tuple[Support, Tensor, Tensor]
     groupings: dict[str, Grouping]
     frozen: dict[tuple[str, ...], Named]
+    heads: dict[str, dict[str, Tensor]]
 
 
 @dataclass(eq=False)
@@ -143,13 +144,14 @@ class EpisodeCache:
             key: [{node.name: value for node, value in one.values.items()} for one in batches]
             for key, batches in self._frozen.items()
         }
-        return Prepared(self._prepared(), dict(self._groupings), frozen)
+        return Prepared(self._prepared(), dict(self._groupings), frozen, dict(self._heads))
 
     def adopt(self, prepared: Prepared) -> None:
         """Take over what another process computed."""
         self._images = prepared.images
         self._groupings.update(prepared.groupings)
         self._given.update(prepared.frozen)
+        self._heads.update(prepared.heads)
 
     def _features(
         self, kind: str, tail: TrainedPart, batches: Sequence[Tensor]

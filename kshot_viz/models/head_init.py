@@ -1,4 +1,4 @@
-"""Where the new head starts: at zero, at the class means, or at given weights."""
+"""Where the new head starts: at zero, at the class means (two ways), or at given weights."""
 
 from __future__ import annotations
 
@@ -102,10 +102,13 @@ class HeadInit(HeadStart):
             )
         if self.scale is not None:
             check("scale", self.scale, number(0, above=True))
-            if self.kind != "imprinted":
-                raise KShotValueError(
-                    f"`scale` is of a head of kind 'imprinted'; not of {self.kind!r}."
-                )
+        if self.kind == "imprinted":
+            scale = IMPRINT_SCALE if self.scale is None else float(self.scale)
+            object.__setattr__(self, "scale", scale)
+        elif self.scale is not None:
+            raise KShotValueError(
+                f"`scale` is of a head of kind 'imprinted'; not of {self.kind!r}."
+            )
         if self.weight is not None:
             rows = tuple(tuple(map(float, row)) for row in self.weight)
             object.__setattr__(self, "weight", rows)
@@ -133,16 +136,21 @@ class HeadInit(HeadStart):
         return cls(**record)
 
     def _values(self, network: Backbone, support: Support) -> tuple[Tensor, Tensor]:
+        if self.kind == "weights":
+            weight = torch.tensor(self.weight)
+            return weight, torch.zeros(len(weight)) if self.bias is None else torch.tensor(
+                self.bias
+            )
+        features = head_features(network, support.inputs)
+        # Lengths and means of half precision would overflow, or be zero.
+        features = features.to(torch.promote_types(features.dtype, torch.float32))
         if self.kind == "class_means":
-            means = class_means(head_features(network, support.inputs), support)
+            means = class_means(features, support)
             return means, means.square().sum(dim=1) / -2
-        if self.kind == "imprinted":
-            features = head_features(network, support.inputs)
-            length = features.norm(dim=1).mean().clamp_min(torch.finfo(features.dtype).eps)
-            means = mean_directions(features, support) * ((self.scale or IMPRINT_SCALE) / length)
-            return means, torch.zeros_like(means[:, 0])
-        weight = torch.tensor(self.weight)
-        return weight, torch.zeros(len(weight)) if self.bias is None else torch.tensor(self.bias)
+        assert self.scale is not None
+        length = features.norm(dim=1).mean().clamp_min(torch.finfo(features.dtype).eps)
+        means = mean_directions(features, support) * (self.scale / length)
+        return means, torch.zeros_like(means[:, 0])
 
 
 def _linear(network: Backbone) -> nn.Linear:

@@ -30,7 +30,7 @@ class ParameterBlock:
     parameter : int
         Id of the parameter.
     start : Tensor, shape (neurons, ...)
-        The pretrained parameter.
+        The parameter before the first step.
     ties : BatchedTies or None
         None: every neuron is its own group.
     lr : Tensor, shape (C,)

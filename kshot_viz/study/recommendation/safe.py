@@ -10,6 +10,7 @@ from kshot_viz.evaluate.batching import grouped_layers
 from kshot_viz.finetune.candidate import Candidate
 from kshot_viz.grouping.grouping import Grouping
 from kshot_viz.grouping.rule import GroupingRule
+from kshot_viz.methods.base import Method
 from kshot_viz.methods.config import FinetuneConfig
 from kshot_viz.methods.registry import resolve_method
 from kshot_viz.models.head_init import HeadInit
@@ -26,10 +27,11 @@ METHODS = (*FROZEN, "grouped", "plain")
 IMPRINTED = HeadInit("imprinted")
 STEPS = 20
 LR = 1e-3
-# Squared lengths of a mean feature that a step of the head may move by.
+# What a step of the head adds to a logit, at most: the step size times a squared length.
 HEAD_STEP = 10.0
-# Features beyond these are all but zero, or do not fit a float32.
-LEAST, MOST = 1e-12, 1e6
+OWN_HEAD_LR = 0.01
+# Features that ask for other sizes are all but zero, or do not fit their type.
+LEAST, MOST = 1e-12, 1e4
 N_GROUPS = 0.1
 
 
@@ -46,33 +48,34 @@ def safe_candidates(
     groups_from : {"support", "source"}
         What forms the groups of grouped fine-tuning.
     """
-    config = safe_config(backbone, images)
-    found = [safe_candidate(name, config, groups_from) for name in METHODS]
+    config = _config(backbone, images)
+    found = [_candidate(resolve_method(name), config, groups_from) for name in METHODS]
     return [one for one in found if not one.method.applies(backbone)]
 
 
-def safe_candidate(method: str, config: FinetuneConfig, groups_from: str = "support") -> Candidate:
-    """Return a method with settings that do little harm, its head imprinted where it has a start.
-
-    Parameters
-    ----------
-    method : str
-    config : FinetuneConfig
-        Of :func:`safe_config`.
-    groups_from : {"support", "source"}
-    """
+def safe_candidate(
+    backbone: Backbone, images: Any, method: str, *, groups_from: str = "support"
+) -> Candidate:
+    """Return one method with such settings; parameters as of :func:`safe_candidates`."""
     chosen = resolve_method(method)
-    if not chosen.takes_steps:
-        return Candidate(method=chosen)
-    if not chosen.own_head:
-        chosen = replace(chosen, head=IMPRINTED)
-    rule = GroupingRule(groups_from=groups_from, n_groups=N_GROUPS) if chosen.shares else None
-    return Candidate(rule, config, chosen)
+    config = _config(backbone, images) if chosen.takes_steps else FinetuneConfig()
+    return _candidate(chosen, config, groups_from)
 
 
-def safe_config(backbone: Backbone, images: Any) -> FinetuneConfig:
-    """Return few and small steps, with those of the head as large as features of images ask for."""
+def _config(backbone: Backbone, images: Any) -> FinetuneConfig:
     return FinetuneConfig(lr=LR, head_lr=head_step_size(backbone, images), steps=STEPS)
+
+
+def _candidate(method: Method, config: FinetuneConfig, groups_from: str) -> Candidate:
+    if not method.takes_steps:
+        return Candidate(method=method)
+    if method.own_head:
+        # What such a head makes of features need not have their length.
+        config = config.but(head_lr=OWN_HEAD_LR)
+    elif method.head.zero:
+        method = replace(method, head=IMPRINTED)
+    rule = GroupingRule(groups_from=groups_from, n_groups=N_GROUPS) if method.shares else None
+    return Candidate(rule, config, method)
 
 
 def head_step_size(backbone: Backbone, images: Any) -> float:
@@ -86,7 +89,7 @@ def head_step_size(backbone: Backbone, images: Any) -> float:
     power = penultimate_features(backbone, images).square().sum(dim=1).mean().item()
     # Two digits, so that the number reads well and does not depend on rounding.
     size = float(f"{HEAD_STEP / power:.2g}") if power > 0 else math.inf
-    return size if LEAST < size < MOST else FinetuneConfig().head_lr
+    return size if LEAST < size < MOST else OWN_HEAD_LR
 
 
 def is_frozen(candidate: Candidate) -> bool:

@@ -17,7 +17,13 @@ from kshot_viz.study.recommendation.estimate import Estimate, dependence, estima
 from kshot_viz.study.recommendation.folds import leave_out_episodes
 from kshot_viz.study.recommendation.held_out import HeldOut, held_out
 from kshot_viz.study.recommendation.labelled import labelled_dataset
-from kshot_viz.study.recommendation.safe import free_numbers, head_step_size, safe_candidates
+from kshot_viz.study.recommendation.safe import (
+    OWN_HEAD_LR,
+    free_numbers,
+    head_step_size,
+    safe_candidate,
+    safe_candidates,
+)
 from kshot_viz.study.recommendation.simplest import simplest
 
 FROZEN = safe_candidates(toy_backbone(), toy_data(3, 2))[:3]
@@ -115,7 +121,15 @@ def test_the_step_of_the_head_suits_the_length_of_the_features():
     with torch.no_grad():
         for parameter in backbone.module.parameters():
             parameter.zero_()
-    assert head_step_size(backbone, black) == kv.FinetuneConfig().head_lr
+    assert head_step_size(backbone, black) == OWN_HEAD_LR
+
+
+def test_a_method_that_is_named_keeps_a_head_of_its_own():
+    backbone, data = toy_backbone(), toy_data(3, 2)
+    own = safe_candidate(backbone, data, "cosine_head")
+    assert own.config.head_lr == OWN_HEAD_LR
+    assert safe_candidate(backbone, data, "bitfit").method.head.kind == "imprinted"
+    assert safe_candidate(backbone, data, "logistic") == kv.Candidate(method="logistic")
 
 
 def test_a_body_that_moves_must_be_clearly_better():
