@@ -58,7 +58,8 @@ FIXED = (
     "For each regime and rule, in points of accuracy: the best variant of groups against plain "
     "fine-tuning from the same start of the head, and against the best rival, as mean over data "
     "sets with the 95 % interval over data sets. Which variant and which rival is taken in a task "
-    "is decided on the tasks of other data alone. `worst` is the largest regret of that variant, and of `plain`, in any task. "
+    "is decided on the tasks of other data alone. `worst` is the largest regret of that variant, "
+    "and of `plain`, in any task. "
     "Variants with an imprinted head joined them later, after the maps of [handwriting]"
     "(map_handwriting.md) and [photographs](map_photos.md) had been read."
 )

@@ -1,4 +1,4 @@
-"""Heads that start elsewhere than at zero give the rows of the loop, whatever stands beside them."""
+"""Heads that start elsewhere than at zero: the rows are those of the loop."""
 
 from __future__ import annotations
 
