@@ -108,6 +108,17 @@ def test_the_short_table_names_the_methods_that_are_least_behind():
             assert numbers == pytest.approx(behind.loc[name].tolist(), abs=0.051)
 
 
+def test_the_readme_says_of_the_map_what_its_numbers_say():
+    regrets = pd.DataFrame(records("map.json"))
+    worst = regrets[regrets["rule"] == "guarded"].groupby(["regime", "method"])["regret"].max()
+    readme = " ".join((RESULTS.parents[1] / "README.md").read_text("utf-8").split())
+    imprinted = worst["few"][["imprinted_plain", "imprinted_groups"]].max()
+    assert f"is never more than {imprinted:.1f} points behind" in readme
+    assert f"from a head at zero {worst['few'][['plain', 'grouped']].max():.1f};" in readme
+    assert worst["blind"].idxmin() == "cosine_head"
+    assert f"a cosine head is the safest ({worst['blind'].min():.1f})" in readme
+
+
 def test_rank_correlations_of_the_inside_page_are_those_of_its_tasks(regrets):
     found, page = records("inside.json"), read("inside.md")
     tasks = pd.DataFrame(found["tasks"])
