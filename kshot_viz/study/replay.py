@@ -67,7 +67,9 @@ def replay_row(
         seed=int(recorded["seed"]),
         device=comparison.manifest["device"],
     )
-    same = rows["candidate"].eq(recorded["candidate"]) & rows["steps"].eq(recorded["steps"])
+    # Under the key it has now: a record may be from before an option that has a default.
+    key = comparison.candidates[recorded["candidate"]].key
+    same = rows["candidate"].eq(key) & rows["steps"].eq(recorded["steps"])
     return Replay(row, recorded, dict(rows[same].iloc[0]))  # type: ignore[call-overload]
 
 

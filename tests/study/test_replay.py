@@ -41,6 +41,14 @@ def test_a_comparison_at_hand_knows_its_inputs(short):
         assert short.replay(row).identical
 
 
+def test_a_row_whose_candidate_has_another_key_now_comes_out_again(short):
+    """As where a method got an option with a default since the row was recorded."""
+    key = short.frame["candidate"].iloc[0]
+    frame = short.frame.assign(candidate=short.frame["candidate"].replace(key, "earlier"))
+    candidates = {"earlier" if one == key else one: c for one, c in short.candidates.items()}
+    assert replace(short, frame=frame, candidates=candidates).replay(0).identical
+
+
 @pytest.mark.slow
 def test_tuning_rows_of_a_source_run_on_the_source(compare, data, source, backbone, tmp_path):
     found = compare(methods=["plain", "grouped"], tune="source", source=source)
