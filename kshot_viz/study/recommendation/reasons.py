@@ -69,7 +69,7 @@ def _choice(found: HeldOut, shares: np.ndarray, taken: int, good: np.ndarray) ->
     least = still or "it moves the network less"
     return (
         f"{_label(found.candidates[best]).capitalize()} was the best, by {gap:.1f} points, which "
-        f"is within one standard error of {_label(chosen)}; {least}, so {_label(chosen)} is taken."
+        f"is within two standard errors of {_label(chosen)}; {least}, so {_label(chosen)} is taken."
     )
 
 

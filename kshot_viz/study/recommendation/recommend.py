@@ -49,7 +49,7 @@ def recommend(
 
     A few safe candidates are tried on images that are left out of training in turn: one image of
     every class at a time, or, beyond five images a class, a fifth of them. Of the candidates that
-    are within one standard error of the best, the one that moves the network least is taken.
+    are within two standard errors of the best, the one that moves the network least is taken.
 
     Parameters
     ----------
@@ -92,8 +92,8 @@ def recommend(
 
     Notes
     -----
-    The rule of one standard error is that of Breiman et al., Classification and Regression Trees
-    (1984).
+    The rule is that of one standard error of Breiman et al., Classification and Regression Trees
+    (1984), with two: a handful of images orders candidates that are equally good by chance.
     """
     data, _ = labelled_dataset(support)
     tried = _candidates(backbone, data, candidates, source, seed)
