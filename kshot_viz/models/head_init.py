@@ -138,9 +138,8 @@ class HeadInit(HeadStart):
     def _values(self, network: Backbone, support: Support) -> tuple[Tensor, Tensor]:
         if self.kind == "weights":
             weight = torch.tensor(self.weight)
-            return weight, torch.zeros(len(weight)) if self.bias is None else torch.tensor(
-                self.bias
-            )
+            none = self.bias is None
+            return weight, torch.zeros(len(weight)) if none else torch.tensor(self.bias)
         features = head_features(network, support.inputs)
         # Lengths and means of half precision would overflow, or be zero.
         features = features.to(torch.promote_types(features.dtype, torch.float32))
