@@ -112,7 +112,9 @@ def write(found: kv.Study, folder: Path, name: str, made_by: str) -> None:
     regrets = found.regrets()
     for rule in RULES:
         save_figure(plot_regret(found, rule=rule).figure, folder / f"{name}_regret_{rule}.png")
-    (folder / f"{name}.md").write_text(page(found, headline(regrets), name, made_by), "utf-8")
+    (folder / f"{name}.md").write_text(
+        page(found, headline(regrets, found.frame), name, made_by), "utf-8"
+    )
     rows = regrets.round(4).to_dict(orient="records")
     (folder / f"{name}.json").write_text(json.dumps(rows, indent=0) + "\n", "utf-8")
 

@@ -8,6 +8,7 @@ fixed settings: how far they are behind the best of the map is the prior, one ro
 ``kv.recommend`` chooses for the first episodes of every task from the support alone, with the prior
 of the tasks on *other* data, and what it takes is compared with the best method and setting of the
 map on the same episodes. Finished rows are kept in ``--out``; the same command goes on from them.
+They are known by task, episode and prior only: after a change of the candidates, take a new folder.
 """
 
 from __future__ import annotations
@@ -15,84 +16,22 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
-from functools import cache
-from multiprocessing import get_context
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import torch
+from map_parts.recommending import TASK, Part, Recommend, fixed_rows, keyed, recommended_row
 from map_parts.tasks import tasks
 
 import kshot_viz as kv
+from kshot_viz.evaluate.pool import run_in_pool
 from kshot_viz.stats import bootstrap_mean
 from kshot_viz.study.recommendation.prior import FILE, mean_regrets
-from kshot_viz.study.recommendation.safe import safe_candidates
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "docs" / "results"
 PRIOR = ROOT / "kshot_viz" / "study" / "recommendation" / FILE
-TASK = ["data", "backbone", "shot"]
-
-
-@dataclass(frozen=True)
-class Part:
-    """A number of shots of a task of the map."""
-
-    data: Path
-    name: str
-    shot: int
-    episodes: int
-
-
-@cache
-def loaded(data: Path, name: str, episodes: int) -> kv.StudyTask:
-    """Load a task of the map once in every process."""
-    return dict(tasks(data, episodes))[name]()
-
-
-def fixed_rows(part: Part) -> list[dict[str, Any]]:
-    """Return the accuracy of every candidate in every test episode, at its fixed setting."""
-    torch.set_num_threads(1)
-    task = loaded(part.data, part.name, part.episodes)
-    episodes = [one for one in task.sampled(0) if one.shot == part.shot]
-    found = pd.concat([_fixed(task, one) for one in episodes])
-    kept = found[[*TASK, "method", "episode", "accuracy"]]
-    return [one | {"task": part.name} for one in kept.to_dict(orient="records")]
-
-
-def _fixed(task: kv.StudyTask, episode: kv.Episode) -> pd.DataFrame:
-    """Run the candidates that would be chosen among in one episode."""
-    support, _ = episode.split(task.data)
-    tried = safe_candidates(task.backbone, support, groups_from=groups_from(task))
-    return kv.evaluate(task.backbone, task.data, [episode], tried, source=task.source)
-
-
-def recommended_row(part: Part, index: int, prior: dict[str, float]) -> dict[str, Any]:
-    """Return what is recommended for one episode, and its accuracy there."""
-    torch.set_num_threads(1)
-    task = loaded(part.data, part.name, part.episodes)
-    episode = [one for one in task.sampled(0) if one.shot == part.shot][index]
-    support, query = episode.split(task.data)
-    found = kv.recommend(task.backbone, support, prior=prior, source=task.source)
-    result = found.finetune(task.backbone, support)
-    return {
-        "task": part.name,
-        "data": task.data.name,
-        "backbone": task.backbone.name,
-        "shot": part.shot,
-        "episode": episode.name,
-        "method": found.method,
-        "accuracy": result.score(query.images, query.labels),
-        "stated": found.estimate.to_dict() if found.estimate else None,
-    }
-
-
-def groups_from(task: kv.StudyTask) -> str:
-    """Return what forms the groups of a task."""
-    return "support" if task.source is None else "source"
 
 
 def parts(study: kv.Study, data: Path, episodes: int) -> list[Part]:
@@ -127,29 +66,12 @@ def kept(
     known = path.read_text("utf-8").splitlines() if path.exists() else []
     found = {one["key"]: one["rows"] for one in map(json.loads, known)}
     missing = [one for one in keys if str(one) not in found]
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool, path.open("a") as f:
-        for key, rows in zip(missing, pool.map(run, missing), strict=True):
-            found[str(key)] = rows
-            f.write(json.dumps({"key": str(key), "rows": rows}) + "\n")
-            f.flush()
+    with path.open("a", encoding="utf-8") as file:
+        for key, rows in run_in_pool(partial(keyed, run), missing, workers):
+            found[key] = rows
+            file.write(json.dumps({"key": key, "rows": rows}) + "\n")
+            file.flush()
     return pd.DataFrame([row for one in keys for row in found[str(one)]])
-
-
-@dataclass(frozen=True)
-class Recommend:
-    """What is recommended for one episode of a task."""
-
-    part: Part
-    index: int
-    prior: tuple[tuple[str, float], ...]
-
-    def __str__(self) -> str:
-        return f"{self.part.name}, {self.part.shot}-shot, {self.index}, {dict(self.prior)}"
-
-
-def recommended(asked: Recommend) -> list[dict[str, Any]]:
-    """Return the row of one episode."""
-    return [recommended_row(asked.part, asked.index, dict(asked.prior))]
 
 
 def page(rows: pd.DataFrame, fixed: pd.DataFrame) -> Iterator[str]:
@@ -230,7 +152,7 @@ def main() -> None:
         for part in asked
         for index in range(min(given.recommend, given.episodes))
     ]
-    rows = with_regret(kept(given.out / "rows.jsonl", runs, recommended, given.workers), best)
+    rows = with_regret(kept(given.out / "rows.jsonl", runs, recommended_row, given.workers), best)
     (RESULTS / "recommend.md").write_text("\n\n".join(page(rows, fixed)) + "\n", "utf-8")
     record = rows.drop(columns="stated").round(4).to_dict(orient="records")
     (RESULTS / "recommend.json").write_text(json.dumps(record, indent=0) + "\n", "utf-8")

@@ -18,9 +18,8 @@ import json
 import platform
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from multiprocessing import get_context
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +27,7 @@ import numpy as np
 import torch
 
 import kshot_viz as kv
+from kshot_viz.evaluate.pool import run_in_pool
 from kshot_viz.seeds import numpy_rng
 from kshot_viz.study.recommendation.folds import usable_images
 
@@ -150,16 +150,15 @@ def main() -> None:
     task = Task(str(asked.folder), asked.backbone, asked.weights, asked.size, asked.shot)
     rows = finished(asked)
     missing = [seed for seed in range(asked.draws) if seed not in {one["seed"] for one in rows}]
-    with ProcessPoolExecutor(asked.workers, mp_context=get_context("spawn")) as pool:
-        for row in pool.map(draw, [task] * len(missing), missing):
-            rows.append(row)
-            stated = row["estimate"]["accuracy"]
-            print(
-                f"{row['seed']}: {row['method']}, stated {stated:.3f}, measured "
-                f"{row['measured']:.3f}, held {contains(row)}",
-                flush=True,
-            )
-            write(asked, rows)
+    for row in run_in_pool(partial(draw, task), missing, asked.workers):
+        rows.append(row)
+        stated = row["estimate"]["accuracy"]
+        print(
+            f"{row['seed']}: {row['method']}, stated {stated:.3f}, measured "
+            f"{row['measured']:.3f}, held {contains(row)}",
+            flush=True,
+        )
+        write(asked, rows)
     write(asked, rows)
 
 

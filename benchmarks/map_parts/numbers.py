@@ -5,7 +5,7 @@ of the head, and from the best rival. Variants whose head is imprinted came late
 others had been read. Which variant and which rival are the best of a task is decided on the tasks
 of *other* data, so nothing is chosen by the accuracy that it is then given. Differences are means
 over the tasks of each data set first, and the interval is over data sets: tasks on the same images
-are not independent.
+are not independent. In how many tasks the variant is not clearly worse than plain is counted too.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from kshot_viz.stats import bootstrap_mean
+from kshot_viz.stats import bootstrap_mean, paired_test
+from kshot_viz.study.tables import paired
 
 PLAIN = "plain"
 GROUPS = (
@@ -37,19 +38,22 @@ PLAIN_OF = {"imprinted_groups": "imprinted_plain"}
 TASK = ["data", "backbone", "shot"]
 
 
-def headline(regrets: pd.DataFrame) -> pd.DataFrame:
+def headline(regrets: pd.DataFrame, episodes: pd.DataFrame) -> pd.DataFrame:
     """Return a row for each regime and rule, in points.
 
     Parameters
     ----------
     regrets : DataFrame
         Of :meth:`kshot_viz.Study.regrets`.
+    episodes : DataFrame
+        ``frame`` of the study.
 
     Returns
     -------
     DataFrame
         ``regime, rule, tasks``; ``to_plain, to_plain_low, to_plain_high`` and the same of
-        ``to_rival``; ``worst_groups, worst_plain``: their largest regret.
+        ``to_rival``; ``not_worse``: the tasks in which groups win against plain or tie with it;
+        ``worst_groups, worst_plain``: their largest regret.
     """
     made = []
     for (regime, rule), part in regrets.groupby(["regime", "rule"], sort=False):
@@ -60,13 +64,23 @@ def headline(regrets: pd.DataFrame) -> pd.DataFrame:
         groups = best_elsewhere(wide, [one for one in GROUPS if one in wide])
         rivals = best_elsewhere(wide, rivals_of(wide))
         mine, theirs = taken(wide, groups), taken(wide, rivals)
+        rows = episodes[(episodes["regime"] == regime) & (episodes["rule"] == rule)]
         made.append(
             {"regime": regime, "rule": rule, "tasks": len(wide)}
             | _difference("to_plain", mine - taken(wide, groups.map(plain_of)))
             | _difference("to_rival", mine - theirs)
+            | {"not_worse": sum(not clearly_worse(rows, *one) for one in groups.items())}
             | {"worst_groups": taken(behind, groups).max(), "worst_plain": behind[PLAIN].max()}
         )
     return pd.DataFrame(made)
+
+
+def clearly_worse(rows: pd.DataFrame, task: tuple[object, ...], variant: str) -> bool:
+    """Return whether the interval of a paired difference to plain is below zero in a task."""
+    on_task = rows[(rows[TASK] == list(task)).all(axis=1)].set_index("episode")
+    by = on_task.groupby("method")["accuracy"]
+    pair = paired(by.get_group(variant), by.get_group(plain_of(variant)))
+    return bool(paired_test(*pair).difference.high < 0)
 
 
 def plain_of(variant: str) -> str:

@@ -58,10 +58,11 @@ FIXED = (
     "For each regime and rule, in points of accuracy: the best variant of groups against plain "
     "fine-tuning from the same start of the head, and against the best rival, as mean over data "
     "sets with the 95 % interval over data sets. Which variant and which rival is taken in a task "
-    "is decided on the tasks of other data alone. `worst` is the largest regret of that variant, "
-    "and of `plain`, in any task. "
-    "Variants with an imprinted head joined them later, after the maps of [handwriting]"
-    "(map_handwriting.md) and [photographs](map_photos.md) had been read."
+    "is decided on the tasks of other data alone. A win or a tie is a task in which the 95 % "
+    "interval of the paired difference to plain is not below zero. `worst` is the largest regret "
+    "of that variant, and of `plain`, in any task. Variants with an imprinted head joined them "
+    "later, after the maps of [handwriting](map_handwriting.md) and [photographs](map_photos.md) "
+    "had been read."
 )
 
 
@@ -86,9 +87,9 @@ def _mean_and_worst(behind: pd.DataFrame, method: str) -> str:
 def table(numbers: pd.DataFrame) -> str:
     """Return the numbers that count as a table."""
     lines = [
-        "| regime | rule | tasks | groups - plain | groups - best rival | worst, groups | worst, "
-        "plain |",
-        "| --- | --- | ---: | ---: | ---: | ---: | ---: |",
+        "| regime | rule | tasks | groups - plain | win or tie | groups - best rival | worst, "
+        "groups | worst, plain |",
+        "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
     for row in numbers.to_dict(orient="records"):
         cells = (
@@ -96,6 +97,7 @@ def table(numbers: pd.DataFrame) -> str:
             row["rule"],
             str(row["tasks"]),
             _interval(row, "to_plain"),
+            f"{row['not_worse']} of {row['tasks']}",
             _interval(row, "to_rival"),
             f"{row['worst_groups']:.1f}",
             f"{row['worst_plain']:.1f}",
