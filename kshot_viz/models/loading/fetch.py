@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +18,8 @@ from kshot_viz.models.loading.weights import sha256_of
 
 # torchvision ends the name of a file with the first digits of its SHA-256.
 _DIGITS = re.compile(r"-([0-9a-f]{8,})\.")
+# A server that says nothing for so long has gone.
+SILENT_SECONDS = 60.0
 _LICENCE = (
     "torchvision is BSD-3-Clause and states no licence of these weights; terms of the images that "
     "they were trained on (ImageNet: non-commercial research and education) may bind their use"
@@ -108,9 +113,10 @@ def fetch(source: Source, *, progress: bool = False) -> Path:
         return target
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        torch.hub.download_url_to_file(
-            source.address, str(target), hash_prefix=source.digits, progress=progress
-        )
+        with _ends_silence():
+            torch.hub.download_url_to_file(
+                source.address, str(target), hash_prefix=source.digits, progress=progress
+            )
     # torch raises a RuntimeError for another hash, and http.client its own errors.
     except Exception as error:
         raise KShotFileError(
@@ -119,6 +125,17 @@ def fetch(source: Source, *, progress: bool = False) -> Path:
             f"{target}."
         ) from error
     return target
+
+
+@contextmanager
+def _ends_silence() -> Iterator[None]:
+    """Let a connection fail whose server falls silent; torch's download waits for ever."""
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(SILENT_SECONDS)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)
 
 
 def _read(name: str, weights: Any) -> Source:

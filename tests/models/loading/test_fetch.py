@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import socket
 from dataclasses import replace
 from pathlib import Path
 from urllib.error import URLError
@@ -95,6 +96,16 @@ def test_offline_the_message_says_which_file_belongs_where(source, monkeypatch):
         fetch(source)
     assert source.address in str(error.value)
     assert str(source.file) in str(error.value)
+
+
+def test_a_server_that_falls_silent_is_given_up(source, monkeypatch):
+    monkeypatch.setattr(fetching, "SILENT_SECONDS", 0.2)
+    before = socket.getdefaulttimeout()
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        with pytest.raises(KShotFileError, match="timed out"):
+            fetch(replace(source, address=f"http://127.0.0.1:{port}/{source.file.name}"))
+    assert socket.getdefaulttimeout() == before
 
 
 # ---- the command ------------------------------------------------------------------------------
