@@ -159,6 +159,18 @@ def test_the_cost_of_a_recommendation_is_that_of_its_rows():
     assert f"and {told[2]} at most" in classifier
 
 
+def test_the_stated_accuracies_held_as_often_as_is_said():
+    found, page = records("stated_accuracy.json"), read("stated_accuracy.md")
+    draws = found["draws"]
+    held = sum(
+        one["estimate"]["low"] <= one["measured"] <= one["estimate"]["high"] for one in draws
+    )
+    assert len(draws) == found["asked"]
+    assert f"measured accuracy in {held} of {len(draws)} draws" in page
+    told = " ".join((RESULTS.parent / "classifier.md").read_text("utf-8").split())
+    assert f"(results/stated_accuracy.md) in {held} of {len(draws)} draws" in told
+
+
 def test_the_shipped_prior_is_of_the_tasks_of_the_map():
     regrets = pd.DataFrame(records("map.json"))
     folder = files("kshot_viz.study.recommendation")
