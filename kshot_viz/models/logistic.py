@@ -1,13 +1,19 @@
-"""Logistic regression on the features of a handful of images, as weight and bias of a head."""
+"""A logistic regression on the features of a handful of images, for a network without a head.
+
+It stands in where gradients or a loss are asked of a network that knows none of the classes, so it
+fits the images that it is given. What classifies new images is
+:class:`kshot_viz.methods.rivals.logistic.Logistic`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from kshot_viz.models.head import Head
@@ -17,14 +23,15 @@ from kshot_viz.models.inputs.support import Support
 if TYPE_CHECKING:
     from kshot_viz.models.backbone import Backbone
 
-# Folds to choose the penalty on, at most; and iterations, far more than a handful of images needs.
-FOLDS, ITERATIONS = 5, 10_000
+# Far more than a handful of images needs.
+ITERATIONS = 10_000
 # A feature that varies by less, relative to its size, is constant up to rounding.
 ROUNDING = 1e-5
+PENALTY = 1.0
 
 
 def fit_logistic(
-    features: Tensor, targets: Tensor, *, penalty: float, penalties: Sequence[float] = ()
+    features: Tensor, targets: Tensor, *, penalty: float = PENALTY
 ) -> tuple[Tensor, Tensor]:
     """Fit a logistic regression on standardised features.
 
@@ -38,10 +45,6 @@ def fit_logistic(
     targets : Tensor of int64, shape (N,)
         Classes 0 to way - 1, each with an image.
     penalty : float
-        Used where a class has one image, and where ``penalties`` is empty.
-    penalties : sequence of float
-        Else the one with the best log-likelihood of images that are held out is used: in each of
-        up to five folds some images of every class; of the best, the largest.
 
     Returns
     -------
@@ -49,58 +52,45 @@ def fit_logistic(
         Weight (way, features) and bias (way,), of the type and on the device of ``features``.
     """
     from sklearn.linear_model import LogisticRegression
-    from sklearn.model_selection import GridSearchCV, StratifiedKFold
-    from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
     x, y = _varying(features), targets.cpu().numpy()
-    # Two classes are given one row, which stands for two of half its size.
-    scale = 2.0 if y.max() == 1 else 1.0
-    regression = LogisticRegression(C=scale / penalty, max_iter=ITERATIONS)
-    model = make_pipeline(StandardScaler(), regression)
-    folds = min(FOLDS, int(np.bincount(y).min()))
-    if folds > 1 and penalties:
-        # Of settings that are equally good, the first is chosen: the largest penalty.
-        strengths = [scale / one for one in sorted(penalties, reverse=True)]
-        split = StratifiedKFold(folds)
-        grid = {"logisticregression__C": strengths}
-        model = GridSearchCV(model, grid, scoring="neg_log_loss", cv=split).fit(x, y)
-        model = model.best_estimator_
-    scaler, fitted = model.fit(x, y)[0], model[-1]
-    weight, bias = fitted.coef_, fitted.intercept_
-    if len(bias) == 1:
-        weight, bias = np.concatenate([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2
-    weight = weight / scaler.scale_
-    bias = bias - weight @ scaler.mean_
+    scaler = StandardScaler()
+    model = LogisticRegression(C=inverse_penalty(penalty, int(y.max()) + 1), max_iter=ITERATIONS)
+    model.fit(scaler.fit_transform(x), y)
+    weight = class_rows(model.coef_) / scaler.scale_
+    bias = class_rows(model.intercept_) - weight @ scaler.mean_
     return torch.from_numpy(weight).to(features), torch.from_numpy(bias).to(features)
 
 
-def fill_logistic(
-    network: Backbone, support: Support, *, penalty: float, penalties: Sequence[float] = ()
-) -> None:
-    """Make the new head of a network a logistic regression on a support; see :func:`fit_logistic`.
+def inverse_penalty(penalty: float, way: int) -> float:
+    """Return scikit-learn's ``C``: its one row for two classes stands for two of half its size."""
+    return (2.0 if way == 2 else 1.0) / penalty
 
-    Features that are not finite leave the head as it is: the loss is not finite either then.
-    """
-    features = head_features(network, support.inputs)
-    if bool(torch.isfinite(features).all()):
-        fitted = fit_logistic(features, support.targets, penalty=penalty, penalties=penalties)
-        fill_head(network, *fitted)
+
+def class_rows(fitted: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return a row, or number, for each class, where scikit-learn gives one for two classes."""
+    return np.concatenate([-fitted, fitted]) / 2 if len(fitted) == 1 else fitted
 
 
 @contextmanager
 def logistic_head(network: Backbone, support: Support) -> Iterator[None]:
-    """Put a logistic regression on a support into the head for the length of the block."""
+    """Put a logistic regression on a support into the head for the length of the block.
+
+    Features that are not finite leave the head as it is: the loss is not finite either then.
+    """
     linear = cast(Head, network.module.get_submodule(network.head_name)).linear
     weight, bias = linear.weight.detach().clone(), linear.bias.detach().clone()
-    fill_logistic(network, support, penalty=1.0)
+    features = head_features(network, support.inputs)
+    if bool(torch.isfinite(features).all()):
+        fill_head(network, *fit_logistic(features, support.targets))
     try:
         yield
     finally:
         fill_head(network, weight, bias)
 
 
-def _varying(features: Tensor) -> np.ndarray:
+def _varying(features: Tensor) -> NDArray[np.float64]:
     """Return features as float64, with 0 for those that rounding alone would tell images by."""
     found = features.double().cpu().numpy()
     constant = np.ptp(found, axis=0) <= ROUNDING * np.abs(found).max(axis=0)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from by_hand import accuracies, minimised
+from by_hand import accuracies, regression
 from networks import toy_backbone, toy_data
 from torch.nn import functional as F
 
 import kshot_viz as kv
-from kshot_viz.methods.rivals.logistic import Logistic
+from kshot_viz.methods.rivals.logistic import Logistic, fit_directions
 from kshot_viz.models.logistic import fit_logistic
 from kshot_viz.models.nearest_mean import penultimate_features
 
@@ -26,33 +26,65 @@ def best_penalty(x, y, penalties, folds):
         held = []
         for fold in range(folds):
             out = rank % folds == fold
-            weight, bias = minimised(x[~out], y[~out], penalty)
-            held.append(F.cross_entropy(x[out] @ weight.T + bias, y[out]))
+            weight, _ = regression(x[~out], y[~out], penalty, intercept=False)
+            held.append(F.cross_entropy(x[out] @ weight.T, y[out]))
         losses[penalty] = float(torch.stack(held).mean())
     return min(losses, key=losses.get)
 
 
 def by_hand(backbone, support, query, penalties=()):
-    x, y = penultimate_features(backbone, support.images).double(), torch.tensor(support.targets)
+    y = torch.tensor(support.targets)
+    x, other = (
+        F.normalize(penultimate_features(backbone, one.images).double(), dim=1)
+        for one in (support, query)
+    )
     folds = int(y.bincount().min())
-    penalty = best_penalty(x, y, penalties, folds) if penalties and folds > 1 else 1.0
-    other = penultimate_features(backbone, query.images).double()
-    weight, bias = minimised(x, y, penalty)
-    return (other @ weight.T + bias).argmax(dim=1)
+    penalty = best_penalty(x, y, penalties, folds) if penalties and folds > 1 else 0.1
+    weight, _ = regression(x, y, penalty, intercept=False)
+    return (other @ weight.T).argmax(dim=1)
 
 
 @pytest.mark.parametrize("way", [2, 3])
 def test_the_head_minimises_the_penalised_loss(way):
-    rng = torch.Generator().manual_seed(way)
-    x, y = torch.randn(12, 5, generator=rng).double(), torch.arange(12) % way
+    x, y = drawn(way)
     weight, bias = fit_logistic(x, y, penalty=0.7)
     mean, std = x.mean(dim=0), x.std(dim=0, correction=0)
     w = (weight * std).requires_grad_()
     b = (bias + weight @ mean).requires_grad_()
-    logits = (x - mean) / std @ w.T + b
-    loss = F.cross_entropy(logits, y, reduction="sum") + 0.7 / 2 * w.square().sum()
+    loss = penalised((x - mean) / std @ w.T + b, y, w)
     gradients = torch.autograd.grad(loss, [w, b])
     assert max(float(one.abs().max()) for one in gradients) < 2e-3
+
+
+@pytest.mark.parametrize("way", [2, 3])
+def test_on_directions_it_is_the_same_loss_without_intercept(way):
+    x, y = drawn(way)
+    x = x * torch.linspace(1, 50, len(x)).double()[:, None]
+    length = x.norm(dim=1)
+    w = (fit_directions(x, y, penalty=0.7) * length.mean()).requires_grad_()
+    loss = penalised(x / length[:, None] @ w.T, y, w)
+    (gradient,) = torch.autograd.grad(loss, [w])
+    assert float(gradient.abs().max()) < 2e-3
+
+
+def test_features_without_length_or_of_half_precision_are_finite():
+    y = torch.tensor([0, 1, 1])
+    assert bool(torch.isfinite(fit_directions(torch.zeros(3, 4), y, penalty=1.0)).all())
+    large = 6e4 * torch.eye(2, dtype=torch.float16)[y]
+    weight = fit_directions(large, y, penalty=1.0)
+    assert weight.dtype == torch.float16
+    assert bool(torch.isfinite(weight).all())
+    assert torch.equal((large.double() @ weight.double().T).argmax(dim=1), y)
+
+
+def drawn(way):
+    """Return twelve images' features, (12, 5), and their classes."""
+    rng = torch.Generator().manual_seed(way)
+    return torch.randn(12, 5, generator=rng).double(), torch.arange(12) % way
+
+
+def penalised(logits, y, w):
+    return F.cross_entropy(logits, y, reduction="sum") + 0.7 / 2 * w.square().sum()
 
 
 def test_penalties_are_chosen_where_images_can_be_held_out():

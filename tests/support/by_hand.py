@@ -87,27 +87,34 @@ def cross_entropy(module: torch.nn.Module, inputs: Any, targets: Any, _: Any) ->
 def minimised(
     x: torch.Tensor, y: torch.Tensor, penalty: float
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Minimise summed cross-entropy and L2 penalty on standardised features by L-BFGS.
+    """Fit a logistic regression on standardised features by L-BFGS.
 
     Returns weight and bias for features as they are.
     """
     mean, std = x.mean(dim=0), x.std(dim=0, correction=0)
     std[std == 0] = 1.0
+    weight, bias = regression((x - mean) / std, y, penalty)
+    return weight / std, bias - weight / std @ mean
+
+
+def regression(
+    x: torch.Tensor, y: torch.Tensor, penalty: float, *, intercept: bool = True
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Minimise summed cross-entropy and L2 penalty; return weight and bias."""
     weight = torch.zeros(int(y.max()) + 1, x.shape[1], dtype=x.dtype, requires_grad=True)
-    bias = torch.zeros(len(weight), dtype=x.dtype, requires_grad=True)
-    optimizer = torch.optim.LBFGS([weight, bias], max_iter=500, line_search_fn="strong_wolfe")
+    bias = torch.zeros(len(weight), dtype=x.dtype, requires_grad=intercept)
+    trained = [weight, bias] if intercept else [weight]
+    optimizer = torch.optim.LBFGS(trained, max_iter=500, line_search_fn="strong_wolfe")
 
     def closure() -> torch.Tensor:
         optimizer.zero_grad()
-        logits = (x - mean) / std @ weight.T + bias
-        loss = torch.nn.functional.cross_entropy(logits, y, reduction="sum")
+        loss = torch.nn.functional.cross_entropy(x @ weight.T + bias, y, reduction="sum")
         loss = loss + penalty / 2 * weight.square().sum()
         loss.backward()
         return loss
 
     optimizer.step(closure)
-    folded = (weight / std).detach()
-    return folded, bias.detach() - folded @ mean
+    return weight.detach(), bias.detach()
 
 
 def same_rows(rows: Any, first: str, second: str) -> bool:

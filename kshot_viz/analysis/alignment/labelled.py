@@ -32,8 +32,6 @@ from kshot_viz.models.logistic import fit_logistic
 from kshot_viz.seeds import child_seed
 
 _BATCH = 32
-# Of the logistic head that is fitted where a network has none.
-_PENALTY = 1.0
 
 
 @dataclass(frozen=True)
@@ -59,7 +57,7 @@ class Labelled:
         fresh = replace(self, backbone=self.backbone.with_new_head(classes), fitted=True)
         features = torch.cat([fresh.features(inputs) for inputs, _ in fresh.batches()])
         targets = torch.from_numpy(self.targets)
-        fill_head(fresh.backbone, *fit_logistic(features, targets, penalty=_PENALTY))
+        fill_head(fresh.backbone, *fit_logistic(features, targets))
         return fresh
 
     def features(self, inputs: Tensor) -> Tensor:

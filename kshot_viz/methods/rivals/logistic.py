@@ -1,8 +1,15 @@
-"""Logistic regression on frozen features (Chen et al., ICLR 2019; Tian et al., ECCV 2020)."""
+"""Logistic regression on frozen features of length one (Tian et al., ECCV 2020)."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
 
 from kshot_viz.checks import check, number
 from kshot_viz.errors import KShotValueError
@@ -10,13 +17,24 @@ from kshot_viz.methods.base import Method, Setup
 from kshot_viz.methods.registry import register_method
 from kshot_viz.methods.slots import Slot
 from kshot_viz.models.backbone import Backbone
-from kshot_viz.models.logistic import fill_logistic
+from kshot_viz.models.head_init import fill_head, head_features
+from kshot_viz.models.logistic import ITERATIONS, class_rows, inverse_penalty
+
+if TYPE_CHECKING:
+    from sklearn.linear_model import LogisticRegression
+
+# Folds to choose the penalty on, at most.
+FOLDS = 5
 
 
 @register_method
 @dataclass(frozen=True)
 class Logistic(Method):
-    """The head is a logistic regression on standardised features; the body stays as it is.
+    """The head is a logistic regression on the directions of features; the body stays as it is.
+
+    Features are divided by their length, and the regression has no intercept: which class is the
+    most likely then does not depend on the length, so that it is a linear head of features as they
+    are. Standardised features would do worse: on ten images, the deviation of a feature is noise.
 
     Attributes
     ----------
@@ -33,8 +51,8 @@ class Logistic(Method):
     tuned = ()
     takes_steps = False
     own_head = True
-    penalty: float = 1.0
-    penalties: tuple[float, ...] = (0.01, 0.1, 1.0, 10.0, 100.0)
+    penalty: float = 0.1
+    penalties: tuple[float, ...] = (0.001, 0.01, 0.1, 1.0, 10.0, 100.0)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -44,6 +62,69 @@ class Logistic(Method):
             check("penalty", one, number(0, above=True))
 
     def attach(self, network: Backbone, setup: Setup) -> list[Slot]:
-        """Fit the head on the support."""
-        fill_logistic(network, setup.support, penalty=self.penalty, penalties=self.penalties)
+        """Fit the head on the support.
+
+        Features that are not finite leave the head as it is: the loss is not finite either then.
+        """
+        features = head_features(network, setup.support.inputs)
+        if bool(torch.isfinite(features).all()):
+            weight = fit_directions(
+                features, setup.support.targets, penalty=self.penalty, penalties=self.penalties
+            )
+            fill_head(network, weight, torch.zeros_like(weight[:, 0]))
         return []
+
+
+def fit_directions(
+    features: Tensor, targets: Tensor, *, penalty: float, penalties: Sequence[float] = ()
+) -> Tensor:
+    """Fit a logistic regression without intercept on features of length one.
+
+    It minimises the summed cross-entropy plus ``penalty / 2`` times the squared weights. The weight
+    that is returned gives the same logits for features as they are, of the mean length; longer ones
+    have larger logits of the same order.
+
+    Parameters
+    ----------
+    features : Tensor, shape (N, features)
+        Finite.
+    targets : Tensor of int64, shape (N,)
+        Classes 0 to way - 1, each with an image.
+    penalty : float
+        Used where a class has one image, and where ``penalties`` is empty.
+    penalties : sequence of float
+        Else the one with the best log-likelihood of images that are held out is used: in each of
+        up to five folds some images of every class; of the best, the largest.
+
+    Returns
+    -------
+    Tensor
+        Weight (way, features), of the type and on the device of ``features``.
+    """
+    from sklearn.linear_model import LogisticRegression
+
+    # Squares of half precision would overflow.
+    long, y = features.double(), targets.cpu().numpy()
+    x, way = F.normalize(long, dim=1).cpu().numpy(), int(y.max()) + 1
+    model = LogisticRegression(
+        C=inverse_penalty(penalty, way), max_iter=ITERATIONS, fit_intercept=False
+    )
+    strengths = [inverse_penalty(one, way) for one in sorted(penalties, reverse=True)]
+    fitted = _with_best_penalty(model, x, y, strengths)
+    weight = torch.from_numpy(class_rows(fitted.coef_)).to(features.device)
+    return (weight / long.norm(dim=1).mean().clamp_min(1e-12)).to(features)
+
+
+def _with_best_penalty(
+    model: LogisticRegression, x: np.ndarray, y: np.ndarray, strengths: Sequence[float]
+) -> LogisticRegression:
+    """Fit, with the strength of held-out images where there are any; the first of equal ones."""
+    from sklearn.model_selection import GridSearchCV, StratifiedKFold
+
+    folds = min(FOLDS, int(np.bincount(y).min()))
+    if folds < 2 or not strengths:
+        return model.fit(x, y)
+    search = GridSearchCV(
+        model, {"C": strengths}, scoring="neg_log_loss", cv=StratifiedKFold(folds)
+    )
+    return search.fit(x, y).best_estimator_
