@@ -16,6 +16,8 @@ from kshot_viz.seeds import numpy_rng
 _RESAMPLES = 9999
 # Shares that are resampled at a time: 20 MB.
 _COLUMNS = 256
+# Up to so many differences with ties or zeros are tested by permuting their signs, as in scipy.
+_PERMUTED = 13
 
 
 @dataclass(frozen=True)
@@ -232,8 +234,7 @@ def holm(p_values: Sequence[float]) -> NDArray[np.float64]:
     return adjusted
 
 
-# Tables are made again and again of the same differences, and the exact test of few ones with ties
-# takes tenths of a second.
+# Tables are made again and again of the same differences.
 @lru_cache(maxsize=4096)
 def _wilcoxon(differences: tuple[float, ...]) -> float:
     if len(differences) < 2:
@@ -242,7 +243,30 @@ def _wilcoxon(differences: tuple[float, ...]) -> float:
         return 1.0
     from scipy.stats import wilcoxon
 
+    distinct = len({abs(one) for one in differences if one}) == len(differences)
+    if not distinct and len(differences) <= _PERMUTED:
+        return _signs_permuted(np.array(differences))
     return float(wilcoxon(differences).pvalue)
+
+
+def _signs_permuted(values: NDArray[np.float64]) -> float:
+    """Return the exact p-value of few differences with ties or zeros.
+
+    ``scipy.stats.wilcoxon`` makes the same test, but ranks the values anew for every choice of
+    their signs: seconds for a table.
+    """
+    from scipy.stats import permutation_test, rankdata
+
+    ranks = np.zeros(values.shape)
+    ranks[values != 0] = rankdata(np.abs(values[values != 0]))
+
+    def positive_ranks(drawn: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
+        return np.asarray(((drawn > 0) * ranks).sum(axis=axis))
+
+    found = permutation_test(
+        (values,), positive_ranks, permutation_type="samples", vectorized=True, n_resamples=np.inf
+    )
+    return float(found.pvalue)
 
 
 def _sample(values: ArrayLike) -> NDArray[np.float64]:

@@ -88,6 +88,16 @@ def test_the_paired_test_is_scipys_on_whole_numbers(data, first):
     assert paired_test(first, second).p_value == pytest.approx(expected)
 
 
+@pytest.mark.parametrize("size", [2, 3, 12, 13, 14])
+@pytest.mark.parametrize("seed", range(3))
+def test_few_differences_with_ties_and_zeros_have_scipys_p_value(size, seed):
+    points = numpy_rng(seed, "ties").integers(-2, 5, size)
+    points[0] = 0
+    points[1] += points[1] == 0
+    found = paired_test(points / 15, np.zeros(size))
+    assert found.p_value == pytest.approx(scipy_stats.wilcoxon(points).pvalue)
+
+
 def test_ties_are_seen_through_rounding():
     # 0.8 - 0.6 and 0.4 - 0.2 differ in the last bit, yet both are three of fifteen queries.
     first, second = [0.8, 0.4, 0.6, 0.2, 0.4], [0.6, 0.2, 0.4, 0.4, 0.2]

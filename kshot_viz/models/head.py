@@ -37,10 +37,7 @@ class Head(nn.Module):
         super().__init__()
         self.axis = axis
         self.keep_ndim = keep_ndim
-        # Drawing values only to overwrite them would disturb the caller's random state.
-        self.linear = nn.utils.skip_init(nn.Linear, feature_dim, n_classes)
-        nn.init.zeros_(self.linear.weight)
-        nn.init.zeros_(self.linear.bias)
+        self.linear = zero_linear(feature_dim, n_classes)
 
     def forward(self, features: Tensor) -> Tensor:
         """Map features (N, C), (N, C, *spatial) or (N, T, C) to logits (N, classes)."""
@@ -58,6 +55,19 @@ class Head(nn.Module):
         kept = {0, self.axis % features.ndim}
         others = [axis for axis in range(features.ndim) if axis not in kept]
         return features.mean(dim=others) if others else features
+
+
+def zero_linear(n_in: int, n_out: int, *, bias: bool = True) -> nn.Linear:
+    """Return a linear layer of zeros.
+
+    No value is drawn only to be overwritten, which would disturb the caller's random state.
+    ``nn.utils.skip_init`` does not draw either, but imports sympy first, for a second or two.
+    """
+    found = nn.Linear(n_in, n_out, bias=bias, device="meta")
+    found.weight = nn.Parameter(torch.zeros(n_out, n_in))
+    if bias:
+        found.bias = nn.Parameter(torch.zeros(n_out))
+    return found
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from kshot_viz.data.episodes.episode import Episode, check_source
 from kshot_viz.evaluate.evaluate import evaluate
 from kshot_viz.finetune.candidate import Candidate
 from kshot_viz.models.backbone import Backbone
+from kshot_viz.models.head import zero_linear
 from kshot_viz.models.inputs.source_pixels import warn_if_unlike_source
 from kshot_viz.models.nearest_mean import penultimate_features
 from kshot_viz.study.recommendation.safe import is_frozen
@@ -54,11 +55,9 @@ class FrozenFeatures(nn.Module):
 
     def __init__(self, features: int) -> None:
         super().__init__()
-        self.body = nn.utils.skip_init(nn.Linear, features, features, bias=False)
-        self.head = nn.utils.skip_init(nn.Linear, features, 2)
+        self.body = zero_linear(features, features, bias=False)
+        self.head = zero_linear(features, 2)
         nn.init.eye_(self.body.weight)
-        nn.init.zeros_(self.head.weight)
-        nn.init.zeros_(self.head.bias)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map features (N, F) to logits (N, 2)."""
