@@ -17,6 +17,8 @@ from torchvision.transforms import ToTensor
 import kshot_viz as kv
 from kshot_viz.errors import KShotValueError
 
+pytestmark = pytest.mark.slow
+
 CLASSES, EACH, SIDE = ("cat", "dog", "owl"), 14, 12
 # The rest of a row is time and where the data came from.
 COLUMNS = ["method", "episode", "shot", "lr", "accuracy", "support_loss", "predicted", "path"]

@@ -65,6 +65,7 @@ def compared(found, expected):
     np.testing.assert_allclose(found.support_loss, expected.support_loss, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_rows_are_those_of_the_loop(data, episodes):
     tried = of_one_name()
     found = evaluate(toy_backbone(), data, episodes, tried)

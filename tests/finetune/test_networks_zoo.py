@@ -15,6 +15,8 @@ from transformers_networks import TRANSFORMERS, saved_network
 import kshot_viz as kv
 from kshot_viz.evaluate.fast.split import TracedNetwork
 
+pytestmark = pytest.mark.slow
+
 # name: side of the images. Of each family of timm and open_clip the smallest network is taken.
 ZOO = {
     "mlp": 16,

@@ -18,6 +18,8 @@ from small_search import small_search
 from kshot_viz.errors import KShotFileError
 from kshot_viz.search.storage.storages import Owner, WriteLock, in_use
 
+pytestmark = pytest.mark.slow
+
 SCRIPT = Path(__file__).parents[2] / "support" / "small_search.py"
 TORN = b'{"op_code":4,"study_id":0,"va'
 WRITES = [("before", 1), ("after", 1), ("middle", 2), ("after", 2), ("middle", 3)]
@@ -81,7 +83,6 @@ def killed(journal, *how, after=None):
         return True
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("when", "count"), WRITES)
 def test_killed_at_a_write_it_goes_on_as_if_it_had_not_been(when, count, tmp_path, whole):
     journal = tmp_path / "a.journal"
@@ -90,7 +91,6 @@ def test_killed_at_a_write_it_goes_on_as_if_it_had_not_been(when, count, tmp_pat
     assert bool(list(tmp_path.glob("*.torn-*"))) == (when == "middle")
 
 
-@pytest.mark.slow
 def test_killed_at_any_time_it_goes_on_as_if_it_had_not_been(tmp_path, whole):
     begin = time.monotonic()
     assert not killed(tmp_path / "first.journal")

@@ -10,6 +10,8 @@ import kshot_viz as kv
 from kshot_viz.errors import KShotError, KShotFileError
 from kshot_viz.search.storage.ledger import Ledger
 
+pytestmark = pytest.mark.slow
+
 
 def test_another_search_does_not_go_into_the_same_storage(tmp_path):
     small_search(tmp_path / "a.journal", budget=4).run()

@@ -44,6 +44,7 @@ def test_it_opens_on_accuracy_against_shots(widget):
     pd.testing.assert_frame_equal(widget.frame(), measure_frame(hand_made()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("view", VIEWS)
 def test_every_view_shows_its_own_figure_and_numbers(widget, view):
     widget.view = view
@@ -182,6 +183,7 @@ def test_a_comparison_that_tuned_nothing_says_so_at_the_curve():
     assert "tuned nothing" in drawn(widget)._status.value
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "predictions",
     [

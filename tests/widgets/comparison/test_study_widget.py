@@ -16,6 +16,8 @@ from kshot_viz.viz.style.canvas import to_png
 from kshot_viz.viz.style.colours import method_styles
 from kshot_viz.widgets.comparison.kshot_comparison import KShotComparison
 
+pytestmark = pytest.mark.slow
+
 PATIENCE = 60
 STUDY = hand_study()
 
@@ -134,7 +136,6 @@ def test_names_that_are_not_there_are_refused_and_the_state_stays(widget):
     assert (widget.task, widget.regime, widget.rule) == ("a net", "many", "guarded")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("view", ["regret", "episodes"])
 def test_files_say_what_they_are_of(widget, view, tmp_path):
     widget.view = view

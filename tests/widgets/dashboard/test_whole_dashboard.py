@@ -18,6 +18,8 @@ from kshot_viz.widgets.dashboard import whole_dashboard
 from kshot_viz.widgets.dashboard.whole_dashboard import DashboardTask, WholeDashboard
 from kshot_viz.widgets.explorer.group_explorer import GroupExplorer
 
+pytestmark = pytest.mark.slow
+
 PATIENCE = 300
 
 
@@ -87,7 +89,6 @@ def test_a_comparison_of_another_task_is_not_shown(task):
     assert replace(task).known() is not None
 
 
-@pytest.mark.slow
 def test_a_comparison_that_ends_reaches_the_explorer_and_can_be_made_again(task, monkeypatch):
     used, shown_texts = [], []
     first, second = hand_made(), hand_made()
@@ -128,7 +129,6 @@ def test_progress_is_what_stands_in_the_file(task):
     assert task.progress.startswith("2 parts")
 
 
-@pytest.mark.slow
 def test_a_dashboard_that_is_closed_closes_its_parts(task):
     bench = WholeDashboard(task)
     assert bench.explorer.wait(PATIENCE)
@@ -139,7 +139,6 @@ def test_a_dashboard_that_is_closed_closes_its_parts(task):
     assert not bench.monitor._listener.is_alive()
 
 
-@pytest.mark.slow
 def test_a_comparison_ends_with_its_dashboard_and_keeps_its_rows(task, monkeypatch):
     seen, ends = [], []
     first, looked = threading.Event(), threading.Event()
@@ -190,7 +189,6 @@ def test_a_network_that_sees_inverted_images_is_another_task(task):
     assert names[0] != names[1]
 
 
-@pytest.mark.slow
 def test_a_comparison_is_made_in_the_background_and_found_again(task):
     bench = WholeDashboard(task)
     bench._button.click()
@@ -217,7 +215,6 @@ def test_an_error_of_the_comparison_is_shown_and_it_can_be_tried_again(task, mon
     closed(bench)
 
 
-@pytest.mark.slow
 def test_groups_are_formed_apart_from_queries_and_scored_as_the_comparison_does(task):
     source = kv.load_dataset("glyphs", per_class=1)
     for one in (task, replace(task, source=source)):

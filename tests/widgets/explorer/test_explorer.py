@@ -278,6 +278,7 @@ def test_a_layer_in_which_nothing_responds_says_so(explore: Explore, acts: Activ
     assert not explorer.controls.groups.disabled
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("view", ["filters", "images", "classes", "gradient"])
 def test_the_panel_shows_what_the_library_draws(
     explore: Explore, data: ImageDataset, episodes: list[Episode], view: str

@@ -16,6 +16,8 @@ from kshot_viz.widgets.explorer import layer_view as explorer_layer
 from kshot_viz.widgets.explorer.group_explorer import GroupExplorer
 from kshot_viz.widgets.explorer.layer_edits import REST
 
+pytestmark = pytest.mark.slow
+
 Explore = Callable[..., GroupExplorer]
 PATIENCE = 60
 
