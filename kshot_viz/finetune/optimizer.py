@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
+from torch.optim.adam import adam
+from torch.optim.sgd import sgd
 
 from kshot_viz.methods.config import FinetuneConfig
 from kshot_viz.methods.sharing.ties import Share, Ties
@@ -40,13 +42,8 @@ class TiedOptimizer:
         self._decoupled = config.optimizer == "adamw"
         self._starts = [slot.parameter.detach().clone() for slot in slots]
         self._shares = [_share(slot, config) for slot in slots]
-        groups = [{"params": [slot.parameter], "lr": slot.lr} for slot in slots]
-        # AdamW without decay is Adam; its decay towards the start is applied here.
-        self._optimizer: torch.optim.Optimizer | None = None
-        if groups and config.optimizer == "sgd":
-            self._optimizer = torch.optim.SGD(groups, lr=0.0, momentum=config.momentum)
-        elif groups:
-            self._optimizer = torch.optim.Adam(groups, lr=0.0)
+        rule = _Momentum if config.optimizer == "sgd" else _Adam
+        self._rules = [rule(slot.parameter, config.momentum) for slot in slots]
 
     @property
     def lr(self) -> dict[str, float]:
@@ -56,22 +53,16 @@ class TiedOptimizer:
     @torch.no_grad()
     def step(self, loss: Tensor, lr: Mapping[str, float]) -> None:
         """Update the parameters by the gradient of ``loss``, with these step sizes."""
-        if self._optimizer is None:
-            return
         moving = [index for index, slot in enumerate(self._slots) if lr[slot.name]]
         if not moving:
             return
-        for slot in self._slots:
-            # Without a gradient it stays as it is, and so does its momentum.
-            slot.parameter.grad = None
         parameters = [self._slots[index].parameter for index in moving]
         gradients = torch.autograd.grad(loss, parameters, allow_unused=True)
-        for index, gradient in zip(moving, gradients, strict=True):
-            slot = self._slots[index]
-            self._optimizer.param_groups[index]["lr"] = rate = lr[slot.name]
-            whole = torch.zeros_like(slot.parameter) if gradient is None else gradient
-            slot.parameter.grad = self._shared(index, whole, rate)
-        self._optimizer.step()
+        # Without a step size a parameter stays as it is, and so does its momentum.
+        for index, parameter, gradient in zip(moving, parameters, gradients, strict=True):
+            rate = lr[self._slots[index].name]
+            whole = torch.zeros_like(parameter) if gradient is None else gradient
+            self._rules[index].step(self._shared(index, whole, rate), rate)
 
     def _shared(self, index: int, gradient: Tensor, lr: float) -> Tensor:
         parameter, share = self._slots[index].parameter, self._shares[index]
@@ -85,6 +76,59 @@ class TiedOptimizer:
             return shared.add(pull, alpha=decay)
         parameter.sub_(pull, alpha=lr * decay)
         return shared
+
+
+class _Momentum:
+    """Gradient descent of one parameter, with momentum.
+
+    Like :class:`_Adam` it is the function behind torch's optimizer: the class would import torch's
+    compiler first, which takes seconds.
+    """
+
+    def __init__(self, parameter: Tensor, momentum: float) -> None:
+        self._parameter, self._momentum = parameter, momentum
+        self._buffers: list[Tensor | None] = [None]
+
+    def step(self, gradient: Tensor, lr: float) -> None:
+        """Move the parameter against the gradient."""
+        sgd(
+            [self._parameter],
+            [gradient],
+            self._buffers,
+            weight_decay=0.0,
+            momentum=self._momentum,
+            lr=lr,
+            dampening=0.0,
+            nesterov=False,
+            maximize=False,
+        )
+
+
+class _Adam:
+    """Adam for one parameter. AdamW without decay is the same; its decay is applied elsewhere."""
+
+    def __init__(self, parameter: Tensor, momentum: float) -> None:
+        self._parameter = parameter
+        self._mean, self._square = torch.zeros_like(parameter), torch.zeros_like(parameter)
+        self._steps = torch.zeros(())
+
+    def step(self, gradient: Tensor, lr: float) -> None:
+        """Move the parameter against the gradient."""
+        adam(
+            [self._parameter],
+            [gradient],
+            [self._mean],
+            [self._square],
+            [],
+            [self._steps],
+            amsgrad=False,
+            beta1=0.9,
+            beta2=0.999,
+            lr=lr,
+            weight_decay=0.0,
+            eps=1e-8,
+            maximize=False,
+        )
 
 
 def _share(slot: Slot, config: FinetuneConfig) -> Share | None:

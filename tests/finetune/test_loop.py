@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -24,10 +26,11 @@ def changed(result, backbone):
 CONFIG = FinetuneConfig(lr=0.05, steps=6)
 
 
-def test_plain_sgd_is_torchs_own_loop():
+@pytest.mark.parametrize("name", ["sgd", "adam", "adamw"])
+def test_plain_fine_tuning_is_torchs_own_loop(name):
     """An obvious twin: torch's optimizer on a copy of the network with a zero head."""
     backbone, data = toy_backbone(dtype=torch.float64), toy_data(3, 4)
-    result = finetune(backbone, data, method="plain", config=CONFIG)
+    result = finetune(backbone, data, method="plain", config=CONFIG.but(optimizer=name))
     twin = backbone.with_new_head(3)
     inputs, targets = twin.prepare(data.images), torch.from_numpy(data.targets)
     head = twin.head_parameters()
@@ -35,7 +38,11 @@ def test_plain_sgd_is_torchs_own_loop():
         {"params": [p], "lr": CONFIG.head_lr if n in head else CONFIG.lr}
         for n, p in twin.module.named_parameters()
     ]
-    optimizer = torch.optim.SGD(groups, lr=0.1, momentum=0.9)
+    optimizer = {
+        "sgd": partial(torch.optim.SGD, momentum=CONFIG.momentum),
+        "adam": torch.optim.Adam,
+        "adamw": partial(torch.optim.AdamW, weight_decay=0.0),
+    }[name](groups, lr=0.1)
     for _ in range(CONFIG.steps):
         optimizer.zero_grad()
         F.cross_entropy(twin.module(inputs), targets).backward()
