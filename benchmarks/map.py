@@ -7,7 +7,8 @@
 With the bundled network: digits, MNIST, USPS and five alphabets of Omniglot at 1 and 5 shots, and
 MNIST and USPS at 20. With SqueezeNet and MobileNet V1: Webcam, Amazon and cartoons (PACS), at 1 and
 5 shots. As a control, Webcam with a SqueezeNet of random weights. Finished rows are kept in
-``--out``; the same command goes on from them, and with more ``--episodes`` uses what is there.
+``--out``; the same command goes on from them, and with more ``--episodes`` uses what is there. The
+study is saved beside its page: ``kv.Study.load("docs/results/map")``.
 """
 
 from __future__ import annotations
@@ -67,7 +68,8 @@ def main() -> None:
     parser.add_argument("--row", type=int, action="append", help="of --replay; 0 by default")
     given = parser.parse_args()
     if given.replay:
-        replay(dict(tasks(given.data, given.episodes))[given.replay](), given.out, given.row or [0])
+        task = dict(tasks(given.data, given.episodes))[given.replay]()
+        replay(task, given.results / given.page, given.row or [0])
         return
     loaded = [
         load()
@@ -89,9 +91,9 @@ def main() -> None:
     print(found)
 
 
-def replay(task: kv.StudyTask, out: Path, rows: list[int]) -> None:
-    """Run rows of a task of a finished study again, and say whether they are the same."""
-    comparison = kv.Comparison.load(out / task.folder)
+def replay(task: kv.StudyTask, folder: Path, rows: list[int]) -> None:
+    """Run rows of a task of a published study again, and say whether they are the same."""
+    comparison = kv.Comparison.load(folder / task.folder)
     for row in rows:
         print(comparison.replay(row, backbone=task.backbone, data=task.data))
 
@@ -108,7 +110,8 @@ def command() -> str:
 
 
 def write(found: kv.Study, folder: Path, name: str, made_by: str) -> None:
-    """Write the page with its pictures, and the numbers behind it."""
+    """Write the page with its pictures, the numbers behind it, and all rows."""
+    found.save(folder / name)
     regrets = found.regrets()
     for rule in RULES:
         save_figure(plot_regret(found, rule=rule).figure, folder / f"{name}_regret_{rule}.png")

@@ -1,7 +1,6 @@
 """How far what ``kv.recommend`` takes is behind the best, on tasks that its prior does not know.
 
-    python benchmarks/map.py DATA                 # first: the tasks, and what was best on them
-    python benchmarks/recommend_regret.py DATA
+    python benchmarks/recommend_regret.py DATA    # after benchmarks/map.py
 
 For every task of the map, the candidates of ``kv.recommend`` run on the test episodes at their
 fixed settings: how far they are behind the best of the map is the prior, one row a task. Then
@@ -134,7 +133,7 @@ def main() -> None:
     """Measure, and write page, numbers and prior."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path)
-    parser.add_argument("--map", type=Path, default=Path("runs/map"), help="the finished study")
+    parser.add_argument("--map", type=Path, default=RESULTS / "map", help="the finished study")
     parser.add_argument("--episodes", type=int, default=50, help="as of the map")
     parser.add_argument("--recommend", type=int, default=20, help="episodes to recommend for")
     parser.add_argument("--workers", type=int, default=2)

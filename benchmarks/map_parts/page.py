@@ -22,8 +22,9 @@ def page(found: kv.Study, numbers: pd.DataFrame, name: str = "map", command: str
     parts = [
         "# When which method helps" + "".join(f": {one}" for one in name.split("_")[1:]),
         f"Made by `{command}`; regimes, rules and regret are explained in "
-        f"[studies.md](../studies.md). Any run of a task again: "
-        f"`{COMMAND} --replay TASK --row 0`.",
+        f"[studies.md](../studies.md). Its rows are in the repository: "
+        f'`kv.KShotComparison(kv.Study.load("docs/results/{name}"))` shows them in a notebook, and '
+        f"`{COMMAND} --replay TASK --row 0` runs one of a task again.",
         _about(found),
         "## In short",
         SHORT,
