@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from map_parts.recommending import TASK, Part, Recommend, fixed_rows, keyed, recommended_row
+from map_parts.numbers import TASK
+from map_parts.recommending import Part, Recommend, fixed_rows, keyed, recommended_rows
 from map_parts.tasks import tasks
 
 import kshot_viz as kv
@@ -151,7 +152,7 @@ def main() -> None:
         for part in asked
         for index in range(min(given.recommend, given.episodes))
     ]
-    rows = with_regret(kept(given.out / "rows.jsonl", runs, recommended_row, given.workers), best)
+    rows = with_regret(kept(given.out / "rows.jsonl", runs, recommended_rows, given.workers), best)
     (RESULTS / "recommend.md").write_text("\n\n".join(page(rows, fixed)) + "\n", "utf-8")
     record = rows.drop(columns="stated").round(4).to_dict(orient="records")
     (RESULTS / "recommend.json").write_text(json.dumps(record, indent=0) + "\n", "utf-8")

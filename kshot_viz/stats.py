@@ -237,7 +237,7 @@ def holm(p_values: Sequence[float]) -> NDArray[np.float64]:
 # Tables are made again and again of the same differences.
 @lru_cache(maxsize=4096)
 def _wilcoxon(differences: tuple[float, ...]) -> float:
-    if len(differences) < 2:
+    if len(differences) < 2 or any(map(math.isnan, differences)):
         return float("nan")
     if not any(differences):
         return 1.0

@@ -78,7 +78,9 @@ import kshot_viz as kv
 data = kv.load_dataset("digits")
 episodes = kv.sample_episodes(data, way=3, shot=1, query=2, n=1)
 backbone = kv.load_backbone("glyphnet")
-kv.finetune(backbone, episodes[0].split(data)[0], method="plain")
+for optimizer in ("sgd", "adam"):
+    config = kv.FinetuneConfig(optimizer=optimizer)
+    kv.finetune(backbone, episodes[0].split(data)[0], method="plain", config=config)
 rows = kv.evaluate(backbone, data, episodes, [kv.Candidate()])
 print(*rows["path"], *(name for name in ("sympy", "torch._dynamo") if name in sys.modules))
 """

@@ -98,6 +98,13 @@ def test_few_differences_with_ties_and_zeros_have_scipys_p_value(size, seed):
     assert found.p_value == pytest.approx(scipy_stats.wilcoxon(points).pvalue)
 
 
+@pytest.mark.filterwarnings("ignore:The BCa confidence interval")
+@pytest.mark.parametrize("size", [4, 20])
+def test_a_missing_value_leaves_no_p_value(size):
+    first = [float("nan"), 0.0, *[1.0] * (size - 2)]
+    assert np.isnan(paired_test(first, np.zeros(size)).p_value)
+
+
 def test_ties_are_seen_through_rounding():
     # 0.8 - 0.6 and 0.4 - 0.2 differ in the last bit, yet both are three of fifteen queries.
     first, second = [0.8, 0.4, 0.6, 0.2, 0.4], [0.6, 0.2, 0.4, 0.4, 0.2]

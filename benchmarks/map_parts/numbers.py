@@ -15,8 +15,8 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from kshot_viz.stats import bootstrap_mean, paired_test
-from kshot_viz.study.tables import paired
+from kshot_viz.stats import bootstrap_mean
+from kshot_viz.study.regimes.tables import paired_difference, ran
 
 PLAIN = "plain"
 GROUPS = (
@@ -52,7 +52,8 @@ def headline(regrets: pd.DataFrame, episodes: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame
         ``regime, rule, tasks``; ``to_plain, to_plain_low, to_plain_high`` and the same of
-        ``to_rival``; ``not_worse``: the tasks in which groups win against plain or tie with it;
+        ``to_rival``; ``not_worse, compared``: the tasks in which groups win against plain or tie
+        with it, of those in which both took part;
         ``worst_groups, worst_plain``: their largest regret.
     """
     made = []
@@ -64,23 +65,15 @@ def headline(regrets: pd.DataFrame, episodes: pd.DataFrame) -> pd.DataFrame:
         groups = best_elsewhere(wide, [one for one in GROUPS if one in wide])
         rivals = best_elsewhere(wide, rivals_of(wide))
         mine, theirs = taken(wide, groups), taken(wide, rivals)
-        rows = episodes[(episodes["regime"] == regime) & (episodes["rule"] == rule)]
+        rows = ran(episodes[(episodes["regime"] == regime) & (episodes["rule"] == rule)])
         made.append(
             {"regime": regime, "rule": rule, "tasks": len(wide)}
             | _difference("to_plain", mine - taken(wide, groups.map(plain_of)))
             | _difference("to_rival", mine - theirs)
-            | {"not_worse": sum(not clearly_worse(rows, *one) for one in groups.items())}
+            | _not_worse(rows, groups)
             | {"worst_groups": taken(behind, groups).max(), "worst_plain": behind[PLAIN].max()}
         )
     return pd.DataFrame(made)
-
-
-def clearly_worse(rows: pd.DataFrame, task: tuple[object, ...], variant: str) -> bool:
-    """Return whether the interval of a paired difference to plain is below zero in a task."""
-    on_task = rows[(rows[TASK] == list(task)).all(axis=1)].set_index("episode")
-    by = on_task.groupby("method")["accuracy"]
-    pair = paired(by.get_group(variant), by.get_group(plain_of(variant)))
-    return bool(paired_test(*pair).difference.high < 0)
 
 
 def plain_of(variant: str) -> str:
@@ -111,6 +104,16 @@ def taken(wide: pd.DataFrame, methods: pd.Series) -> pd.Series:
     """Return the value of the method of each task."""
     column = wide.columns.get_indexer(methods)
     return pd.Series(wide.to_numpy()[np.arange(len(wide)), column], index=wide.index)
+
+
+def _not_worse(rows: pd.DataFrame, groups: pd.Series) -> dict[str, int]:
+    by_task = dict(list(rows.groupby(TASK)))
+    found = [
+        paired_difference(by_task[task], variant, plain_of(variant))
+        for task, variant in groups.items()
+    ]
+    known = [one for one in found if one is not None]
+    return {"not_worse": sum(one.high >= 0 for one in known), "compared": len(known)}
 
 
 def _difference(name: str, differences: pd.Series) -> dict[str, float]:

@@ -21,10 +21,7 @@ def page(found: kv.Study, numbers: pd.DataFrame, name: str = "map", command: str
     regrets = found.regrets()
     parts = [
         "# When which method helps" + "".join(f": {one}" for one in name.split("_")[1:]),
-        f"Made by `{command}`; regimes, rules and regret are explained in "
-        f"[studies.md](../studies.md). Its rows are in the repository: "
-        f'`kv.KShotComparison(kv.Study.load("docs/results/{name}"))` shows them in a notebook, and '
-        f"`{COMMAND} --replay TASK --row 0` runs one of a task again.",
+        _made_by(command, name),
         _about(found),
         "## In short",
         SHORT,
@@ -47,6 +44,16 @@ def page(found: kv.Study, numbers: pd.DataFrame, name: str = "map", command: str
     return "\n\n".join(parts) + "\n"
 
 
+def _made_by(command: str, name: str) -> str:
+    again = COMMAND if name == "map" else f"{COMMAND} --page {name}"
+    return (
+        f"Made by `{command}`; regimes, rules and regret are explained in "
+        f"[studies.md](../studies.md). Its rows are in the repository: "
+        f'`kv.KShotComparison(kv.Study.load("docs/results/{name}"))` shows them in a notebook, and '
+        f"`{again} --replay TASK --row 0` runs one of a task again."
+    )
+
+
 SHORT = (
     "Mean regret over the tasks and, after the comma, the largest in any of them, in points. First "
     "the method that is least behind on average, then the one whose worst task is the least bad; "
@@ -60,7 +67,7 @@ FIXED = (
     "fine-tuning from the same start of the head, and against the best rival, as mean over data "
     "sets with the 95 % interval over data sets. Which variant and which rival is taken in a task "
     "is decided on the tasks of other data alone. A win or a tie is a task in which the 95 % "
-    "interval of the paired difference to plain is not below zero. `worst` is the largest regret "
+    "interval of that difference, paired, is not below zero. `worst` is the largest regret "
     "of that variant, and of `plain`, in any task. Variants with an imprinted head joined them "
     "later, after the maps of [handwriting](map_handwriting.md) and [photographs](map_photos.md) "
     "had been read."
@@ -98,7 +105,7 @@ def table(numbers: pd.DataFrame) -> str:
             row["rule"],
             str(row["tasks"]),
             _interval(row, "to_plain"),
-            f"{row['not_worse']} of {row['tasks']}",
+            f"{row['not_worse']} of {row['compared']}",
             _interval(row, "to_rival"),
             f"{row['worst_groups']:.1f}",
             f"{row['worst_plain']:.1f}",

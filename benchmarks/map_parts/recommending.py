@@ -13,9 +13,8 @@ import torch
 
 import kshot_viz as kv
 from kshot_viz.study.recommendation.safe import safe_candidates
+from map_parts.numbers import TASK
 from map_parts.tasks import tasks
-
-TASK = ["data", "backbone", "shot"]
 
 
 @dataclass(frozen=True)
@@ -70,7 +69,7 @@ def _fixed(task: kv.StudyTask, episode: kv.Episode) -> pd.DataFrame:
     return kv.evaluate(task.backbone, task.data, [episode], tried, source=task.source)
 
 
-def recommended_row(asked: Recommend) -> list[dict[str, Any]]:
+def recommended_rows(asked: Recommend) -> list[dict[str, Any]]:
     """Return what is recommended for one episode, and its accuracy there."""
     torch.set_num_threads(1)
     part = asked.part

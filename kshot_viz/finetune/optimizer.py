@@ -42,8 +42,7 @@ class TiedOptimizer:
         self._decoupled = config.optimizer == "adamw"
         self._starts = [slot.parameter.detach().clone() for slot in slots]
         self._shares = [_share(slot, config) for slot in slots]
-        rule = _Momentum if config.optimizer == "sgd" else _Adam
-        self._rules = [rule(slot.parameter, config.momentum) for slot in slots]
+        self._rules = [_rule(slot.parameter, config) for slot in slots]
 
     @property
     def lr(self) -> dict[str, float]:
@@ -78,12 +77,12 @@ class TiedOptimizer:
         return shared
 
 
-class _Momentum:
-    """Gradient descent of one parameter, with momentum.
+# These are the functions behind torch's optimizers. Their classes import torch's compiler when the
+# first one is made, which takes seconds.
 
-    Like :class:`_Adam` it is the function behind torch's optimizer: the class would import torch's
-    compiler first, which takes seconds.
-    """
+
+class _Momentum:
+    """Gradient descent of one parameter, with momentum."""
 
     def __init__(self, parameter: Tensor, momentum: float) -> None:
         self._parameter, self._momentum = parameter, momentum
@@ -105,12 +104,12 @@ class _Momentum:
 
 
 class _Adam:
-    """Adam for one parameter. AdamW without decay is the same; its decay is applied elsewhere."""
+    """Adam for one parameter; of AdamW the decay is the pull of :class:`TiedOptimizer`."""
 
-    def __init__(self, parameter: Tensor, momentum: float) -> None:
+    def __init__(self, parameter: Tensor) -> None:
         self._parameter = parameter
         self._mean, self._square = torch.zeros_like(parameter), torch.zeros_like(parameter)
-        self._steps = torch.zeros(())
+        self._steps = torch.zeros((), dtype=torch.float32)
 
     def step(self, gradient: Tensor, lr: float) -> None:
         """Move the parameter against the gradient."""
@@ -129,6 +128,10 @@ class _Adam:
             eps=1e-8,
             maximize=False,
         )
+
+
+def _rule(parameter: Tensor, config: FinetuneConfig) -> _Momentum | _Adam:
+    return _Momentum(parameter, config.momentum) if config.optimizer == "sgd" else _Adam(parameter)
 
 
 def _share(slot: Slot, config: FinetuneConfig) -> Share | None:

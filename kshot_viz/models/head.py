@@ -64,9 +64,9 @@ def zero_linear(n_in: int, n_out: int, *, bias: bool = True) -> nn.Linear:
     ``nn.utils.skip_init`` does not draw either, but imports sympy first, for a second or two.
     """
     found = nn.Linear(n_in, n_out, bias=bias, device="meta")
-    found.weight = nn.Parameter(torch.zeros(n_out, n_in))
+    found.weight = nn.Parameter(torch.zeros(n_out, n_in, device="cpu"))
     if bias:
-        found.bias = nn.Parameter(torch.zeros(n_out))
+        found.bias = nn.Parameter(torch.zeros(n_out, device="cpu"))
     return found
 
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 ITERATIONS = 10_000
 # A feature that varies by less, relative to its size, is constant up to rounding.
 ROUNDING = 1e-5
+# No image is left to choose it by.
 PENALTY = 1.0
 
 
@@ -45,6 +46,7 @@ def fit_logistic(
     targets : Tensor of int64, shape (N,)
         Classes 0 to way - 1, each with an image.
     penalty : float
+        Strength of the L2 penalty.
 
     Returns
     -------

@@ -26,11 +26,13 @@ def changed(result, backbone):
 CONFIG = FinetuneConfig(lr=0.05, steps=6)
 
 
+@pytest.mark.parametrize("decay", [0.0, 0.5])
 @pytest.mark.parametrize("name", ["sgd", "adam", "adamw"])
-def test_plain_fine_tuning_is_torchs_own_loop(name):
+def test_plain_fine_tuning_is_torchs_own_loop(name, decay):
     """An obvious twin: torch's optimizer on a copy of the network with a zero head."""
     backbone, data = toy_backbone(dtype=torch.float64), toy_data(3, 4)
-    result = finetune(backbone, data, method="plain", config=CONFIG.but(optimizer=name))
+    config = CONFIG.but(optimizer=name, weight_decay=decay)
+    result = finetune(backbone, data, method="plain", config=config)
     twin = backbone.with_new_head(3)
     inputs, targets = twin.prepare(data.images), torch.from_numpy(data.targets)
     head = twin.head_parameters()
@@ -38,6 +40,7 @@ def test_plain_fine_tuning_is_torchs_own_loop(name):
         {"params": [p], "lr": CONFIG.head_lr if n in head else CONFIG.lr}
         for n, p in twin.module.named_parameters()
     ]
+    starts = [group["params"][0].detach().clone() for group in groups]
     optimizer = {
         "sgd": partial(torch.optim.SGD, momentum=CONFIG.momentum),
         "adam": torch.optim.Adam,
@@ -46,6 +49,13 @@ def test_plain_fine_tuning_is_torchs_own_loop(name):
     for _ in range(CONFIG.steps):
         optimizer.zero_grad()
         F.cross_entropy(twin.module(inputs), targets).backward()
+        for group, start in zip(groups, starts, strict=True):
+            (parameter,) = group["params"]
+            pull = decay * (parameter.detach() - start)
+            if name == "adamw":
+                parameter.data -= group["lr"] * pull
+            else:
+                parameter.grad += pull
         optimizer.step()
     with torch.no_grad():
         assert torch.allclose(twin.module(inputs), result.logits(data), atol=1e-12)

@@ -102,7 +102,7 @@ def _agrees(
         if not all(isinstance(one, Tensor) and close(one.detach(), e.detach()) for one, e in pairs):
             return False
         weights = torch.randn(expected.shape, generator=generator).to(expected)
-        # Of a number: for weights as `grad_outputs` torch would import sympy, for a second or two.
+        # Of a scalar: where `grad_outputs` is given, torch imports sympy, for a second or two.
         first, second = (
             torch.autograd.grad((weights * one).sum(), list(module.parameters()), allow_unused=True)
             for one, module in ((found, other), (expected, lively))

@@ -32,9 +32,10 @@ FOLDS = 5
 class Logistic(Method):
     """The head is a logistic regression on the directions of features; the body stays as it is.
 
-    Features are divided by their length, and the regression has no intercept: which class is the
-    most likely then does not depend on the length, so that it is a linear head of features as they
-    are. Standardised features would do worse: on ten images, the deviation of a feature is noise.
+    Features are divided by their length, as in the source. The regression has no intercept, so that
+    it is a linear head of features as they are: which class is the most likely does not depend on
+    the length. Standardised features would be worse: the deviation of a feature on ten images is
+    mostly noise.
 
     Attributes
     ----------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from kshot_viz.models.loading.weights import sha256_of
 _DIGITS = re.compile(r"-([0-9a-f]{8,})\.")
 # A server that says nothing for so long has gone.
 SILENT_SECONDS = 60.0
+_ONE_AT_A_TIME = threading.Lock()
 _LICENCE = (
     "torchvision is BSD-3-Clause and states no licence of these weights; terms of the images that "
     "they were trained on (ImageNet: non-commercial research and education) may bind their use"
@@ -129,13 +131,19 @@ def fetch(source: Source, *, progress: bool = False) -> Path:
 
 @contextmanager
 def _ends_silence() -> Iterator[None]:
-    """Let a connection fail whose server falls silent; torch's download waits for ever."""
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(SILENT_SECONDS)
-    try:
-        yield
-    finally:
-        socket.setdefaulttimeout(before)
+    """Let a connection fail whose server falls silent, unless the process has a limit already.
+
+    torch's download waits for ever, and only the default of the process reaches its connection.
+    """
+    with _ONE_AT_A_TIME:
+        if socket.getdefaulttimeout() is not None:
+            yield
+            return
+        socket.setdefaulttimeout(SILENT_SECONDS)
+        try:
+            yield
+        finally:
+            socket.setdefaulttimeout(None)
 
 
 def _read(name: str, weights: Any) -> Source:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kshot_viz.errors import unknown_name
-from kshot_viz.stats import bootstrap_mean, paired_test
+from kshot_viz.stats import Interval, bootstrap_mean, paired_test
 from kshot_viz.study.regimes.choices import CHOSEN
 from kshot_viz.study.settings.choice import METHOD, SETTING
 from kshot_viz.study.tables import paired
@@ -225,7 +225,7 @@ def wins_table(frame: pd.DataFrame, reference: str) -> pd.DataFrame:
     made = []
     for key, part in rows.groupby(["regime", "rule"], sort=False):
         for method in (name for name in methods if name != reference):
-            found = [_paired(task, method, reference) for _, task in part.groupby(TASK)]
+            found = [paired_difference(task, method, reference) for _, task in part.groupby(TASK)]
             tests = [one for one in found if one is not None]
             if tests:
                 named = dict(zip(("regime", "rule"), key, strict=True))
@@ -233,15 +233,22 @@ def wins_table(frame: pd.DataFrame, reference: str) -> pd.DataFrame:
     return pd.DataFrame(made)
 
 
-def _paired(task: pd.DataFrame, method: str, reference: str) -> Any:
-    """Return the mean difference of two methods in one task; None where one did not take part."""
+def paired_difference(task: pd.DataFrame, method: str, reference: str) -> Interval | None:
+    """Return the mean difference of two methods in one task; None where one did not take part.
+
+    Parameters
+    ----------
+    task : DataFrame
+        Rows of :func:`ran` of one task, regime and rule.
+    method, reference : str
+    """
     by = task.set_index("episode").groupby("method")["accuracy"]
     if not {method, reference} <= set(task["method"]):
         return None
     return paired_test(*paired(by.get_group(method), by.get_group(reference))).difference
 
 
-def _counts(tests: list[Any]) -> dict[str, Any]:
+def _counts(tests: list[Interval]) -> dict[str, Any]:
     wins, losses = (sum(one.low > 0 for one in tests), sum(one.high < 0 for one in tests))
     mean = bootstrap_mean([100 * one.mean for one in tests])
     return {

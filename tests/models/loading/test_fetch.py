@@ -98,14 +98,20 @@ def test_offline_the_message_says_which_file_belongs_where(source, monkeypatch):
     assert str(source.file) in str(error.value)
 
 
-def test_a_server_that_falls_silent_is_given_up(source, monkeypatch):
-    monkeypatch.setattr(fetching, "SILENT_SECONDS", 0.2)
+@pytest.mark.parametrize(("given", "own"), [(None, 0.2), (0.2, 60)])
+def test_a_server_that_falls_silent_is_given_up(given, own, source, monkeypatch):
+    """After our own limit, or that of the process where it has one."""
+    monkeypatch.setattr(fetching, "SILENT_SECONDS", own)
     before = socket.getdefaulttimeout()
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        port = silent.getsockname()[1]
-        with pytest.raises(KShotFileError, match="timed out"):
-            fetch(replace(source, address=f"http://127.0.0.1:{port}/{source.file.name}"))
-    assert socket.getdefaulttimeout() == before
+    socket.setdefaulttimeout(given)
+    try:
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            address = f"http://127.0.0.1:{silent.getsockname()[1]}/{source.file.name}"
+            with pytest.raises(KShotFileError, match="timed out"):
+                fetch(replace(source, address=address))
+        assert socket.getdefaulttimeout() == given
+    finally:
+        socket.setdefaulttimeout(before)
 
 
 # ---- the command ------------------------------------------------------------------------------
