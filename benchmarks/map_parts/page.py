@@ -60,7 +60,7 @@ SHORT = (
     "`imprinted_` is fine-tuning from a head at the class means instead of zero."
 )
 # Shown in every row of the short table, where they took part.
-SHOWN = (PLAIN, "grouped", "imprinted_plain", "imprinted_groups")
+SHOWN = (PLAIN, "grouped", "imprinted_plain", "imprinted_groups", "logistic")
 
 FIXED = (
     "For each regime and rule, in points of accuracy: the best variant of groups against plain "
