@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Collection
 from difflib import get_close_matches
+from importlib import import_module
 from types import ModuleType
 
 import lazy_loader
@@ -32,6 +33,10 @@ def attach_stub(
         def __setattr__(self, name: str, value: object) -> None:
             if not (name in names and isinstance(value, ModuleType)):
                 super().__setattr__(name, value)
+
+        def __reduce__(self) -> tuple[Callable[[str], ModuleType], tuple[str]]:
+            # A function of a notebook that names the package goes to worker processes with it.
+            return import_module, (self.__name__,)
 
     def get(name: str) -> object:
         if name in subpackages:

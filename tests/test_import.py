@@ -3,6 +3,7 @@ from __future__ import annotations
 import ast
 import importlib
 import json
+import pickle
 import subprocess
 import sys
 import tomllib
@@ -63,6 +64,13 @@ def test_a_room_is_there_without_an_import_of_its_own(room):
     code = f"import kshot_viz as kv; print(kv.{room}.__name__, kv.{room} is kv.{room})"
     assert fresh(code).split() == [f"kshot_viz.{room}", "True"]
     assert room not in kv.__all__
+
+
+@pytest.mark.parametrize("room", ["", ".analysis", ".trackers", ".viz"])
+def test_a_function_of_a_notebook_may_name_the_package(room):
+    """It goes to worker processes with all that it names."""
+    package = importlib.import_module(f"kshot_viz{room}")
+    assert pickle.loads(pickle.dumps(package)) is package
 
 
 def test_trackers_need_nothing_heavy_before_one_is_made():
