@@ -272,6 +272,9 @@ def _mode(module: nn.Module, train_mode: bool, seed: int) -> Iterator[None]:
 
 
 def _shown(states: Iterator[Any], steps: int, progress: bool) -> Iterator[Any]:
+    if not progress:
+        # Even a bar that is not shown makes a lock, which a worker process would leave behind.
+        return states
     from tqdm.auto import tqdm
 
-    return tqdm(states, total=steps + 1, desc="finetune", unit="step", disable=not progress)
+    return iter(tqdm(states, total=steps + 1, desc="finetune", unit="step"))

@@ -61,6 +61,14 @@ def test_plain_fine_tuning_is_torchs_own_loop(name, decay):
         assert torch.allclose(twin.module(inputs), result.logits(data), atol=1e-12)
 
 
+def test_without_progress_no_bar_is_made(monkeypatch):
+    """A bar has a lock of the system, which worker processes would leave behind."""
+    monkeypatch.setattr("tqdm.auto.tqdm", None)
+    finetune(toy_backbone(), toy_data(3, 4), method="plain", config=CONFIG)
+    with pytest.raises(TypeError, match="NoneType"):
+        finetune(toy_backbone(), toy_data(3, 4), method="plain", config=CONFIG, progress=True)
+
+
 def test_head_only_moves_the_head_only():
     backbone, data = toy_backbone(), toy_data(4, 3)
     result = finetune(backbone, data, method="head_only", config=CONFIG)
