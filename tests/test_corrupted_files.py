@@ -27,6 +27,8 @@ from kshot_viz.models.inputs.example import read_preprocess
 from kshot_viz.models.loading.weights import load_weights
 from kshot_viz.viz import summary_text
 
+pytestmark = pytest.mark.slow
+
 # Damaged files of each kind; 16 kinds in all.
 EACH = 14
 # Seconds of the processor that reading one may take.

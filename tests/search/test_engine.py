@@ -12,6 +12,8 @@ from kshot_viz.errors import KShotError, KShotValueError
 from kshot_viz.records import record_digest
 from kshot_viz.search.controller.reinforce import ReinforceConfig
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("sampler", ["reinforce", "random", "tpe"])
 @pytest.mark.parametrize("prune", [None, pytest.param("halving", marks=pytest.mark.slow)])
@@ -27,7 +29,6 @@ def test_the_budget_is_kept_and_a_stop_does_not_change_the_history(sampler, prun
     )
 
 
-@pytest.mark.slow
 def test_two_processes_make_the_same_history_as_one(whole):
     assert_frame_equal(small_search("memory", executor="processes", workers=2).run().history, whole)
 
@@ -40,7 +41,6 @@ def test_a_finished_search_is_not_run_again(tmp_path, whole):
     assert_frame_equal(again.run().history, whole)
 
 
-@pytest.mark.slow
 def test_a_larger_budget_goes_on_from_a_smaller_one(tmp_path):
     small_search(tmp_path / "a.journal", budget=6).run()
     longer = small_search(tmp_path / "a.journal", budget=12).run()
@@ -70,7 +70,6 @@ def test_the_larger_budget_is_what_is_stored(tmp_path):
     assert kv.GroupSearch.attach(tmp_path / "a.journal").manifest["budget"] == 8
 
 
-@pytest.mark.slow
 def test_a_search_that_prunes_runs_whole_batches_only():
     whole = small_search("memory", prune="halving").run().history
     for budget in (3, 4.5, 5.5, 6.5):
@@ -81,7 +80,6 @@ def test_a_search_that_prunes_runs_whole_batches_only():
         small_search("memory", prune="halving", budget=1)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("budget", [3, 5])
 def test_a_pruned_search_goes_on_with_a_larger_budget(budget, tmp_path):
     whole = small_search("memory", prune="halving").run().history
@@ -135,7 +133,6 @@ def test_samplers_that_have_proposed_everything_end_the_search():
         assert search.events.since()[-1].details["reason"] == "the sampler has proposed everything"
 
 
-@pytest.mark.slow
 def test_a_sampler_brings_its_own_batches():
     own = kv.ReinforceSampler(seed=1, config=ReinforceConfig(batch_size=2))
     options = {"storage": "memory", "sampler": own, "budget": 8}

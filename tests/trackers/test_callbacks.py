@@ -11,6 +11,8 @@ from small_search import small_search
 import kshot_viz as kv
 from kshot_viz.errors import KShotError
 
+pytestmark = pytest.mark.slow
+
 CONFIG = kv.FinetuneConfig(lr=0.02, steps=3)
 GRID = kv.TuningGrid(lrs=(0.01, 0.1), head_lrs=(0.3,), head_only_lrs=(0.1,), steps=(2, 4), extend=0)
 PLAIN = (str, int, float, bool, type(None))

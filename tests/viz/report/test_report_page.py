@@ -20,6 +20,8 @@ from kshot_viz.study.settings.grid import TuningGrid
 from kshot_viz.viz.report.html import table
 from kshot_viz.viz.report.report import write_report
 
+pytestmark = pytest.mark.slow
+
 EVIL = "<script>alert(\"x\")</script> & 'more'"
 VOID = {"meta", "img", "br", "link"}
 
@@ -149,7 +151,6 @@ def compared() -> Comparison:
     )
 
 
-@pytest.mark.slow
 def test_a_page_opens_with_differences_findings_robustness_and_groups(
     tmp_path: Path, compared: Comparison
 ) -> None:

@@ -16,6 +16,8 @@ from kshot_viz.viz.neurons.group_sizes import _sizes_frame
 from kshot_viz.viz.style.colours import group_colours, rgb
 from kshot_viz.widgets.explorer.group_explorer import GroupExplorer
 
+pytestmark = pytest.mark.slow
+
 PATIENCE = 60
 WIDTH = 24
 
@@ -76,7 +78,6 @@ def random_edit(explorer: GroupExplorer, rng: np.random.Generator, number: int) 
     return what
 
 
-@pytest.mark.slow
 def test_twenty_edits(explorer: GroupExplorer):
     rng, before, used = np.random.default_rng(3), shown(explorer), set()
     first, states = before, {}

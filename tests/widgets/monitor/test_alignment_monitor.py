@@ -13,6 +13,8 @@ from kshot_viz.analysis import finetune_dynamics
 from kshot_viz.errors import KShotKeyError, KShotValueError
 from kshot_viz.viz import to_png
 
+pytestmark = pytest.mark.slow
+
 DATA, OTHER = toy_data(per_class=4), toy_data(per_class=6, seed=1)
 CALL = {
     "images": OTHER,
@@ -110,7 +112,6 @@ def test_what_goes_wrong_is_shown(monitor, monkeypatch):
     assert monitor.state == "failed"
 
 
-@pytest.mark.slow
 def test_it_leaves_its_picture_where_no_kernel_runs(monitor):
     monitor.start()
     assert monitor.wait(PATIENCE)
