@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from kshot_viz.checks import checked, flag, instance, number, optional, several, text, whole
@@ -20,6 +18,7 @@ from kshot_viz.methods.config import FinetuneConfig
 from kshot_viz.methods.registry import FIRST
 from kshot_viz.models.backbone import BACKBONE, Backbone
 from kshot_viz.study.comparison import Comparison
+from kshot_viz.study.kept_rows import rows_kept
 from kshot_viz.study.manifest import run_info
 from kshot_viz.study.plan import ComparisonPlan, TunedTasks
 from kshot_viz.study.rivals import applicable, ready_made, rivals_of
@@ -240,14 +239,6 @@ def comparison_of(
         data=plan.data,
         tuning_data=plan.tuning.data,
     )
-
-
-@contextmanager
-def rows_kept(plan: ComparisonPlan, out: str | Path | None) -> Iterator[ComparisonPlan]:
-    """Keep finished rows in a folder, for the time of the call where none is given."""
-    with ExitStack() as stack:
-        folder = out or stack.enter_context(TemporaryDirectory(prefix="kshot_viz_"))
-        yield replace(plan, options=plan.options | {"store": Path(folder) / "rows.jsonl"})
 
 
 def _timed(plan: ComparisonPlan, minutes: float | None) -> tuple[ComparisonPlan, dict[str, Any]]:

@@ -59,14 +59,8 @@ def load(folder: str | Path) -> dict[str, Any]:
     """Read both files into the fields of a comparison."""
     import pandas as pd
 
-    path, rows = Path(folder) / ABOUT, Path(folder) / ROWS
-    about = _read_about(path)
-    frame, check = _read_rows(rows), about.pop(CHECK, None)
-    if check is not None and check != _digest(about, rows):
-        raise KShotFileError(
-            f"{path} and {ROWS} are not what was saved: one of them was changed or damaged. The "
-            "command that made them, given again, computes only what is missing."
-        )
+    path = Path(folder) / ABOUT
+    about, frame = read_both(folder)
     found = {
         "frame": frame,
         "settings": pd.DataFrame(about["settings"]),
@@ -76,6 +70,19 @@ def load(folder: str | Path) -> dict[str, Any]:
     for older, upgrade in _UPGRADES.items():
         found = upgrade(found) if about["schema"] <= older else found
     return found
+
+
+def read_both(folder: str | Path) -> tuple[dict[str, Any], pd.DataFrame]:
+    """Read what a comparison says of itself, and its rows, if they are what was saved."""
+    path, rows = Path(folder) / ABOUT, Path(folder) / ROWS
+    about = _read_about(path)
+    frame, check = read_rows(rows), about.pop(CHECK, None)
+    if check is not None and check != _digest(about, rows):
+        raise KShotFileError(
+            f"{path} and {ROWS} are not what was saved: one of them was changed or damaged. The "
+            "command that made them, given again, computes only what is missing."
+        )
+    return about, frame
 
 
 def _digest(about: dict[str, Any], rows: Path) -> str:
@@ -146,7 +153,8 @@ def _read_about(path: Path) -> dict[str, Any]:
     return about
 
 
-def _read_rows(path: Path) -> pd.DataFrame:
+def read_rows(path: Path) -> pd.DataFrame:
+    """Read saved rows; ``predicted`` are lists."""
     import pandas as pd
     from pyarrow import ArrowException
 

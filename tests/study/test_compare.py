@@ -321,6 +321,33 @@ def test_more_methods_reuse_what_is_there(tmp_path, compare, episodes, monkeypat
     assert set(names) == {"shuffled"}
 
 
+@pytest.mark.slow
+def test_a_saved_comparison_is_gone_on_from_without_its_store(
+    tmp_path, compare, episodes, monkeypatch
+):
+    request = {"methods": ["plain", "grouped"], "episodes": episodes[:3]}
+    first, folder = compare(**request), tmp_path / "cloned"
+    first.save(folder)
+
+    def never(job):
+        raise AssertionError("a job ran again")
+
+    monkeypatch.setattr(executors, "run_job", never)
+    assert compare(**request, out=folder).frame.equals(first.frame)
+
+
+@pytest.mark.slow
+def test_rows_that_are_not_what_was_saved_are_not_gone_on_from(tmp_path, compare, episodes):
+    request = {"methods": ["plain"], "episodes": episodes[:1]}
+    frame = compare(**request, out=tmp_path).frame
+    frame.assign(accuracy=1.0).to_parquet(tmp_path / "results.parquet", index=False)
+    assert compare(**request, out=tmp_path).frame.equals(frame)
+    frame.assign(accuracy=1.0).to_parquet(tmp_path / "results.parquet", index=False)
+    (tmp_path / "rows.jsonl").unlink()
+    with pytest.raises(KShotFileError, match=r"not what was saved.*move the folder away"):
+        compare(**request, out=tmp_path)
+
+
 # ---- refusals ----------------------------------------------------------------------------------
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from kshot_viz.errors import KShotFileError
 from kshot_viz.stats import wilson_share
 from kshot_viz.study.recommendation.held_out import HeldOut
-from kshot_viz.study.recommendation.simplest import simplest
+from kshot_viz.study.recommendation.take import take
 from kshot_viz.text import counted, interval_text, listed
 
 
@@ -112,7 +112,7 @@ def _choose_without(
     hits, chosen = np.zeros(len(found.folds), dtype=bool), []
     for fold in range(int(found.folds.max()) + 1):
         inside = found.folds == fold
-        index, _ = simplest(found.candidates, found.hits[:, ~inside], prior)
+        index, _ = take(found.candidates, found.hits[:, ~inside], prior)
         hits[inside] = found.hits[index, inside]
         chosen.append(found.candidates[index].name)
     return hits, tuple(chosen)

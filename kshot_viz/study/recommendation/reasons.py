@@ -18,7 +18,7 @@ from kshot_viz.models.inputs.source_pixels import (
 from kshot_viz.study.recommendation.folds import usable_images
 from kshot_viz.study.recommendation.held_out import HeldOut
 from kshot_viz.study.recommendation.safe import free_numbers, is_frozen
-from kshot_viz.study.recommendation.simplest import regret
+from kshot_viz.study.recommendation.take import regret
 from kshot_viz.text import counted, listed
 
 if TYPE_CHECKING:
@@ -40,7 +40,9 @@ def images_reason(data: ImageDataset) -> str:
     return f"{text}."
 
 
-def comparison_reasons(found: HeldOut, taken: int, good: np.ndarray) -> list[str]:
+def comparison_reasons(
+    found: HeldOut, taken: int, good: np.ndarray, prior: Mapping[str, float]
+) -> list[str]:
     """Say how the candidates did on images that were left out, and why one of them is taken."""
     shares = 100 * found.hits.mean(axis=1)
     each = [f"{_label(one)} {share:.1f} %" for one, share in zip(found.candidates, shares)]  # noqa: B905
@@ -53,24 +55,37 @@ def comparison_reasons(found: HeldOut, taken: int, good: np.ndarray) -> list[str
         names = listed([_label(one) for one in found.untried])
         texts.append(f"No method does better than that, so others were not tried ({names}).")
     if len(found.candidates) > 1:
-        texts.append(_choice(found, shares, taken, good))
+        texts.append(_choice(found, shares, taken, good, prior))
     return texts
 
 
-def _choice(found: HeldOut, shares: np.ndarray, taken: int, good: np.ndarray) -> str:
+def _choice(
+    found: HeldOut, shares: np.ndarray, taken: int, good: np.ndarray, prior: Mapping[str, float]
+) -> str:
     chosen, best = found.candidates[taken], int(shares.argmax())
-    still = "it leaves the body of the network as it is" if is_frozen(chosen) else ""
+    if good.sum() == 1:
+        return f"{_label(chosen).capitalize()} is clearly the best of them."
+    preferred = _preferred(chosen, prior)
     if shares[taken] == shares[best]:
-        alone = good.sum() == 1
-        first = "is clearly the best of them" if alone else "is as good as any of them"
-        moved = f", and {still}" if still and not alone else ""
-        return f"{_label(chosen).capitalize()} {first}{moved}."
+        return f"{_label(chosen).capitalize()} is as good as any of them, and {preferred}."
     gap = shares[best] - shares[taken]
-    least = still or "it moves the network less"
     return (
         f"{_label(found.candidates[best]).capitalize()} was the best, by {gap:.1f} points, which "
-        f"is within two standard errors of {_label(chosen)}; {least}, so {_label(chosen)} is taken."
+        f"is within two standard errors of {_label(chosen)}; {preferred}, so {_label(chosen)} is "
+        f"taken."
     )
+
+
+def _preferred(chosen: Candidate, prior: Mapping[str, float]) -> str:
+    """Say why a candidate is taken before others that are as good."""
+    if chosen.method.name in prior:
+        return (
+            f"on other tasks it lost least against the best method, {regret(chosen, prior):.1f} "
+            f"points on average"
+        )
+    if is_frozen(chosen):
+        return "it leaves the body of the network as it is"
+    return "it moves the network less"
 
 
 def only_one_image(candidate: Candidate, prior: Mapping[str, float]) -> str:

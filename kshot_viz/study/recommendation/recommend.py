@@ -22,7 +22,7 @@ from kshot_viz.study.recommendation.labelled import labelled_dataset
 from kshot_viz.study.recommendation.prior import shipped_prior
 from kshot_viz.study.recommendation.recommendation import Recommendation
 from kshot_viz.study.recommendation.safe import safe_candidates
-from kshot_viz.study.recommendation.simplest import regret, simplest
+from kshot_viz.study.recommendation.take import regret, take
 
 
 @checked(
@@ -49,7 +49,7 @@ def recommend(
 
     A few safe candidates are tried on images that are left out of training in turn: one image of
     every class at a time, or, beyond five images a class, a fifth of them. Of the candidates that
-    are within two standard errors of the best, the one that moves the network least is taken.
+    are within two standard errors of the best, the one that lost least on other tasks is taken.
 
     Parameters
     ----------
@@ -58,10 +58,10 @@ def recommend(
         All labelled images there are. Where classes differ in size, as many as the smallest has
         take part in the comparison, drawn by the seed; training uses all.
     prior : mapping of str to float, optional
-        Mean regret of methods in points, from other tasks. It decides between methods that leave
-        the network as it is and are equally good, and where a class has one image. By default what
-        was measured with about as many images of a class (``docs/results/recommend.md``); ``{}``
-        leaves it out.
+        Mean regret of methods in points, from other tasks. It decides between methods that are
+        equally good, and where a class has one image. By default what was measured with about as
+        many images of a class (``docs/results/recommend.md``). ``{}`` leaves it out: then the one
+        that moves the network least is taken.
     candidates : sequence of Candidate, optional
         What to choose among, the least moved first; by default nearest mean, logistic regression,
         head only, and grouped and plain fine-tuning with small step sizes, from a head that is
@@ -92,8 +92,9 @@ def recommend(
 
     Notes
     -----
-    The rule is that of one standard error of Breiman et al., Classification and Regression Trees
-    (1984), with two: a handful of images orders candidates that are equally good by chance.
+    What counts as equally good is told as by the rule of one standard error of Breiman et al.,
+    Classification and Regression Trees (1984), with two: a handful of images orders candidates that
+    are equally good by chance. So what is known from other tasks decides between them.
     """
     data, _ = labelled_dataset(support)
     tried = _candidates(backbone, data, candidates, source, seed)
@@ -115,11 +116,11 @@ def recommend(
         progress="leave one out" if progress is True else progress,
     )
     estimate = estimated(found, known, shot=min(one.shot for one in episodes))
-    taken, good = simplest(found.candidates, found.hits, known)
+    taken, good = take(found.candidates, found.hits, known)
     chosen = found.candidates[taken]
     sentences = [
         why.images_reason(data),
-        *why.comparison_reasons(found, taken, good),
+        *why.comparison_reasons(found, taken, good, known),
         why.size_reason(backbone, chosen, tried, data),
         why.source_reason(backbone, data),
     ]

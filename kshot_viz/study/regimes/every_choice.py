@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from kshot_viz.study.plan import ComparisonPlan, TunedTasks
@@ -15,8 +16,7 @@ from kshot_viz.study.regimes.choices import (
     choose_many,
     few_images,
 )
-from kshot_viz.study.regimes.own_support import support_folds
-from kshot_viz.study.settings.choice import choose
+from kshot_viz.study.regimes.own_support import choose_own
 from kshot_viz.study.tables import joined
 from kshot_viz.study.task import Task
 
@@ -42,15 +42,21 @@ class Asked:
 
 
 def every_choice(
-    plans: Sequence[ComparisonPlan], tuned: Sequence[TunedTasks], asked: Asked
+    plans: Sequence[ComparisonPlan],
+    tuned: Sequence[TunedTasks],
+    folds: Sequence[pd.DataFrame],
+    asked: Asked,
 ) -> pd.DataFrame:
-    """Return what every regime and rule chooses, in every task."""
+    """Return what every regime and rule chooses, in every task.
+
+    ``folds`` are the rows that the regime ``"own"`` chooses from, where it was asked for.
+    """
     rows = {task: one.rows for found in tuned for task, one in found.items()}
     parts = []
-    for plan in plans:
+    for plan, own in zip_longest(plans, folds):
         for task in plan.tasks:
             for rule in asked.rules:
-                found = _regimes(plan, task, rows, rule, asked)
+                found = _regimes(plan, task, rows, own, rule, asked)
                 parts += [
                     one.assign(regime=name, rule=rule, labels=labels)
                     for name, (one, labels) in found.items()
@@ -59,7 +65,12 @@ def every_choice(
 
 
 def _regimes(
-    plan: ComparisonPlan, task: Task, rows: Mapping[Task, pd.DataFrame], rule: str, asked: Asked
+    plan: ComparisonPlan,
+    task: Task,
+    rows: Mapping[Task, pd.DataFrame],
+    folds: pd.DataFrame,
+    rule: str,
+    asked: Asked,
 ) -> dict[str, tuple[pd.DataFrame, int]]:
     """Return what each regime chooses in a task, and the labels of the target that it uses."""
     episodes = task.episodes(plan.tuning.episodes)
@@ -68,7 +79,7 @@ def _regimes(
         if name == "blind":
             found[name] = choose_blind(rows, task, rule), 0
         elif name == "own":
-            found[name] = _own(plan, task, rule, asked.own_episodes), 0
+            found[name] = choose_own(folds, task, rule), 0
         elif name == "few":
             chosen = choose_few(rows[task], episodes, rule, asked.few)
             found[name] = chosen, len(few_images(episodes, asked.few))
@@ -76,22 +87,3 @@ def _regimes(
             labels = plan.tuning.first([task], len(episodes)).target_labels
             found[name] = choose_many(rows[task], rule), labels
     return found
-
-
-def _own(plan: ComparisonPlan, task: Task, rule: str, n: int) -> pd.DataFrame:
-    """Choose on the support of each of the first test episodes."""
-    parts = []
-    for episode in task.episodes(plan.episodes)[:n]:
-        folds = support_folds(episode)
-        if folds:
-            rows = plan.run_grid(f"own {task.shot}-shot, {episode.name}", folds)
-            # Folds have fewer shots than the task that settings are chosen for.
-            chosen = choose(rows.assign(shot=task.shot), rule)
-            parts.append(chosen.assign(episode=episode.name))
-    return joined(*parts) if parts else _nothing()
-
-
-def _nothing() -> pd.DataFrame:
-    import pandas as pd
-
-    return pd.DataFrame(columns=CHOSEN)

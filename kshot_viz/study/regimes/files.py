@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from kshot_viz.errors import KShotFileError
 from kshot_viz.files import plain_name, read_json, whole_file
 from kshot_viz.study.comparison import Comparison
+from kshot_viz.study.kept_rows import FOLDS
+from kshot_viz.study.manifest import read_rows
 from kshot_viz.study.regimes.choices import CHOSEN
 
 if TYPE_CHECKING:
@@ -26,6 +28,9 @@ def save(study: Study, folder: str | Path) -> Path:
     folders = dict(study.manifest["folders"])
     for name, one in study.comparisons.items():
         one.save(target / folders[name])
+    for name, rows in study.folds.items():
+        with whole_file(target / folders[name] / FOLDS, called=target) as path:
+            pd.DataFrame(rows).to_parquet(path, index=False)
     about = {
         "schema": SCHEMA,
         "manifest": dict(study.manifest),
@@ -58,4 +63,15 @@ def load(folder: str | Path) -> dict[str, Any]:
     if outside:
         raise KShotFileError(f"{path} names a folder outside of its own: {outside[0]!r}.")
     comparisons = {name: Comparison.load(Path(folder) / one) for name, one in folders.items()}
-    return {"comparisons": comparisons, "choices": choices, "manifest": about["manifest"]}
+    return {
+        "comparisons": comparisons,
+        "choices": choices,
+        "manifest": about["manifest"],
+        "folds": {name: read_rows(one) for name, one in _folds(Path(folder), folders).items()},
+    }
+
+
+def _folds(folder: Path, folders: dict[str, str]) -> dict[str, Path]:
+    """Return the files with rows of folds, of the tasks that have one."""
+    files = {name: folder / one / FOLDS for name, one in folders.items()}
+    return {name: path for name, path in files.items() if path.exists()}

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from kshot_viz.data.episodes.episode import Episode
+from kshot_viz.study.plan import ComparisonPlan
+from kshot_viz.study.settings.choice import choose
+from kshot_viz.study.tables import joined
+from kshot_viz.study.task import Task
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 MOST_FOLDS = 5
+# Columns of the rows of folds: the test episode whose support was split, and its shots.
+OF_EPISODE, OF_SHOT = "of_episode", "of_shot"
 
 
 def support_folds(episode: Episode, most: int = MOST_FOLDS) -> list[Episode]:
@@ -47,3 +57,43 @@ def support_folds(episode: Episode, most: int = MOST_FOLDS) -> list[Episode]:
         )
         for fold, out in enumerate(left_out)
     ]
+
+
+def run_folds(plan: ComparisonPlan, n: int) -> pd.DataFrame:
+    """Run the grid on the folds of the first ``n`` test episodes of every task.
+
+    Returns
+    -------
+    DataFrame
+        The rows, with ``of_episode`` and ``of_shot``, the test episode that they are folds of.
+        Empty where all tasks have one image a class.
+    """
+    import pandas as pd
+
+    parts = []
+    for task in plan.tasks:
+        for episode in task.episodes(plan.episodes)[:n]:
+            if folds := support_folds(episode):
+                rows = plan.run_grid(f"own {task.shot}-shot, {episode.name}", folds)
+                rows[OF_EPISODE], rows[OF_SHOT] = episode.name, task.shot
+                parts.append(rows)
+    return joined(*parts) if parts else pd.DataFrame(columns=[OF_EPISODE, OF_SHOT])
+
+
+def choose_own(rows: pd.DataFrame, task: Task, rule: str) -> pd.DataFrame:
+    """Choose anew for each test episode of a task, on the folds of its support.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Of :func:`run_folds`.
+    task : Task
+    rule : str
+    """
+    # Folds have fewer shots than the task that settings are chosen for.
+    mine = rows[rows[OF_SHOT] == task.shot].assign(shot=task.shot)
+    parts = [
+        choose(some, rule).assign(episode=name)
+        for name, some in mine.groupby(OF_EPISODE, sort=False)
+    ]
+    return joined(*parts) if parts else mine.head(0)

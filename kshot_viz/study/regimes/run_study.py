@@ -16,11 +16,13 @@ from kshot_viz.finetune.candidate import Candidate
 from kshot_viz.grouping.rule import GroupingRule
 from kshot_viz.methods.base import Method
 from kshot_viz.methods.registry import FIRST
-from kshot_viz.study.compare import comparison_of, comparison_plan, rows_kept
+from kshot_viz.study.compare import comparison_of, comparison_plan
 from kshot_viz.study.comparison import Comparison
+from kshot_viz.study.kept_rows import rows_kept
 from kshot_viz.study.plan import ComparisonPlan, TunedTasks
 from kshot_viz.study.regimes.choices import REGIMES, Few
 from kshot_viz.study.regimes.every_choice import Asked, every_choice
+from kshot_viz.study.regimes.own_support import run_folds
 from kshot_viz.study.regimes.study import Study
 from kshot_viz.study.regimes.study_task import StudyTask
 from kshot_viz.study.regimes.study_timing import timed
@@ -149,13 +151,19 @@ def study(
         plans = [plan.bound(one.source) for plan, one in zip(plans, tasks, strict=True)]
         plans, asked, about = timed(plans, asked, budget_minutes, tell=progress)
         tuned = [plan.tune() for plan in plans]
-        choices = every_choice(plans, tuned, asked)
+        folds = [run_folds(plan, asked.own_episodes) for plan in plans if "own" in asked.regimes]
+        choices = every_choice(plans, tuned, folds, asked)
         comparisons = {
             one.name: _comparison(plan, rows, choices, one)
             for one, plan, rows in zip(tasks, plans, tuned, strict=True)
         }
     folders = {one.name: one.folder for one in tasks}
-    found = Study(comparisons, choices, asked.to_dict() | about | {"folders": folders})
+    found = Study(
+        comparisons,
+        choices,
+        asked.to_dict() | about | {"folders": folders},
+        {name: rows for name, rows in zip(comparisons, folds, strict=False) if len(rows)},
+    )
     if out is not None:
         found.save(out)
     return found

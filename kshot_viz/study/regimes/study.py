@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,11 +45,16 @@ class Study:
         images of the target that it used beside the support.
     manifest : mapping
         What was asked for.
+    folds : mapping of str to DataFrame
+        For each name of a task, the rows that the regime ``"own"`` chose from, like those of
+        :attr:`Comparison.frame`; ``of_episode`` and ``of_shot`` name the test episode whose support
+        was split. Empty without that regime, and in studies saved before these rows were kept.
     """
 
     comparisons: Mapping[str, Comparison]
     choices: pd.DataFrame
     manifest: Mapping[str, Any]
+    folds: Mapping[str, pd.DataFrame] = field(default_factory=dict)
 
     @cached_property
     def frame(self) -> pd.DataFrame:
@@ -164,7 +169,10 @@ class Study:
         return comparison_at(self, task, regime, rule)
 
     def save(self, folder: str | Path) -> Path:
-        """Write ``study.json``, ``rows.parquet`` and a folder for each comparison."""
+        """Write ``study.json``, ``rows.parquet`` and a folder for each comparison.
+
+        The rows of all runs are in it: :func:`kshot_viz.study` goes on from such a folder.
+        """
         return files.save(self, folder)
 
     @classmethod

@@ -18,6 +18,7 @@ from kshot_viz.study.recommendation.folds import leave_out_episodes
 from kshot_viz.study.recommendation.held_out import HeldOut, held_out
 from kshot_viz.study.recommendation.labelled import labelled_dataset
 from kshot_viz.study.recommendation.prior import shipped_prior
+from kshot_viz.study.recommendation.reasons import comparison_reasons
 from kshot_viz.study.recommendation.safe import (
     OWN_HEAD_LR,
     free_numbers,
@@ -25,7 +26,7 @@ from kshot_viz.study.recommendation.safe import (
     safe_candidate,
     safe_candidates,
 )
-from kshot_viz.study.recommendation.simplest import simplest
+from kshot_viz.study.recommendation.take import take
 
 FROZEN = safe_candidates(toy_backbone(), toy_data(3, 2))[:3]
 NAMES = ["nearest_mean", "logistic", "head_only", "grouped", "plain"]
@@ -133,20 +134,38 @@ def test_a_method_that_is_named_keeps_a_head_of_its_own():
     assert safe_candidate(backbone, data, "logistic") == kv.Candidate(method="logistic")
 
 
-def test_a_body_that_moves_must_be_clearly_better():
-    one, _ = simplest(candidates(), hits(30, 31, 30, 31, 31), {})
+def test_without_a_prior_a_body_that_moves_must_be_clearly_better():
+    one, _ = take(candidates(), hits(30, 31, 30, 31, 31), {})
     assert NAMES[one] == "logistic"
-    far, good = simplest(candidates(), hits(10, 10, 10, 30, 31), {})
+    far, good = take(candidates(), hits(10, 10, 10, 30, 31), {})
     assert NAMES[far] == "grouped"
     assert good.tolist() == [False, False, False, True, True]
 
 
 def test_a_prior_decides_between_methods_that_are_as_good():
     equal = hits(30, 30, 30, 30, 30)
-    assert simplest(candidates(), equal, {})[0] == 0
-    assert NAMES[simplest(candidates(), equal, {"logistic": 1.0, "plain": 0.0})[0]] == "logistic"
+    assert take(candidates(), equal, {})[0] == 0
+    assert NAMES[take(candidates(), equal, {"logistic": 1.0, "plain": 0.5})[0]] == "plain"
+    assert NAMES[take(candidates(), equal, {"logistic": 0.5, "plain": 0.5})[0]] == "logistic"
     worse = hits(35, 20, 20, 20, 20)
-    assert simplest(candidates(), worse, {"logistic": 0.0})[0] == 0
+    assert take(candidates(), worse, {"logistic": 0.0})[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("counts", "prior", "taken", "words"),
+    [
+        ((35, 5, 5, 5, 5), {"plain": 0.5}, 0, "is clearly the best of them"),
+        ((30, 30, 30, 30, 31), {"grouped": 0.25}, 3, "lost least against the best method, 0.2 po"),
+        ((30, 30, 30, 30, 31), {}, 0, "it leaves the body of the network as it is, so"),
+        ((5, 5, 5, 30, 30), {}, 3, "it moves the network less"),
+    ],
+)
+def test_the_choice_is_explained_by_what_decided_it(counts, prior, taken, words):
+    right = hits(*counts)
+    found = HeldOut(tuple(candidates()), right, np.zeros(right.shape[1], dtype=int))
+    index, good = take(found.candidates, right, prior)
+    assert index == taken
+    assert words in comparison_reasons(found, index, good, prior)[-1]
 
 
 # ---- the estimate ------------------------------------------------------------------------------

@@ -177,6 +177,33 @@ def test_the_same_call_goes_on_from_its_rows(found, folder, monkeypatch):
     assert again.frame.equals(found.frame)
 
 
+def test_a_saved_study_is_gone_on_from_without_its_stores(found, folder, tmp_path, monkeypatch):
+    from kshot_viz.evaluate import executors
+
+    run, again = executors.run_job, []
+    monkeypatch.setattr(executors, "run_job", lambda job: again.append(job.key) or run(job))
+    found.save(tmp_path)
+    more = kv.study(
+        tasks(), methods=METHODS, grid=GRID, n_val=3, few=Few(2, 2), own_episodes=2,
+        rules=("guarded", "best"), out=tmp_path,
+    )  # fmt: skip
+    # Of what two regimes chose for one episode a study keeps one row, so a job may lack one.
+    jobs = [len(path.read_text().splitlines()) for path in folder.glob("*/rows.jsonl")]
+    assert len(again) < 0.02 * sum(jobs)
+    timed = ["seconds"]
+    pd.testing.assert_frame_equal(more.frame.drop(columns=timed), found.frame.drop(columns=timed))
+
+
+def test_folds_are_rows_of_a_study(found, folder):
+    assert set(found.folds) == set(found.comparisons)
+    for name, rows in kv.Study.load(folder).folds.items():
+        pd.testing.assert_frame_equal(rows, found.folds[name])
+        # Two images a class leave one out in each of two folds.
+        assert set(rows["of_shot"]) == {2}
+        assert set(rows["shot"]) == {1}
+        assert set(rows["of_episode"]) == {"test/0", "test/1"}
+
+
 def test_any_row_comes_out_again(found):
     one = next(iter(found.comparisons.values()))
     test = np.flatnonzero(one.frame["pool"] == "test")

@@ -1,4 +1,4 @@
-"""The least moved of the candidates that are as good as the best."""
+"""Which candidate is taken: of those that are as good as the best, what did best on other tasks."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from kshot_viz.finetune.candidate import Candidate
 from kshot_viz.study.recommendation.safe import is_frozen
 from kshot_viz.study.settings.choice import rounded_mean, standard_error
 
-# Of the least moved come first; what a prior knows nothing of comes last.
+# What a prior knows nothing of comes last.
 UNKNOWN = float("inf")
 # Standard errors that a candidate may be behind and yet count as as good as the best. Of five
 # candidates on fifty images the best is often ahead of an equal by one error, and rarely by two.
 ERRORS = 2.0
 
 
-def simplest(
+def take(
     candidates: Sequence[Candidate], hits: np.ndarray, prior: Mapping[str, float]
 ) -> tuple[int, np.ndarray]:
     """Return the index of the candidate to take, and which are as good as the best.
 
     As good is a candidate whose accuracy is within two standard errors of the best, those of the
-    paired difference over images. Of these the least moved is taken: one that leaves the body as it
-    is, before all that move it, in the order given. Of several that leave the body as it is, the
-    one with the smallest regret in ``prior``, then the one with the best accuracy, then the first.
+    paired difference over images. Of these the one with the smallest regret in ``prior`` is taken.
+    What the prior does not order (all, where it is empty) is ranked by how much it moves: one
+    that leaves the body as it is, with the best accuracy, before all others, in the order given.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ def simplest(
     good = np.round(means[best] - means - ERRORS * error, 12) <= 0
     ranked = sorted(
         np.flatnonzero(good).tolist(),
-        key=lambda i: (_moved(candidates, i), regret(candidates[i], prior), -means[i], i),
+        key=lambda i: (regret(candidates[i], prior), _moved(candidates, i), -means[i], i),
     )
     return ranked[0], good
 
