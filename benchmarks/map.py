@@ -7,8 +7,9 @@
 With the bundled network: digits, MNIST, USPS and five alphabets of Omniglot at 1 and 5 shots, and
 MNIST and USPS at 20. With SqueezeNet and MobileNet V1: Webcam, Amazon and cartoons (PACS), at 1 and
 5 shots. As a control, Webcam with a SqueezeNet of random weights. Finished rows are kept in
-``--out``; the same command goes on from them, and with more ``--episodes`` uses what is there. The
-study is saved beside its page: ``kv.Study.load("docs/results/map")``.
+``--out``; the same command goes on from them, and with more ``--episodes`` or tasks uses what is
+there. The study is saved beside its page: ``kv.Study.load("docs/results/map")``. After
+``cp -r docs/results/map runs/map`` its rows are not computed again either.
 """
 
 from __future__ import annotations

@@ -121,7 +121,8 @@ def compare_methods(
         As in :func:`kshot_viz.evaluate`.
     out : path, optional
         Folder that keeps finished rows; the same call goes on from there after an interrupt. In the
-        end it holds the comparison: see :meth:`Comparison.load`.
+        end it holds the comparison: see :meth:`Comparison.load`; a copy of that can be gone on from
+        as well.
     budget_minutes : float, optional
         Take fewer episodes and step sizes where the first episode of each task tells that the whole
         would take longer; the table says what was left out, and whether the least does not fit.

@@ -101,7 +101,8 @@ def study(
         As in :func:`kshot_viz.evaluate`.
     out : path, optional
         Folder that keeps finished rows and, in the end, the study: see :meth:`Study.load`. The same
-        call goes on from there after an interrupt.
+        call goes on from there after an interrupt; one with more tasks, methods or episodes, from a
+        copy of a saved study.
     seed : int
     budget_minutes : float, optional
         Run less of everything, the same share in every task: fewer tuning and test episodes, or

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from kshot_viz.text import counted
 from kshot_viz.viz.comparison.measures import MEASURES, accuracy_frame, measure_frame
 from kshot_viz.viz.comparison.selection import (
     ComparisonLike,
@@ -14,7 +15,7 @@ from kshot_viz.viz.comparison.selection import (
     task_name,
 )
 from kshot_viz.viz.style.canvas import entitle, legend_outside, new_axes, rows_axis, tidy, zero_line
-from kshot_viz.viz.style.colours import MethodStyle, method_styles
+from kshot_viz.viz.style.colours import MARKERS, MethodStyle, method_styles
 from kshot_viz.viz.style.intervals import (
     beside,
     chance,
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 
 # Share of the distance between one number of shots and its double that methods are spread over.
 _DODGE = 0.32
+# More lines than this cannot be followed from one number of shots to the next.
+_MOST_LINES = 8
+_SHOT_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7")
 
 
 def plot_measure(
@@ -46,8 +50,8 @@ def plot_measure(
 ) -> Axes:
     """Draw a measure against the number of shots, with 95 % intervals.
 
-    Where there is only one number of shots, methods stand below one another instead, with their
-    numbers beside them.
+    Where there is only one number of shots, or more than eight methods, methods stand below one
+    another instead; with one number of shots, their numbers are beside them.
 
     Parameters
     ----------
@@ -78,8 +82,8 @@ def plot_accuracy(
 ) -> Axes:
     """Draw accuracy against the number of shots, with 95 % intervals.
 
-    Where there is only one number of shots, methods stand below one another instead, with the
-    difference to plain fine-tuning beside them.
+    Where there is only one number of shots, or more than eight methods, methods stand below one
+    another instead; with one number of shots, the difference to plain fine-tuning is beside them.
 
     Parameters
     ----------
@@ -125,21 +129,22 @@ def _draw(
 
     ``heading`` stands above the texts beside the rows; ``rows`` goes to :func:`rows_axis`.
     """
-    single, known = _single(frame), MEASURES[measure]
+    single, lines, known = _single(frame), _as_lines(frame), MEASURES[measure]
     if single:
         _draw_rows(ax, frame, styles, heading)
         rows_axis(ax, [styles[name].label for name in frame["method"]], **rows)
-        ax.set_xlabel(known.axis_name(reference), fontsize=10)
-    else:
+    elif lines:
         _draw_lines(ax, frame, styles)
         tidy(ax, grid="y")
-        ax.set_ylabel(known.axis_name(reference), fontsize=10)
-    along = "x" if single else "y"
+    else:
+        _draw_shots_in_rows(ax, frame, styles)
+    along = "y" if lines else "x"
+    (ax.set_ylabel if lines else ax.set_xlabel)(known.axis_name(reference), fontsize=10)
     if reference is not None:
         zero_line(ax, along)
     elif measure == "accuracy":
         chance(ax, int(frame["way"].iloc[0]), along)
-    against = f" against shots, {frame['way'].iloc[0]} classes"
+    against = f"{' against shots' if lines else ''}, {frame['way'].iloc[0]} classes"
     title = f", {task_name(only_task(frame))}" if single else against
     entitle(ax, known.label.capitalize() + title, note)
     return ax
@@ -170,12 +175,37 @@ def _draw_rows(
     beside(ax, -0.85, heading)
 
 
+def _draw_shots_in_rows(ax: Axes, frame: pd.DataFrame, styles: Mapping[str, MethodStyle]) -> None:
+    """Draw a row for each method, with a mark for each number of shots."""
+    here = [name for name in styles if name in set(frame["method"])]
+    shots = sorted({int(shot) for shot in frame["shot"]})
+    for rank, shot in enumerate(shots):
+        part = frame[frame["shot"] == shot]
+        apart = 0.5 * ((rank + 0.5) / len(shots) - 0.5)
+        y = [here.index(name) + apart for name in part["method"]]
+        style = MethodStyle(counted(shot, "shot"), *_shot_look(rank), "none")
+        interval(ax, part["value"], y, part, style, "x", markersize=5.5)
+    rows_axis(ax, [styles[name].label for name in here])
+    legend_outside(ax)
+
+
+def _shot_look(rank: int) -> tuple[str, str]:
+    """Return colour and marker of a number of shots, the smallest first."""
+    return _SHOT_COLOURS[rank % len(_SHOT_COLOURS)], MARKERS[rank % len(MARKERS)]
+
+
 def _single(frame: pd.DataFrame) -> bool:
     return len(set(frame["shot"])) == 1
 
 
+def _as_lines(frame: pd.DataFrame) -> bool:
+    """Say whether there are several numbers of shots, and few enough methods to follow a line."""
+    return not _single(frame) and frame["method"].nunique() <= _MOST_LINES
+
+
 def _size(frame: pd.DataFrame, width: float) -> tuple[float, float]:
-    return width, (1.5 + 0.36 * len(frame) if _single(frame) else 4.2)
+    methods, shots = frame["method"].nunique(), frame["shot"].nunique()
+    return width, 4.2 if _as_lines(frame) else 1.5 + (0.14 + 0.11 * shots) * methods
 
 
 def number_text(row: Any, paired: bool) -> str:

@@ -45,6 +45,19 @@ def test_several_shots_are_lines_with_a_legend_beside(make: Callable) -> None:
     assert "20 test episodes" in ax.texts[0].get_text()
 
 
+def test_many_methods_are_rows_with_a_mark_for_each_number_of_shots(make: Callable) -> None:
+    methods = ("plain", *(f"x{i}" for i in range(8)))
+    ax = plot_accuracy(make(methods=methods))
+    figure_of(ax).draw_without_rendering()
+    assert [label.get_text() for label in ax.get_yticklabels()] == list(methods)
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["1 shot", "5 shots"]
+    one, five = (container[0].get_ydata() for container in ax.containers)
+    assert np.round(one).tolist() == np.round(five).tolist() == list(range(9))
+    assert (one < five).all()
+    assert ax.get_title(loc="left") == "Accuracy, 10 classes"
+    assert ax.get_xlabel() == "accuracy, %"
+
+
 def test_bars_are_the_intervals(make: Callable) -> None:
     ax = plot_accuracy(make(methods=("plain", "grouped")))
     for container in ax.containers:
