@@ -51,7 +51,7 @@ def test_many_methods_are_rows_with_a_mark_for_each_number_of_shots(make: Callab
     figure_of(ax).draw_without_rendering()
     assert [label.get_text() for label in ax.get_yticklabels()] == list(methods)
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["1 shot", "5 shots"]
-    one, five = (container[0].get_ydata() for container in ax.containers)
+    one, five = (np.array(part[0].get_ydata(), dtype=float) for part in ax.containers)
     assert np.round(one).tolist() == np.round(five).tolist() == list(range(9))
     assert (one < five).all()
     assert ax.get_title(loc="left") == "Accuracy, 10 classes"
