@@ -98,7 +98,7 @@ def photo_network(name: str, folder: Path) -> kv.Backbone:
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
         network = module.load(folder / "mobilenet_v1_0.5_imagenet.safetensors")
-        look = kv.Preprocess(size=2 * SIZE, mean=(0.5,) * 3, std=(0.5,) * 3)
+        look = kv.Preprocess(size=SIZE, mean=(0.5,) * 3, std=(0.5,) * 3)
         return kv.Backbone(network, head="fc", preprocess=look, name=name)
     weights = folder / "squeezenet1_1_imagenet_features.npz" if name == "squeezenet1_1" else None
     with torch.random.fork_rng():
