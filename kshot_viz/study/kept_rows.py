@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from kshot_viz.errors import KShotFileError
 from kshot_viz.evaluate.row_store import COLUMNS, RowStore
 from kshot_viz.evaluate.rows import Row
+from kshot_viz.files import whole_file
 from kshot_viz.study.manifest import ROWS, read_both, read_rows
 from kshot_viz.study.plan import ComparisonPlan
 
@@ -41,12 +42,12 @@ def restore(folder: Path) -> None:
     if not (folder / ROWS).exists() or (folder / STORE).exists():
         return
     tables = _saved(folder)
-    store = RowStore(folder / STORE)
-    for table in tables:
-        for job, rows in table.groupby("job", sort=False):
-            if _is_whole(rows):
-                store.add(str(job), _plain(rows))
-    store.sync()
+    # Whole or not at all: half a store would hide the rest of the rows from the next call.
+    with whole_file(folder / STORE) as part:
+        store = RowStore(part)
+        for job, rows in _whole_jobs(tables).items():
+            store.add(job, rows)
+        store.sync()
 
 
 def _saved(folder: Path) -> list[pd.DataFrame]:
@@ -63,15 +64,14 @@ def _saved(folder: Path) -> list[pd.DataFrame]:
     return [one for one in tables if one.columns.isin(COLUMNS).sum() == len(COLUMNS)]
 
 
-def _is_whole(rows: pd.DataFrame) -> bool:
-    """Say whether the rows of a job are all there: its candidates, each at all of its steps."""
-    steps = rows.groupby("run", sort=False)["steps"].agg(tuple)
-    return len(steps) == rows["chunk"].iloc[0] and len(set(steps)) == 1
-
-
-def _plain(rows: pd.DataFrame) -> list[Row]:
-    """Return rows as they were written, without what a comparison adds to them."""
-    return [
-        {str(name): value for name, value in row.items()}
-        for row in rows[[*COLUMNS]].to_dict("records")
-    ]
+def _whole_jobs(tables: Sequence[pd.DataFrame]) -> dict[str, list[Row]]:
+    """Return the rows of jobs that are all there, without what a comparison adds to them."""
+    jobs: dict[str, list[Row]] = {}
+    for table in tables:
+        # All candidates that were computed together, each at all of its steps.
+        by_job = table.groupby("job")
+        runs, steps = by_job["run"].transform("nunique"), by_job["steps"].transform("nunique")
+        whole = (runs == table["chunk"]) & (by_job["run"].transform("size") == runs * steps)
+        for row in table.loc[whole, [*COLUMNS]].to_dict("records"):
+            jobs.setdefault(row["job"], []).append({str(name): row[name] for name in row})
+    return jobs
