@@ -8,8 +8,8 @@ With the bundled network: digits, MNIST, USPS and five alphabets of Omniglot at 
 MNIST and USPS at 20. With SqueezeNet and MobileNet V1: Webcam, Amazon and cartoons (PACS), at 1 and
 5 shots. As a control, Webcam with a SqueezeNet of random weights. Finished rows are kept in
 ``--out``; the same command goes on from them, and with more ``--episodes`` or tasks uses what is
-there. The study is saved beside its page: ``kv.Study.load("docs/results/map")``. After
-``cp -r docs/results/map runs/map`` its rows are not computed again either.
+there. The study is saved beside its page: ``kv.Study.load("docs/results/map")``. A copy of that
+folder as ``--out`` is gone on from as well.
 """
 
 from __future__ import annotations

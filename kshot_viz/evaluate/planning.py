@@ -140,8 +140,13 @@ def _episode_jobs(inputs: EpisodeInputs, planned: Sequence[_Planned]) -> Iterato
     for (kind, steps), entries in alike.items():
         for first in range(0, len(entries), kind.together):
             part = tuple(entries[first : first + kind.together])
-            key = record_digest([[one.key for one in part], kind.loop], 24)
+            key = job_key([one.key for one in part], loop=kind.loop)
             yield Job(inputs, part, kind.loop, steps, key)
+
+
+def job_key(runs: Sequence[str], *, loop: bool) -> str:
+    """Return the name of the job that computes these runs together."""
+    return record_digest([list(runs), loop], 24)
 
 
 def _network_key(backbone: Backbone) -> list[str]:

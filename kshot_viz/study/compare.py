@@ -145,6 +145,8 @@ def compare_methods(
     KShotValueError
         For episodes of other data, a source image among the queries, too small pools, or methods of
         which none can be used on the network.
+    KShotFileError
+        If ``out`` holds a saved comparison that was changed or damaged, and no store beside it.
     """
     plan = comparison_plan(
         backbone,

@@ -10,68 +10,67 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from kshot_viz.errors import KShotFileError
+from kshot_viz.evaluate.planning import job_key
 from kshot_viz.evaluate.row_store import COLUMNS, RowStore
 from kshot_viz.evaluate.rows import Row
-from kshot_viz.files import whole_file
-from kshot_viz.study.manifest import ROWS, read_both, read_rows
+from kshot_viz.study.manifest import ROWS, read_both
 from kshot_viz.study.plan import ComparisonPlan
 
 if TYPE_CHECKING:
     import pandas as pd
 
 STORE = "rows.jsonl"
-# Beside the rows of a comparison, those that a study's regime "own" chose from.
-FOLDS = "folds.parquet"
 
 
 @contextmanager
-def rows_kept(plan: ComparisonPlan, out: str | Path | None) -> Iterator[ComparisonPlan]:
+def rows_kept(
+    plan: ComparisonPlan, out: str | Path | None, *, more: Sequence[pd.DataFrame] = ()
+) -> Iterator[ComparisonPlan]:
     """Keep finished rows in a folder, for the time of the call where none is given.
 
-    In a folder that holds a saved comparison alone, as a repository does, its rows are the finished
-    ones: the runs that they name are not run again.
+    What a saved comparison in the folder holds is finished too, though there be no store, as in a
+    folder from a repository; and so are the tables of rows in ``more``.
     """
     with ExitStack() as stack:
         folder = Path(out or stack.enter_context(TemporaryDirectory(prefix="kshot_viz_")))
-        restore(folder)
+        _restore(folder, more)
         yield replace(plan, options=plan.options | {"store": folder / STORE})
 
 
-def restore(folder: Path) -> None:
-    """Write the store of a saved comparison again, where the folder has none."""
-    if not (folder / ROWS).exists() or (folder / STORE).exists():
+def _restore(folder: Path, more: Sequence[pd.DataFrame]) -> None:
+    """Add to the store of a folder the jobs that its saved comparison has beyond it."""
+    if not (folder / ROWS).exists():
         return
-    tables = _saved(folder)
-    # Whole or not at all: half a store would hide the rest of the rows from the next call.
-    with whole_file(folder / STORE) as part:
-        store = RowStore(part)
-        for job, rows in _whole_jobs(tables).items():
-            store.add(job, rows)
-        store.sync()
-
-
-def _saved(folder: Path) -> list[pd.DataFrame]:
-    """Return the rows of a comparison and of its folds, without those of older versions."""
     try:
-        tables = [read_both(folder)[1]]
-        if (folder / FOLDS).exists():
-            tables.append(read_rows(folder / FOLDS))
+        _, frame = read_both(folder)
     except KShotFileError as error:
-        raise KShotFileError(
-            f"{error} Without {STORE} beside it nothing can go on from there: move the folder away "
-            f"to start anew."
-        ) from error
-    return [one for one in tables if one.columns.isin(COLUMNS).sum() == len(COLUMNS)]
+        if (folder / STORE).exists():
+            # The runs are there, and the comparison is written again in the end.
+            return
+        raise KShotFileError(f"{error} Move the folder away to start anew.") from error
+    store = RowStore(folder / STORE)
+    for job, rows in _whole_jobs([frame, *more]).items():
+        if job not in store:
+            store.add(job, rows)
+    store.sync()
 
 
 def _whole_jobs(tables: Sequence[pd.DataFrame]) -> dict[str, list[Row]]:
-    """Return the rows of jobs that are all there, without what a comparison adds to them."""
+    """Return the rows of the jobs that are all there, by the columns of a store."""
+    # Tables of older versions lack some, and the rows of a store have none beside them.
+    known = [table[[*COLUMNS]] for table in tables if set(COLUMNS) <= set(table.columns)]
     jobs: dict[str, list[Row]] = {}
-    for table in tables:
-        # All candidates that were computed together, each at all of its steps.
-        by_job = table.groupby("job")
-        runs, steps = by_job["run"].transform("nunique"), by_job["steps"].transform("nunique")
-        whole = (runs == table["chunk"]) & (by_job["run"].transform("size") == runs * steps)
-        for row in table.loc[whole, [*COLUMNS]].to_dict("records"):
+    for table in known:
+        for row in table.to_dict("records"):
             jobs.setdefault(row["job"], []).append({str(name): row[name] for name in row})
-    return jobs
+    return {job: rows for job, rows in jobs.items() if _is_whole(job, rows)}
+
+
+def _is_whole(job: str, rows: Sequence[Row]) -> bool:
+    """Say whether the rows are those of all runs of a job, each at all of its steps."""
+    steps: dict[str, list[int]] = {}
+    for row in rows:
+        steps.setdefault(row["run"], []).append(row["steps"])
+    first, *others = steps.values()
+    loop = rows[0]["path"] == "loop"
+    return job_key([*steps], loop=loop) == job and all(one == first for one in others)

@@ -79,8 +79,9 @@ def read_both(folder: str | Path) -> tuple[dict[str, Any], pd.DataFrame]:
     frame, check = read_rows(rows), about.pop(CHECK, None)
     if check is not None and check != _digest(about, rows):
         raise KShotFileError(
-            f"{path} and {ROWS} are not what was saved: one of them was changed or damaged. The "
-            "command that made them, given again, computes only what is missing."
+            f"{path} and {ROWS} are not what was saved: one of them was changed or damaged. Where "
+            f"their folder has a rows.jsonl, the command that made them, given again, computes "
+            f"only what is missing."
         )
     return about, frame
 

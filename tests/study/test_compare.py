@@ -344,7 +344,7 @@ def test_rows_that_are_not_what_was_saved_are_not_gone_on_from(tmp_path, compare
     assert compare(**request, out=tmp_path).frame.equals(frame)
     frame.assign(accuracy=1.0).to_parquet(tmp_path / "results.parquet", index=False)
     (tmp_path / "rows.jsonl").unlink()
-    with pytest.raises(KShotFileError, match=r"not what was saved.*move the folder away"):
+    with pytest.raises(KShotFileError, match=r"not what was saved.*Move the folder away"):
         compare(**request, out=tmp_path)
 
 

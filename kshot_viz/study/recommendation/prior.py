@@ -14,6 +14,8 @@ from importlib.resources import files
 from typing import Any
 
 FILE = "prior.json"
+# A mean over fewer data sets says more of these than of methods.
+FEWEST = 3
 
 
 def shipped_prior(shot: int) -> dict[str, float]:
@@ -34,20 +36,27 @@ def mean_regrets(
     rows : iterable of mapping
         With ``data, backbone, shot, method, regret``.
     shot : int
-        Images of a class. Of the measured numbers the one at the smallest ratio to it counts.
+        Images of a class. Of the numbers that were measured on three data sets and more, the one
+        at the smallest ratio to it counts.
     without : str
         Data of which no row counts.
     """
     kept = [one for one in rows if one["data"] != without]
     if not kept:
         return {}
-    near = min({one["shot"] for one in kept}, key=lambda n: (abs(math.log(n / shot)), n))
+    data = {n: {one["data"] for one in kept if one["shot"] == n} for n in _shots(kept)}
+    enough = [n for n in data if len(data[n]) >= FEWEST] or [*data]
+    near = min(enough, key=lambda n: (abs(math.log(n / shot)), n))
     by_method: dict[str, dict[str, list[float]]] = {}
     for one in kept:
         if one["shot"] == near:
             of_data = by_method.setdefault(one["method"], {})
             of_data.setdefault(one["data"], []).append(float(one["regret"]))
     return {name: _mean(map(_mean, each.values())) for name, each in by_method.items()}
+
+
+def _shots(rows: Iterable[Mapping[str, Any]]) -> list[int]:
+    return sorted({one["shot"] for one in rows})
 
 
 def _mean(values: Iterable[float]) -> float:

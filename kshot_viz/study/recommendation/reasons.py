@@ -67,7 +67,7 @@ def _choice(
         return f"{_label(chosen).capitalize()} is clearly the best of them."
     preferred = _preferred(chosen, prior)
     if shares[taken] == shares[best]:
-        return f"{_label(chosen).capitalize()} is as good as any of them, and {preferred}."
+        return f"{_label(chosen).capitalize()} is as good as any of them; {preferred}."
     gap = shares[best] - shares[taken]
     return (
         f"{_label(found.candidates[best]).capitalize()} was the best, by {gap:.1f} points, which "
@@ -79,9 +79,10 @@ def _choice(
 def _preferred(chosen: Candidate, prior: Mapping[str, float]) -> str:
     """Say why a candidate is taken before others that are as good."""
     if chosen.method.name in prior:
+        # Others may have lost as much there, or not have been tried there.
         return (
-            f"on other tasks it lost least against the best method, {regret(chosen, prior):.1f} "
-            f"points on average"
+            f"none that is as good is known to have lost less on other tasks, where it was "
+            f"{regret(chosen, prior):.1f} points behind the best method on average"
         )
     if is_frozen(chosen):
         return "it leaves the body of the network as it is"
@@ -96,9 +97,11 @@ def only_one_image(candidate: Candidate, prior: Mapping[str, float]) -> str:
             f"With one image of a class nothing can be left out to compare methods; on other tasks "
             f"{_label(candidate)} lost least against the best method, {lost:.1f} points on average."
         )
+    text = "With one image of a class nothing can be left out to compare methods; "
+    if candidate.method.takes_steps:
+        return f"{text}{_label(candidate)} is the first of the candidates."
     return (
-        f"With one image of a class nothing can be left out to compare methods; {_label(candidate)}"
-        f" is the method with nothing to tune and nothing that can go wrong in training."
+        f"{text}{_label(candidate)} has nothing to tune and nothing that can go wrong in training."
     )
 
 

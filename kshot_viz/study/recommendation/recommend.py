@@ -58,10 +58,11 @@ def recommend(
         All labelled images there are. Where classes differ in size, as many as the smallest has
         take part in the comparison, drawn by the seed; training uses all.
     prior : mapping of str to float, optional
-        Mean regret of methods in points, from other tasks. It decides between methods that are
-        equally good, and where a class has one image. By default what was measured with about as
-        many images of a class (``docs/results/recommend.md``). ``{}`` leaves it out: then the one
-        that moves the network least is taken.
+        Mean regret of methods in points, from other tasks. It decides between candidates that are
+        equally good, and where a class has one image; a method that it lacks comes last. By default
+        what was measured with about as many images of a class (``docs/results/recommend.md``), or
+        nothing for ``candidates`` of your own. What it does not decide, see
+        :func:`kshot_viz.study.recommendation.take.take`.
     candidates : sequence of Candidate, optional
         What to choose among, the least moved first; by default nearest mean, logistic regression,
         head only, and grouped and plain fine-tuning with small step sizes, from a head that is
@@ -100,7 +101,7 @@ def recommend(
     tried = _candidates(backbone, data, candidates, source, seed)
     episodes = leave_out_episodes(data, seed=seed)
     shot = min(map(len, usable_images(data)))
-    known = shipped_prior(shot) if prior is None else _checked_prior(prior)
+    known = _known(prior, candidates, shot)
     if not episodes:
         return _without_comparison(backbone, data, tried, known, seed)
     found = held_out(
@@ -167,6 +168,15 @@ def _candidates(
             f"`name=` of its own."
         )
     return bind(backbone, tried, source, seed)
+
+
+def _known(
+    prior: Mapping[str, float] | None, candidates: Sequence[Candidate] | None, shot: int
+) -> Mapping[str, float]:
+    if prior is not None:
+        return _checked_prior(prior)
+    # What was measured is true of the settings it was measured at.
+    return shipped_prior(shot) if candidates is None else {}
 
 
 def _checked_prior(prior: Mapping[str, float]) -> Mapping[str, float]:

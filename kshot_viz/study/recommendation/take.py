@@ -8,7 +8,7 @@ import numpy as np
 
 from kshot_viz.finetune.candidate import Candidate
 from kshot_viz.study.recommendation.safe import is_frozen
-from kshot_viz.study.settings.choice import rounded_mean, standard_error
+from kshot_viz.study.settings.choice import rounded_mean
 
 # What a prior knows nothing of comes last.
 UNKNOWN = float("inf")
@@ -20,12 +20,12 @@ ERRORS = 2.0
 def take(
     candidates: Sequence[Candidate], hits: np.ndarray, prior: Mapping[str, float]
 ) -> tuple[int, np.ndarray]:
-    """Return the index of the candidate to take, and which are as good as the best.
+    """Choose a candidate by the images that it recognised, and by how it did on other tasks.
 
-    As good is a candidate whose accuracy is within two standard errors of the best, those of the
-    paired difference over images. Of these the one with the smallest regret in ``prior`` is taken.
-    What the prior does not order (all, where it is empty) is ranked by how much it moves: one
-    that leaves the body as it is, with the best accuracy, before all others, in the order given.
+    As good as the best is a candidate whose accuracy is within two standard errors of it, those of
+    the paired difference over images. Of these the one with the smallest regret in ``prior`` is
+    taken. Where that is equal, or not known: one that leaves the body as it is before one that
+    moves it; of those that leave it the most accurate, of those that move it the first.
 
     Parameters
     ----------
@@ -35,12 +35,19 @@ def take(
         Which images that were left out each of them recognised.
     prior : mapping of str to float
         Mean regret of methods in points.
+
+    Returns
+    -------
+    taken : int
+        Its index.
+    good : ndarray of bool, shape (candidates,)
+        Which are as good as the best.
     """
     shares = hits.astype(float)
     means = rounded_mean(shares)
     best = int(means.argmax())
     behind = shares[best] - shares
-    error = standard_error(behind, float(means[best]), hits.shape[1])
+    error = behind.std(axis=1, ddof=1) / np.sqrt(hits.shape[1])
     good = np.round(means[best] - means - ERRORS * error, 12) <= 0
     ranked = sorted(
         np.flatnonzero(good).tolist(),

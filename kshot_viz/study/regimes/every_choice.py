@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from kshot_viz.study.plan import ComparisonPlan, TunedTasks
@@ -49,11 +48,11 @@ def every_choice(
 ) -> pd.DataFrame:
     """Return what every regime and rule chooses, in every task.
 
-    ``folds`` are the rows that the regime ``"own"`` chooses from, where it was asked for.
+    ``folds`` are the rows of each plan that the regime ``"own"`` chooses from.
     """
     rows = {task: one.rows for found in tuned for task, one in found.items()}
     parts = []
-    for plan, own in zip_longest(plans, folds):
+    for plan, own in zip(plans, folds, strict=True):
         for task in plan.tasks:
             for rule in asked.rules:
                 found = _regimes(plan, task, rows, own, rule, asked)

@@ -8,16 +8,20 @@ from typing import TYPE_CHECKING, Any
 
 from kshot_viz.errors import KShotFileError
 from kshot_viz.files import plain_name, read_json, whole_file
+from kshot_viz.records import content_digest
 from kshot_viz.study.comparison import Comparison
-from kshot_viz.study.kept_rows import FOLDS
 from kshot_viz.study.manifest import read_rows
 from kshot_viz.study.regimes.choices import CHOSEN
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from kshot_viz.study.regimes.study import Study
 
 SCHEMA = 1
 ABOUT, ROWS = "study.json", "rows.parquet"
+# Beside the rows of a comparison, those that the regime "own" chose from.
+FOLDS = "folds.parquet"
 
 
 def save(study: Study, folder: str | Path) -> Path:
@@ -28,13 +32,14 @@ def save(study: Study, folder: str | Path) -> Path:
     folders = dict(study.manifest["folders"])
     for name, one in study.comparisons.items():
         one.save(target / folders[name])
-    for name, rows in study.folds.items():
-        with whole_file(target / folders[name] / FOLDS, called=target) as path:
-            pd.DataFrame(rows).to_parquet(path, index=False)
     about = {
         "schema": SCHEMA,
         "manifest": dict(study.manifest),
         "choices": study.choices.to_dict(orient="records"),
+        "folds": {
+            name: _save_folds(rows, target / folders[name] / FOLDS)
+            for name, rows in study.folds.items()
+        },
     }
     with whole_file(target / ROWS, called=target) as path:
         pd.DataFrame(study.frame).to_parquet(path, index=False)
@@ -45,9 +50,29 @@ def save(study: Study, folder: str | Path) -> Path:
 
 def load(folder: str | Path) -> dict[str, Any]:
     """Read the fields of a study."""
+    about = _read_about(Path(folder))
+    folders = about["manifest"]["folders"]
+    return {
+        "comparisons": {name: Comparison.load(Path(folder) / one) for name, one in folders.items()},
+        "choices": about["choices"],
+        "manifest": about["manifest"],
+        "folds": _folds(Path(folder), about),
+    }
+
+
+def known_folds(folder: Path) -> dict[str, pd.DataFrame]:
+    """Return the rows of folds of a saved study; none where there is none to read."""
+    try:
+        return _folds(folder, _read_about(folder))
+    except KShotFileError:
+        return {}
+
+
+def _read_about(folder: Path) -> dict[str, Any]:
+    """Read ``study.json``, whose choices are a table then."""
     import pandas as pd
 
-    path = Path(folder) / ABOUT
+    path = folder / ABOUT
     about = read_json(path)
     try:
         if about["schema"] > SCHEMA:
@@ -57,21 +82,38 @@ def load(folder: str | Path) -> dict[str, Any]:
             )
         folders = {str(name): str(one) for name, one in about["manifest"]["folders"].items()}
         choices = pd.DataFrame(about["choices"], columns=CHOSEN)
+        # Studies of before have no rows of folds.
+        folds = {name: str(digest) for name, digest in about.get("folds", {}).items()}
+        lacking = set(folds) - set(folders)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise KShotFileError(f"{path} holds no readable study ({error!r}).") from error
+    if lacking:
+        raise KShotFileError(f"{path} has folds of a task that it does not have: {min(lacking)!r}.")
     outside = [one for one in folders.values() if not plain_name(one)]
     if outside:
         raise KShotFileError(f"{path} names a folder outside of its own: {outside[0]!r}.")
-    comparisons = {name: Comparison.load(Path(folder) / one) for name, one in folders.items()}
+    manifest = about["manifest"] | {"folders": folders}
+    return about | {"manifest": manifest, "choices": choices, "folds": folds}
+
+
+def _folds(folder: Path, about: dict[str, Any]) -> dict[str, pd.DataFrame]:
+    """Return the rows of folds of each task that has some, if they are what was saved."""
+    folders = about["manifest"]["folders"]
     return {
-        "comparisons": comparisons,
-        "choices": choices,
-        "manifest": about["manifest"],
-        "folds": {name: read_rows(one) for name, one in _folds(Path(folder), folders).items()},
+        name: _read_folds(folder / folders[name] / FOLDS, digest)
+        for name, digest in about["folds"].items()
     }
 
 
-def _folds(folder: Path, folders: dict[str, str]) -> dict[str, Path]:
-    """Return the files with rows of folds, of the tasks that have one."""
-    files = {name: folder / one / FOLDS for name, one in folders.items()}
-    return {name: path for name, path in files.items() if path.exists()}
+def _save_folds(rows: pd.DataFrame, path: Path) -> str:
+    """Write the rows of folds, and return a digest of the file."""
+    with whole_file(path) as part:
+        rows.to_parquet(part, index=False)
+    return content_digest([path.read_bytes()])
+
+
+def _read_folds(path: Path, digest: str) -> pd.DataFrame:
+    found = read_rows(path)
+    if content_digest([path.read_bytes()]) != digest:
+        raise KShotFileError(f"{path} is not what was saved: it was changed or damaged.")
+    return found

@@ -22,6 +22,7 @@ from kshot_viz.study.kept_rows import rows_kept
 from kshot_viz.study.plan import ComparisonPlan, TunedTasks
 from kshot_viz.study.regimes.choices import REGIMES, Few
 from kshot_viz.study.regimes.every_choice import Asked, every_choice
+from kshot_viz.study.regimes.files import known_folds
 from kshot_viz.study.regimes.own_support import run_folds
 from kshot_viz.study.regimes.study import Study
 from kshot_viz.study.regimes.study_task import StudyTask
@@ -121,6 +122,8 @@ def study(
         For an unknown regime or rule.
     KShotValueError
         For two tasks of one name, or no task.
+    KShotFileError
+        If ``out`` holds a saved comparison that was changed or damaged, and no store beside it.
     """
     tasks = _named(all_of("tasks", tasks, StudyTask))
     for one in regimes:
@@ -152,7 +155,8 @@ def study(
         plans = [plan.bound(one.source) for plan, one in zip(plans, tasks, strict=True)]
         plans, asked, about = timed(plans, asked, budget_minutes, tell=progress)
         tuned = [plan.tune() for plan in plans]
-        folds = [run_folds(plan, asked.own_episodes) for plan in plans if "own" in asked.regimes]
+        split = asked.own_episodes if "own" in asked.regimes else 0
+        folds = [run_folds(plan, split) for plan in plans]
         choices = every_choice(plans, tuned, folds, asked)
         comparisons = {
             one.name: _comparison(plan, rows, choices, one)
@@ -163,7 +167,7 @@ def study(
         comparisons,
         choices,
         asked.to_dict() | about | {"folders": folders},
-        {name: rows for name, rows in zip(comparisons, folds, strict=False) if len(rows)},
+        {name: rows for name, rows in zip(comparisons, folds, strict=True) if len(rows)},
     )
     if out is not None:
         found.save(out)
@@ -202,10 +206,11 @@ def _all_kept(
     """Keep the rows of each task in a folder of its own."""
     with ExitStack() as stack:
         folder = Path(out or stack.enter_context(tempfile.TemporaryDirectory(prefix="kshot_viz_")))
-        kept = []
+        kept, folds = [], known_folds(folder)
         for plan, one in zip(plans, tasks, strict=True):
             (folder / one.folder).mkdir(parents=True, exist_ok=True)
-            kept.append(stack.enter_context(rows_kept(plan, folder / one.folder)))
+            more = [folds[one.name]] if one.name in folds else []
+            kept.append(stack.enter_context(rows_kept(plan, folder / one.folder, more=more)))
         yield kept
 
 

@@ -171,7 +171,7 @@ class Study:
     def save(self, folder: str | Path) -> Path:
         """Write ``study.json``, ``rows.parquet`` and a folder for each comparison.
 
-        The rows of all runs are in it: :func:`kshot_viz.study` goes on from such a folder.
+        :func:`kshot_viz.study` goes on from a copy of such a folder.
         """
         return files.save(self, folder)
 

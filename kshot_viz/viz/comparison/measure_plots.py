@@ -125,9 +125,10 @@ def _draw(
     ax: Axes,
     **rows: float,
 ) -> Axes:
-    """Draw ``value`` with its interval: lines against shots, or one row per method and ``beside``.
+    """Draw ``value`` with its interval: a line or a row for each method.
 
-    ``heading`` stands above the texts beside the rows; ``rows`` goes to :func:`rows_axis`.
+    Rows of one number of shots have ``beside`` to their right, under ``heading``; ``rows`` goes to
+    :func:`rows_axis`.
     """
     single, lines, known = _single(frame), _as_lines(frame), MEASURES[measure]
     if single:
@@ -138,6 +139,7 @@ def _draw(
         tidy(ax, grid="y")
     else:
         _draw_shots_in_rows(ax, frame, styles)
+        rows_axis(ax, [styles[name].label for name in _present(frame, styles)], **rows)
     along = "y" if lines else "x"
     (ax.set_ylabel if lines else ax.set_xlabel)(known.axis_name(reference), fontsize=10)
     if reference is not None:
@@ -151,7 +153,7 @@ def _draw(
 
 
 def _draw_lines(ax: Axes, frame: pd.DataFrame, styles: Mapping[str, MethodStyle]) -> None:
-    here = [name for name in styles if name in set(frame["method"])]
+    here = _present(frame, styles)
     for rank, name in enumerate(here):
         part = frame[frame["method"] == name]
         # Methods of one number of shots stand side by side on the logarithmic axis.
@@ -177,7 +179,7 @@ def _draw_rows(
 
 def _draw_shots_in_rows(ax: Axes, frame: pd.DataFrame, styles: Mapping[str, MethodStyle]) -> None:
     """Draw a row for each method, with a mark for each number of shots."""
-    here = [name for name in styles if name in set(frame["method"])]
+    here = _present(frame, styles)
     shots = sorted({int(shot) for shot in frame["shot"]})
     for rank, shot in enumerate(shots):
         part = frame[frame["shot"] == shot]
@@ -185,8 +187,12 @@ def _draw_shots_in_rows(ax: Axes, frame: pd.DataFrame, styles: Mapping[str, Meth
         y = [here.index(name) + apart for name in part["method"]]
         style = MethodStyle(counted(shot, "shot"), *_shot_look(rank), "none")
         interval(ax, part["value"], y, part, style, "x", markersize=5.5)
-    rows_axis(ax, [styles[name].label for name in here])
     legend_outside(ax)
+
+
+def _present(frame: pd.DataFrame, styles: Mapping[str, MethodStyle]) -> list[str]:
+    """Return the methods of a frame in the order of their styles."""
+    return [name for name in styles if name in set(frame["method"])]
 
 
 def _shot_look(rank: int) -> tuple[str, str]:
@@ -205,7 +211,9 @@ def _as_lines(frame: pd.DataFrame) -> bool:
 
 def _size(frame: pd.DataFrame, width: float) -> tuple[float, float]:
     methods, shots = frame["method"].nunique(), frame["shot"].nunique()
-    return width, 4.2 if _as_lines(frame) else 1.5 + (0.14 + 0.11 * shots) * methods
+    if _as_lines(frame):
+        return width, 4.2
+    return width, 1.5 + (0.36 if shots == 1 else 0.14 + 0.11 * shots) * methods
 
 
 def number_text(row: Any, paired: bool) -> str:

@@ -19,9 +19,13 @@ ROWS = (
     row("a", 1, "plain", 2.0),
     row("a", 1, "plain", 4.0, "other"),
     row("b", 1, "plain", 1.0),
+    row("c", 1, "plain", 2.0),
     row("a", 1, "nearest_mean", 3.0),
     row("a", 5, "plain", 10.0),
+    row("b", 5, "plain", 10.0),
+    row("c", 5, "plain", 10.0),
     row("b", 20, "plain", 20.0),
+    row("c", 20, "plain", 20.0),
 )
 
 
@@ -30,16 +34,20 @@ def test_data_sets_count_the_same_however_many_networks_they_have():
 
 
 @pytest.mark.parametrize(
-    ("shot", "wanted"), [(1, 2.0), (2, 2.0), (3, 10.0), (9, 10.0), (12, 20.0), (500, 20.0)]
+    ("shot", "wanted"), [(1, 2.0), (2, 2.0), (3, 10.0), (9, 10.0), (12, 10.0), (500, 10.0)]
 )
-def test_the_nearest_number_of_shots_counts(shot, wanted):
+def test_the_nearest_number_of_shots_with_enough_data_sets_counts(shot, wanted):
     assert mean_regrets(ROWS, shot)["plain"] == wanted
+    more = (*ROWS, row("a", 20, "plain", 20.0))
+    assert mean_regrets(more, 12)["plain"] == 20.0
 
 
 def test_data_may_be_left_out():
-    assert mean_regrets(ROWS, 1, without="a") == {"plain": 1.0}
-    assert mean_regrets(ROWS, 5, without="a") == {"plain": 20.0}
+    more = (*ROWS, row("d", 1, "plain", 3.0))
+    assert mean_regrets(more, 1, without="a") == {"plain": 2.0}
     assert mean_regrets(ROWS[:2], 1, without="a") == {}
+    # Where no number of shots has enough, the nearest of all counts.
+    assert mean_regrets(ROWS, 9, without="a") == {"plain": 10.0}
 
 
 def test_without_a_prior_that_is_given_the_shipped_one_decides(monkeypatch):

@@ -151,11 +151,24 @@ def test_a_prior_decides_between_methods_that_are_as_good():
     assert take(candidates(), worse, {"logistic": 0.0})[0] == 0
 
 
+def test_one_image_more_is_not_clearly_better_even_where_it_is_the_last_one():
+    perfect = hits(20, 19, 20, 19, 15, n=20)
+    index, good = take(candidates(), perfect, {"logistic": 0.5, "plain": 0.1})
+    assert NAMES[index] == "logistic"
+    assert good.tolist() == [True, True, True, True, False]
+
+
 @pytest.mark.parametrize(
     ("counts", "prior", "taken", "words"),
     [
         ((35, 5, 5, 5, 5), {"plain": 0.5}, 0, "is clearly the best of them"),
-        ((30, 30, 30, 30, 31), {"grouped": 0.25}, 3, "lost least against the best method, 0.2 po"),
+        ((30, 30, 30, 30, 31), {"grouped": 0.3}, 3, "was 0.3 points behind the best method on"),
+        (
+            (31, 30, 30, 30, 31),
+            {"plain": 0.3},
+            4,
+            "as good as any of them; none that is as good is",
+        ),
         ((30, 30, 30, 30, 31), {}, 0, "it leaves the body of the network as it is, so"),
         ((5, 5, 5, 30, 30), {}, 3, "it moves the network less"),
     ],
@@ -246,6 +259,17 @@ def test_one_image_of_a_class_has_no_estimate():
     told = kv.recommend(toy_backbone(), toy_data(3, 1), prior=prior)
     assert told.method == "plain"
     assert "0.4 points" in " ".join(told.reasons)
+
+
+def test_what_was_measured_of_other_settings_is_no_prior(monkeypatch):
+    backbone, data = toy_backbone(), toy_data(3, 1)
+    best_elsewhere = kv.recommend(backbone, data).candidate
+    nearest, own = FROZEN[0], best_elsewhere.at(lr=0.5)
+    assert own.name == best_elsewhere.name != nearest.name
+    assert kv.recommend(backbone, data, candidates=[nearest, own]).candidate == nearest
+    told = kv.recommend(backbone, data, candidates=[own, nearest])
+    assert told.candidate == own
+    assert "is the first of the candidates" in " ".join(told.reasons)
 
 
 def test_groups_may_come_from_a_source():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ from small_study import tasks
 import kshot_viz as kv
 from kshot_viz.errors import KShotFileError, KShotKeyError
 from kshot_viz.study.regimes.choices import Few, choose_many
+from kshot_viz.study.regimes.files import known_folds
 from kshot_viz.study.settings.choice import SETTING
 from kshot_viz.study.task import Task
 
@@ -190,18 +192,58 @@ def test_a_saved_study_is_gone_on_from_without_its_stores(found, folder, tmp_pat
     # Of what two regimes chose for one episode a study keeps one row, so a job may lack one.
     jobs = [len(path.read_text().splitlines()) for path in folder.glob("*/rows.jsonl")]
     assert len(again) < 0.02 * sum(jobs)
+    assert set(more.folds) == set(found.folds)
     timed = ["seconds"]
     pd.testing.assert_frame_equal(more.frame.drop(columns=timed), found.frame.drop(columns=timed))
 
 
 def test_folds_are_rows_of_a_study(found, folder):
-    assert set(found.folds) == set(found.comparisons)
-    for name, rows in kv.Study.load(folder).folds.items():
+    loaded = kv.Study.load(folder).folds
+    assert set(loaded) == set(found.folds) == set(found.comparisons)
+    for name, rows in loaded.items():
         pd.testing.assert_frame_equal(rows, found.folds[name])
         # Two images a class leave one out in each of two folds.
         assert set(rows["of_shot"]) == {2}
         assert set(rows["shot"]) == {1}
         assert set(rows["of_episode"]) == {"test/0", "test/1"}
+
+
+def test_a_study_with_more_methods_and_episodes_computes_what_is_new(found, tmp_path, monkeypatch):
+    from kshot_viz.evaluate import executors
+
+    run, ran = executors.run_job, []
+
+    def told(job):
+        names = {one.candidate.name for one in job.entries}
+        ran.append((names, job.inputs.episode.pool, job.inputs.episode.index))
+        return run(job)
+
+    monkeypatch.setattr(executors, "run_job", told)
+    found.save(tmp_path)
+    more = kv.study(
+        tasks(episodes=5), methods=[*METHODS, "cosine_head"], grid=GRID, n_val=3, few=Few(2, 2),
+        own_episodes=2, rules=("guarded", "best"), out=tmp_path,
+    )  # fmt: skip
+    known = [names for names, pool, _ in ran if pool == "val" and names != {"cosine_head"}]
+    assert not known
+    assert {index for names, pool, index in ran if pool == "test" and "plain" in names} == {4}
+    assert set(more.frame["method"]) > set(found.frame["method"])
+
+
+def test_folds_of_a_study_before_are_not_those_of_the_next(found, tmp_path):
+    found.save(tmp_path)
+    replace(found, folds={}).save(tmp_path)
+    assert kv.Study.load(tmp_path).folds == {}
+
+
+def test_changed_folds_are_told_and_not_gone_on_from(found, folder, tmp_path):
+    found.save(tmp_path)
+    (path, *_) = tmp_path.glob("*/folds.parquet")
+    pd.read_parquet(path).assign(accuracy=1.0).to_parquet(path, index=False)
+    with pytest.raises(KShotFileError, match=r"folds.parquet is not what was saved"):
+        kv.Study.load(tmp_path)
+    assert known_folds(tmp_path) == {}
+    assert set(known_folds(folder)) == set(found.folds)
 
 
 def test_any_row_comes_out_again(found):
@@ -218,6 +260,8 @@ def test_any_row_comes_out_again(found):
         lambda about: about["manifest"].update(folders={"a": "../a"}),
         lambda about: about["manifest"].update(folders=3),
         lambda about: about.update(schema=99),
+        lambda about: about.update(folds=3),
+        lambda about: about.update(folds={"another": "0"}),
     ],
 )
 def test_a_damaged_study_is_told(found, folder, tmp_path, damage):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -56,6 +57,22 @@ def test_many_methods_are_rows_with_a_mark_for_each_number_of_shots(make: Callab
     assert (one < five).all()
     assert ax.get_title(loc="left") == "Accuracy, 10 classes"
     assert ax.get_xlabel() == "accuracy, %"
+
+
+def test_rows_of_paired_differences_have_a_line_at_zero_and_no_reference() -> None:
+    few = hand_made(shots=(1, 5))
+
+    def with_copies(table: pd.DataFrame) -> pd.DataFrame:
+        grouped = table[table["method"] == "grouped"]
+        copies = (grouped.assign(method=f"x{i}") for i in range(9))
+        return pd.concat([table, *copies], ignore_index=True)
+
+    many = replace(few, frame=with_copies(few.frame), settings=with_copies(few.settings))
+    ax = plot_measure(many, paired=True)
+    names = [label.get_text() for label in ax.get_yticklabels()]
+    assert "plain" not in names
+    assert len(names) > 9
+    assert "difference to plain, points" in ax.get_xlabel()
 
 
 def test_bars_are_the_intervals(make: Callable) -> None:
