@@ -99,7 +99,8 @@ def page(rows: pd.DataFrame, fixed: pd.DataFrame) -> Iterator[str]:
         f"**Mean regret over data sets: {by_data.mean():.1f} points "
         f"[{interval.low:.1f}, {interval.high:.1f}]; worst task: {by_task.max():.1f} ({worst}).**"
     )
-    yield f"Each candidate always, at its fixed setting, on the same episodes: {always(rows, fixed)}."
+    fixed_on_these = always(rows, fixed)
+    yield f"Each candidate always, at its fixed setting, on the same episodes: {fixed_on_these}."
     yield CHANGED
     yield "\n".join(table(rows, by_task))
     yield (
