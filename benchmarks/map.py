@@ -6,7 +6,8 @@
 
 With the bundled network: digits, MNIST, USPS and five alphabets of Omniglot at 1 and 5 shots, and
 MNIST and USPS at 20. With SqueezeNet and MobileNet V1: Webcam, Amazon and cartoons (PACS), at 1 and
-5 shots. As a control, Webcam with a SqueezeNet of random weights. Finished rows are kept in
+5 shots. Webcam with a SqueezeNet of random weights is a control: it runs where it is named, on a
+page of its own, so that no setting is chosen on it for other tasks. Finished rows are kept in
 ``--out``; the same command goes on from them, and with more ``--episodes`` or tasks uses what is
 there. The study is saved beside its page: ``kv.Study.load("docs/results/map")``. A copy of that
 folder as ``--out`` is gone on from as well.
@@ -22,7 +23,7 @@ from pathlib import Path
 
 from map_parts.numbers import headline
 from map_parts.page import page
-from map_parts.tasks import HEAD_LRS, grid, tasks
+from map_parts.tasks import CONTROL, HEAD_LRS, grid, tasks
 
 import kshot_viz as kv
 from kshot_viz.grouping.rule import GroupingRule
@@ -75,7 +76,7 @@ def main() -> None:
     loaded = [
         load()
         for name, load in tasks(given.data, given.episodes)
-        if given.task is None or name in given.task
+        if (name != CONTROL if given.task is None else name in given.task)
     ]
     found = kv.study(
         loaded,

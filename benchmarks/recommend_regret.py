@@ -8,7 +8,7 @@ fixed settings: how far they are behind the best of the map is the prior, one ro
 of the tasks on *other* data, and what it takes is compared with the best method and setting of the
 map on the same episodes. Finished rows are kept in ``--out``; the same command goes on from them.
 They are known by task, episode and prior only: after a change of the candidates or of the rule,
-take a new folder. Networks without training are controls of the map, and not recommended for.
+take a new folder. Nothing is recommended for the control of the map.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from typing import Any
 import pandas as pd
 from map_parts.numbers import TASK
 from map_parts.recommending import Part, Recommend, fixed_rows, keyed, recommended_rows
-from map_parts.tasks import tasks
+from map_parts.tasks import CONTROL, tasks
 
 import kshot_viz as kv
 from kshot_viz.evaluate.pool import run_in_pool
@@ -46,7 +46,7 @@ def parts(study: kv.Study, data: Path, episodes: int) -> list[Part]:
         Part(data, name, int(shot), episodes)
         for name, _ in tasks(data, episodes)
         for one in (study.comparisons.get(name),)
-        if one is not None and "random" not in name
+        if one is not None and name != CONTROL
         for shot in sorted(one.settings["shot"].unique())
     ]
 

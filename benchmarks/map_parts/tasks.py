@@ -27,6 +27,8 @@ PHOTOS = {
 SIZE = 64
 # On validation episodes of handwriting no method did best with a tenth.
 HEAD_LRS = (0.001, 0.01)
+# Photographs on a network that has learned nothing.
+CONTROL = "webcam random_squeezenet"
 # Images of each digit that tasks of MNIST and USPS are drawn from.
 PER_CLASS = 200
 
@@ -132,5 +134,4 @@ def tasks(folder: Path, n: int) -> Iterator[tuple[str, Callable[[], kv.StudyTask
     for network in ("squeezenet1_1", "mobilenet_v1"):
         for data in PHOTOS:
             yield f"{data} {network}", partial(photographs, data, network, folder, n)
-    control = partial(photographs, "webcam", "random_squeezenet", folder, n)
-    yield "webcam random_squeezenet", control
+    yield CONTROL, partial(photographs, *CONTROL.split(), folder, n)
