@@ -18,7 +18,7 @@ from kshot_viz.methods.config import FinetuneConfig
 from kshot_viz.methods.registry import FIRST
 from kshot_viz.models.backbone import BACKBONE, Backbone
 from kshot_viz.study.comparison import Comparison
-from kshot_viz.study.kept_rows import rows_kept
+from kshot_viz.study.files.kept_rows import rows_kept
 from kshot_viz.study.manifest import run_info
 from kshot_viz.study.plan import ComparisonPlan, TunedTasks
 from kshot_viz.study.rivals import applicable, ready_made, rivals_of

@@ -15,8 +15,8 @@ from kshot_viz.errors import KShotValueError
 from kshot_viz.finetune.candidate import Candidate
 from kshot_viz.grouping.grouping import Grouping
 from kshot_viz.grouping.rule import GroupingRule
-from kshot_viz.study import manifest as files
 from kshot_viz.study import tables
+from kshot_viz.study.files import comparison_files as files
 from kshot_viz.study.findings.alike import nothing_alike
 from kshot_viz.study.findings.robustness import robustness
 from kshot_viz.study.footer import note_of

@@ -10,7 +10,7 @@ from kshot_viz.errors import KShotFileError
 from kshot_viz.files import plain_name, read_json, whole_file
 from kshot_viz.records import content_digest
 from kshot_viz.study.comparison import Comparison
-from kshot_viz.study.manifest import read_rows
+from kshot_viz.study.files.comparison_files import read_rows
 from kshot_viz.study.regimes.choices import CHOSEN
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def save(study: Study, folder: str | Path) -> Path:
     with whole_file(target / ROWS, called=target) as path:
         pd.DataFrame(study.frame).to_parquet(path, index=False)
     with whole_file(target / ABOUT, called=target) as path:
-        path.write_text(json.dumps(about, indent=1), encoding="utf-8")
+        path.write_text(json.dumps(about), encoding="utf-8")
     return target
 
 

@@ -18,7 +18,7 @@ from kshot_viz.methods.base import Method
 from kshot_viz.methods.registry import FIRST
 from kshot_viz.study.compare import comparison_of, comparison_plan
 from kshot_viz.study.comparison import Comparison
-from kshot_viz.study.kept_rows import rows_kept
+from kshot_viz.study.files.kept_rows import rows_kept
 from kshot_viz.study.plan import ComparisonPlan, TunedTasks
 from kshot_viz.study.regimes.choices import REGIMES, Few
 from kshot_viz.study.regimes.every_choice import Asked, every_choice

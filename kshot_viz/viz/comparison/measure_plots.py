@@ -183,8 +183,8 @@ def _draw_shots_in_rows(ax: Axes, frame: pd.DataFrame, styles: Mapping[str, Meth
     shots = sorted({int(shot) for shot in frame["shot"]})
     for rank, shot in enumerate(shots):
         part = frame[frame["shot"] == shot]
-        apart = 0.5 * ((rank + 0.5) / len(shots) - 0.5)
-        y = [here.index(name) + apart for name in part["method"]]
+        below = 0.5 * ((rank + 0.5) / len(shots) - 0.5)
+        y = [here.index(name) + below for name in part["method"]]
         style = MethodStyle(counted(shot, "shot"), *_shot_look(rank), "none")
         interval(ax, part["value"], y, part, style, "x", markersize=5.5)
     legend_outside(ax)

@@ -7,7 +7,7 @@ from networks import toy_backbone, toy_data
 
 import kshot_viz as kv
 from kshot_viz.evaluate.row_store import COLUMNS, RowStore
-from kshot_viz.study.kept_rows import _whole_jobs
+from kshot_viz.study.files.kept_rows import _whole_jobs
 
 
 @pytest.fixture(scope="module")

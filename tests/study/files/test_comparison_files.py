@@ -10,7 +10,7 @@ import pytest
 
 from kshot_viz.errors import KShotFileError
 from kshot_viz.study.comparison import Comparison
-from kshot_viz.study.manifest import ABOUT, ROWS
+from kshot_viz.study.files.comparison_files import ABOUT, ROWS
 from kshot_viz.viz.report.report import report_page
 
 
@@ -61,8 +61,33 @@ def test_a_missing_file_is_named(folder, name):
 
 def test_a_newer_file_asks_for_a_newer_version(folder):
     record = json.loads((folder / ABOUT).read_text())
-    (folder / ABOUT).write_text(json.dumps(record | {"schema": 4}))
-    with pytest.raises(KShotFileError, match=r"schema 4; this version reads up to 3\..*newer"):
+    (folder / ABOUT).write_text(json.dumps(record | {"schema": 5}))
+    with pytest.raises(KShotFileError, match=r"schema 5; this version reads up to 4\..*newer"):
+        Comparison.load(folder)
+
+
+def test_a_grouping_that_settings_share_is_written_once(comparison, folder):
+    about = json.loads((folder / ABOUT).read_text())
+    formed = [one.grouping for one in comparison.candidates.values() if one.grouping is not None]
+    assert len(about["groupings"]) == len(set(map(repr, formed))) < len(formed)
+
+
+def test_files_whose_candidates_hold_their_groupings_load(short, folder):
+    about = json.loads((folder / ABOUT).read_text())
+    del about["groupings"], about["check"]
+    about["candidates"] = {key: one.to_dict() for key, one in short.candidates.items()}
+    (folder / ABOUT).write_text(json.dumps(about | {"schema": 3}))
+    assert Comparison.load(folder).candidates == short.candidates
+
+
+@pytest.mark.parametrize("number", [99, -99, "0", None])
+def test_a_grouping_that_is_not_there_is_named(folder, number):
+    about = json.loads((folder / ABOUT).read_text())
+    del about["check"]
+    for one in about["candidates"].values():
+        one["grouping"] = {"shared": number}
+    (folder / ABOUT).write_text(json.dumps(about))
+    with pytest.raises(KShotFileError, match="no readable comparison"):
         Comparison.load(folder)
 
 

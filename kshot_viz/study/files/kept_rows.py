@@ -13,7 +13,7 @@ from kshot_viz.errors import KShotFileError
 from kshot_viz.evaluate.planning import job_key
 from kshot_viz.evaluate.row_store import COLUMNS, RowStore
 from kshot_viz.evaluate.rows import Row
-from kshot_viz.study.manifest import ROWS, read_both
+from kshot_viz.study.files.comparison_files import ROWS, read_both
 from kshot_viz.study.plan import ComparisonPlan
 
 if TYPE_CHECKING:
