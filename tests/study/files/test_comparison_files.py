@@ -68,8 +68,9 @@ def test_a_newer_file_asks_for_a_newer_version(folder):
 
 def test_a_grouping_that_settings_share_is_written_once(comparison, folder):
     about = json.loads((folder / ABOUT).read_text())
-    formed = [one.grouping for one in comparison.candidates.values() if one.grouping is not None]
-    assert len(about["groupings"]) == len(set(map(repr, formed))) < len(formed)
+    formed = [one.to_dict()["grouping"] for one in comparison.candidates.values() if one.grouping]
+    distinct = {json.dumps(one) for one in formed}
+    assert len(about["groupings"]) == len(distinct) < len(formed)
 
 
 def test_files_whose_candidates_hold_their_groupings_load(short, folder):
