@@ -66,9 +66,9 @@ def test_a_newer_file_asks_for_a_newer_version(folder):
         Comparison.load(folder)
 
 
-def test_a_grouping_that_settings_share_is_written_once(comparison, folder):
+def test_a_grouping_that_settings_share_is_written_once(short, folder):
     about = json.loads((folder / ABOUT).read_text())
-    formed = [one.to_dict()["grouping"] for one in comparison.candidates.values() if one.grouping]
+    formed = [one.to_dict()["grouping"] for one in short.candidates.values() if one.grouping]
     distinct = {json.dumps(one) for one in formed}
     assert len(about["groupings"]) == len(distinct) < len(formed)
 
