@@ -61,6 +61,7 @@ def main() -> None:
     parser.add_argument("--method", action="append", help="only these; all by default")
     parser.add_argument("--episodes", type=int, default=50)
     parser.add_argument("--head-lr", action="append", type=float, help="0.001 and 0.01 by default")
+    parser.add_argument("--feature-step", action="append", type=float, help="instead of these")
     parser.add_argument("--own-episodes", type=int, default=2)
     parser.add_argument("--workers", type=int)
     parser.add_argument("--out", type=Path, default=Path("runs/map"))
@@ -82,7 +83,7 @@ def main() -> None:
         loaded,
         methods=methods(given.method),
         rules=RULES,
-        grid=grid(given.head_lr or HEAD_LRS),
+        grid=grid(given.head_lr or HEAD_LRS, given.feature_step or ()),
         own_episodes=given.own_episodes,
         executor="processes",
         workers=given.workers,

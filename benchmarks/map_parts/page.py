@@ -175,10 +175,13 @@ def _about(found: kv.Study) -> str:
     frame = found.frame[found.frame["accuracy"].notna()]
     many = frame[frame["regime"] == "many"].groupby(TASK)["episode"].nunique()
     asked, methods = found.manifest, frame["method"].unique()
+    heads = first["head_lrs"]
+    if "feature_steps" in first:
+        heads = f"{first['feature_steps']} over the mean squared length of the features"
     return (
         f"{len(methods)} methods ({', '.join(map(str, methods))}) on "
         f"{counted(len(many), 'task')}, {_number(many)} test episodes each; settings "
-        f"of the grid {first['lrs']} x {first['head_lrs']} at steps {first['steps']}; "
+        f"of the grid {first['lrs']} x {heads} at steps {first['steps']}; "
         f"{asked['n_val']} tuning episodes in `many`, {asked['few']['episodes']} with "
         f"{asked['few']['queries']} queries a class in `few`, the first {asked['own_episodes']} "
         f"test episodes in `own`."

@@ -33,7 +33,7 @@ CONTROL = "webcam random_squeezenet"
 PER_CLASS = 200
 
 
-def grid(head_lrs: Sequence[float]) -> kv.TuningGrid:
+def grid(head_lrs: Sequence[float], feature_steps: Sequence[float] = ()) -> kv.TuningGrid:
     """Return the settings to choose from, coarser than usual, to fit into a night.
 
     They are six settings of most methods for two step sizes of the head, each at two step counts.
@@ -42,6 +42,7 @@ def grid(head_lrs: Sequence[float]) -> kv.TuningGrid:
         lrs=(3e-4, 3e-3, 3e-2),
         head_lrs=tuple(head_lrs),
         head_only_lrs=tuple(sorted({*head_lrs, 0.1, 1.0})),
+        feature_steps=tuple(feature_steps),
         steps=(5, 20),
         others={"decay": (0.65,), "penalty": (0.1,), "alpha": (1.0,), "dimension": (64, 1024)},
     )

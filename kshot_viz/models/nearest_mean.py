@@ -49,6 +49,15 @@ def penultimate_features(backbone: Backbone | nn.Module, images: Any) -> Tensor:
         return torch.cat([compute(backbone, part).float().cpu() for part in parts])
 
 
+def feature_power(backbone: Backbone, images: Any) -> float:
+    """Return the mean squared length of the features of some images.
+
+    A step of the head changes a row of it by the step size times a feature, and so a logit by at
+    most the step size times a squared length. Networks differ in it by factors of a hundred.
+    """
+    return penultimate_features(backbone, images).square().sum(dim=1).mean().item()
+
+
 @one_thread()
 def nearest_mean_accuracy(
     backbone: Backbone | nn.Module, data: ImageDataset, episodes: Sequence[Episode]

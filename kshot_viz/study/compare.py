@@ -209,7 +209,7 @@ def comparison_plan(
         rivals=rivals,
         unfit=unfit,
         ready=ready_made(methods),
-        grid=grid or TuningGrid(),
+        grid=_measured(grid or TuningGrid(), backbone, data, episodes),
         tuning=tuning_episodes(data, episodes, source=source, tune=tune, n_val=n_val),
         rule=known_rule(choose),
         race=race,
@@ -217,6 +217,13 @@ def comparison_plan(
         progress=progress,
         watch=watch,
     )
+
+
+def _measured(
+    grid: TuningGrid, backbone: Backbone, data: ImageDataset, episodes: Sequence[Episode]
+) -> TuningGrid:
+    """Measure features on the first support: images that are at hand in every regime of labels."""
+    return grid.measured(backbone, episodes[0].split(data)[0]) if episodes else grid
 
 
 def comparison_of(

@@ -14,7 +14,7 @@ from kshot_viz.methods.base import Method
 from kshot_viz.methods.config import FinetuneConfig
 from kshot_viz.methods.registry import resolve_method
 from kshot_viz.models.head_init import HeadInit
-from kshot_viz.models.nearest_mean import penultimate_features
+from kshot_viz.models.nearest_mean import feature_power
 
 if TYPE_CHECKING:
     from kshot_viz.models.backbone import Backbone
@@ -81,12 +81,11 @@ def _candidate(method: Method, config: FinetuneConfig, groups_from: str) -> Cand
 def head_step_size(backbone: Backbone, images: Any) -> float:
     """Return a step size of the head that suits the length of the features of some images.
 
-    A step changes a row of the head by the step size times a feature, and so a logit by the step
-    size times a squared length. Networks differ in it by factors of a hundred: a size that trains
-    the head of one in a few steps makes that of another jump. The size is normalised as in the
-    normalised least-mean-squares rule (Nagumo and Noda, IEEE Trans. Automatic Control 1967).
+    A size that trains the head of one network in a few steps makes that of another jump, see
+    :func:`kshot_viz.models.nearest_mean.feature_power`. So it is normalised as in the normalised
+    least-mean-squares rule (Nagumo and Noda, IEEE Trans. Automatic Control 1967).
     """
-    power = penultimate_features(backbone, images).square().sum(dim=1).mean().item()
+    power = feature_power(backbone, images)
     # Two digits, so that the number reads well and does not depend on rounding.
     size = float(f"{HEAD_STEP / power:.2g}") if power > 0 else math.inf
     return size if LEAST < size < MOST else OWN_HEAD_LR

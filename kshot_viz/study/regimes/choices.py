@@ -24,8 +24,10 @@ if TYPE_CHECKING:
 
 # From the fewest labels of the target to the most.
 REGIMES = ("blind", "own", "few", "many")
-# Names a chosen setting in every task: its tuned values, and the number of steps.
-ACROSS = ["tuned", "steps"]
+# Names a setting in every task, see TuningGrid.across, and the number of steps.
+ACROSS = ["across", "steps"]
+# What the settings of a task are beside their names, which may differ from network to network.
+_OWN = ["setting", "tuned", "step_size", "lr", "head_lr"]
 CHOSEN = [*METHOD, "regime", "rule", "episode", *SETTING, "tuned", "step_size", "lr", "head_lr"]
 CHOSEN += ["val_accuracy", "n_val", "collapsed", "margin", "labels"]
 
@@ -92,6 +94,13 @@ def choose_blind(rows: Mapping[Task, pd.DataFrame], task: Task, rule: str) -> pd
     run of it did. Other tasks are those on other data; of these, those with as
     many shots where there are any.
 
+    Parameters
+    ----------
+    rows : mapping of Task to DataFrame
+        Tuning rows of every task, with ``across``, see :meth:`TuningGrid.across`.
+    task : Task
+    rule : str
+
     Returns
     -------
     DataFrame
@@ -107,10 +116,8 @@ def choose_blind(rows: Mapping[Task, pd.DataFrame], task: Task, rule: str) -> pd
         return own.head(0)
     stacked = pd.concat([_as_episode(rows[one], one) for one in same], ignore_index=True)
     # What is chosen must be among what the task itself may run.
-    names = own.drop_duplicates(["method", *ACROSS]).set_index(["method", *ACROSS])["setting"]
-    known = pd.MultiIndex.from_frame(stacked[["method", *ACROSS]])
-    stacked = stacked.assign(setting=names.reindex(known).to_numpy())
-    stacked = stacked[stacked["setting"].notna()]
+    known = own.drop_duplicates(["method", *ACROSS])[["method", *ACROSS, *_OWN]]
+    stacked = stacked.merge(known, on=["method", *ACROSS], how="inner")
     here = {name: getattr(task, name) for name in TASK}
     # What collapsed is told by its status: the rows of one method need one number of classes.
     most = max(one.way for one in [task, *same])
@@ -123,9 +130,6 @@ def _as_episode(rows: pd.DataFrame, task: Task) -> pd.DataFrame:
     found = groups.agg(
         accuracy=("accuracy", "mean"),
         n_query=("n_query", "sum"),
-        step_size=("step_size", "first"),
-        lr=("lr", "first"),
-        head_lr=("head_lr", "first"),
         fell=("fell", "any"),
     ).reset_index()
     status = np.where(found["fell"], "collapsed", "ok")

@@ -16,6 +16,7 @@ from kshot_viz.study.regimes.choices import (
     few_images,
 )
 from kshot_viz.study.regimes.own_support import choose_own
+from kshot_viz.study.settings.tuning import Tuned
 from kshot_viz.study.tables import joined
 from kshot_viz.study.task import Task
 
@@ -50,7 +51,7 @@ def every_choice(
 
     ``folds`` are the rows of each plan that the regime ``"own"`` chooses from.
     """
-    rows = {task: one.rows for found in tuned for task, one in found.items()}
+    rows = {task: _named(one) for found in tuned for task, one in found.items()}
     parts = []
     for plan, own in zip(plans, folds, strict=True):
         for task in plan.tasks:
@@ -61,6 +62,12 @@ def every_choice(
                     for name, (one, labels) in found.items()
                 ]
     return joined(*(one.assign(episode=one.get("episode", "")) for one in parts))[CHOSEN]
+
+
+def _named(tuned: Tuned) -> pd.DataFrame:
+    """Return tuning rows with the names that their settings have across tasks."""
+    names = {one.key: tuned.tuner.grid.across(one) for one in tuned.candidates}
+    return tuned.rows.assign(across=tuned.rows["candidate"].map(names))
 
 
 def _regimes(

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from kshot_viz.checks import check, mapping
+from kshot_viz.checks import check, mapping, number
 from kshot_viz.errors import KShotValueError
 from kshot_viz.finetune.candidate import Candidate
 from kshot_viz.methods.base import Method
+from kshot_viz.models.nearest_mean import feature_power
+
+if TYPE_CHECKING:
+    from kshot_viz.models.backbone import Backbone
 
 _LISTS = ("lrs", "head_lrs", "head_only_lrs", "steps")
+_STEP_SIZES = ("lrs", "head_lrs", "head_only_lrs", "feature_steps")
 
 
 @dataclass(frozen=True)
@@ -34,23 +40,37 @@ class TuningGrid:
         Step sizes of the head where nothing else moves.
     steps : tuple of int
         Step counts; one run of the longest serves them all.
+    feature_steps : tuple of float
+        Step sizes of the head in units of one over the mean squared length of the features, instead
+        of ``head_lrs`` and ``head_only_lrs``; those stay for heads that do not multiply features,
+        such as a cosine head. A step of size 1 changes a logit by at most about 1,
+        whatever the network, so what is chosen on one network suits another (the normalised
+        least-mean-squares rule of Nagumo and Noda, IEEE Trans. Automatic Control 1967).
     others : mapping of str to tuple
         Values of further settings that methods tune; a method's own ``tries`` by default.
     extend : int
         How many values may be added beyond the smallest or largest step size where the best setting
         of a method is there; all methods get them. One of which only one value is given is fixed.
+    unit : float
+        That of ``feature_steps``; 0 until :meth:`measured`, which a comparison calls.
     """
 
     lrs: tuple[float, ...] = (3e-4, 1e-3, 3e-3, 1e-2, 3e-2)
     head_lrs: tuple[float, ...] = (0.01, 0.1)
     head_only_lrs: tuple[float, ...] = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
     steps: tuple[int, ...] = (5, 10, 20, 40)
+    feature_steps: tuple[float, ...] = ()
     others: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     extend: int = 3
+    unit: float = 0.0
 
     def __post_init__(self) -> None:
         for name in _LISTS:
             object.__setattr__(self, name, _ascending(name, getattr(self, name)))
+        if self.feature_steps:
+            steps = _ascending("feature_steps", self.feature_steps)
+            object.__setattr__(self, "feature_steps", steps)
+        check("unit", self.unit, number(0))
         check("others", self.others, mapping)
         object.__setattr__(self, "others", dict(self.others))
         if any(int(count) != count for count in self.steps):
@@ -69,10 +89,13 @@ class TuningGrid:
         Raises
         ------
         KShotValueError
-            If neither the grid nor the method names any.
+            If neither the grid nor the method names any, or the unit of ``feature_steps`` was not
+            measured.
         """
         if setting == "lr":
             return self.lrs
+        if setting == "head_lr" and self._by_features(method):
+            return tuple(map(self._size, self.feature_steps))
         if setting == "head_lr":
             return self.head_lrs if "lr" in method.tuned else self.head_only_lrs
         found = self.others.get(setting, method.tries.get(setting, ()))
@@ -125,9 +148,37 @@ class TuningGrid:
             return []
         return [rival.at(steps=steps) for steps in self._counts(rival.method)]
 
+    def measured(self, backbone: Backbone, images: Any) -> TuningGrid:
+        """Return the grid with the unit of ``feature_steps`` on some images of a task."""
+        if not self.feature_steps:
+            return self
+        power = feature_power(backbone, images)
+        # Features that are all zero train with any step size.
+        return replace(self, unit=1.0 / power if power > 0 else 1.0)
+
+    def across(self, candidate: Candidate) -> str:
+        """Name a candidate's tuned settings as other networks name those that correspond."""
+        method = candidate.method
+        named = {name: candidate.setting(name) for name in method.tuned}
+        if "head_lr" in named and self._by_features(method):
+            steps = {self._size(step): step for step in self.feature_steps}
+            named["head_lr"] = steps.get(named["head_lr"], named["head_lr"])
+        return json.dumps(named)
+
+    def _by_features(self, method: Method) -> bool:
+        return bool(self.feature_steps) and not method.own_head
+
+    def _size(self, step: float) -> float:
+        if not self.unit:
+            raise KShotValueError(
+                "`feature_steps` have no unit before `TuningGrid.measured(backbone, images)`."
+            )
+        # Three digits, so that the number reads well and does not depend on rounding.
+        return float(f"{step * self.unit:.3g}")
+
     def thinned(self) -> TuningGrid:
         """Return the grid with every second step size where there are more than two."""
-        given = {name: getattr(self, name) for name in _LISTS if name != "steps"}
+        given = {name: getattr(self, name) for name in _STEP_SIZES}
         # A single value would be fixed, and no longer tuned.
         lists = {name: one[::2] if len(one) > 2 else one for name, one in given.items()}
         return replace(self, **lists)
@@ -148,14 +199,18 @@ class TuningGrid:
         """Return plain JSON values."""
         others = {name: list(values) for name, values in self.others.items()}
         lists = {name: list(getattr(self, name)) for name in _LISTS}
-        return lists | {"others": others, "extend": self.extend}
+        found = lists | {"others": others, "extend": self.extend}
+        if self.feature_steps:
+            found |= {"feature_steps": list(self.feature_steps), "unit": self.unit}
+        return found
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> TuningGrid:
         """Rebuild a grid."""
+        known = (*_LISTS, "feature_steps", "extend", "unit")
+        given: dict[str, Any] = {name: record[name] for name in known if name in record}
         others = {name: tuple(values) for name, values in record.get("others", {}).items()}
-        lists = {name: tuple(record[name]) for name in _LISTS if name in record}
-        return cls(**lists, others=others, extend=record.get("extend", cls.extend))
+        return cls(**given, others=others)
 
 
 def _ascending(name: str, values: Sequence[float]) -> tuple[Any, ...]:

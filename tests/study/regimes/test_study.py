@@ -8,6 +8,8 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+import torch
+from networks import toy_backbone
 from small_study import tasks
 
 import kshot_viz as kv
@@ -152,6 +154,31 @@ def test_ranks_name_regime_and_rule(found):
     assert ranks.average.between(1, len(ranks.average)).all()
     with pytest.raises(KShotKeyError, match="regime"):
         found.ranks("nothing")
+
+
+def test_steps_in_units_of_the_features_carry_over_to_another_network():
+    first, second = tasks(shots=(2,), episodes=2)
+    network = toy_backbone()
+    with torch.no_grad():
+        # Its features are ten times as long.
+        network.module.deep.weight.mul_(10)
+        network.module.deep.bias.mul_(10)
+    found = kv.study(
+        [first, replace(second, backbone=network)],
+        methods=["head_only", "plain"],
+        regimes=("blind", "many"),
+        grid=kv.TuningGrid(lrs=(0.001, 0.01), feature_steps=(0.01, 1.0), steps=(8,)),
+        n_val=2,
+    )
+    kept = found.comparisons.values()
+    units = {one.manifest["data"]["name"]: one.manifest["grid"]["unit"] for one in kept}
+    assert units["a"] > 50 * units["b"]
+    chosen = found.choices.set_index(["regime", "data", "method"])["head_lr"]
+    for method in ("head_only", "plain"):
+        for here, there in (("a", "b"), ("b", "a")):
+            # With one other task, what is chosen blindly is what that task chooses for itself.
+            step = chosen["many", there, method] / units[there]
+            assert chosen["blind", here, method] == pytest.approx(step * units[here], rel=0.01)
 
 
 # ---- files -------------------------------------------------------------------------------------

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
+import torch
+from networks import toy_backbone, toy_data
 
 from kshot_viz.errors import KShotValueError
 from kshot_viz.finetune.candidate import Candidate
 from kshot_viz.grouping.rule import GroupingRule
 from kshot_viz.methods.config import FinetuneConfig
+from kshot_viz.models.nearest_mean import penultimate_features
 from kshot_viz.study.settings.grid import TuningGrid
 
 GRID = TuningGrid(lrs=(0.1, 0.01), head_lrs=(0.3,), head_only_lrs=(1.0, 0.2), steps=(8, 2, 2))
@@ -55,7 +59,66 @@ def test_the_grid_knows_its_settings():
     assert not GRID.holds(GRID.candidates(HEAD)[0].at(head_lr=0.3))
 
 
+# ---- step sizes in units of the features ------------------------------------------------------
+
+BY_FEATURES = TuningGrid(
+    lrs=(0.01, 0.1), head_lrs=(0.02, 0.2), feature_steps=(10, 1), steps=(2, 8), unit=1 / 300
+)
+
+
+def test_heads_on_features_have_step_sizes_in_units_of_their_length():
+    assert [one.config.head_lr for one in BY_FEATURES.candidates(HEAD)] == [0.00333, 0.0333]
+    assert {one.config.head_lr for one in BY_FEATURES.candidates(PLAIN)} == {0.00333, 0.0333}
+    cosine = BY_FEATURES.candidates(Candidate(None, method="cosine_head"))
+    assert all(one.config.head_lr in BY_FEATURES.head_only_lrs for one in cosine)
+
+
+def test_the_unit_is_one_over_the_mean_squared_length():
+    backbone, images = toy_backbone(), toy_data(3, 4)
+    features = penultimate_features(backbone, images)
+    found = replace(BY_FEATURES, unit=0.0).measured(backbone, images)
+    assert found.unit == pytest.approx(1 / features.square().sum(1).mean().item())
+    assert GRID.measured(backbone, images) is GRID
+    with torch.no_grad():
+        for parameter in backbone.module.parameters():
+            parameter.zero_()
+    assert replace(BY_FEATURES, unit=0.0).measured(backbone, images).unit == 1.0
+
+
+def test_without_a_unit_there_are_no_sizes():
+    with pytest.raises(KShotValueError, match="measured"):
+        replace(BY_FEATURES, unit=0.0).candidates(PLAIN)
+
+
+def test_settings_that_correspond_have_one_name():
+    other = replace(BY_FEATURES, unit=1 / 7)
+    for rival in (PLAIN, HEAD):
+        here, there = (
+            [grid.across(one) for one in grid.candidates(rival)] for grid in (BY_FEATURES, other)
+        )
+        assert here == there
+        assert len(set(here)) == len(here)
+    assert json.loads(other.across(other.candidates(HEAD)[0])) == {"head_lr": 1}
+    # A head of its own has the same sizes everywhere.
+    cosine = other.candidates(Candidate(None, method="cosine_head"))[0]
+    assert json.loads(other.across(cosine)) == {"head_lr": cosine.config.head_lr}
+    given = {name: PLAIN.setting(name) for name in ("lr", "head_lr")}
+    assert json.loads(GRID.across(PLAIN)) == given
+
+
+def test_wrong_steps_are_named():
+    for wrong in ((0,), (-1.0,), ("a",)):
+        with pytest.raises(KShotValueError, match="feature_steps"):
+            TuningGrid(feature_steps=wrong)
+
+
+def test_every_second_step_of_a_thinned_grid():
+    assert replace(BY_FEATURES, feature_steps=(1, 3, 10)).thinned().feature_steps == (1, 10)
+    assert BY_FEATURES.thinned().feature_steps == (1, 10)
+
+
 def test_a_grid_survives_json():
+    assert TuningGrid.from_dict(json.loads(json.dumps(BY_FEATURES.to_dict()))) == BY_FEATURES
     assert TuningGrid.from_dict(json.loads(json.dumps(GRID.to_dict()))) == GRID
     assert json.loads(json.dumps(GRID.to_dict())) == GRID.to_dict()
 
