@@ -61,7 +61,9 @@ def main() -> None:
     parser.add_argument("--method", action="append", help="only these; all by default")
     parser.add_argument("--episodes", type=int, default=50)
     parser.add_argument("--head-lr", action="append", type=float, help="0.001 and 0.01 by default")
-    parser.add_argument("--feature-step", action="append", type=float, help="instead of these")
+    parser.add_argument(
+        "--feature-step", action="append", type=float, help="for linear heads, instead of --head-lr"
+    )
     parser.add_argument("--own-episodes", type=int, default=2)
     parser.add_argument("--workers", type=int)
     parser.add_argument("--out", type=Path, default=Path("runs/map"))

@@ -19,7 +19,7 @@ from kshot_viz.errors import KShotFileError
 from kshot_viz.methods.registry import resolve_method
 from kshot_viz.study.classifier import RECOMMENDED
 from kshot_viz.study.recommendation.recommend import recommend
-from kshot_viz.study.recommendation.safe import safe_candidate, safe_candidates
+from kshot_viz.study.recommendation.safe import safe_candidate
 from kshot_viz.study.saved.folder import ABOUT
 from kshot_viz.study.saved.onnx_file import export_onnx
 from kshot_viz.study.saved.save_load import load_classifier, save_classifier
@@ -86,9 +86,8 @@ def _recommended(
 ) -> Recommendation:
     source = None if request.source is None else load_unlabelled(request.source, **request.reading)
     groups_from = "support" if source is None else "source"
-    if request.method == RECOMMENDED:
-        candidates = safe_candidates(backbone, data, groups_from=groups_from)
-    else:
+    candidates = None
+    if request.method != RECOMMENDED:
         candidates = [safe_candidate(backbone, data, request.method, groups_from=groups_from)]
     return recommend(
         backbone,

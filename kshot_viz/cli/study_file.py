@@ -147,10 +147,19 @@ def _value(key: str, given: Any) -> Any:
         if key == "few":
             return Few(**given)
         if key == "grid":
-            return TuningGrid.from_dict(given)
+            return _grid(given)
     except TypeError as error:
         raise KShotFileError(f"`{key}` of the study is no table of settings: {error}.") from error
     return tuple(given) if isinstance(given, list) else given
+
+
+def _grid(given: Mapping[str, Any]) -> TuningGrid:
+    # The unit of feature steps is measured on each task.
+    known = [one.name for one in fields(TuningGrid) if one.name != "unit"]
+    for name in given:
+        if name not in known:
+            raise unknown_name("key of `grid`", name, known)
+    return TuningGrid.from_dict(given)
 
 
 def study_inputs(record: Mapping[str, Any]) -> tuple[Backbone, ImageDataset]:

@@ -52,8 +52,8 @@ def penultimate_features(backbone: Backbone | nn.Module, images: Any) -> Tensor:
 def feature_power(backbone: Backbone, images: Any) -> float:
     """Return the mean squared length of the features of some images.
 
-    A step of the head changes a row of it by the step size times a feature, and so a logit by at
-    most the step size times a squared length. Networks differ in it by factors of a hundred.
+    A step of SGD changes a row of the head by at most the step size times a feature, and so a logit
+    by the step size times a squared length. Networks differ in it by factors of a hundred.
     """
     return penultimate_features(backbone, images).square().sum(dim=1).mean().item()
 

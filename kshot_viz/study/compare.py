@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from kshot_viz.checks import checked, flag, instance, number, optional, several, text, whole
 from kshot_viz.data.dataset import ImageDataset
 from kshot_viz.data.episodes.episode import Episode
+from kshot_viz.errors import KShotValueError
 from kshot_viz.evaluate.evaluate import all_of
 from kshot_viz.finetune.candidate import Candidate
 from kshot_viz.grouping.rule import GroupingRule
@@ -209,7 +210,7 @@ def comparison_plan(
         rivals=rivals,
         unfit=unfit,
         ready=ready_made(methods),
-        grid=_measured(grid or TuningGrid(), backbone, data, episodes),
+        grid=_measured(grid or TuningGrid(), rivals, backbone, data, episodes),
         tuning=tuning_episodes(data, episodes, source=source, tune=tune, n_val=n_val),
         rule=known_rule(choose),
         race=race,
@@ -220,10 +221,20 @@ def comparison_plan(
 
 
 def _measured(
-    grid: TuningGrid, backbone: Backbone, data: ImageDataset, episodes: Sequence[Episode]
+    grid: TuningGrid,
+    rivals: Sequence[Candidate],
+    backbone: Backbone,
+    data: ImageDataset,
+    episodes: Sequence[Episode],
 ) -> TuningGrid:
     """Measure features on the first support: images that are at hand in every regime of labels."""
-    return grid.measured(backbone, episodes[0].split(data)[0]) if episodes else grid
+    if grid.feature_steps and any(one.config.optimizer != "sgd" for one in rivals):
+        raise KShotValueError(
+            "`feature_steps` of the grid are for the optimizer 'sgd', whose steps grow with the "
+            "features; give `head_lrs` and `head_only_lrs` for others."
+        )
+    first = next((one for one in episodes if one.shot), None)
+    return grid if first is None else grid.measured(backbone, first.split(data)[0])
 
 
 def comparison_of(

@@ -12,6 +12,8 @@ import torch
 from command_line import kshot, picture, small_run
 from spoilt import World, cut, rewritten
 
+from kshot_viz.study.files.comparison_files import SCHEMA
+
 Command = tuple[Callable[[World], list[object]], tuple[str, ...]]
 
 
@@ -135,9 +137,12 @@ COMMANDS: dict[str, Command] = {
     ),
     "replay of a newer file": (
         lambda w: [
-            "replay", rewritten(w.finished() / "comparison.json", schema=4).parent, "--row", 0
+            "replay",
+            rewritten(w.finished() / "comparison.json", schema=SCHEMA + 1).parent,
+            "--row",
+            0,
         ],
-        ("comparison.json has schema 4", "newer"),
+        (f"comparison.json has schema {SCHEMA + 1}", "newer"),
     ),
     "replay of a cut-off request": (
         lambda w: ["replay", cut(w.finished() / "request.json").parent, "--row", 0],

@@ -10,6 +10,7 @@ import pytest
 from command_line import CLASSES, Ended, kshot, make_pictures, picture
 
 import kshot_viz as kv
+from kshot_viz.study.recommendation.prior import shipped_prior
 from kshot_viz.study.saved.folder import ABOUT
 
 
@@ -72,6 +73,12 @@ def test_predict_names_the_class_of_every_file(fitted, pictures, tmp_path):
         assert sum(shares.values()) == pytest.approx(1.0)
         assert shares[one["class"]] == one["probability"] == max(shares.values())
     assert loaded.predict(kv.load_dataset(pictures).take([0])).tolist() == [rows[1]["class"]]
+
+
+def test_with_one_image_of_a_class_other_tasks_decide(tmp_path):
+    pictures, known = make_pictures(tmp_path / "zoo", per_class=1), shipped_prior(1)
+    ended = kshot("fit", pictures, "--out", tmp_path / "mine", "--size", 16, "--workers", 1)
+    assert f"Recommended: {min(known, key=known.get)}" in ended.out
 
 
 def test_one_method_is_estimated_alone(pictures, tmp_path):

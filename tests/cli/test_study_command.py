@@ -55,6 +55,11 @@ def test_a_file_says_what_is_compared(file):
     )  # fmt: skip
 
 
+def test_a_file_may_give_steps_in_units_of_the_features(file):
+    file.write_text(TEXT.replace("steps = [2, 4]", "feature_steps = [1, 10]"))
+    assert read_study(file).grid.feature_steps == (1, 10)
+
+
 def test_the_example_in_the_docs_is_read():
     asked = read_study(Path(__file__).parents[2] / "docs" / "letters_and_digits.toml")
     assert [one.data for one in asked.tasks] == ["digits", "glyphs"]
@@ -78,6 +83,8 @@ def test_paths_start_at_the_folder_of_the_file(tmp_path):
         ("[[tasks]]\nway = 3", KShotFileError, "no `data`"),
         ("[[tasks]]\ndata = 'digits'\nshot = 1", KShotKeyError, "shots"),
         ("method = ['plain']\n[[tasks]]\ndata = 'digits'", KShotKeyError, "methods"),
+        ("grid = {feature_step = [1]}\n[[tasks]]\ndata = 'digits'", KShotKeyError, "feature_steps"),
+        ("grid = {unit = 1}\n[[tasks]]\ndata = 'digits'", KShotKeyError, "unit"),
         ("few = {n = 3}\n[[tasks]]\ndata = 'digits'", KShotFileError, "few"),
     ],
 )

@@ -16,6 +16,7 @@ from kshot_viz.grouping.grouping import Grouping
 from kshot_viz.grouping.rule import GroupingRule
 from kshot_viz.methods.config import FinetuneConfig
 from kshot_viz.methods.registry import FIRST
+from kshot_viz.models.nearest_mean import feature_power
 from kshot_viz.study.compare import compare_methods
 from kshot_viz.study.rivals import rivals_of
 from kshot_viz.study.settings.grid import TuningGrid
@@ -346,6 +347,23 @@ def test_rows_that_are_not_what_was_saved_are_not_gone_on_from(tmp_path, compare
     (tmp_path / "rows.jsonl").unlink()
     with pytest.raises(KShotFileError, match=r"not what was saved.*Move the folder away"):
         compare(**request, out=tmp_path)
+
+
+def test_steps_in_units_of_the_features_are_measured_on_the_first_support(
+    compare, backbone, data, episodes
+):
+    grid = TuningGrid(lrs=(0.01,), feature_steps=(1.0,), steps=(2,))
+    found = compare(methods=["plain"], episodes=episodes[:1], grid=grid)
+    unit = 1 / feature_power(backbone, episodes[0].split(data)[0])
+    assert found.manifest["grid"]["unit"] == pytest.approx(unit)
+    assert found.settings["head_lr"].tolist() == pytest.approx([unit], rel=0.01)
+    with pytest.raises(KShotValueError, match="'sgd'"):
+        compare(
+            methods=["plain"],
+            episodes=episodes[:1],
+            grid=grid,
+            config=FinetuneConfig(optimizer="adam"),
+        )
 
 
 # ---- refusals ----------------------------------------------------------------------------------

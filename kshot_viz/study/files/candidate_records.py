@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from kshot_viz.errors import KShotValueError
 from kshot_viz.finetune.candidate import Candidate
 
 # The key of a grouping's number, which stands for the grouping.
@@ -32,6 +33,9 @@ def from_records(about: Mapping[str, Any]) -> dict[str, Candidate]:
         grouping = record["grouping"]
         if grouping is None or SHARED not in grouping:
             return record
-        return record | {"grouping": groupings[grouping[SHARED]]}
+        number = grouping[SHARED]
+        if not 0 <= number < len(groupings):
+            raise KShotValueError(f"There is no grouping {number}; there are {len(groupings)}.")
+        return record | {"grouping": groupings[number]}
 
     return {key: Candidate.from_dict(whole(one)) for key, one in about["candidates"].items()}

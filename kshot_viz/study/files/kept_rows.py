@@ -61,13 +61,14 @@ def _whole_jobs(tables: Sequence[pd.DataFrame]) -> dict[str, list[Row]]:
     known = [table[[*COLUMNS]] for table in tables if set(COLUMNS) <= set(table.columns)]
     jobs: dict[str, list[Row]] = {}
     for table in known:
-        for row in table.to_dict("records"):
+        # Two test episodes with one support have the same folds.
+        for row in table.drop_duplicates(["run", "steps"]).to_dict("records"):
             jobs.setdefault(row["job"], []).append({str(name): row[name] for name in row})
     return {job: rows for job, rows in jobs.items() if _is_whole(job, rows)}
 
 
 def _is_whole(job: str, rows: Sequence[Row]) -> bool:
-    """Say whether the rows are those of all runs of a job, each at all of its steps."""
+    """Say whether the rows are those of all runs of a job, each at the same steps."""
     steps: dict[str, list[int]] = {}
     for row in rows:
         steps.setdefault(row["run"], []).append(row["steps"])

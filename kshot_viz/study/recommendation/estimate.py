@@ -11,7 +11,7 @@ import numpy as np
 from kshot_viz.errors import KShotFileError
 from kshot_viz.stats import wilson_share
 from kshot_viz.study.recommendation.held_out import HeldOut
-from kshot_viz.study.recommendation.take import take
+from kshot_viz.study.recommendation.take import dependence, take
 from kshot_viz.text import counted, interval_text, listed
 
 
@@ -110,22 +110,13 @@ def _choose_without(
 ) -> tuple[np.ndarray, tuple[str, ...]]:
     """Return whether each image was recognised by what its fold chose without it."""
     hits, chosen = np.zeros(len(found.folds), dtype=bool), []
-    for fold in range(int(found.folds.max()) + 1):
+    folds = int(found.folds.max()) + 1
+    for fold in range(folds):
         inside = found.folds == fold
-        index, _ = take(found.candidates, found.hits[:, ~inside], prior)
+        index, _ = take(found.candidates, found.hits[:, ~inside], folds - 1, prior)
         hits[inside] = found.hits[index, inside]
         chosen.append(found.candidates[index].name)
     return hits, tuple(chosen)
-
-
-def dependence(folds: int) -> float:
-    """Return how many times the variance of a mean over folds is that of independent images.
-
-    1 + folds / (folds - 1): the classifiers of two folds share most of their training images
-    (Nadeau and Bengio, "Inference for the generalization error", Machine Learning, 2003, section
-    3, where it is written (1 / J + n2 / n1) J).
-    """
-    return 1.0 + folds / (folds - 1)
 
 
 def _interval(hits: np.ndarray, chosen: int) -> tuple[float, float]:

@@ -19,7 +19,7 @@ FEWEST = 3
 
 
 def shipped_prior(shot: int) -> dict[str, float]:
-    """Return the mean regret of each candidate's method in points, on tasks with as many shots.
+    """Return the mean regret of each candidate's method in points, see :func:`mean_regrets`.
 
     Empty where no task was measured.
     """
@@ -36,8 +36,8 @@ def mean_regrets(
     rows : iterable of mapping
         With ``data, backbone, shot, method, regret``.
     shot : int
-        Images of a class. Of the numbers that were measured on three data sets and more, the one
-        at the smallest ratio to it counts.
+        Images of a class. Of the numbers that were measured on three data sets and more, or else of
+        all, the one at the smallest ratio to it counts. Every method has the same tasks.
     without : str
         Data of which no row counts.
     """

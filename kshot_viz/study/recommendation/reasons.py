@@ -81,8 +81,8 @@ def _preferred(chosen: Candidate, prior: Mapping[str, float]) -> str:
     if chosen.method.name in prior:
         # Others may have lost as much there, or not have been tried there.
         return (
-            f"none that is as good is known to have lost less on other tasks, where it was "
-            f"{regret(chosen, prior):.1f} points behind the best method on average"
+            f"none of the others that are as good is known to have lost less on other tasks, where "
+            f"it was {regret(chosen, prior):.1f} points behind the best method on average"
         )
     if is_frozen(chosen):
         return "it leaves the body of the network as it is"
@@ -91,13 +91,9 @@ def _preferred(chosen: Candidate, prior: Mapping[str, float]) -> str:
 
 def only_one_image(candidate: Candidate, prior: Mapping[str, float]) -> str:
     """Say why a candidate is taken where nothing can be left out."""
-    if candidate.method.name in prior:
-        lost = regret(candidate, prior)
-        return (
-            f"With one image of a class nothing can be left out to compare methods; on other tasks "
-            f"{_label(candidate)} lost least against the best method, {lost:.1f} points on average."
-        )
     text = "With one image of a class nothing can be left out to compare methods; "
+    if candidate.method.name in prior:
+        return f"{text}{_label(candidate)} is taken, since {_preferred(candidate, prior)}."
     if candidate.method.takes_steps:
         return f"{text}{_label(candidate)} is the first of the candidates."
     return (

@@ -60,9 +60,9 @@ def recommend(
     prior : mapping of str to float, optional
         Mean regret of methods in points, from other tasks. It decides between candidates that are
         equally good, and where a class has one image; a method that it lacks comes last. By default
-        what was measured with about as many images of a class (``docs/results/recommend.md``), or
-        nothing for ``candidates`` of your own. What it does not decide, see
-        :func:`kshot_viz.study.recommendation.take.take`.
+        what was measured at the nearest number of images of a class with enough data
+        (``docs/results/recommend.md``), or nothing for ``candidates`` of your own. What decides
+        where it does not: :func:`kshot_viz.study.recommendation.take.take`.
     candidates : sequence of Candidate, optional
         What to choose among, the least moved first; by default nearest mean, logistic regression,
         head only, and grouped and plain fine-tuning with small step sizes, from a head that is
@@ -117,7 +117,7 @@ def recommend(
         progress="leave one out" if progress is True else progress,
     )
     estimate = estimated(found, known, shot=min(one.shot for one in episodes))
-    taken, good = take(found.candidates, found.hits, known)
+    taken, good = take(found.candidates, found.hits, len(episodes), known)
     chosen = found.candidates[taken]
     sentences = [
         why.images_reason(data),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,9 @@ def save(study: Study, folder: str | Path) -> Path:
     folders = dict(study.manifest["folders"])
     for name, one in study.comparisons.items():
         one.save(target / folders[name])
+        if name not in study.folds:
+            # Those of an earlier study.
+            (target / folders[name] / FOLDS).unlink(missing_ok=True)
     about = {
         "schema": SCHEMA,
         "manifest": dict(study.manifest),
@@ -62,10 +66,13 @@ def load(folder: str | Path) -> dict[str, Any]:
 
 def known_folds(folder: Path) -> dict[str, pd.DataFrame]:
     """Return the rows of folds of a saved study; none where there is none to read."""
-    try:
-        return _folds(folder, _read_about(folder))
-    except KShotFileError:
-        return {}
+    found: dict[str, pd.DataFrame] = {}
+    with suppress(KShotFileError):
+        about = _read_about(folder)
+        for name in about["folds"]:
+            with suppress(KShotFileError):
+                found |= _folds(folder, about | {"folds": {name: about["folds"][name]}})
+    return found
 
 
 def _read_about(folder: Path) -> dict[str, Any]:

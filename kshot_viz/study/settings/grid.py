@@ -42,17 +42,18 @@ class TuningGrid:
         Step counts; one run of the longest serves them all.
     feature_steps : tuple of float
         Step sizes of the head in units of one over the mean squared length of the features, instead
-        of ``head_lrs`` and ``head_only_lrs``; those stay for heads that do not multiply features,
-        such as a cosine head. A step of size 1 changes a logit by at most about 1,
-        whatever the network, so what is chosen on one network suits another (the normalised
-        least-mean-squares rule of Nagumo and Noda, IEEE Trans. Automatic Control 1967).
+        of ``head_lrs`` and ``head_only_lrs``; those stay for methods with a head of their own
+        (``own_head``), such as a cosine head. One step of SGD of size 1 without momentum changes a
+        logit by at most about 1, whatever the network, so what is chosen on one network suits
+        another (the normalised least-mean-squares rule of Nagumo and Noda, IEEE Trans. Automatic
+        Control 1967).
     others : mapping of str to tuple
         Values of further settings that methods tune; a method's own ``tries`` by default.
     extend : int
         How many values may be added beyond the smallest or largest step size where the best setting
         of a method is there; all methods get them. One of which only one value is given is fixed.
     unit : float
-        That of ``feature_steps``; 0 until :meth:`measured`, which a comparison calls.
+        That of ``feature_steps``; 0 until :meth:`measured`. A comparison measures it anew.
     """
 
     lrs: tuple[float, ...] = (3e-4, 1e-3, 3e-3, 1e-2, 3e-2)
@@ -67,9 +68,10 @@ class TuningGrid:
     def __post_init__(self) -> None:
         for name in _LISTS:
             object.__setattr__(self, name, _ascending(name, getattr(self, name)))
-        if self.feature_steps:
-            steps = _ascending("feature_steps", self.feature_steps)
-            object.__setattr__(self, "feature_steps", steps)
+        steps = self.feature_steps
+        some = isinstance(steps, (int, float)) or len(steps) > 0
+        steps = _ascending("feature_steps", steps) if some else ()
+        object.__setattr__(self, "feature_steps", steps)
         check("unit", self.unit, number(0))
         check("others", self.others, mapping)
         object.__setattr__(self, "others", dict(self.others))
@@ -95,7 +97,7 @@ class TuningGrid:
         if setting == "lr":
             return self.lrs
         if setting == "head_lr" and self._by_features(method):
-            return tuple(map(self._size, self.feature_steps))
+            return tuple(dict.fromkeys(map(self._size, self.feature_steps)))
         if setting == "head_lr":
             return self.head_lrs if "lr" in method.tuned else self.head_only_lrs
         found = self.others.get(setting, method.tries.get(setting, ()))
@@ -162,7 +164,9 @@ class TuningGrid:
         named = {name: candidate.setting(name) for name in method.tuned}
         if "head_lr" in named and self._by_features(method):
             steps = {self._size(step): step for step in self.feature_steps}
-            named["head_lr"] = steps.get(named["head_lr"], named["head_lr"])
+            step = steps.get(named["head_lr"])
+            # A size that is none of the steps corresponds to none of another network.
+            named |= {"unit": self.unit} if step is None else {"head_lr": None, "step": step}
         return json.dumps(named)
 
     def _by_features(self, method: Method) -> bool:

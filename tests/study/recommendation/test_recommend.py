@@ -13,7 +13,7 @@ from PIL import Image
 import kshot_viz as kv
 from kshot_viz.errors import KShotKeyError, KShotValueError, KShotWarning
 from kshot_viz.models.nearest_mean import penultimate_features
-from kshot_viz.study.recommendation.estimate import Estimate, dependence, estimated
+from kshot_viz.study.recommendation.estimate import Estimate, estimated
 from kshot_viz.study.recommendation.folds import leave_out_episodes
 from kshot_viz.study.recommendation.held_out import HeldOut, held_out
 from kshot_viz.study.recommendation.labelled import labelled_dataset
@@ -26,7 +26,7 @@ from kshot_viz.study.recommendation.safe import (
     safe_candidate,
     safe_candidates,
 )
-from kshot_viz.study.recommendation.take import take
+from kshot_viz.study.recommendation.take import dependence, take
 
 FROZEN = safe_candidates(toy_backbone(), toy_data(3, 2))[:3]
 NAMES = ["nearest_mean", "logistic", "head_only", "grouped", "plain"]
@@ -135,25 +135,32 @@ def test_a_method_that_is_named_keeps_a_head_of_its_own():
 
 
 def test_without_a_prior_a_body_that_moves_must_be_clearly_better():
-    one, _ = take(candidates(), hits(30, 31, 30, 31, 31), {})
+    one, _ = take(candidates(), hits(30, 31, 30, 31, 31), 5, {})
     assert NAMES[one] == "logistic"
-    far, good = take(candidates(), hits(10, 10, 10, 30, 31), {})
+    far, good = take(candidates(), hits(5, 5, 5, 35, 36), 5, {})
     assert NAMES[far] == "grouped"
     assert good.tolist() == [False, False, False, True, True]
 
 
 def test_a_prior_decides_between_methods_that_are_as_good():
     equal = hits(30, 30, 30, 30, 30)
-    assert take(candidates(), equal, {})[0] == 0
-    assert NAMES[take(candidates(), equal, {"logistic": 1.0, "plain": 0.5})[0]] == "plain"
-    assert NAMES[take(candidates(), equal, {"logistic": 0.5, "plain": 0.5})[0]] == "logistic"
-    worse = hits(35, 20, 20, 20, 20)
-    assert take(candidates(), worse, {"logistic": 0.0})[0] == 0
+    assert take(candidates(), equal, 5, {})[0] == 0
+    assert NAMES[take(candidates(), equal, 5, {"logistic": 1.0, "plain": 0.5})[0]] == "plain"
+    assert NAMES[take(candidates(), equal, 5, {"logistic": 0.5, "plain": 0.5})[0]] == "logistic"
+    worse = hits(38, 10, 10, 10, 10)
+    assert take(candidates(), worse, 5, {"logistic": 0.0})[0] == 0
+
+
+@pytest.mark.parametrize(("ahead", "clear"), [(3, False), (6, False), (12, True)])
+def test_images_of_folds_count_as_fewer_than_independent_ones(ahead, clear):
+    _, good = take(candidates()[:2], hits(ahead, 0, n=40), 5, {})
+    assert good.tolist() == [True, not clear]
+    assert dependence(1) == 1.0
 
 
 def test_one_image_more_is_not_clearly_better_even_where_it_is_the_last_one():
-    perfect = hits(20, 19, 20, 19, 15, n=20)
-    index, good = take(candidates(), perfect, {"logistic": 0.5, "plain": 0.1})
+    perfect = hits(20, 19, 20, 19, 10, n=20)
+    index, good = take(candidates(), perfect, 5, {"logistic": 0.5, "plain": 0.1})
     assert NAMES[index] == "logistic"
     assert good.tolist() == [True, True, True, True, False]
 
@@ -167,7 +174,7 @@ def test_one_image_more_is_not_clearly_better_even_where_it_is_the_last_one():
             (31, 30, 30, 30, 31),
             {"plain": 0.3},
             4,
-            "as good as any of them; none that is as good is",
+            "as good as any of them; none of the others",
         ),
         ((30, 30, 30, 30, 31), {}, 0, "it leaves the body of the network as it is, so"),
         ((5, 5, 5, 30, 30), {}, 3, "it moves the network less"),
@@ -176,7 +183,7 @@ def test_one_image_more_is_not_clearly_better_even_where_it_is_the_last_one():
 def test_the_choice_is_explained_by_what_decided_it(counts, prior, taken, words):
     right = hits(*counts)
     found = HeldOut(tuple(candidates()), right, np.zeros(right.shape[1], dtype=int))
-    index, good = take(found.candidates, right, prior)
+    index, good = take(found.candidates, right, 5, prior)
     assert index == taken
     assert words in comparison_reasons(found, index, good, prior)[-1]
 
@@ -259,6 +266,8 @@ def test_one_image_of_a_class_has_no_estimate():
     told = kv.recommend(toy_backbone(), toy_data(3, 1), prior=prior)
     assert told.method == "plain"
     assert "0.4 points" in " ".join(told.reasons)
+    partial = " ".join(kv.recommend(toy_backbone(), toy_data(3, 1), prior={"plain": 3.0}).reasons)
+    assert "none of the others that are as good is known to have lost less" in partial
 
 
 def test_what_was_measured_of_other_settings_is_no_prior(monkeypatch):

@@ -167,18 +167,21 @@ def test_steps_in_units_of_the_features_carry_over_to_another_network():
         [first, replace(second, backbone=network)],
         methods=["head_only", "plain"],
         regimes=("blind", "many"),
+        rules=("best",),
         grid=kv.TuningGrid(lrs=(0.001, 0.01), feature_steps=(0.01, 1.0), steps=(8,)),
         n_val=2,
     )
     kept = found.comparisons.values()
     units = {one.manifest["data"]["name"]: one.manifest["grid"]["unit"] for one in kept}
     assert units["a"] > 50 * units["b"]
-    chosen = found.choices.set_index(["regime", "data", "method"])["head_lr"]
+    chosen = found.choices.set_index(["regime", "data", "method"])
+    sizes, bodies = chosen["head_lr"], chosen["lr"]
     for method in ("head_only", "plain"):
         for here, there in (("a", "b"), ("b", "a")):
             # With one other task, what is chosen blindly is what that task chooses for itself.
-            step = chosen["many", there, method] / units[there]
-            assert chosen["blind", here, method] == pytest.approx(step * units[here], rel=0.01)
+            step = sizes["many", there, method] / units[there]
+            assert sizes["blind", here, method] == pytest.approx(step * units[here], rel=0.01)
+            assert bodies["blind", here, method] == bodies["many", there, method]
 
 
 # ---- files -------------------------------------------------------------------------------------
@@ -269,7 +272,7 @@ def test_changed_folds_are_told_and_not_gone_on_from(found, folder, tmp_path):
     pd.read_parquet(path).assign(accuracy=1.0).to_parquet(path, index=False)
     with pytest.raises(KShotFileError, match=r"folds.parquet is not what was saved"):
         kv.Study.load(tmp_path)
-    assert known_folds(tmp_path) == {}
+    assert len(known_folds(tmp_path)) == len(found.folds) - 1
     assert set(known_folds(folder)) == set(found.folds)
 
 

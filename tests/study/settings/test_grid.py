@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from networks import toy_backbone, toy_data
@@ -98,7 +99,11 @@ def test_settings_that_correspond_have_one_name():
         )
         assert here == there
         assert len(set(here)) == len(here)
-    assert json.loads(other.across(other.candidates(HEAD)[0])) == {"head_lr": 1}
+    assert json.loads(other.across(other.candidates(HEAD)[0]))["step"] == 1
+    # A size of a candidate's own corresponds to none of another network, though it be a step's.
+    own = PLAIN.at(head_lr=1.0)
+    assert BY_FEATURES.across(own) != other.across(own)
+    assert BY_FEATURES.across(own) not in here
     # A head of its own has the same sizes everywhere.
     cosine = other.candidates(Candidate(None, method="cosine_head"))[0]
     assert json.loads(other.across(cosine)) == {"head_lr": cosine.config.head_lr}
@@ -107,9 +112,15 @@ def test_settings_that_correspond_have_one_name():
 
 
 def test_wrong_steps_are_named():
-    for wrong in ((0,), (-1.0,), ("a",)):
+    for wrong in ((0,), (-1.0,), ("a",), 3):
         with pytest.raises(KShotValueError, match="feature_steps"):
             TuningGrid(feature_steps=wrong)
+    assert TuningGrid(feature_steps=[]) == TuningGrid()
+    assert TuningGrid(feature_steps=np.array([1, 10])).feature_steps == (1, 10)
+
+
+def test_steps_that_round_to_one_size_are_one():
+    assert len(replace(BY_FEATURES, feature_steps=(1, 1.0001)).candidates(HEAD)) == 1
 
 
 def test_every_second_step_of_a_thinned_grid():
