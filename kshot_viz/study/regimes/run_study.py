@@ -218,7 +218,10 @@ def _comparison(
     plan: ComparisonPlan, tuned: TunedTasks, choices: pd.DataFrame, task: StudyTask
 ) -> Comparison:
     """Run what was chosen for a task on its test episodes, what was for one episode on that one."""
+    import pandas as pd
+
     settings = joined(*(one.settings for one in tuned.values()))
+    choices = pd.concat([one.rows(choices) for one in plan.tasks], ignore_index=True)
     for_all = choices["episode"] == ""
     ran = joined(settings, choices[for_all]).drop_duplicates(SAME, ignore_index=True)
     parts = [plan.test(ran, tuned, full=False)]

@@ -156,6 +156,22 @@ def test_ranks_name_regime_and_rule(found):
         found.ranks("nothing")
 
 
+def test_more_shots_of_the_same_data_may_be_a_task_of_their_own():
+    first, _ = tasks(shots=(1, 2), episodes=2)
+    more = replace(first, shots=(3,), name="a with three")
+    found = kv.study(
+        [first, more],
+        methods=["head_only"],
+        regimes=("own", "many"),
+        grid=replace(GRID, extend=0),
+        n_val=1,
+        own_episodes=1,
+    )
+    assert set(found.frame["shot"]) == {1, 2, 3}
+    assert set(found.comparisons["a with three"].frame["shot"]) == {3}
+    assert set(found.comparisons["a with three"].settings["shot"]) == {3}
+
+
 def test_steps_in_units_of_the_features_carry_over_to_another_network():
     first, second = tasks(shots=(2,), episodes=2)
     network = toy_backbone()
