@@ -89,7 +89,9 @@ def short(regrets: pd.DataFrame) -> str:
 
 
 def _mean_and_worst(behind: pd.DataFrame, method: str) -> str:
-    return f"{behind.loc[method, 'mean']:.1f}, {behind.loc[method, 'max']:.1f}"
+    # Zero added makes a rounded -0.0 a 0.0.
+    mean, worst = (round(behind.loc[method, name], 1) + 0.0 for name in ("mean", "max"))
+    return f"{mean:.1f}, {worst:.1f}"
 
 
 def table(numbers: pd.DataFrame) -> str:
