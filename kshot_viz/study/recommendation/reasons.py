@@ -76,13 +76,15 @@ def _choice(
     )
 
 
-def _preferred(chosen: Candidate, prior: Mapping[str, float]) -> str:
-    """Say why a candidate is taken before others that are as good."""
+def _preferred(
+    chosen: Candidate, prior: Mapping[str, float], others: str = "the others that are as good"
+) -> str:
+    """Say why a candidate is taken before others."""
     if chosen.method.name in prior:
         # Others may have lost as much there, or not have been tried there.
         return (
-            f"none of the others that are as good is known to have lost less on other tasks, where "
-            f"it was {regret(chosen, prior):.1f} points behind the best method on average"
+            f"none of {others} is known to have lost less on other tasks, where it was "
+            f"{regret(chosen, prior):.1f} points behind the best method on average"
         )
     if is_frozen(chosen):
         return "it leaves the body of the network as it is"
@@ -93,7 +95,8 @@ def only_one_image(candidate: Candidate, prior: Mapping[str, float]) -> str:
     """Say why a candidate is taken where nothing can be left out."""
     text = "With one image of a class nothing can be left out to compare methods; "
     if candidate.method.name in prior:
-        return f"{text}{_label(candidate)} is taken, since {_preferred(candidate, prior)}."
+        why = _preferred(candidate, prior, "the others")
+        return f"{text}{_label(candidate)} is taken, since {why}."
     if candidate.method.takes_steps:
         return f"{text}{_label(candidate)} is the first of the candidates."
     return (
