@@ -69,9 +69,10 @@ def known_folds(folder: Path) -> dict[str, pd.DataFrame]:
     found: dict[str, pd.DataFrame] = {}
     with suppress(KShotFileError):
         about = _read_about(folder)
-        for name in about["folds"]:
+        for name, digest in about["folds"].items():
             with suppress(KShotFileError):
-                found |= _folds(folder, about | {"folds": {name: about["folds"][name]}})
+                path = folder / about["manifest"]["folders"][name] / FOLDS
+                found[name] = _read_folds(path, digest)
     return found
 
 

@@ -89,6 +89,11 @@ def choose_own(rows: pd.DataFrame, task: Task, rule: str) -> pd.DataFrame:
         Of :func:`run_folds`.
     task : Task
     rule : str
+
+    Returns
+    -------
+    DataFrame
+        As of :func:`choose`, with ``episode``; no rows at one image a class.
     """
     # Folds have fewer shots than the task that settings are chosen for.
     mine = rows[rows[OF_SHOT] == task.shot].assign(shot=task.shot)
