@@ -87,7 +87,8 @@ def _write(ax: Axes, mean: np.ndarray, worst: np.ndarray, image: Any) -> None:
         ax.text(
             column,
             row,
-            f"{value:.1f} ({worst[row, column]:.1f})",
+            # Zero added makes a rounded -0.0 a 0.0.
+            f"{round(value, 1) + 0.0:.1f} ({worst[row, column]:.1f})",
             ha="center",
             va="center",
             fontsize=8.5,
