@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -162,6 +163,16 @@ def lively(
             norm.running_mean.normal_(std=0.1)
             norm.running_var.uniform_(0.5, 1.5)
         return Backbone(module, head=head, example=torch.rand(2, *shape, dtype=dtype))
+
+
+def with_other_last_bits(backbone: Backbone, *, seed: int) -> Backbone:
+    """Return the backbone with every weight changed by one part in its type's precision."""
+    other, rng = copy.deepcopy(backbone), np.random.default_rng(seed)
+    with torch.no_grad():
+        for weight in other.module.parameters():
+            signs = torch.from_numpy(rng.choice([-1.0, 1.0], size=tuple(weight.shape)))
+            weight.mul_(1 + torch.finfo(weight.dtype).eps * signs.to(weight.dtype))
+    return other
 
 
 @dataclass(frozen=True, eq=False)

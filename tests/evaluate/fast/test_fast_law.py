@@ -16,6 +16,7 @@ from fast_networks import (
     lively,
     shape_of,
     together,
+    with_other_last_bits,
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -93,13 +94,30 @@ def excess_of(
 
 
 def own(backbone: Backbone, task: Task, candidate: Candidate, images: Tensor) -> float:
-    """Return 10 times what the loop itself changes when its support images are reordered."""
+    """Return 10 times what the loop itself changes by rounding.
+
+    Adam with large steps can amplify the last bits of the weights a hundred times more than the
+    order of the images.
+    """
+    given = backbone, task, candidate, images
+    return 10 * max(change_by_order(*given), change_by_last_bits(*given))
+
+
+def change_by_order(backbone: Backbone, task: Task, candidate: Candidate, images: Tensor) -> float:
+    """Return what changes in the loop when its support images are reordered."""
     expected = by_loop(backbone, task, candidate, images)
     size, rng = len(task.support.inputs), np.random.default_rng(0)
     mixed = [task.reordered(rng.permutation(size)) for _ in range(4)]
-    return 10 * max(
-        difference(by_loop(backbone, one, candidate, images), expected) for one in mixed
-    )
+    return max(difference(by_loop(backbone, one, candidate, images), expected) for one in mixed)
+
+
+def change_by_last_bits(
+    backbone: Backbone, task: Task, candidate: Candidate, images: Tensor
+) -> float:
+    """Return what changes in the loop when the last bit of every start weight is another."""
+    expected = by_loop(backbone, task, candidate, images)
+    others = [with_other_last_bits(backbone, seed=seed) for seed in range(4)]
+    return max(difference(by_loop(one, task, candidate, images), expected) for one in others)
 
 
 @pytest.mark.parametrize("name", FAMILY)
@@ -210,7 +228,8 @@ def test_in_float32_paths_differ_as_little_as_orders_do(name, optimizer, grouped
     found = together(backbone, task, [candidate, candidate], task.others)
     expected = by_loop(backbone, task, candidate, task.others)
     scale = expected.abs().max().clamp_min(1.0).item()
-    bound = max(own(backbone, task, candidate, task.others), 8 * torch.finfo(single).eps) * scale
+    orders = 10 * change_by_order(backbone, task, candidate, task.others)
+    bound = max(orders, 8 * torch.finfo(single).eps) * scale
     best = expected.topk(2, dim=1).values
     clear = best[:, 0] - best[:, 1] > bound
     for logits in found:
@@ -229,7 +248,6 @@ def test_other_settings_exceed_the_bound(name, change):
     make = NETWORKS[name]
     backbone, task = lively(make, shape=shape_of(make)), draw(name)
     config = FinetuneConfig(lr=0.02, head_lr=0.3)
-    grouping = Grouping.one_group(backbone)
-    (wrong,) = together(backbone, task, [Candidate(grouping, config.but(**change))], task.others)
-    expected = by_loop(backbone, task, Candidate(grouping, config), task.others)
-    assert difference(wrong, expected) > 100 * BOUND
+    grouping, images = Grouping.one_group(backbone), task.others
+    (wrong,) = together(backbone, task, [Candidate(grouping, config.but(**change))], images)
+    assert excess_of(backbone, task, Candidate(grouping, config), wrong, images) > 100
