@@ -151,13 +151,9 @@ def by_task(regrets: pd.DataFrame) -> str:
     wide = part.pivot_table("accuracy", TASK, "method", sort=False)
     groups = best_elsewhere(wide, [one for one in GROUPS if one in wide])
     rivals = best_elsewhere(wide, rivals_of(wide))
-    shown = {
-        "head only": wide["head_only"],
-        "plain": wide[PLAIN],
-        "grouped": wide["grouped"],
-        "best variant": taken(wide, groups),
-        "best rival": taken(wide, rivals),
-    }
+    named = [one for one in ("head_only", PLAIN, "grouped") if one in wide]
+    shown = {one.replace("_", " "): wide[one] for one in named}
+    shown |= {"best variant": taken(wide, groups), "best rival": taken(wide, rivals)}
     lines = ["| data | network | shots | " + " | ".join(shown) + " | taken |"]
     lines.append("| --- | --- | ---: |" + " ---: |" * len(shown) + " --- |")
     for i, (data, backbone, shot) in enumerate(wide.index):

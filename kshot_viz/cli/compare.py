@@ -54,6 +54,10 @@ class CompareRequest(TaskRequest):
             raise KShotValueError(
                 "`--tune none` chooses nothing: give `--lr`, `--head-lr` and `--steps` once each."
             )
+        if self.tune is None and "feature_steps" in self.grid:
+            raise KShotValueError(
+                "`--feature-step` is among what is chosen: `--tune none` takes `--head-lr`."
+            )
 
     @property
     def config(self) -> FinetuneConfig:

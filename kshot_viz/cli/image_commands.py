@@ -35,6 +35,13 @@ def compare(
     head_lr: Annotated[
         list[float] | None, typer.Option(help="Step sizes of the head to choose from.")
     ] = None,
+    feature_step: Annotated[
+        list[float] | None,
+        typer.Option(
+            help="Instead of --head-lr: step sizes of the head in units of one over the mean "
+            "squared length of the network's features, such as 1 and 10."
+        ),
+    ] = None,
     steps: Annotated[
         list[int] | None, typer.Option(min=1, help="Step counts to choose from.")
     ] = None,
@@ -85,7 +92,7 @@ def compare(
         val_share=val_share,
         source=None if source is None else str(source.absolute()),
         groups=opt.groups_from_text(groups),
-        grid=_grid(lr, head_lr, steps),
+        grid=_grid(lr, head_lr, feature_step, steps),
         methods=tuple(methods or ()),
         candidates=tuple(str(one.absolute()) for one in candidates or ()),
         tune=None if tune == "none" else tune,
@@ -199,7 +206,11 @@ def dashboard(
 
 
 def _grid(
-    lr: list[float] | None, head_lr: list[float] | None, steps: list[int] | None
+    lr: list[float] | None,
+    head_lr: list[float] | None,
+    feature_step: list[float] | None,
+    steps: list[int] | None,
 ) -> dict[str, list[float]]:
-    given = {"lrs": lr, "head_lrs": head_lr, "head_only_lrs": head_lr, "steps": steps}
+    heads = {"head_lrs": head_lr, "head_only_lrs": head_lr, "feature_steps": feature_step}
+    given = {"lrs": lr, **heads, "steps": steps}
     return {name: list(values) for name, values in given.items() if values}

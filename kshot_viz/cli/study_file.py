@@ -98,7 +98,7 @@ class StudyRequest:
     tuning_episodes: int = 6
     few: Few = field(default_factory=Few)
     own_episodes: int = 10
-    grid: TuningGrid = field(default_factory=TuningGrid)
+    grid: TuningGrid | None = None
     seed: int = 0
 
 

@@ -76,6 +76,10 @@ COMMANDS: dict[str, Command] = {
         lambda w: w.command("--lr", 0.1),
         ("`--tune none` chooses nothing", "`--lr`"),
     ),
+    "a step in units of features without a choice": (
+        lambda w: w.command("--feature-step", 1),
+        ("`--feature-step` is among what is chosen", "`--head-lr`"),
+    ),
     "no step size": (
         lambda w: small_run(w.pictures, w.weights, w.here / "out", "--lr", 0),
         ("`lrs`", "positive numbers"),

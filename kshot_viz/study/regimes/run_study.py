@@ -97,7 +97,10 @@ def study(
     few : Few
     own_episodes : int
     grid : TuningGrid, optional
-        What is tried. It does not grow: the regimes would have different values to choose from.
+        What is tried. It does not grow: the regimes would have different values to choose from. By
+        default the step sizes of the head are 1 and 10 in units of each network's features
+        (``TuningGrid(feature_steps=(1, 10))``), so that they suit every network; where a candidate
+        has another optimizer than SGD, those of ``TuningGrid()``.
     executor, workers, device
         As in :func:`kshot_viz.evaluate`.
     out : path, optional
@@ -130,7 +133,7 @@ def study(
         if one not in REGIMES:
             raise unknown_name("regimes", one, REGIMES)
     asked = Asked(tuple(regimes), tuple(map(known_rule, rules)), few, own_episodes, n_val, seed)
-    grid = replace(grid or TuningGrid(), extend=0)
+    grid = replace(grid or default_grid(methods), extend=0)
     options = {"executor": executor, "workers": workers, "device": device, "seed": seed}
     plans = [
         comparison_plan(
@@ -172,6 +175,16 @@ def study(
     if out is not None:
         found.save(out)
     return found
+
+
+def default_grid(methods: Sequence[str | Method | Candidate]) -> TuningGrid:
+    """Return the grid of a study that names none.
+
+    One that does not grow has to suit networks whose features differ in length by a factor of ten.
+    """
+    given = [one for one in methods if isinstance(one, Candidate)]
+    by_features = all(one.config.optimizer == "sgd" for one in given)
+    return TuningGrid(feature_steps=(1.0, 10.0) if by_features else ())
 
 
 def _named(tasks: Sequence[StudyTask]) -> Sequence[StudyTask]:

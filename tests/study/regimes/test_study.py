@@ -172,6 +172,16 @@ def test_more_shots_of_the_same_data_may_be_a_task_of_their_own():
     assert set(found.comparisons["a with three"].settings["shot"]) == {3}
 
 
+@pytest.mark.parametrize(("optimizer", "steps"), [("sgd", [1.0, 10.0]), ("adam", None)])
+def test_without_a_grid_steps_of_the_head_suit_every_network(optimizer, steps):
+    candidate = kv.Candidate(None, kv.FinetuneConfig(optimizer=optimizer), "head_only")
+    one = tasks(shots=(1,), episodes=1)[:1]
+    found = kv.study(one, methods=[candidate], regimes=["many"], n_val=2)
+    (comparison,) = found.comparisons.values()
+    assert comparison.manifest["grid"].get("feature_steps") == steps
+    assert comparison.manifest["grid"]["extend"] == 0
+
+
 def test_steps_in_units_of_the_features_carry_over_to_another_network():
     first, second = tasks(shots=(2,), episodes=2)
     network = toy_backbone()
