@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,6 +16,7 @@ from kshot_viz.evaluate.episode_cache import (
     clear_episode_cache,
     episode_cache,
 )
+from kshot_viz.evaluate.fast.split import UntracedError
 from kshot_viz.evaluate.job import Job, prepare_batch, run_job
 from kshot_viz.evaluate.memory import keep_freed_memory
 from kshot_viz.evaluate.pool import run_in_pool
@@ -117,7 +119,9 @@ def _prepare(inputs: EpisodeInputs, batches: Sequence[Sequence[Entry]]) -> Prepa
     with one_thread():
         cache = episode_cache(inputs)
         for entries in batches:
-            prepare_batch(cache, entries)
+            # Their job says what becomes of these.
+            with suppress(UntracedError):
+                prepare_batch(cache, entries)
         return cache.prepared()
 
 

@@ -15,7 +15,7 @@ from kshot_viz.errors import KShotError
 from kshot_viz.evaluate.episode_cache import EpisodeCache, EpisodeInputs, episode_cache
 from kshot_viz.evaluate.fast.forward import Chunk
 from kshot_viz.evaluate.fast.parameters import CandidatePlan, plan_candidate
-from kshot_viz.evaluate.fast.split import TrainedPart
+from kshot_viz.evaluate.fast.split import TrainedPart, UntracedError
 from kshot_viz.evaluate.rows import Entry, Row, RowContext, Score, diverged_at, scored
 from kshot_viz.finetune.candidate import Candidate
 from kshot_viz.finetune.loop import start_run
@@ -187,7 +187,14 @@ def _lacks_memory(error: BaseException) -> bool:
 
 
 def _rows(job: Job, cache: EpisodeCache) -> list[Row]:
-    runner = _runner(job, cache)
+    try:
+        runner = _runner(job, cache)
+    except UntracedError:
+        # Every process traces the network anew, on images of its own: one whose trace agrees only
+        # just may be traced where the jobs are planned, and not here.
+        _log.info("%d candidates are computed by the reference loop after all", len(job.entries))
+        alone = [replace(job, entries=(one,), loop=True) for one in job.entries]
+        return [row for one in alone for row in _rows(one, cache)]
     targets = cache.query_targets
     contexts = [_context(job, entry, runner.path) for entry in job.entries]
     return [

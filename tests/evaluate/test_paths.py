@@ -13,6 +13,7 @@ from kshot_viz.data.episodes import sample_episodes
 from kshot_viz.errors import KShotError, KShotKeyError, KShotValueError
 from kshot_viz.evaluate import chunk_size, job
 from kshot_viz.evaluate.evaluate import evaluate
+from kshot_viz.evaluate.fast.split import UntracedError
 from kshot_viz.finetune.candidate import Candidate
 from kshot_viz.grouping.grouping import Grouping
 from kshot_viz.grouping.rule import GroupingRule
@@ -110,6 +111,20 @@ def test_a_network_that_cannot_be_followed_takes_the_loop(data, episodes):
     assert set(evaluate(backbone, data, episodes, plain).path) == {"loop"}
     with pytest.raises(KShotValueError, match="cannot be traced"):
         evaluate(backbone, data, episodes, plain, path="fast")
+
+
+def test_what_is_traced_when_planned_and_not_in_its_job_takes_the_loop(data, episodes, monkeypatch):
+    def untraced(*args):
+        raise UntracedError
+
+    several = [Candidate(None, CONFIG.but(lr=lr)) for lr in (0.01, 0.02)]
+    expected = evaluate(toy_backbone(), data, episodes, several, path="loop")
+    monkeypatch.setattr(job, "prepare_batch", untraced)
+    rows = evaluate(toy_backbone(), data, episodes, several)
+    assert set(rows.path) == {"loop"}
+    assert set(rows.chunk) == {1}
+    same = ["method", "episode", "lr", "accuracy", "support_loss"]
+    assert rows[same].equals(expected[same])
 
 
 def test_of_a_network_that_cannot_be_followed_heads_train_on_frozen_features(data, episodes):

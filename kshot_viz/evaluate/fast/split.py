@@ -55,6 +55,10 @@ def split(graph: Graph, trained: Collection[int]) -> TrainedPart:
     return TrainedPart(graph, tuple(part), tuple(read))
 
 
+class UntracedError(Exception):
+    """The network has no graph that computes what it does."""
+
+
 class TracedNetwork:
     """The tuned copy that all candidates start from; its own parameters never change.
 
@@ -101,11 +105,18 @@ class TracedNetwork:
         return self.graph if usable else self.exported
 
     def trained_part(self, trained: Collection[int]) -> TrainedPart:
-        """Return the part that depends on the parameters of these ids."""
+        """Return the part that depends on the parameters of these ids.
+
+        Raises
+        ------
+        UntracedError
+            If the network has no graph.
+        """
         key = frozenset(trained)
         if key not in self._parts:
             graph = self.graph_for(key) or self.graph
-            assert graph is not None
+            if graph is None:
+                raise UntracedError
             self._parts[key] = split(graph, key)
         return self._parts[key]
 

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from fast_networks import FAMILY, IMAGE, Stack, Task, lively, shape_of, traced
 from torch import Tensor, nn
 
+from kshot_viz.evaluate.fast.agreement import close
 from kshot_viz.evaluate.fast.graph import Graph, run_node
 from kshot_viz.evaluate.fast.split import compute_frozen_features, split
 from kshot_viz.evaluate.fast.trace import trace
@@ -149,6 +150,16 @@ def test_of_an_untraced_network_the_head_alone_stands_apart(make):
     assert {id(one) for one in network.graph.parameters(body)} == rest
     assert network.reach(network.trained_part(of_head)) == "head"
     assert network.trained_part(rest).whole
+
+
+def test_outputs_are_compared_in_units_of_the_largest():
+    # An entry near zero may be a sum of numbers in the hundreds, and is rounded as they are.
+    assert close(torch.tensor([413.2, 0.0103]), torch.tensor([413.2, 0.0100]))
+    assert not close(torch.tensor([1.0, 0.0103]), torch.tensor([1.0, 0.0100]))
+    assert not close(torch.tensor([413.2, 0.1]), torch.tensor([413.2, 0.0]))
+    assert close(torch.zeros(2), torch.zeros(2))
+    assert not close(torch.tensor([1e-9, 0.0]), torch.zeros(2))
+    assert not close(torch.full((2,), torch.nan), torch.full((2,), torch.nan))
 
 
 @pytest.mark.parametrize("make", FAMILY.values())
