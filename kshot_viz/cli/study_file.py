@@ -138,7 +138,8 @@ def _beside(path: Path, task: Mapping[str, Any]) -> dict[str, Any]:
     for name in _PATHS:
         beside = path.parent / str(found.get(name, ""))
         if name in found and found[name] not in BUILT_IN and beside.exists():
-            found[name] = str(beside)
+            # Absolute, so that it is not taken for a built-in name, and found from any folder.
+            found[name] = str(beside.absolute())
     return found
 
 

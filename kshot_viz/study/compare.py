@@ -169,7 +169,7 @@ def compare_methods(
     plan = plan.bound(source)
     with session(callbacks, run_info(plan, tune)) as heard, rows_kept(plan, out) as plan:
         plan = replace(plan, callbacks=(Forward(heard),) if heard else ())
-        plan, about = _timed(plan, budget_minutes)
+        plan, about = _timed(plan, budget_minutes, full=full)
         # First: what cannot be measured is told before hours of runs, not after them.
         alike = plan.alike()
         tuned = plan.tune()
@@ -262,14 +262,16 @@ def comparison_of(
     )
 
 
-def _timed(plan: ComparisonPlan, minutes: float | None) -> tuple[ComparisonPlan, dict[str, Any]]:
+def _timed(
+    plan: ComparisonPlan, minutes: float | None, *, full: bool
+) -> tuple[ComparisonPlan, dict[str, Any]]:
     """Return the plan that fits into so many minutes; tell how long it takes, and what is left out.
 
     Where nobody asked for either, nothing is measured.
     """
     if not plan.progress and minutes is None:
         return plan, {}
-    timing, asked = plan.measure(), plan.sizes
+    timing, asked = replace(plan.measure(), full=full), plan.sizes
     sizes = asked if minutes is None else timing.fit(asked, 60 * minutes)
     omitted, whole = left_out(asked, sizes), timing.whole(sizes)
     fits = minutes is None or whole <= 60 * minutes

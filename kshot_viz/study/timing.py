@@ -68,12 +68,15 @@ class Timing:
         Processes that work side by side.
     loading : Loading
         What the images take, in every process.
+    full : bool
+        Whether test episodes run at every setting, and not at the chosen one alone.
     """
 
     seconds: Mapping[Task, Mapping[str, float]]
     settings: Mapping[str, Sequence[int]]
     workers: int
     loading: Loading
+    full: bool = False
 
     def tuning(self, sizes: Sizes) -> float:
         """Return the seconds of choosing settings, where every setting runs on every episode.
@@ -81,13 +84,12 @@ class Timing:
         It takes less where settings that are clearly behind stop early, and more where the grid
         grows: how far is not known before.
         """
-        runs = {name: counts[sizes.every - 1] for name, counts in self.settings.items()}
-        return self._total(runs) * sizes.tuning + self.loading.tuning[sizes.tuning]
+        return self._grid(sizes) * sizes.tuning + self.loading.tuning[sizes.tuning]
 
     def test(self, sizes: Sizes) -> float:
         """Return the seconds of the test episodes."""
-        runs = dict.fromkeys(self.settings, 1)
-        return self._total(runs) * sizes.test + self.loading.test[sizes.test]
+        each = self._grid(sizes) if self.full else self._total(dict.fromkeys(self.settings, 1))
+        return each * sizes.test + self.loading.test[sizes.test]
 
     def whole(self, sizes: Sizes) -> float:
         """Return the seconds of both."""
@@ -104,6 +106,10 @@ class Timing:
         if fitting:
             return max(fitting, key=lambda one: (self.whole(one), -one.every))
         return min(every, key=lambda one: (self.whole(one), one.every))
+
+    def _grid(self, sizes: Sizes) -> float:
+        """Return the seconds of all settings on one episode."""
+        return self._total({name: runs[sizes.every - 1] for name, runs in self.settings.items()})
 
     def _total(self, runs: Mapping[str, int]) -> float:
         each = (

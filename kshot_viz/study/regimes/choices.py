@@ -91,13 +91,14 @@ def choose_blind(rows: Mapping[Task, pd.DataFrame], task: Task, rule: str) -> pd
     """Choose on the tuning episodes of other tasks: no label of the target is used.
 
     Each of them counts as one episode: a setting has its mean accuracy there, and collapsed where a
-    run of it did. Other tasks are those on other data; of these, those with as
-    many shots where there are any.
+    run of it did. Other tasks are those on data of another name; of these, those with as many
+    shots where there are any.
 
     Parameters
     ----------
     rows : mapping of Task to DataFrame
-        Tuning rows of every task, with ``across``, see :meth:`TuningGrid.across`.
+        Tuning rows of the task and of those that share no image with it, with ``across``, see
+        :meth:`TuningGrid.across`.
     task : Task
     rule : str
 

@@ -51,17 +51,32 @@ def every_choice(
 
     ``folds`` are the rows of each plan that the regime ``"own"`` chooses from.
     """
-    rows = {task: _named(one) for found in tuned for task, one in found.items()}
+    rows = [{task: _named(one) for task, one in found.items()} for found in tuned]
     parts = []
-    for plan, own in zip(plans, folds, strict=True):
+    for plan, own, mine in zip(plans, folds, rows, strict=True):
+        others = {
+            task: one
+            for other, theirs in zip(plans, rows, strict=True)
+            if not share_images(plan, other)
+            for task, one in theirs.items()
+        }
         for task in plan.tasks:
             for rule in asked.rules:
-                found = _regimes(plan, task, rows, own, rule, asked)
+                found = _regimes(plan, task, mine | others, own, rule, asked)
                 parts += [
                     one.assign(regime=name, rule=rule, labels=labels)
                     for name, (one, labels) in found.items()
                 ]
     return joined(*(one.assign(episode=one.get("episode", "")) for one in parts))[CHOSEN]
+
+
+def share_images(plan: ComparisonPlan, other: ComparisonPlan) -> bool:
+    """Say whether two tasks are on the same data: by its name, or by any image of it.
+
+    A subset of a data set has another name, and test images of one may be labelled in the other.
+    """
+    same = plan.data.name == other.data.name
+    return same or not set(plan.data.digests).isdisjoint(other.data.digests)
 
 
 def _named(tuned: Tuned) -> pd.DataFrame:

@@ -21,7 +21,7 @@ from kshot_viz.study.comparison import Comparison
 from kshot_viz.study.files.kept_rows import rows_kept
 from kshot_viz.study.plan import ComparisonPlan, TunedTasks
 from kshot_viz.study.regimes.choices import REGIMES, Few
-from kshot_viz.study.regimes.every_choice import Asked, every_choice
+from kshot_viz.study.regimes.every_choice import Asked, every_choice, share_images
 from kshot_viz.study.regimes.files import known_folds
 from kshot_viz.study.regimes.own_support import run_folds
 from kshot_viz.study.regimes.study import Study
@@ -124,7 +124,7 @@ def study(
     KShotKeyError
         For an unknown regime or rule.
     KShotValueError
-        For two tasks of one name, or no task.
+        For two tasks of one name, no task, or no regime that has anything to choose on.
     KShotFileError
         If ``out`` holds a saved comparison that was changed or damaged, and no store beside it.
     """
@@ -154,6 +154,7 @@ def study(
         for one in tasks
     ]
     _check_distinct(plans)
+    _check_choosable(plans, asked)
     with _all_kept(plans, tasks, out) as plans:
         plans = [plan.bound(one.source) for plan, one in zip(plans, tasks, strict=True)]
         plans, asked, about = timed(plans, asked, budget_minutes, tell=progress)
@@ -212,6 +213,19 @@ def _check_distinct(plans: Sequence[ComparisonPlan]) -> None:
             )
 
 
+def _check_choosable(plans: Sequence[ComparisonPlan], asked: Asked) -> None:
+    """Raise a KShotValueError where no regime has anything to choose on, in any task."""
+    blind = any(not share_images(one, other) for one in plans for other in plans)
+    own = any(task.shot > 1 for plan in plans for task in plan.tasks)
+    possible = {"blind": blind, "own": own}
+    if asked.rules and any(possible.get(regime, True) for regime in asked.regimes):
+        return
+    raise KShotValueError(
+        "Nothing can be chosen: `blind` needs a task on other images, `own` two images a class or "
+        "more, and each study a regime and a rule. `few` and `many` choose on tuning episodes."
+    )
+
+
 @contextmanager
 def _all_kept(
     plans: Sequence[ComparisonPlan], tasks: Sequence[StudyTask], out: str | Path | None
@@ -240,9 +254,16 @@ def _comparison(
     parts = [plan.test(ran, tuned, full=False)]
     for (shot, name), chosen in choices[~for_all].groupby(["shot", "episode"], sort=False):
         episodes = [one for one in plan.episodes if (one.shot, one.name) == (shot, name)]
-        alone = replace(plan, episodes=episodes)
-        parts.append(alone.test(chosen.drop_duplicates(SAME), tuned, full=False))
+        alone, new = replace(plan, episodes=episodes), _new(chosen.drop_duplicates(SAME), ran)
+        if len(new):
+            parts.append(alone.test(new, tuned, full=False))
     tested = joined(*parts).drop_duplicates([*SAME, "episode"], ignore_index=True)
     ran = joined(ran, choices[~for_all]).drop_duplicates(SAME, ignore_index=True)
     about = plan.manifest("validation") | plan.origin(task.source)
     return comparison_of(plan, tuned, settings, tested, about, ran=ran)
+
+
+def _new(chosen: pd.DataFrame, ran: pd.DataFrame) -> pd.DataFrame:
+    """Return the settings that did not run already, on all episodes."""
+    known = set(ran[SAME].itertuples(index=False, name=None))
+    return chosen[[one not in known for one in chosen[SAME].itertuples(index=False, name=None)]]

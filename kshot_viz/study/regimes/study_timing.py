@@ -27,30 +27,32 @@ class StudyTiming:
         Regimes times rules: between one and so many settings of each method are tested.
     own_episodes : int
         Test episodes of which the support is split into folds; 0 where it is not.
-    tests : int
-        Test episodes that were asked for; of fewer, as large a share is split into folds.
+    tests : tuple of int
+        Test episodes that each task was asked for; of fewer, as large a share is split into folds.
     """
 
     timings: tuple[Timing, ...]
     folds: tuple[float, ...]
     choices: int
     own_episodes: int
-    tests: int
+    tests: tuple[int, ...]
 
     def seconds(self, sizes: Sequence[Sizes]) -> tuple[float, float]:
         """Return the least and the most seconds, where each task has these sizes."""
         low = high = 0.0
+        split = self.own_of(sizes)
         for timing, folds, size in zip(self.timings, self.folds, sizes, strict=True):
             # A fold is an episode on which every setting runs.
-            own = folds * self.own_of(size)
+            own = folds * min(split, size.test)
             tuned = timing.tuning(size) * (1 + own / max(size.tuning, 1))
             tested = timing.test(size)
             low, high = low + tuned + tested, high + tuned + self.choices * tested
         return low, high
 
-    def own_of(self, size: Sizes) -> int:
-        """Return of how many test episodes the support is split into folds."""
-        return math.ceil(self.own_episodes * size.test / max(self.tests, 1))
+    def own_of(self, sizes: Sequence[Sizes]) -> int:
+        """Return of how many test episodes of each task the support is split into folds."""
+        shares = [one.test / max(n, 1) for one, n in zip(sizes, self.tests, strict=True)]
+        return math.ceil(self.own_episodes * max(shares))
 
     def fit(self, asked: Sequence[Sizes], budget: float, *, fewest_tuning: int) -> list[Sizes]:
         """Return the sizes that use most of ``budget`` seconds without going beyond it.
@@ -76,7 +78,7 @@ def measure_study(plans: Sequence[ComparisonPlan], asked: Asked) -> StudyTiming:
         tuple(sum(_folds(task.shot) for task in plan.tasks) / len(plan.tasks) for plan in plans),
         choices=len(asked.regimes) * len(asked.rules),
         own_episodes=asked.own_episodes if "own" in asked.regimes else 0,
-        tests=max(plan.sizes.test for plan in plans),
+        tests=tuple(plan.sizes.test for plan in plans),
     )
 
 
@@ -92,12 +94,13 @@ def timed(
     timing, whole = measure_study(plans, asked), [plan.sizes for plan in plans]
     sizes = whole
     if minutes is not None:
-        fewest = asked.few.episodes if "few" in asked.regimes else 1
+        fewest = min(asked.few.episodes, asked.n_val) if "few" in asked.regimes else 1
         sizes = timing.fit(whole, 60 * minutes, fewest_tuning=fewest)
     low, high = timing.seconds(sizes)
-    omitted, fits = left_out(whole[0], sizes[0]), minutes is None or high <= 60 * minutes
-    if timing.own_of(sizes[0]) < timing.own_episodes:
-        omitted += f", folds of {counted(timing.own_of(sizes[0]), 'test episode')}"
+    fits, split = minutes is None or high <= 60 * minutes, timing.own_of(sizes)
+    omitted = _left_out(whole, sizes)
+    if split < timing.own_episodes:
+        omitted += f", folds of {counted(split, 'test episode')}"
     if tell:
         from tqdm.auto import tqdm
 
@@ -107,9 +110,16 @@ def timed(
         about |= {"budget_minutes": minutes, "left_out": omitted, "fits_budget": fits}
     if omitted:
         plans = [plan.within(size) for plan, size in zip(plans, sizes, strict=True)]
-        own = timing.own_of(sizes[0]) if timing.own_episodes else asked.own_episodes
-        asked = replace(asked, n_val=min(asked.n_val, sizes[0].tuning), own_episodes=own)
+        own = split if timing.own_episodes else asked.own_episodes
+        n_val = min(asked.n_val, max(size.tuning for size in sizes))
+        asked = replace(asked, n_val=n_val, own_episodes=own)
     return list(plans), asked, about
+
+
+def _left_out(whole: Sequence[Sizes], sizes: Sequence[Sizes]) -> str:
+    """Say what the task that has the most episodes leaves out; small tasks may keep theirs."""
+    largest = max(range(len(whole)), key=lambda i: (whole[i].test, whole[i].tuning))
+    return left_out(whole[largest], sizes[largest])
 
 
 def study_time_text(low: float, high: float, *, omitted: str = "", fits: bool = True) -> str:

@@ -13,7 +13,7 @@ from networks import toy_backbone
 from small_study import tasks
 
 import kshot_viz as kv
-from kshot_viz.errors import KShotFileError, KShotKeyError
+from kshot_viz.errors import KShotFileError, KShotKeyError, KShotValueError
 from kshot_viz.study.regimes.choices import Few, choose_many
 from kshot_viz.study.regimes.files import known_folds
 from kshot_viz.study.settings.choice import SETTING
@@ -170,6 +170,21 @@ def test_more_shots_of_the_same_data_may_be_a_task_of_their_own():
     assert set(found.frame["shot"]) == {1, 2, 3}
     assert set(found.comparisons["a with three"].frame["shot"]) == {3}
     assert set(found.comparisons["a with three"].settings["shot"]) == {3}
+
+
+def test_blind_chooses_on_no_image_of_the_target():
+    first, second = tasks(shots=(1,), episodes=1)
+    third = replace(first, data=replace(first.data, name="c"), name="c")
+    grid = kv.TuningGrid(lrs=(0.01, 0.1), head_lrs=(0.3,), steps=(4,))
+    found = kv.study(
+        [first, third, second], methods=["plain"], regimes=["blind"], grid=grid, n_val=2
+    )
+    alone = kv.study([first, second], methods=["plain"], regimes=["blind"], grid=grid, n_val=2)
+    chosen = [one.choices[one.choices["data"] == "a"]["tuned"].tolist() for one in (found, alone)]
+    # As if the task on its own images, under another name, were not there.
+    assert chosen[0] == chosen[1]
+    with pytest.raises(KShotValueError, match="on other images"):
+        kv.study([first, third], methods=["plain"], regimes=["blind"], grid=grid, n_val=2)
 
 
 @pytest.mark.parametrize(("optimizer", "steps"), [("sgd", [1.0, 10.0]), ("adam", None)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -13,11 +14,11 @@ from kshot_viz.study.task import Task
 from kshot_viz.study.timing import Loading, Sizes, Timing, budget_text
 
 
-def plan(*shots):
+def plan(*shots, tests=20):
     tasks = [Task("a", "net", 3, shot) for shot in shots]
     seconds = {task: {"plain": 2.0} for task in tasks}
-    timing = Timing(seconds, {"plain": (10, 5)}, 1, Loading([0.0] * 7, [0.0] * 21))
-    found = SimpleNamespace(tasks=tasks, sizes=Sizes(6, 20), measure=lambda: timing)
+    timing = Timing(seconds, {"plain": (10, 5)}, 1, Loading([0.0] * 7, [0.0] * (tests + 1)))
+    found = SimpleNamespace(tasks=tasks, sizes=Sizes(6, tests), measure=lambda: timing)
     found.within = lambda sizes: SimpleNamespace(**vars(found) | {"sizes": sizes})
     return found
 
@@ -62,6 +63,30 @@ def test_folds_are_left_out_with_test_episodes():
     tests = int(about["left_out"].split(" of 20 test")[0].split(", ")[-1])
     assert fitted.own_episodes == -(-tests // 2) < 10
     assert f"folds of {fitted.own_episodes} test episodes" in budget_text(about)
+
+
+def test_of_tasks_of_several_sizes_nothing_is_left_out_unasked():
+    small, large = plan(5, tests=10), plan(5, tests=50)
+    made, fitted, about = timed([small, large], asked("own", own=10), 1000, tell=False)
+    assert (fitted.own_episodes, about["left_out"]) == (10, "")
+    assert [one.sizes.test for one in made] == [10, 50]
+
+
+def test_a_task_of_few_episodes_keeps_them_and_the_others_do_not():
+    small, large = plan(5, tests=10), plan(5, tests=50)
+    made, _, about = timed([small, large], asked("many"), 5, tell=False)
+    taken = made[1].sizes.test
+    assert taken < 50
+    assert f"{taken} of 50 test episodes" in about["left_out"]
+
+
+def test_few_tuning_episodes_leave_room_for_a_budget():
+    two = replace(asked("few", few=3), n_val=2)
+    tuned_twice = plan(1)
+    tuned_twice.sizes = Sizes(2, 20)
+    made, _, about = timed([tuned_twice], two, 0.5, tell=False)
+    assert made[0].sizes.test < 20
+    assert about["left_out"]
 
 
 def test_nothing_is_measured_where_nobody_asked():
