@@ -35,7 +35,7 @@ def page(found: kv.Study, numbers: pd.DataFrame, name: str = "map", command: str
         "## Where groups are clearly better than every rival",
         *cells(found),
         "## Accuracy, task by task",
-        "Settings chosen on all validation episodes, guarded rule, in percent. `best variant` and "
+        "Settings chosen on all tuning episodes, guarded rule, in percent. `best variant` and "
         "`best rival` are those that did best on the other data.",
         by_task(regrets),
         "## All tables",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,10 +12,13 @@ import typer
 from kshot_viz.cli.options import resolve_device
 from kshot_viz.cli.results import save_request
 from kshot_viz.cli.study_file import StudyRequest, read_study
+from kshot_viz.errors import KShotFileError
 from kshot_viz.files import whole_file
 from kshot_viz.methods.registry import resolve_method
+from kshot_viz.study.regimes.files import known_tasks
 from kshot_viz.study.regimes.run_study import study
 from kshot_viz.study.regimes.study_task import StudyTask
+from kshot_viz.text import listed
 
 if TYPE_CHECKING:
     from kshot_viz.models.backbone import Backbone
@@ -37,6 +41,7 @@ def run_study(
     for name in request.methods:
         resolve_method(name, "methods")
     tasks = load_tasks(request)
+    _refuse_another(out, [one.name for one in tasks])
     found = study(
         tasks,
         methods=request.methods,
@@ -62,6 +67,19 @@ def run_study(
     typer.echo(f"{found}\n\nRows: {out / 'rows.parquet'}. Text: {out / 'study.txt'}.")
     folder = out / tasks[0].folder
     typer.echo(f"Any row of a task again: kshot-viz replay {folder} --row 0")
+
+
+def _refuse_another(out: Path, names: Sequence[str]) -> None:
+    """Raise a KShotFileError where a folder holds a study of tasks that this one does not have.
+
+    Its text and rows would be replaced, while the folders of its tasks stay.
+    """
+    gone = [one for one in known_tasks(out) if one not in names]
+    if gone:
+        raise KShotFileError(
+            f"{out} holds another study, with {listed(gone)}. Choose another `--out`, or remove "
+            f"the folder."
+        )
 
 
 def load_tasks(request: StudyRequest) -> list[StudyTask]:

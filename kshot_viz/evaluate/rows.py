@@ -115,9 +115,11 @@ def scored(context: RowContext, steps: int, score: Score, targets: Tensor) -> Ro
 def class_mean(hits: Tensor, targets: Tensor) -> float:
     """Return the mean over classes of the share of hits, float64 (queries,).
 
-    So a class with few queries counts as much as the others, and chance is 1 / way.
+    So a class with few queries counts as much as the others, and chance is 1 / way. A class without
+    any does not count.
     """
     counts = targets.bincount()
     if counts.unique().numel() == 1:
         return float(hits.mean())
-    return float((targets.bincount(weights=hits) / counts).mean())
+    shares = targets.bincount(weights=hits) / counts
+    return float(shares[counts > 0].mean())

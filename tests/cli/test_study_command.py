@@ -75,6 +75,14 @@ def test_paths_start_at_the_folder_of_the_file(tmp_path):
     assert task.weights == str(tmp_path / "net.safetensors")
 
 
+def test_a_folder_called_like_a_built_in_set_is_the_folder(tmp_path, monkeypatch):
+    (tmp_path / "digits").mkdir()
+    (tmp_path / "own.toml").write_text('[[tasks]]\ndata = "./digits"\n')
+    monkeypatch.chdir(tmp_path)
+    (task,) = read_study(Path("own.toml")).tasks
+    assert task.data == str(tmp_path / "digits")
+
+
 @pytest.mark.parametrize(
     ("text", "error", "words"),
     [
@@ -114,3 +122,7 @@ def test_a_study_leaves_rows_text_and_picture_and_its_rows_come_out_again(file, 
     again = kshot("replay", out / "digits_glyphnet", "--row", 0)
     assert again.code == 0
     assert "identical" in again.out
+    file.write_text(file.read_text().replace("digits", "glyphs"))
+    other = kshot("study", file, "--out", out, "--workers", 1)
+    assert other.code != 0
+    assert "holds another study, with digits glyphnet" in other.err

@@ -12,13 +12,17 @@ MOST_FOLDS = 5
 
 
 def usable_images(data: ImageDataset) -> list[list[int]]:
-    """Return the images of each class that may be left out: copies of an image count once."""
-    first: dict[tuple[int, str], int] = {}
-    for index, (target, content) in enumerate(zip(data.targets, data.digests, strict=True)):
-        first.setdefault((int(target), content), index)
+    """Return the images of each class that may be left out: copies of an image count once.
+
+    A copy in another class counts for the first of them alone, so that no image is left out and
+    trained on at once.
+    """
+    first: dict[str, int] = {}
+    for index, content in enumerate(data.digests):
+        first.setdefault(content, index)
     found: list[list[int]] = [[] for _ in range(data.n_classes)]
-    for (target, _), index in first.items():
-        found[target].append(index)
+    for index in first.values():
+        found[int(data.targets[index])].append(index)
     return found
 
 

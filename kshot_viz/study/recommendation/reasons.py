@@ -34,7 +34,7 @@ def images_reason(data: ImageDataset) -> str:
     text += f" with {each} image{'' if high == 1 else 's'} each"
     copies = sum(counts) - sum(usable)
     if copies:
-        text += f", of which {copies} are copies of others of their class"
+        text += f", of which {copies} are copies of others"
     if 1 < min(usable) < max(usable):
         text += f"; methods are compared on {min(usable)} of each"
     return f"{text}."

@@ -1,7 +1,7 @@
 """Which settings each regime takes: from no label of the target, a few, or many.
 
 Every regime chooses by the same rules, :func:`kshot_viz.study.settings.choice.choose`, from rows of
-its own: those of other tasks, of a few small validation episodes, or of all validation episodes.
+its own: those of other tasks, of a few small tuning episodes, or of all tuning episodes.
 """
 
 from __future__ import annotations

@@ -64,6 +64,13 @@ def load(folder: str | Path) -> dict[str, Any]:
     }
 
 
+def known_tasks(folder: Path) -> list[str]:
+    """Return the names of the tasks of a saved study; none where there is none to read."""
+    with suppress(KShotFileError):
+        return list(_read_about(folder)["manifest"]["folders"])
+    return []
+
+
 def known_folds(folder: Path) -> dict[str, pd.DataFrame]:
     """Return the rows of folds of a saved study; none where there is none to read."""
     found: dict[str, pd.DataFrame] = {}

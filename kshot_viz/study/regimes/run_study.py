@@ -87,7 +87,7 @@ def study(
         What settings are chosen on. ``"blind"``: the tuning episodes of the tasks on other data, so
         on no label of the target. ``"own"``: the k images themselves, in folds that leave some of
         them out, anew for each of the first ``own_episodes`` test episodes. ``"few"``: as ``few``
-        says, a few small validation episodes. ``"many"``: all ``n_val`` of them.
+        says, a few small tuning episodes. ``"many"``: all ``n_val`` of them.
     rules : sequence of {"guarded", "best"}
         As in :func:`kshot_viz.study.settings.choice.choose`.
     n_groups : float, int or mapping

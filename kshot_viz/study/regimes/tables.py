@@ -28,6 +28,7 @@ WHY_NOT = {
     "blind": "there is no task on other data",
     "own": "one image a class leaves nothing out to choose on",
 }
+_ELSEWHERE = "it cannot be used on the tasks on other data"
 _NOTHING = {"episode": "", "steps": 0, "tuned": "{}", "labels": 0}
 FRAME = [*TASK, *BY, "episode", *_RUN, "steps", "tuned", "labels"]
 
@@ -57,6 +58,7 @@ def _lacking(comparison: Comparison, study: Study) -> pd.DataFrame:
 
     unfit = comparison.manifest["not_applicable"]
     chosen = set(study.choices[[*TASK, *BY]].itertuples(index=False, name=None))
+    some = set(study.choices[[*TASK, "regime"]].itertuples(index=False, name=None))
     tasks = comparison.settings[TASK].drop_duplicates().itertuples(index=False, name=None)
     methods = [*comparison.manifest["methods"], *unfit]
     found = [
@@ -65,11 +67,11 @@ def _lacking(comparison: Comparison, study: Study) -> pd.DataFrame:
         for by in product(methods, study.manifest["regimes"], study.manifest["rules"])
         if (*task, *by) not in chosen
     ]
-    rows = [
-        one | {"status": f"not applicable: {unfit.get(one['method'], WHY_NOT.get(one['regime']))}"}
-        for one in found
-    ]
-    return pd.DataFrame(rows, columns=FRAME).fillna(_NOTHING)
+    for one in found:
+        others = (*(one[name] for name in TASK), one["regime"]) in some
+        why = _ELSEWHERE if others and one["regime"] == "blind" else WHY_NOT.get(one["regime"])
+        one["status"] = f"not applicable: {unfit.get(one['method'], why)}"
+    return pd.DataFrame(found, columns=FRAME).fillna(_NOTHING)
 
 
 def ran(frame: pd.DataFrame) -> pd.DataFrame:

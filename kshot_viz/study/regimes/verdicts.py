@@ -33,8 +33,8 @@ HEAD = ("method", "mean regret", "worst", "in", "wins-ties-losses", "diverged", 
 CHOSEN_ON = {
     "blind": "other data, no label of the target",
     "own": "the k images themselves",
-    "few": "a few small validation episodes",
-    "many": "all validation episodes",
+    "few": "a few small tuning episodes",
+    "many": "all tuning episodes",
 }
 
 
@@ -118,8 +118,10 @@ def _cells(row: Any, wins: pd.DataFrame | None) -> tuple[str, ...]:
 def _verdict(
     study: Study, part: pd.DataFrame, wins: pd.DataFrame | None, key: tuple[str, str]
 ) -> str:
-    ordered = part.sort_values(["mean", "worst"])
-    best, safe = ordered.iloc[0], part.sort_values(["worst", "mean"]).iloc[0]
+    # On fewer tasks a method may be less behind because they are the easy ones.
+    everywhere = part[part["tasks"] == part["tasks"].max()]
+    best = everywhere.sort_values(["mean", "worst"]).iloc[0]
+    safe = everywhere.sort_values(["worst", "mean"]).iloc[0]
     said = [
         f"{best['method']} is least behind the best in hindsight: {best['mean']:.1f} points on "
         f"average, {best['worst']:.1f} at most."
@@ -128,6 +130,11 @@ def _verdict(
         said.append(
             f"The smallest worst case is that of {safe['method']}: {safe['worst']:.1f} points "
             f"({safe['mean']:.1f} on average)."
+        )
+    elsewhere = part[part["tasks"] < part["tasks"].max()]
+    if len(elsewhere):
+        said.append(
+            f"Not in every task, and so not compared with these: {listed(elsewhere['method'].tolist())}."
         )
     said += _ranked(study, *key)
     if wins is not None:
@@ -161,8 +168,8 @@ def _groups(wins: pd.DataFrame) -> list[str]:
     if row["low"] == row["low"]:
         text += f" (95 % interval {points_range(row['low'] / 100, row['high'] / 100)})"
     return [
-        f"{text}, clearly better in {int(row['wins'])} of {counted(tasks, 'task')} and clearly "
-        f"worse in {int(row['losses'])}."
+        f"{text}; that of a single task is above zero in {int(row['wins'])} of "
+        f"{counted(tasks, 'task')}, and below in {int(row['losses'])}."
     ]
 
 

@@ -7,11 +7,13 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 
 from kshot_viz.data.dataset import ImageDataset
 from kshot_viz.data.episodes.episode import Episode
 from kshot_viz.errors import KShotValueError
 from kshot_viz.evaluate.evaluate import evaluate
+from kshot_viz.evaluate.rows import class_mean
 from kshot_viz.finetune.candidate import Candidate
 from kshot_viz.grouping.grouping import Grouping
 from kshot_viz.grouping.rule import GroupingRule
@@ -165,8 +167,10 @@ class Rescoring:
         # One that diverged predicts nothing and is scored at chance.
         if not len(predicted) or not counted.any():
             return accuracy
-        targets = episode.split(self.data)[1].targets
-        return float((np.asarray(predicted) == targets)[counted].mean())
+        targets = torch.as_tensor(episode.split(self.data)[1].targets)
+        hits = (torch.as_tensor(predicted) == targets).double()
+        kept = torch.from_numpy(counted)
+        return class_mean(hits[kept], targets[kept])
 
 
 def rescoring(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -16,6 +17,7 @@ import kshot_viz as kv
 from kshot_viz.errors import KShotFileError, KShotKeyError, KShotValueError
 from kshot_viz.study.regimes.choices import Few, choose_many
 from kshot_viz.study.regimes.files import known_folds
+from kshot_viz.study.regimes.verdicts import verdicts
 from kshot_viz.study.settings.choice import SETTING
 from kshot_viz.study.task import Task
 
@@ -341,3 +343,20 @@ def test_a_damaged_study_is_told(found, folder, tmp_path, damage):
     (tmp_path / "study.json").write_text(json.dumps(about))
     with pytest.raises(KShotFileError):
         kv.Study.load(tmp_path)
+
+
+def test_a_method_that_is_not_in_every_task_is_not_called_the_best():
+    regret = pd.DataFrame(
+        [("plain", 2.0, 3.0, 4), ("head_only", 1.0, 4.0, 4), ("bitfit", 0.1, 0.1, 1)],
+        columns=["method", "mean", "worst", "tasks"],
+    ).assign(regime="many", rule="guarded")
+    ranks = SimpleNamespace(difference=float("nan"))
+    study = SimpleNamespace(
+        regret=lambda: regret,
+        ranks=lambda *args, **given: ranks,
+        frame=pd.DataFrame({"method": []}),
+    )
+    (said,) = verdicts(study)
+    assert said.startswith("head_only is least behind")
+    assert "worst case is that of plain: 3.0" in said
+    assert said.endswith("Not in every task, and so not compared with these: bitfit.")
