@@ -131,11 +131,9 @@ def _verdict(
             f"The smallest worst case is that of {safe['method']}: {safe['worst']:.1f} points "
             f"({safe['mean']:.1f} on average)."
         )
-    elsewhere = part[part["tasks"] < part["tasks"].max()]
-    if len(elsewhere):
-        said.append(
-            f"Not in every task, and so not compared with these: {listed(elsewhere['method'].tolist())}."
-        )
+    fewer = part[part["tasks"] < part["tasks"].max()]["method"].tolist()
+    if fewer:
+        said.append(f"Not in every task, and so not compared with these: {listed(fewer)}.")
     said += _ranked(study, *key)
     if wins is not None:
         said += _groups(wins[(wins["regime"] == key[0]) & (wins["rule"] == key[1])])
