@@ -91,8 +91,8 @@ def compare_methods(
         Test episodes; several shots may be mixed, each is tuned on its own.
     methods : sequence of str, Method or Candidate
         Names of :func:`kshot_viz.list_methods`, method objects, or candidates (a searched
-        grouping, say), whose settings are tuned alike, with its own among those tried. By default
-        ``head_only, last_block, plain, grouped, shuffled, weight_groups``.
+        grouping, say), whose settings are tuned alike, with their own step sizes among those tried.
+        By default ``head_only, last_block, plain, grouped, shuffled, weight_groups``.
     groups_from : {"support", "source", "weights", "gradients"}
         What forms the groups of methods that share gradients: see :class:`GroupingRule`.
     n_groups : float, int or mapping

@@ -38,7 +38,8 @@ def network_record(network: Backbone, way: int) -> dict[str, Any]:
     Raises
     ------
     KShotValueError
-        For a network of a known name to which its method added modules.
+        For a network of a known name to which its method added modules, and for any whose new head
+        has more than other heads have.
     """
     look = network.preprocess
     record = {
@@ -95,6 +96,8 @@ def _rebuilds(record: Mapping[str, Any], network: Backbone, way: int) -> bool:
         known_network(record["name"])
         start = _named(record)
     except KShotError:
+        # It will be given when it is loaded, with the head that any network gets.
+        _refuse_added(network, network.with_new_head(way))
         return False
     _refuse_added(network, start.with_new_head(way))
     try:

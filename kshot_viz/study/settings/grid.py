@@ -53,7 +53,8 @@ class TuningGrid:
         How many values may be added beyond the smallest or largest step size where the best setting
         of a method is there; all methods get them. One of which only one value is given is fixed.
     unit : float
-        That of ``feature_steps``; 0 until :meth:`measured`. A comparison measures it anew.
+        That of ``feature_steps``; 0 until :meth:`measured`. A comparison measures it anew, on the
+        support of its first episode, for all numbers of shots.
     """
 
     lrs: tuple[float, ...] = (3e-4, 1e-3, 3e-3, 1e-2, 3e-2)

@@ -217,6 +217,14 @@ def test_modules_that_a_method_added_cannot_be_built_again(backbone, digits, tmp
         kv.save_classifier(result, tmp_path)
 
 
+@pytest.mark.parametrize("method", ["cosine_head", "random_subspace"])
+def test_a_head_that_no_other_network_has_cannot_be_saved(method, tmp_path):
+    # The network has no name that is known, so it is given when it is loaded.
+    result = kv.finetune(toy_backbone(), toy_data(3, 3), method=method, config=STEPS)
+    with pytest.raises(KShotValueError, match="added modules"):
+        kv.save_classifier(result, tmp_path)
+
+
 # ---- ONNX --------------------------------------------------------------------------------------
 
 
