@@ -21,9 +21,10 @@ import shlex
 import sys
 from pathlib import Path
 
+import pandas as pd
 from map_parts.numbers import headline
 from map_parts.page import page
-from map_parts.tasks import CONTROL, HEAD_LRS, grid, tasks
+from map_parts.tasks import CONTROL, grid, tasks
 
 import kshot_viz as kv
 from kshot_viz.grouping.rule import GroupingRule
@@ -34,6 +35,8 @@ from kshot_viz.viz import plot_regret, save_figure
 
 RESULTS = Path(__file__).parents[1] / "docs" / "results"
 RULES = ("guarded", "best")
+# Numbers of the map before its steps of the head were in units of the features.
+SAME_SIZES = "map_same_sizes.json"
 
 
 def methods(names: list[str] | None) -> list[str | kv.Candidate]:
@@ -60,9 +63,14 @@ def main() -> None:
     parser.add_argument("--task", action="append", help="only these, by name")
     parser.add_argument("--method", action="append", help="only these; all by default")
     parser.add_argument("--episodes", type=int, default=50)
-    parser.add_argument("--head-lr", action="append", type=float, help="0.001 and 0.01 by default")
     parser.add_argument(
-        "--feature-step", action="append", type=float, help="for linear heads, instead of --head-lr"
+        "--feature-step",
+        action="append",
+        type=float,
+        help="of linear heads, in units of the features of each network; 1 and 10 by default",
+    )
+    parser.add_argument(
+        "--head-lr", action="append", type=float, help="the same sizes on every network instead"
     )
     parser.add_argument("--own-episodes", type=int, default=2)
     parser.add_argument("--workers", type=int)
@@ -85,7 +93,7 @@ def main() -> None:
         loaded,
         methods=methods(given.method),
         rules=RULES,
-        grid=grid(given.head_lr or HEAD_LRS, given.feature_step or ()),
+        grid=grid(given.head_lr, given.feature_step),
         own_episodes=given.own_episodes,
         executor="processes",
         workers=given.workers,
@@ -120,9 +128,9 @@ def write(found: kv.Study, folder: Path, name: str, made_by: str) -> None:
     regrets = found.regrets()
     for rule in RULES:
         save_figure(plot_regret(found, rule=rule).figure, folder / f"{name}_regret_{rule}.png")
-    (folder / f"{name}.md").write_text(
-        page(found, headline(regrets, found.frame), name, made_by), "utf-8"
-    )
+    before = pd.read_json(RESULTS / SAME_SIZES) if name == "map" else None
+    numbers = headline(regrets, found.frame)
+    (folder / f"{name}.md").write_text(page(found, numbers, name, made_by, before), "utf-8")
     rows = regrets.round(4).to_dict(orient="records")
     (folder / f"{name}.json").write_text(json.dumps(rows, indent=0) + "\n", "utf-8")
 

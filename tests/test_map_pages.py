@@ -15,7 +15,10 @@ import kshot_viz as kv
 
 RESULTS = Path(__file__).parents[1] / "docs" / "results"
 TASK = ["data", "backbone", "shot"]
-TASKS = [("map", 23), ("map_handwriting", 16), ("map_photos", 4), ("map_digits", 2)]
+TASKS = [
+    *(("map", 23), ("map_same_sizes", 23)),
+    *(("map_handwriting", 16), ("map_photos", 4), ("map_digits", 2)),
+]
 PAGES = pytest.mark.parametrize(("name", "tasks"), TASKS)
 # Of variants that are equally good elsewhere, or where there is no other data, the first is taken.
 VARIANTS = [
@@ -124,15 +127,40 @@ def test_the_short_table_names_the_methods_that_are_least_behind():
             assert numbers == pytest.approx(behind.loc[name].tolist(), abs=0.051)
 
 
+def worst_of(name: str) -> pd.Series:
+    """Return the largest regret of each method in any task, by the guarded rule."""
+    regrets = pd.DataFrame(records(name))
+    return regrets[regrets["rule"] == "guarded"].groupby(["regime", "method"])["regret"].max()
+
+
 def test_the_readme_says_of_the_map_what_its_numbers_say():
-    regrets = pd.DataFrame(records("map.json"))
-    worst = regrets[regrets["rule"] == "guarded"].groupby(["regime", "method"])["regret"].max()
+    worst, before = (worst_of(name) for name in ("map.json", "map_same_sizes.json"))
     readme = " ".join((RESULTS.parents[1] / "README.md").read_text("utf-8").split())
-    imprinted = worst["few"][["imprinted_plain", "imprinted_groups"]].max()
-    assert f"is never more than {imprinted:.1f} points behind" in readme
-    assert f"from a head at zero {worst['few'][['plain', 'grouped']].max():.1f};" in readme
+    imprinted = ["imprinted_plain", "imprinted_groups"]
+    assert f"is never more than {worst['few'][imprinted].max():.1f} points behind" in readme
+    assert f"from a head at zero {worst['few'][['plain', 'grouped']].max():.1f}." in readme
     assert worst["blind"].idxmin() == "logistic"
-    assert f"which tunes itself, is the safest ({worst['blind'].min():.1f})" in readme
+    assert f"which tunes itself, is at most {worst['blind'].min():.1f} behind" in readme
+    assert f"at the class means at most {worst['blind'][imprinted].max():.1f}:" in readme
+    assert f"it was up to {before['blind'][imprinted].max():.1f}." in readme
+
+
+def test_what_units_of_the_features_change_is_told_from_both_maps():
+    now, before = (pd.DataFrame(records(f"{name}.json")) for name in ("map", "map_same_sizes"))
+    section = read("map.md").split("## What steps in units of the features change")[1]
+    rows = named_table(section, "regime | rule | head_only")
+    assert len(rows) == len(now.groupby(["regime", "rule"]))
+    both = now.merge(before, on=[*TASK, "method", "regime", "rule"], suffixes=("", "_then"))
+    for row in rows:
+        part = both[(both["regime"] == row["regime"]) & (both["rule"] == row["rule"])]
+        for method in list(row)[2:]:
+            one = part[part["method"] == method]
+            gain = 100 * (one["accuracy"] - one["accuracy_then"])
+            mean = gain.groupby(one["data"]).mean().mean()
+            assert float(row[method].split()[0]) == pytest.approx(mean, abs=0.051)
+            told = [float(n) for n in row[method].split("], ")[1].split(" -> ")]
+            worst = [one["regret_then"].max(), one["regret"].max()]
+            assert told == pytest.approx(worst, abs=0.051)
 
 
 def test_rank_correlations_of_the_inside_page_are_those_of_its_tasks(regrets):

@@ -25,24 +25,33 @@ PHOTOS = {
 }
 # Pixels of a side of a photograph, of which a run at full size would take a second and more.
 SIZE = 64
-# On validation episodes of handwriting no method did best with a tenth.
+# Step sizes of heads that are not linear. On validation episodes of handwriting no method did best
+# with a tenth.
 HEAD_LRS = (0.001, 0.01)
+# Of linear heads, in units of the features.
+FEATURE_STEPS = (1.0, 10.0)
 # Photographs on a network that has learned nothing.
 CONTROL = "webcam random_squeezenet"
 # Images of each digit that tasks of MNIST and USPS are drawn from.
 PER_CLASS = 200
 
 
-def grid(head_lrs: Sequence[float], feature_steps: Sequence[float] = ()) -> kv.TuningGrid:
+def grid(
+    head_lrs: Sequence[float] | None = None, feature_steps: Sequence[float] | None = None
+) -> kv.TuningGrid:
     """Return the settings to choose from, coarser than usual, to fit into a night.
 
     They are six settings of most methods for two step sizes of the head, each at two step counts.
+    Where ``head_lrs`` alone are given, linear heads take them too, the same on every network.
     """
+    if head_lrs is None and feature_steps is None:
+        feature_steps = FEATURE_STEPS
+    head_lrs = head_lrs or HEAD_LRS
     return kv.TuningGrid(
         lrs=(3e-4, 3e-3, 3e-2),
         head_lrs=tuple(head_lrs),
         head_only_lrs=tuple(sorted({*head_lrs, 0.1, 1.0})),
-        feature_steps=tuple(feature_steps),
+        feature_steps=tuple(feature_steps or ()),
         steps=(5, 20),
         others={"decay": (0.65,), "penalty": (0.1,), "alpha": (1.0,), "dimension": (64, 1024)},
     )
