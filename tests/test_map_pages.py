@@ -143,6 +143,9 @@ def test_the_readme_says_of_the_map_what_its_numbers_say():
     assert f"which tunes itself, is at most {worst['blind'].min():.1f} behind" in readme
     assert f"at the class means at most {worst['blind'][imprinted].max():.1f}:" in readme
     assert f"it was up to {before['blind'][imprinted].max():.1f}." in readme
+    guide = (RESULTS.parent / "studies.md").read_text("utf-8")
+    then, now = (one["blind"]["plain"] for one in (before, worst))
+    assert f"fell [from {then:.1f} to {now:.1f} points](results/map.md)" in guide
 
 
 def test_what_units_of_the_features_change_is_told_from_both_maps():
