@@ -166,8 +166,8 @@ def _groups(wins: pd.DataFrame) -> list[str]:
     if row["low"] == row["low"]:
         text += f" (95 % interval {points_range(row['low'] / 100, row['high'] / 100)})"
     return [
-        f"{text}; that of a single task is above zero in {int(row['wins'])} of "
-        f"{counted(tasks, 'task')}, and below in {int(row['losses'])}."
+        f"{text}; the 95 % interval of a task by itself is above zero in {int(row['wins'])} of "
+        f"{counted(tasks, 'task')}, and below zero in {int(row['losses'])}."
     ]
 
 
