@@ -12,6 +12,7 @@ from kshot_viz.errors import KShotValueError
 from kshot_viz.seeds import numpy_rng
 from kshot_viz.stats import (
     Interval,
+    bootstrap_by_group,
     bootstrap_mean,
     holm,
     mean_difference,
@@ -38,6 +39,32 @@ def test_an_interval_holds_its_mean_and_lies_within_the_values(values):
     slack = 1e-12
     assert min(values) - slack <= found.low <= found.high <= max(values) + slack
     assert min(values) - slack <= found.mean <= max(values) + slack
+
+
+def test_an_interval_over_groups_draws_whole_groups():
+    rng = np.random.default_rng(0)
+    means, noise = rng.normal(size=20), rng.normal(size=(20, 30))
+    values, groups = (means[:, None] + noise).ravel(), np.repeat(np.arange(20), 30).tolist()
+    found, alone = bootstrap_by_group(values, groups), bootstrap_mean(values)
+    whole = bootstrap_mean((means[:, None] + noise).mean(axis=1))
+    assert found.mean == pytest.approx(whole.mean)
+    assert (found.low, found.high) == pytest.approx((whole.low, whole.high), abs=0.02)
+    assert found.high - found.low > 2 * (alone.high - alone.low)
+    assert found.n == 20
+
+
+def test_a_large_group_counts_by_its_values():
+    # Draws of two groups: both times the first (mean 0), each once (1 / 3), both the second (1).
+    found = bootstrap_by_group([0.0, 0.0, 1.0], ["first", "first", "second"], level=0.4)
+    assert (found.mean, found.low, found.high) == pytest.approx((1 / 3, 1 / 3, 1 / 3))
+    wide = bootstrap_by_group([0.0, 0.0, 1.0], ["first", "first", "second"])
+    assert (wide.low, wide.high) == (0, 1)
+
+
+def test_one_group_has_no_interval():
+    found = bootstrap_by_group([0.2, 0.4], ["same", "same"])
+    assert found.mean == pytest.approx(0.3)
+    assert np.isnan([found.low, found.high]).all()
 
 
 @pytest.mark.slow

@@ -95,5 +95,14 @@ def _inverted(loaded: Backbone) -> Backbone:
     """Return a network that swaps black and white first."""
     # One that was loaded by its name has no function in its stead.
     look = replace(cast(Preprocess, loaded.preprocess), invert=True)
-    head, name, notes = loaded.head_name, loaded.name, loaded.notes
-    return Backbone(loaded.module, head=head, preprocess=look, name=name, notes=notes)
+    return _with(loaded, preprocess=look)
+
+
+def renamed(loaded: Backbone, name: str) -> Backbone:
+    """Return a network under another name, which rows and tables call it by."""
+    return _with(loaded, name=name)
+
+
+def _with(loaded: Backbone, **changes: Any) -> Backbone:
+    kept = {"preprocess": loaded.preprocess, "name": loaded.name, "notes": loaded.notes}
+    return Backbone(loaded.module, head=loaded.head_name, **kept | changes)

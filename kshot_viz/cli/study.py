@@ -15,9 +15,11 @@ from kshot_viz.cli.study_file import StudyRequest, read_study
 from kshot_viz.errors import KShotFileError
 from kshot_viz.files import whole_file
 from kshot_viz.methods.registry import resolve_method
+from kshot_viz.study.regimes.choices import known_regimes
 from kshot_viz.study.regimes.files import known_tasks
 from kshot_viz.study.regimes.run_study import study
 from kshot_viz.study.regimes.study_task import StudyTask
+from kshot_viz.study.settings.choice import known_rule
 from kshot_viz.text import listed
 
 if TYPE_CHECKING:
@@ -40,6 +42,9 @@ def run_study(
     request, where = read_study(file), resolve_device(device)
     for name in request.methods:
         resolve_method(name, "methods")
+    known_regimes(request.regimes)
+    for rule in request.rules:
+        known_rule(rule)
     tasks = load_tasks(request)
     _refuse_another(out, [one.name for one in tasks])
     found = study(
@@ -87,7 +92,7 @@ def load_tasks(request: StudyRequest) -> list[StudyTask]:
     networks: dict[tuple[Any, ...], Backbone] = {}
     tasks = []
     for one in request.tasks:
-        key = one.backbone, one.weights, one.preprocess, one.size, one.invert
+        key = one.backbone, one.weights, one.preprocess, one.size, one.invert, one.backbone_name
         if key not in networks:
             networks[key] = one.network()
             typer.echo(f"{networks[key]}")

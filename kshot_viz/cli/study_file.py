@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kshot_viz.cli.requests import ImagesRequest
+from kshot_viz.cli.requests import ImagesRequest, renamed
 from kshot_viz.data.folder import load_unlabelled
 from kshot_viz.data.load_dataset import load_dataset
 from kshot_viz.errors import KShotFileError, unknown_name
@@ -29,7 +29,9 @@ BUILT_IN = ("digits", "glyphs")
 class StudyTaskRequest(ImagesRequest):
     """A task of a study file, as it is kept beside its results.
 
-    ``data`` and ``source`` are names of built-in data sets or folders.
+    ``data`` and ``source`` are names of built-in data sets or folders. ``data_name`` and
+    ``backbone_name`` are what rows and tables call them; two tasks that differ in neither are no
+    two tasks.
     """
 
     data: str
@@ -44,6 +46,9 @@ class StudyTaskRequest(ImagesRequest):
     preprocess: str | None = None
     size: int | None = None
     skip_bad: bool = False
+    val_share: float = 0.4
+    data_name: str = ""
+    backbone_name: str = ""
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> StudyTaskRequest:
@@ -58,9 +63,15 @@ class StudyTaskRequest(ImagesRequest):
         several = tuple(shots) if isinstance(shots, (list, tuple)) else (shots,)
         return cls(**{**record, "shots": several})
 
+    def network(self) -> Backbone:
+        """Load the network."""
+        loaded = super().network()
+        return renamed(loaded, self.backbone_name) if self.backbone_name else loaded
+
     def images(self) -> ImageDataset:
         """Load the images to be recognised."""
-        return load_dataset(self.data, **({} if self.data in BUILT_IN else self.reading))
+        loaded = load_dataset(self.data, **({} if self.data in BUILT_IN else self.reading))
+        return replace(loaded, name=self.data_name) if self.data_name else loaded
 
     def source_images(self) -> ImageDataset | None:
         """Load the images that form the groups, if there are any; they need no classes."""
@@ -82,6 +93,7 @@ class StudyTaskRequest(ImagesRequest):
             query=self.query,
             episodes=self.episodes,
             source=self.source_images(),
+            val_share=self.val_share,
             name=self.name,
         )
 
@@ -128,7 +140,7 @@ def read_study(path: Path) -> StudyRequest:
 
 
 # What all tasks may have in common.
-_SHARED = ("shots", "episodes", "query", "way")
+_SHARED = ("shots", "episodes", "query", "way", "val_share")
 _PATHS = ("data", "source", "weights", "preprocess")
 
 

@@ -8,7 +8,8 @@ import pytest
 from command_line import kshot
 
 import kshot_viz as kv
-from kshot_viz.cli.study_file import read_study
+from kshot_viz.cli.study import load_tasks
+from kshot_viz.cli.study_file import read_study, study_inputs
 from kshot_viz.errors import KShotFileError, KShotKeyError
 
 TEXT = """
@@ -63,6 +64,41 @@ def test_a_file_may_give_steps_in_units_of_the_features(file):
 def test_the_example_in_the_docs_is_read():
     asked = read_study(Path(__file__).parents[2] / "docs" / "letters_and_digits.toml")
     assert [one.data for one in asked.tasks] == ["digits", "glyphs"]
+
+
+def test_tasks_may_name_data_and_network_as_rows_shall_call_them(tmp_path):
+    several = """
+    val_share = 0.5
+    way = 3
+    shots = 1
+    [[tasks]]
+    data = "digits"
+    [[tasks]]
+    data = "digits"
+    data_name = "swapped digits"
+    invert = true
+    backbone_name = "glyphnet of swapped images"
+    """
+    (tmp_path / "own.toml").write_text(several)
+    first, second = load_tasks(read_study(tmp_path / "own.toml"))
+    assert (first.data.name, first.backbone.name) == ("digits", "glyphnet")
+    assert second.name == "swapped digits glyphnet of swapped images"
+    assert second.data.digests == first.data.digests
+    assert second.backbone.preprocess.invert
+    assert {first.val_share, second.val_share} == {0.5}
+    network, images = study_inputs(vars(read_study(tmp_path / "own.toml").tasks[1]))
+    assert (images.name, network.name) == (second.data.name, second.backbone.name)
+
+
+@pytest.mark.parametrize(
+    ("line", "known"), [('regimes = ["most"]', "many"), ('rules = ["worst"]', "guarded")]
+)
+def test_an_unknown_regime_or_rule_is_told_before_anything_is_loaded(tmp_path, line, known):
+    (tmp_path / "own.toml").write_text(f'{line}\n[[tasks]]\ndata = "missing folder"\n')
+    ended = kshot("study", tmp_path / "own.toml", "--out", tmp_path / "out")
+    assert ended.code == 2
+    assert known in ended.complaint
+    assert "missing folder" not in ended.complaint
 
 
 def test_paths_start_at_the_folder_of_the_file(tmp_path):

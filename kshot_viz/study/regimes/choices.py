@@ -15,6 +15,7 @@ import torch
 
 from kshot_viz.checks import check, whole
 from kshot_viz.data.episodes.episode import Episode
+from kshot_viz.errors import unknown_name
 from kshot_viz.evaluate.rows import class_mean
 from kshot_viz.study.settings.choice import METHOD, SETTING, choose, collapsed
 from kshot_viz.study.task import TASK, Task
@@ -52,6 +53,14 @@ class Few:
         check("queries", self.queries, whole(1))
 
 
+def known_regimes(names: Sequence[str]) -> tuple[str, ...]:
+    """Return the names of regimes; one that does not exist is a KShotKeyError."""
+    for one in names:
+        if one not in REGIMES:
+            raise unknown_name("regimes", one, REGIMES)
+    return tuple(names)
+
+
 def choose_many(rows: pd.DataFrame, rule: str) -> pd.DataFrame:
     """Choose on all tuning episodes of a task."""
     return choose(rows, rule)
@@ -87,18 +96,21 @@ def few_images(episodes: Sequence[Episode], size: Few) -> set[int]:
     return used
 
 
-def choose_blind(rows: Mapping[Task, pd.DataFrame], task: Task, rule: str) -> pd.DataFrame:
+def choose_blind(
+    own: pd.DataFrame, others: Mapping[Task, pd.DataFrame], task: Task, rule: str
+) -> pd.DataFrame:
     """Choose on the tuning episodes of other tasks: no label of the target is used.
 
     Each of them counts as one episode: a setting has its mean accuracy there, and collapsed where a
-    run of it did. Other tasks are those on data of another name; of these, those with as many
-    shots where there are any.
+    run of it did. Those with as many shots are taken, where there are any.
 
     Parameters
     ----------
-    rows : mapping of Task to DataFrame
-        Tuning rows of the task and of those that share no image with it, with ``across``, see
-        :meth:`TuningGrid.across`.
+    own : DataFrame
+        Tuning rows of the task, with ``across``, see :meth:`TuningGrid.across`: what it may run.
+        Their accuracies are not used.
+    others : mapping of Task to DataFrame
+        Tuning rows of the tasks on other images.
     task : Task
     rule : str
 
@@ -110,12 +122,10 @@ def choose_blind(rows: Mapping[Task, pd.DataFrame], task: Task, rule: str) -> pd
     """
     import pandas as pd
 
-    own = rows[task]
-    others = [one for one in rows if one.data != task.data]
-    same = [one for one in others if one.shot == task.shot] or others
+    same = [one for one in others if one.shot == task.shot] or list(others)
     if not same:
         return own.head(0)
-    stacked = pd.concat([_as_episode(rows[one], one) for one in same], ignore_index=True)
+    stacked = pd.concat([_as_episode(others[one], one) for one in same], ignore_index=True)
     # What is chosen must be among what the task itself may run.
     known = own.drop_duplicates(["method", *ACROSS])[["method", *ACROSS, *_OWN]]
     stacked = stacked.merge(known, on=["method", *ACROSS], how="inner")

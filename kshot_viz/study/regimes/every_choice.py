@@ -62,7 +62,7 @@ def every_choice(
         }
         for task in plan.tasks:
             for rule in asked.rules:
-                found = _regimes(plan, task, mine | others, own, rule, asked)
+                found = _regimes(plan, task, mine[task], others, own, rule, asked)
                 parts += [
                     one.assign(regime=name, rule=rule, labels=labels)
                     for name, (one, labels) in found.items()
@@ -88,7 +88,8 @@ def _named(tuned: Tuned) -> pd.DataFrame:
 def _regimes(
     plan: ComparisonPlan,
     task: Task,
-    rows: Mapping[Task, pd.DataFrame],
+    rows: pd.DataFrame,
+    others: Mapping[Task, pd.DataFrame],
     folds: pd.DataFrame,
     rule: str,
     asked: Asked,
@@ -98,13 +99,13 @@ def _regimes(
     found = {}
     for name in asked.regimes:
         if name == "blind":
-            found[name] = choose_blind(rows, task, rule), 0
+            found[name] = choose_blind(rows, others, task, rule), 0
         elif name == "own":
             found[name] = choose_own(folds, task, rule), 0
         elif name == "few":
-            chosen = choose_few(rows[task], episodes, rule, asked.few)
+            chosen = choose_few(rows, episodes, rule, asked.few)
             found[name] = chosen, len(few_images(episodes, asked.few))
         else:
             labels = plan.tuning.first([task], len(episodes)).target_labels
-            found[name] = choose_many(rows[task], rule), labels
+            found[name] = choose_many(rows, rule), labels
     return found

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kshot_viz.checks import checked, flag, instance, number, optional, several, text, whole
-from kshot_viz.errors import KShotValueError, unknown_name
+from kshot_viz.errors import KShotValueError
 from kshot_viz.evaluate.evaluate import all_of
 from kshot_viz.finetune.candidate import Candidate
 from kshot_viz.grouping.rule import GroupingRule
@@ -20,7 +20,7 @@ from kshot_viz.study.compare import comparison_of, comparison_plan
 from kshot_viz.study.comparison import Comparison
 from kshot_viz.study.files.kept_rows import rows_kept
 from kshot_viz.study.plan import ComparisonPlan, TunedTasks
-from kshot_viz.study.regimes.choices import REGIMES, Few
+from kshot_viz.study.regimes.choices import REGIMES, Few, known_regimes
 from kshot_viz.study.regimes.every_choice import Asked, every_choice, share_images
 from kshot_viz.study.regimes.files import known_folds
 from kshot_viz.study.regimes.own_support import run_folds
@@ -129,10 +129,9 @@ def study(
         If ``out`` holds a saved comparison that was changed or damaged, and no store beside it.
     """
     tasks = _named(all_of("tasks", tasks, StudyTask))
-    for one in regimes:
-        if one not in REGIMES:
-            raise unknown_name("regimes", one, REGIMES)
-    asked = Asked(tuple(regimes), tuple(map(known_rule, rules)), few, own_episodes, n_val, seed)
+    asked = Asked(
+        known_regimes(regimes), tuple(map(known_rule, rules)), few, own_episodes, n_val, seed
+    )
     grid = replace(grid or default_grid(methods), extend=0)
     options = {"executor": executor, "workers": workers, "device": device, "seed": seed}
     plans = [
@@ -209,7 +208,8 @@ def _check_distinct(plans: Sequence[ComparisonPlan]) -> None:
         if found.count(one) > 1:
             raise KShotValueError(
                 f"Two tasks are {one.way}-way {one.shot}-shot on data called {one.data!r} with a "
-                f"network called {one.backbone!r}: give the data or the network another name."
+                f"network called {one.backbone!r}: give the data or the network another name "
+                f"(in a study file, `data_name` or `backbone_name`)."
             )
 
 

@@ -108,7 +108,8 @@ class Study:
         -------
         DataFrame
             ``method, regime, rule, mean, low, high, worst, worst_task, tasks, diverged`` (share of
-            runs), ``seconds``; in points, with the 95 % bootstrap interval over tasks.
+            runs), ``seconds``; in points, with the 95 % bootstrap interval over data sets, since
+            tasks on the same images are not independent. NaN where there is one data set.
         """
         return self._regret.copy()
 
@@ -129,8 +130,9 @@ class Study:
         -------
         DataFrame
             ``method, regime, rule, wins, ties, losses, difference, low, high``: clear is where the
-            95 % bootstrap interval of the paired difference excludes zero; the mean difference over
-            tasks is in points, with its interval over tasks.
+            95 % bootstrap interval of the paired difference excludes zero, which happens by chance
+            in about one task of twenty, so few of many are no finding. The mean difference over
+            tasks is in points, with its interval over data sets.
 
         Raises
         ------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kshot_viz.errors import unknown_name
-from kshot_viz.stats import Interval, bootstrap_mean, paired_test
+from kshot_viz.stats import Interval, bootstrap_by_group, paired_test
 from kshot_viz.study.regimes.choices import CHOSEN
 from kshot_viz.study.settings.choice import METHOD, SETTING
 from kshot_viz.study.tables import paired
@@ -131,7 +132,7 @@ def regret_table(regrets: pd.DataFrame) -> pd.DataFrame:
 
     made = []
     for key, rows in regrets.groupby(BY, sort=False):
-        mean = bootstrap_mean(rows["regret"].to_numpy())
+        mean = bootstrap_by_group(rows["regret"].to_numpy(), rows["data"].tolist())
         worst = rows.iloc[int(rows["regret"].to_numpy().argmax())]
         made.append(
             {
@@ -227,12 +228,19 @@ def wins_table(frame: pd.DataFrame, reference: str) -> pd.DataFrame:
     made = []
     for key, part in rows.groupby(["regime", "rule"], sort=False):
         for method in (name for name in methods if name != reference):
-            found = [paired_difference(task, method, reference) for _, task in part.groupby(TASK)]
-            tests = [one for one in found if one is not None]
-            if tests:
+            if tests := _differences(part, method, reference):
                 named = dict(zip(("regime", "rule"), key, strict=True))
                 made.append({"method": method, **named, **_counts(tests)})
     return pd.DataFrame(made)
+
+
+def _differences(part: pd.DataFrame, method: str, reference: str) -> dict[Task, Interval]:
+    """Return the difference in every task in which both took part."""
+    found = {
+        Task.of(dict(zip(TASK, key, strict=True))): paired_difference(rows, method, reference)
+        for key, rows in part.groupby(TASK)
+    }
+    return {task: one for task, one in found.items() if one is not None}
 
 
 def paired_difference(task: pd.DataFrame, method: str, reference: str) -> Interval | None:
@@ -250,12 +258,13 @@ def paired_difference(task: pd.DataFrame, method: str, reference: str) -> Interv
     return paired_test(*paired(by.get_group(method), by.get_group(reference))).difference
 
 
-def _counts(tests: list[Interval]) -> dict[str, Any]:
-    wins, losses = (sum(one.low > 0 for one in tests), sum(one.high < 0 for one in tests))
-    mean = bootstrap_mean([100 * one.mean for one in tests])
+def _counts(tests: Mapping[Task, Interval]) -> dict[str, Any]:
+    found = list(tests.values())
+    wins, losses = (sum(one.low > 0 for one in found), sum(one.high < 0 for one in found))
+    mean = bootstrap_by_group([100 * one.mean for one in found], [one.data for one in tests])
     return {
         "wins": wins,
-        "ties": len(tests) - wins - losses,
+        "ties": len(found) - wins - losses,
         "losses": losses,
         "difference": mean.mean,
         "low": mean.low,

@@ -139,6 +139,10 @@ def test_regret_is_against_the_best_that_was_tested(found):
     assert row["mean"] == pytest.approx(own["regret"].mean())
     assert row["worst"] == own["regret"].max()
     assert row["tasks"] == 4
+    # Of two data sets, both ends of the interval are draws of one of them twice.
+    by_data = own.groupby("data")["regret"].mean()
+    assert len(by_data) == 2
+    assert (row["low"], row["high"]) == pytest.approx((by_data.min(), by_data.max()))
 
 
 def test_wins_are_counted_task_by_task(found):

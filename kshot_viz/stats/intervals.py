@@ -1,11 +1,10 @@
-"""Bootstrap intervals, paired tests and Holm's adjustment for per-episode accuracies (scipy)."""
+"""Intervals of means, shares and differences of means (bootstrap with scipy, and Wilson's)."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,8 +15,6 @@ from kshot_viz.seeds import numpy_rng
 _RESAMPLES = 9999
 # Shares that are resampled at a time: 20 MB.
 _COLUMNS = 256
-# Up to so many differences with ties or zeros are tested by permuting their signs, as in scipy.
-_PERMUTED = 13
 
 
 @dataclass(frozen=True)
@@ -36,14 +33,6 @@ class Interval:
         """Return ``"71.4 [70.1, 72.6]"``: mean and interval in percent."""
         low, high = _percent(self.low), _percent(self.high)
         return f"{_percent(self.mean)} [{low}, {high}]"
-
-
-@dataclass(frozen=True)
-class PairedTest:
-    """The mean difference of two paired samples, its interval, and Wilcoxon's p-value."""
-
-    difference: Interval
-    p_value: float
 
 
 def bootstrap_mean(
@@ -73,7 +62,7 @@ def bootstrap_mean(
     95 % of cases hold it in about 50 % with 2 values, 84 % with 5, 90 % with 10, 93 % with 20
     (``pytest tests/test_stats.py -k coverage``).
     """
-    sample = _sample(values)
+    sample = as_sample(values)
     mean = float(sample.mean())
     if sample.size < 2:
         return Interval(mean, float("nan"), float("nan"), sample.size)
@@ -91,6 +80,39 @@ def bootstrap_mean(
     )
     low, high = result.confidence_interval
     return Interval(mean, float(low), float(high), sample.size)
+
+
+def bootstrap_by_group(
+    values: ArrayLike, groups: Sequence[object], *, level: float = 0.95, seed: int = 0
+) -> Interval:
+    """Return the mean of ``values`` with a percentile bootstrap interval over whole groups.
+
+    For values that depend on each other within a group, as tasks on the same images do.
+
+    Parameters
+    ----------
+    values : array_like, shape (n,)
+    groups : sequence of object, length n
+        What each value belongs to.
+    level, seed
+        As in :func:`bootstrap_mean`.
+
+    Returns
+    -------
+    Interval
+        Its ``n`` is the number of groups; with fewer than two the interval is NaN.
+
+    Raises
+    ------
+    KShotValueError
+        If there is no value at all.
+    """
+    sample = as_sample(values)
+    names = list(dict.fromkeys(groups))
+    member = np.array([[one == name for one in groups] for name in names], dtype=float)
+    totals = member.sum(axis=1, keepdims=True)
+    low, high = bootstrap_shares(member @ sample[:, None], totals, level=level, seed=seed)
+    return Interval(float(sample.mean()), float(low[0]), float(high[0]), len(names))
 
 
 def wilson_share(hits: float, n: float, *, level: float = 0.95) -> Interval:
@@ -160,40 +182,6 @@ def bootstrap_shares(
     return bounds[0], bounds[1]
 
 
-def paired_test(
-    first: ArrayLike, second: ArrayLike, *, level: float = 0.95, seed: int = 0
-) -> PairedTest:
-    """Compare two methods on the same episodes: ``first - second``.
-
-    Parameters
-    ----------
-    first, second : array_like, shape (n,)
-        Accuracies, paired by position.
-    level : float
-        Coverage of the interval.
-    seed : int
-        Seed of its resampling.
-
-    Returns
-    -------
-    PairedTest
-        Bootstrap interval of the mean difference and the two-sided Wilcoxon signed-rank p-value
-        (1.0 where every difference is zero, NaN for fewer than two pairs).
-    """
-    a, b = _sample(first), _sample(second)
-    if a.shape != b.shape:
-        raise KShotValueError(f"Paired samples need equal lengths; not {a.size} and {b.size}.")
-    differences = paired_differences(a, b)
-    return PairedTest(
-        bootstrap_mean(differences, level=level, seed=seed), _wilcoxon(tuple(differences.tolist()))
-    )
-
-
-def paired_differences(first: ArrayLike, second: ArrayLike) -> NDArray[np.float64]:
-    """Return ``first - second``; accuracies are shares of one count: rounding alone is a tie."""
-    return np.round(np.asarray(first, dtype=float) - np.asarray(second, dtype=float), 12)
-
-
 def mean_difference(
     first: ArrayLike, second: ArrayLike, *, level: float = 0.95, seed: int = 0
 ) -> Interval:
@@ -212,7 +200,7 @@ def mean_difference(
     Interval
         Its ``n`` is that of the smaller sample.
     """
-    a, b = _sample(first), _sample(second)
+    a, b = as_sample(first), as_sample(second)
     mean, n = float(a.mean() - b.mean()), min(a.size, b.size)
     if n < 2:
         return Interval(mean, float("nan"), float("nan"), n)
@@ -223,53 +211,8 @@ def mean_difference(
     return Interval(mean, float(low), float(high), n)
 
 
-def holm(p_values: Sequence[float]) -> NDArray[np.float64]:
-    """Adjust p-values for their number (Holm, 1979). NaN stays NaN and is not counted."""
-    p = np.asarray(p_values, dtype=float)
-    adjusted = np.full(p.shape, np.nan)
-    known = np.flatnonzero(~np.isnan(p))
-    order = known[np.argsort(p[known], kind="stable")]
-    steps = (known.size - np.arange(known.size)) * p[order]
-    adjusted[order] = np.minimum(np.maximum.accumulate(steps), 1.0)
-    return adjusted
-
-
-# Tables are made again and again of the same differences.
-@lru_cache(maxsize=4096)
-def _wilcoxon(differences: tuple[float, ...]) -> float:
-    if len(differences) < 2 or any(map(math.isnan, differences)):
-        return float("nan")
-    if not any(differences):
-        return 1.0
-    from scipy.stats import wilcoxon
-
-    distinct = len({abs(one) for one in differences if one}) == len(differences)
-    if not distinct and len(differences) <= _PERMUTED:
-        return _signs_permuted(np.array(differences))
-    return float(wilcoxon(differences).pvalue)
-
-
-def _signs_permuted(values: NDArray[np.float64]) -> float:
-    """Return the exact p-value of few differences with ties or zeros.
-
-    ``scipy.stats.wilcoxon`` makes the same test, but ranks the values anew for every choice of
-    their signs: seconds for a table.
-    """
-    from scipy.stats import permutation_test, rankdata
-
-    ranks = np.zeros(values.shape)
-    ranks[values != 0] = rankdata(np.abs(values[values != 0]))
-
-    def positive_ranks(drawn: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
-        return np.asarray(((drawn > 0) * ranks).sum(axis=axis))
-
-    found = permutation_test(
-        (values,), positive_ranks, permutation_type="samples", vectorized=True, n_resamples=np.inf
-    )
-    return float(found.pvalue)
-
-
-def _sample(values: ArrayLike) -> NDArray[np.float64]:
+def as_sample(values: ArrayLike) -> NDArray[np.float64]:
+    """Return values as float64, shape (n,); none at all is a KShotValueError."""
     sample = np.asarray(values, dtype=float).ravel()
     if sample.size == 0:
         raise KShotValueError("An interval needs at least one value; none was given.")
