@@ -7,26 +7,20 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
-from torch import Tensor
 
-from kshot_viz import __version__
 from kshot_viz.checks import shown
 from kshot_viz.data.dataset import ImageDataset
 from kshot_viz.data.episodes.episode import Episode
-from kshot_viz.data.pixels import digest
 from kshot_viz.errors import KShotValueError, unknown_name
 from kshot_viz.evaluate.batching import PATHS, Batching, Kind
 from kshot_viz.evaluate.episode_cache import EpisodeInputs
 from kshot_viz.evaluate.job import Job
+from kshot_viz.evaluate.network_key import behaviour_key, network_key
 from kshot_viz.evaluate.rows import Entry
 from kshot_viz.finetune.candidate import Candidate
 from kshot_viz.finetune.loop import check_applies, check_shots
 from kshot_viz.methods.code_digest import code_of
-from kshot_viz.models.backbone import row_by_row
-from kshot_viz.models.inputs.preprocess import Preprocess
-from kshot_viz.models.modes import evaluating
 from kshot_viz.records import record_digest
 from kshot_viz.threads import one_thread
 
@@ -81,7 +75,7 @@ def plan_jobs(request: Request, data: ImageDataset, episodes: Sequence[Episode])
         check_shots(method, min((one.shot for one in episodes), default=1))
     steps = [steps_of(one, request.at_steps) for one in request.candidates]
     codes = {kind: code_of(kind) for kind in {type(one.method) for one in request.candidates}}
-    network, call = _network_key(request.backbone), uuid.uuid4().hex
+    network, call = network_key(request.backbone), uuid.uuid4().hex
     batching = Batching(request.path, request.max_memory, mix_names=request.mix_names)
     jobs: dict[str, Job] = {}
     runs: list[str] = []
@@ -125,7 +119,7 @@ def _inputs(
     request: Request, data: ImageDataset, episode: Episode, network: list[str], call: str
 ) -> EpisodeInputs:
     support, query = episode.split(data)
-    seen = _seen(request.backbone, (support if len(support) else query).take([0]))
+    seen = behaviour_key(request.backbone, (support if len(support) else query).take([0]))
     key = record_digest([network, seen, episode.to_dict(), request.seed, request.device], 24)
     return EpisodeInputs(
         request.backbone, episode, support, query, request.seed, key, call, request.device
@@ -147,26 +141,3 @@ def _episode_jobs(inputs: EpisodeInputs, planned: Sequence[_Planned]) -> Iterato
 def job_key(runs: Sequence[str], *, loop: bool) -> str:
     """Return the name of the job that computes these runs together."""
     return record_digest([list(runs), loop], 24)
-
-
-def _network_key(backbone: Backbone) -> list[str]:
-    # Rows of another version of the arithmetic are not served again.
-    network = [backbone.fingerprint, str(backbone.module), backbone.head_name]
-    return [*network, __version__, torch.__version__]
-
-
-def _seen(backbone: Backbone, image: ImageDataset) -> list[str]:
-    """Name what no list of weights tells by what it makes of an image: functions and code."""
-    with one_thread(), torch.inference_mode(), evaluating(backbone.module):
-        prepared = backbone.prepare(image)
-        output = backbone.module(row_by_row(prepared).clone())
-    known = backbone.preprocess is None or isinstance(backbone.preprocess, Preprocess)
-    look = repr(backbone.preprocess) if known else digest(_array(prepared))
-    made = digest(_array(output)) if isinstance(output, Tensor) else type(output).__name__
-    return [look, made]
-
-
-def _array(values: Tensor) -> np.ndarray:
-    # numpy has no bfloat16.
-    exact = values.float() if values.dtype is torch.bfloat16 else values
-    return exact.cpu().numpy()

@@ -160,7 +160,7 @@ def test_rows_of_another_version_are_made_anew(tmp_path, data, episodes, monkeyp
     request = (toy_backbone(), data, episodes[:1], candidates()[-1:])
     store = tmp_path / "rows.jsonl"
     evaluate(*request, store=store)
-    monkeypatch.setattr(import_module("kshot_viz.evaluate.planning"), "__version__", "99.0")
+    monkeypatch.setattr(import_module("kshot_viz.evaluate.network_key"), "__version__", "99.0")
     evaluate(*request, store=store)
     assert len(store.read_text().splitlines()) == 2
 
