@@ -64,6 +64,9 @@ def main() -> None:
     parser.add_argument("--method", action="append", help="only these; all by default")
     parser.add_argument("--episodes", type=int, default=50)
     parser.add_argument(
+        "--photo-episodes", type=int, help="of photographs; as many as --episodes by default"
+    )
+    parser.add_argument(
         "--feature-step",
         action="append",
         type=float,
@@ -81,12 +84,12 @@ def main() -> None:
     parser.add_argument("--row", type=int, action="append", help="of --replay; 0 by default")
     given = parser.parse_args()
     if given.replay:
-        task = dict(tasks(given.data, given.episodes))[given.replay]()
+        task = dict(tasks(given.data, given.episodes, given.photo_episodes))[given.replay]()
         replay(task, given.results / given.page, given.row or [0])
         return
     loaded = [
         load()
-        for name, load in tasks(given.data, given.episodes)
+        for name, load in tasks(given.data, given.episodes, given.photo_episodes)
         if (name != CONTROL if given.task is None else name in given.task)
     ]
     found = kv.study(
@@ -129,8 +132,8 @@ def write(found: kv.Study, folder: Path, name: str, made_by: str) -> None:
     for rule in RULES:
         save_figure(plot_regret(found, rule=rule).figure, folder / f"{name}_regret_{rule}.png")
     before = pd.read_json(RESULTS / SAME_SIZES) if name == "map" else None
-    numbers = headline(regrets, found.frame)
-    (folder / f"{name}.md").write_text(page(found, numbers, name, made_by, before), "utf-8")
+    text = page(found, headline(regrets, found.frame), name, made_by, before)
+    (folder / f"{name}.md").write_text(text, "utf-8")
     rows = regrets.round(4).to_dict(orient="records")
     (folder / f"{name}.json").write_text(json.dumps(rows, indent=0) + "\n", "utf-8")
 

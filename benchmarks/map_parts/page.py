@@ -39,7 +39,7 @@ def page(
         "## The numbers that were fixed beforehand",
         FIXED,
         table(numbers),
-        *([] if before is None else units(regrets, before)),
+        *([] if before is None else units(found, before)),
         "## At a glance",
         f"![Regret of every method in every regime, guarded rule]({name}_regret_guarded.png)",
         f"![The same with the best mean]({name}_regret_best.png)",
@@ -129,10 +129,9 @@ def table(numbers: pd.DataFrame) -> str:
     return "\n".join(lines)
 
 
-def units(regrets: pd.DataFrame, before: pd.DataFrame) -> Iterator[str]:
+def units(found: kv.Study, before: pd.DataFrame) -> Iterator[str]:
     """Say what steps of the head in units of the features change, method by method."""
-    key = [*TASK, "method", "regime", "rule"]
-    both = regrets.merge(before, on=key, suffixes=("", "_before"), validate="one_to_one")
+    both = same_episodes(found, before)
     both["gain"] = 100 * (both["accuracy"] - both["accuracy_before"])
     lines = ["| regime | rule | " + " | ".join(LINEAR) + " |"]
     lines.append("| --- | --- |" + " ---: |" * len(LINEAR))
@@ -143,11 +142,25 @@ def units(regrets: pd.DataFrame, before: pd.DataFrame) -> Iterator[str]:
     yield "## What steps in units of the features change"
     yield (
         "Against [the same map with head step sizes of 0.001 and 0.01 on every network]"
-        "(map_same_sizes.md): points of accuracy gained on the same test episodes, as mean over "
-        "data sets with the 95 % interval over data sets, and, after the comma, the largest regret "
-        "in any task before and now."
+        "(map_same_sizes.md): points of accuracy gained on the tasks and test episodes of that "
+        "map, as mean over data sets with the 95 % interval over data sets, and, after the comma, "
+        "the largest regret in any of these tasks, by that map and by this one, in which `blind` "
+        "may have more tasks to choose on."
     )
     yield "\n".join(lines)
+
+
+def same_episodes(found: kv.Study, before: pd.DataFrame) -> pd.DataFrame:
+    """Return the regrets of both maps side by side, with the accuracy on the episodes of both.
+
+    Episodes are drawn one after the other, so the first of many are those of the smaller map.
+    """
+    key = [*TASK, "method", "regime", "rule"]
+    both = found.regrets().merge(before, on=key, suffixes=("", "_before"), validate="one_to_one")
+    rows = found.frame.merge(both[[*key, "n_before"]], on=key)
+    number = rows["episode"].str.split("/").str[1].astype(int)
+    accuracy = rows[number < rows["n_before"]].groupby(key)["accuracy"].mean()
+    return both.drop(columns="accuracy").merge(accuracy.reset_index(), on=key)
 
 
 def _gain(part: pd.DataFrame) -> str:

@@ -132,8 +132,15 @@ def photographs(data: str, network: str, folder: Path, n: int) -> kv.StudyTask:
     return kv.StudyTask(backbone, found, shots=(1, 5), episodes=n, source=source, name=called)
 
 
-def tasks(folder: Path, n: int) -> Iterator[tuple[str, Callable[[], kv.StudyTask]]]:
-    """Yield the name of each task and what loads it."""
+def tasks(
+    folder: Path, n: int, n_photos: int | None = None
+) -> Iterator[tuple[str, Callable[[], kv.StudyTask]]]:
+    """Yield the name of each task and what loads it.
+
+    ``n`` are the test episodes of handwriting, ``n_photos`` those of photographs (``n`` by
+    default), a run of which takes ten times as long.
+    """
+    n_photos = n_photos or n
     yield "digits", partial(handwriting, "digits", partial(kv.load_dataset, "digits"), (1, 5), n)
     for name in ("mnist", "usps"):
         yield name, partial(handwriting, name, partial(arrays, name, folder), (1, 5), n)
@@ -143,5 +150,5 @@ def tasks(folder: Path, n: int) -> Iterator[tuple[str, Callable[[], kv.StudyTask
         yield f"{name} 20", partial(handwriting, name, partial(arrays, name, folder), (20,), n)
     for network in ("squeezenet1_1", "mobilenet_v1"):
         for data in PHOTOS:
-            yield f"{data} {network}", partial(photographs, data, network, folder, n)
-    yield CONTROL, partial(photographs, *CONTROL.split(), folder, n)
+            yield f"{data} {network}", partial(photographs, data, network, folder, n_photos)
+    yield CONTROL, partial(photographs, *CONTROL.split(), folder, n_photos)
