@@ -271,7 +271,7 @@ def _timed(
     """
     if not plan.progress and minutes is None:
         return plan, {}
-    timing, asked = replace(plan.measure(), full=full), plan.sizes
+    begun, timing, asked = plan.begun, replace(plan.measure(), full=full), plan.sizes
     sizes = asked if minutes is None else timing.fit(asked, 60 * minutes)
     omitted, whole = left_out(asked, sizes), timing.whole(sizes)
     fits = minutes is None or whole <= 60 * minutes
@@ -279,7 +279,7 @@ def _timed(
         from tqdm.auto import tqdm
 
         grows = plan.grid.extend > 0
-        tqdm.write(told(timing, sizes, grows=grows, omitted=omitted, fits=fits))
+        tqdm.write(told(timing, sizes, grows=grows, omitted=omitted, fits=fits, begun=begun))
     about: dict[str, Any] = {"estimated_seconds": round(whole, 1)}
     if minutes is not None:
         about |= {"budget_minutes": minutes, "left_out": omitted, "fits_budget": fits}

@@ -80,6 +80,12 @@ class ComparisonPlan:
         )
         return Sizes(tuning, test)
 
+    @property
+    def begun(self) -> bool:
+        """Whether an earlier call left finished rows."""
+        store = self.options.get("store")
+        return store is not None and store.exists() and store.stat().st_size > 0
+
     def measure(self) -> Timing:
         """Time the first episode of every task; with a store its rows serve again later."""
         counts = {

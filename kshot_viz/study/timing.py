@@ -144,7 +144,19 @@ def seconds_per_run(rows: pd.DataFrame) -> dict[str, float]:
     return {str(name): float(part.mean()) for name, part in runs.groupby("method")["seconds"]}
 
 
-def told(timing: Timing, sizes: Sizes, *, grows: bool, omitted: str = "", fits: bool = True) -> str:
+# Where an earlier call left rows: how many of them serve is known only when all is planned.
+LESS = ", less what is there from an earlier call"
+
+
+def told(
+    timing: Timing,
+    sizes: Sizes,
+    *,
+    grows: bool,
+    omitted: str = "",
+    fits: bool = True,
+    begun: bool = False,
+) -> str:
     """Say how long a comparison will take, and what it leaves out for that.
 
     Parameters
@@ -158,9 +170,11 @@ def told(timing: Timing, sizes: Sizes, *, grows: bool, omitted: str = "", fits: 
         As of :func:`left_out`.
     fits : bool
         Whether that is within the given time.
+    begun : bool
+        Whether an earlier call left rows.
     """
     tuning, test = timing.tuning(sizes), timing.test(sizes)
-    text = f"This takes about {duration(tuning + test)}"
+    text = f"This takes about {duration(tuning + test)}{LESS if begun else ''}"
     if tuning:
         more = ", more where the grid grows" if grows else ""
         text += (

@@ -166,6 +166,16 @@ def test_progress_says_how_long_it_takes(compare, episodes, capsys):
     assert "This takes about 1 second" in shown.out + shown.err
 
 
+def test_what_an_earlier_call_left_is_not_in_the_time_that_is_told(
+    compare, episodes, tmp_path, capsys
+):
+    asked = {"methods": ["plain"], "episodes": episodes[:3], "out": tmp_path, "progress": True}
+    for begun in (False, True):
+        compare(**asked)
+        shown = capsys.readouterr()
+        assert ("less what is there from an earlier call" in shown.out + shown.err) == begun
+
+
 def test_the_folder_of_rows_holds_the_comparison_in_the_end(compare, episodes, tmp_path):
     found = compare(methods=["plain"], episodes=episodes[:3], out=tmp_path)
     loaded = Comparison.load(tmp_path)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from kshot_viz.study.plan import ComparisonPlan
 from kshot_viz.study.regimes.every_choice import Asked
 from kshot_viz.study.regimes.own_support import MOST_FOLDS
-from kshot_viz.study.timing import Sizes, Timing, least, left_out, smaller
+from kshot_viz.study.timing import LESS, Sizes, Timing, least, left_out, smaller
 from kshot_viz.text import counted, duration
 
 
@@ -91,6 +91,7 @@ def timed(
     """
     if not tell and minutes is None:
         return list(plans), asked, {}
+    begun = tell and any(plan.begun for plan in plans)
     timing, whole = measure_study(plans, asked), [plan.sizes for plan in plans]
     sizes = whole
     if minutes is not None:
@@ -104,7 +105,7 @@ def timed(
     if tell:
         from tqdm.auto import tqdm
 
-        tqdm.write(study_time_text(low, high, omitted=omitted, fits=fits))
+        tqdm.write(study_time_text(low, high, omitted=omitted, fits=fits, begun=begun))
     about: dict[str, object] = {"estimated_seconds": round(high, 1)}
     if minutes is not None:
         about |= {"budget_minutes": minutes, "left_out": omitted, "fits_budget": fits}
@@ -122,11 +123,14 @@ def _left_out(whole: Sequence[Sizes], sizes: Sequence[Sizes]) -> str:
     return left_out(whole[largest], sizes[largest])
 
 
-def study_time_text(low: float, high: float, *, omitted: str = "", fits: bool = True) -> str:
+def study_time_text(
+    low: float, high: float, *, omitted: str = "", fits: bool = True, begun: bool = False
+) -> str:
     """Say how long a study takes, and what it leaves out for that."""
     between = duration(low) if duration(low) == duration(high) else ""
     between = between or f"{duration(low)} to {duration(high)}"
-    text = f"This takes about {between}, by how many different settings the regimes choose"
+    less = LESS if begun else ""
+    text = f"This takes about {between}{less}, by how many different settings the regimes choose"
     if omitted:
         return f"{text}. Taken to fit: {omitted}{'' if fits else least(high)}."
     return f"{text}." if fits else f"{text}. That is more than was given{least(high)}."

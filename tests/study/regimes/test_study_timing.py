@@ -98,6 +98,7 @@ def test_nothing_is_measured_where_nobody_asked():
 def test_the_time_is_told():
     assert study_time_text(60, 62).startswith("This takes about 60 seconds to 62 seconds,")
     assert study_time_text(7200, 7201).startswith("This takes about 2.0 hours, by")
+    assert "2.0 hours, less what is there" in study_time_text(7200, 7201, begun=True)
     assert "Taken to fit: half (the least; about 2.0 hours)." in study_time_text(
         60, 7200, omitted="half", fits=False
     )
