@@ -225,8 +225,8 @@ class ComparisonPlan:
     def _chosen(self, settings: pd.DataFrame, tuned: TunedTasks, task: Task) -> list[Candidate]:
         tried = [*self.rivals, *(tuned[task].candidates if task in tuned else ())]
         known = {(one.name, one.setting_key): one for one in tried}
-        rows = task.rows(settings).set_index("method").loc[[one.name for one in self.rivals]]
-        chosen = zip(rows.index, rows["setting"], rows["steps"], strict=True)
+        rows = self._in_order(task.rows(settings))
+        chosen = zip(rows["method"], rows["setting"], rows["steps"], strict=True)
         return [known[name, key].at(steps=int(steps)) for name, key, steps in chosen]
 
     def _run_settings(
@@ -241,10 +241,12 @@ class ComparisonPlan:
         alone = [one for one in candidates if one.method.scheduled]
         parts = [(whole, self.grid.steps), (alone, None)]
         rows = joined(*(self._run(bar, data, episodes, *part) for part in parts if part[0]))
-        if whole and alone:
-            index = rows["method"].map([one.name for one in self.rivals].index)
-            rows = rows.iloc[index.argsort(kind="stable")].reset_index(drop=True)
-        return rows
+        return self._in_order(rows).reset_index(drop=True) if whole and alone else rows
+
+    def _in_order(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """Return rows in the order of the rivals, of which some may have none."""
+        index = rows["method"].map([one.name for one in self.rivals].index)
+        return rows.iloc[index.argsort(kind="stable")]
 
     def _run(
         self,

@@ -104,6 +104,24 @@ def test_rows_are_the_test_rows_of_what_was_chosen(found):
     assert set(own["episode"]) == {"test/0", "test/1"}
 
 
+def test_a_choice_for_one_episode_may_be_new_for_some_methods_only():
+    one, _ = tasks(shots=(2,))
+    grid = kv.TuningGrid(
+        lrs=(0.01,), head_lrs=(0.1,), head_only_lrs=(0.01, 0.1, 1.0, 10.0), steps=(2, 4, 8)
+    )
+    options = {"methods": ["nearest_mean", "head_only"], "grid": grid, "n_val": 2}
+    found = kv.study([one], regimes=["own", "many"], own_episodes=4, **options)
+    for_all = found.choices["episode"] == ""
+    pairs = found.choices[["method", *SETTING]].apply(tuple, axis=1)
+    new = found.choices[~for_all & ~pairs.isin(set(pairs[for_all]))]
+    # `nearest_mean` has one setting, which ran on all episodes.
+    assert set(new["method"]) == {"head_only"}
+    own = found.frame[found.frame["regime"] == "own"]
+    assert own.groupby("method")["episode"].nunique().to_dict() == {
+        "head_only": 4, "nearest_mean": 4,
+    }  # fmt: skip
+
+
 def test_what_is_chosen_for_one_episode_runs_on_that_one(found):
     everywhere = found.choices[found.choices["episode"] == ""]
     known = set(everywhere[["data", "shot", "method", *SETTING]].itertuples(index=False, name=None))
