@@ -174,7 +174,7 @@ def study(
     budget_minutes: opt.BudgetMinutes = None,
 ) -> None:
     """Compare methods on several tasks, with settings chosen from few labels or many."""
-    from kshot_viz.cli.study import run_study
+    from kshot_viz.cli.study.run import run_study
 
     run_study(
         file,

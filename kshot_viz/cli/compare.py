@@ -12,7 +12,7 @@ import typer
 from kshot_viz.cli.options import one_value, resolve_device
 from kshot_viz.cli.requests import TaskRequest
 from kshot_viz.cli.results import REQUEST, load_request, refuse_another, write_results
-from kshot_viz.cli.study_file import study_inputs
+from kshot_viz.cli.study.request import study_inputs
 from kshot_viz.data.episodes import sample_episodes
 from kshot_viz.data.folder import load_folder
 from kshot_viz.data.load_dataset import load_dataset

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import typer
 
 from kshot_viz.cli.options import resolve_device
@@ -16,11 +17,13 @@ from kshot_viz.data.folder import image_files, is_folder, load_folder, load_unla
 from kshot_viz.data.image_files import ImageFiles
 from kshot_viz.data.pixels import MAX_PIXELS, read_pixels
 from kshot_viz.errors import KShotFileError
+from kshot_viz.finetune.loop import finetune
 from kshot_viz.methods.registry import resolve_method
 from kshot_viz.study.classifier import RECOMMENDED
 from kshot_viz.study.recommendation.recommend import recommend
 from kshot_viz.study.recommendation.safe import safe_candidate
 from kshot_viz.study.saved.folder import ABOUT
+from kshot_viz.study.saved.network_record import network_record
 from kshot_viz.study.saved.onnx_file import export_onnx
 from kshot_viz.study.saved.save_load import load_classifier, save_classifier
 
@@ -88,6 +91,7 @@ def _recommended(
     groups_from = "support" if source is None else "source"
     candidates = None
     if request.method != RECOMMENDED:
+        _check_savable(backbone, data, request.method)
         candidates = [safe_candidate(backbone, data, request.method, groups_from=groups_from)]
     return recommend(
         backbone,
@@ -100,6 +104,16 @@ def _recommended(
         seed=request.seed,
         progress=True,
     )
+
+
+def _check_savable(backbone: Backbone, data: ImageDataset, method: str) -> None:
+    """Raise, before folds are run, where a network tuned by a method could not be saved."""
+    one_each = data.take([int(np.flatnonzero(data.targets == k)[0]) for k in range(data.n_classes)])
+    start = safe_candidate(backbone, one_each, method, groups_from="support").at(steps=0)
+    begun = finetune(
+        backbone, one_each, method=start.method, grouping=start.grouping, config=start.config
+    )
+    network_record(begun.backbone, data.n_classes)
 
 
 def run_predict(

@@ -75,7 +75,7 @@ def _cubic(tenths: int) -> int:
     return -(tenths**3) + 50 * tenths**2 - 800 * tenths + 4000 if tenths < 20 else 0
 
 
-_BUILT_IN: dict[str, Callable[..., ImageDataset]] = {
+BUILT_IN: dict[str, Callable[..., ImageDataset]] = {
     "digits": load_digits,
     "glyphs": load_glyphs,
     "letters": load_letters,
@@ -116,8 +116,8 @@ def load_dataset(name_or_path: Any, **options: Any) -> ImageDataset:
     """
     if not isinstance(name_or_path, (str, Path)):
         return _of_object(name_or_path, options)
-    if str(name_or_path) in _BUILT_IN:
-        return _load(_BUILT_IN[str(name_or_path)], options)
+    if str(name_or_path) in BUILT_IN:
+        return _load(BUILT_IN[str(name_or_path)], options)
     if is_folder(name_or_path):
         labelled = options.pop("labelled", True)
         return _load(load_folder if labelled else load_unlabelled, options, name_or_path)
@@ -151,7 +151,7 @@ def _load(
 
 
 def _no_such_dataset(given: str | Path) -> KShotKeyError:
-    names = {name.lower(): name for name in [*_BUILT_IN, *torchvision_names()]}
+    names = {name.lower(): name for name in [*BUILT_IN, *torchvision_names()]}
     close = get_close_matches(str(given).lower(), names, n=1)
     hint = f" Did you mean {names[close[0]]!r}?" if close else ""
     return KShotKeyError(

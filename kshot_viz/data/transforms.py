@@ -155,7 +155,8 @@ def _made(data: ImageDataset, pixels: np.ndarray, how: str) -> ImageDataset:
         data.targets,
         classes=data.classes,
         name=f"{data.name} {how}",
-        notes={**data.notes, "variant": how, "of": data.fingerprint},
+        # Of a variant of a variant, the first: all of them show the same things.
+        notes={"of": data.fingerprint, **data.notes, "variant": how},
         descriptions=data.descriptions or texts_of_files(data.images, data.labels, data.classes),
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from kshot_viz.stats.intervals import (
+    FEW_VALUES,
     Interval,
     bootstrap_by_group,
     bootstrap_mean,
@@ -13,6 +14,7 @@ from kshot_viz.stats.intervals import (
 from kshot_viz.stats.paired import PairedTest, holm, paired_differences, paired_test
 
 __all__ = [
+    "FEW_VALUES",
     "Interval",
     "PairedTest",
     "bootstrap_by_group",

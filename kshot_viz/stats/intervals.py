@@ -12,6 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 from kshot_viz.errors import KShotValueError
 from kshot_viz.seeds import numpy_rng
 
+# Intervals of fewer values are clearly too narrow, see bootstrap_mean.
+FEW_VALUES = 10
 _RESAMPLES = 9999
 # Shares that are resampled at a time: 20 MB.
 _COLUMNS = 256

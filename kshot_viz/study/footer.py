@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kshot_viz.grouping.rule import OF_EPISODE
+from kshot_viz.stats import FEW_VALUES
 from kshot_viz.study.rivals import why_unfit
 from kshot_viz.study.tables import PLAIN
 from kshot_viz.study.timing import budget_text
@@ -15,8 +16,6 @@ from kshot_viz.text import counted, listed
 HEAVY_REUSE = 5.0
 # What a manifest says it tuned on where settings were chosen on the tasks of other data.
 OTHER_TASKS = "other tasks"
-# Below so many episodes a bootstrap interval is clearly too narrow: see bootstrap_mean.
-FEW = 10
 
 
 def footer(manifest: Mapping[str, Any]) -> list[str]:
@@ -37,7 +36,7 @@ def footer(manifest: Mapping[str, Any]) -> list[str]:
     if _few(manifest):
         parts.append(
             f"Warning: {manifest['fewest_test']} test episodes a task are few, and bootstrap "
-            f"intervals of so few values are too narrow. Take {FEW} or more."
+            f"intervals of so few values are too narrow. Take {FEW_VALUES} or more."
         )
     return [part for part in parts if part]
 
@@ -66,7 +65,7 @@ def _shared(manifest: Mapping[str, Any]) -> bool:
 
 
 def _few(manifest: Mapping[str, Any]) -> bool:
-    return 1 < int(manifest.get("fewest_test", FEW)) < FEW
+    return 1 < int(manifest.get("fewest_test", FEW_VALUES)) < FEW_VALUES
 
 
 def _unfit(manifest: Mapping[str, Any]) -> str:

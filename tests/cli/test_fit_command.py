@@ -133,3 +133,14 @@ def test_an_empty_folder_and_a_missing_picture_are_named(fitted, tmp_path):
     (tmp_path / "empty").mkdir()
     assert "no image file" in kshot("predict", out, tmp_path / "empty").complaint
     assert "gone.png" in kshot("predict", out, tmp_path / "gone.png").complaint
+
+
+def test_a_method_that_cannot_be_saved_is_refused_before_anything_runs(pictures, tmp_path):
+    ended = kshot(
+        "fit", pictures, "--out", tmp_path / "mine", "--size", 16, "--workers", 1,
+        "--method", "lora",
+    )  # fmt: skip
+    assert ended.code == 2
+    assert "added modules" in ended.complaint
+    assert "leave one out" not in ended.err
+    assert not (tmp_path / "mine").exists()

@@ -8,9 +8,10 @@ import pytest
 from command_line import kshot
 
 import kshot_viz as kv
-from kshot_viz.cli.study import load_tasks
-from kshot_viz.cli.study_file import read_study, study_inputs
-from kshot_viz.errors import KShotFileError, KShotKeyError
+from kshot_viz.cli.study.file import read_study
+from kshot_viz.cli.study.request import study_inputs
+from kshot_viz.cli.study.run import load_tasks
+from kshot_viz.errors import KShotError, KShotFileError, KShotKeyError
 
 TEXT = """
 methods = ["head_only", "plain"]
@@ -111,6 +112,17 @@ def test_paths_start_at_the_folder_of_the_file(tmp_path):
     assert task.weights == str(tmp_path / "net.safetensors")
 
 
+def test_a_path_from_the_present_folder_is_found_from_any_other(tmp_path, monkeypatch):
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "studies").mkdir()
+    file = tmp_path / "studies" / "own.toml"
+    file.write_text('[[tasks]]\ndata = "photos"\nsource = "letters"\n')
+    monkeypatch.chdir(tmp_path)
+    (task,) = read_study(file).tasks
+    assert task.data == str(tmp_path / "photos")
+    assert task.source_images().name == "letters"
+
+
 def test_a_folder_called_like_a_built_in_set_is_the_folder(tmp_path, monkeypatch):
     (tmp_path / "digits").mkdir()
     (tmp_path / "own.toml").write_text('[[tasks]]\ndata = "./digits"\n')
@@ -129,7 +141,38 @@ def test_a_folder_called_like_a_built_in_set_is_the_folder(tmp_path, monkeypatch
         ("method = ['plain']\n[[tasks]]\ndata = 'digits'", KShotKeyError, "methods"),
         ("grid = {feature_step = [1]}\n[[tasks]]\ndata = 'digits'", KShotKeyError, "feature_steps"),
         ("grid = {unit = 1}\n[[tasks]]\ndata = 'digits'", KShotKeyError, "unit"),
-        ("few = {n = 3}\n[[tasks]]\ndata = 'digits'", KShotFileError, "few"),
+        ("few = {n = 3}\n[[tasks]]\ndata = 'digits'", KShotKeyError, "episodes"),
+        ("few = 3\n[[tasks]]\ndata = 'digits'", KShotFileError, r"below a line \[few\]"),
+        ("grid = {others = 3}\n[[tasks]]\ndata = 'digits'", KShotError, "`grid` holds"),
+        *(
+            (f"{line}\n[[tasks]]\ndata = 'digits'", KShotError, line.split()[0])
+            for line in (
+                "methods = 5",
+                "regimes = 3",
+                'rules = "guarded"',
+                'rules = [["guarded"]]',
+                'groups = "0.1"',
+                'seed = "a"',
+                "tuning_episodes = 0",
+                "own_episodes = 1.5",
+                'shots = "a"',
+                "val_share = -1",
+            )
+        ),
+        *(
+            (f"[[tasks]]\ndata = 'digits'\n{line}", KShotError, line.split()[0])
+            for line in (
+                'invert = "no"',
+                'skip_bad = "no"',
+                "source = 3",
+                "backbone = 5",
+                "size = 0",
+                "shots = [0]",
+                "name = 1",
+            )
+        ),
+        ("[[tasks]]\ndata = 3", KShotError, "data"),
+        ("[[tasks]]\ndata = 'digits'\nbackbone = 'resnet19'", KShotKeyError, "resnet18"),
     ],
 )
 def test_what_is_wrong_with_a_file_is_told(tmp_path, text, error, words):

@@ -110,12 +110,14 @@ def _choose_without(
 ) -> tuple[np.ndarray, tuple[str, ...]]:
     """Return whether each image was recognised by what its fold chose without it."""
     hits, chosen = np.zeros(len(found.folds), dtype=bool), []
+    by_name = dict(zip([one.name for one in found.candidates], found.hits, strict=True))
     folds = int(found.folds.max()) + 1
     for fold in range(folds):
-        inside = found.folds == fold
-        index, _ = take(found.candidates, found.hits[:, ~inside], folds - 1, prior)
-        hits[inside] = found.hits[index, inside]
-        chosen.append(found.candidates[index].name)
+        inside, known = found.folds == fold, found.without(fold)
+        index, _ = take(known.candidates, known.hits, folds - 1, prior)
+        name = known.candidates[index].name
+        hits[inside] = by_name[name][inside]
+        chosen.append(name)
     return hits, tuple(chosen)
 
 
@@ -124,7 +126,8 @@ def _interval(hits: np.ndarray, chosen: int) -> tuple[float, float]:
 
     Its lower end is Wilson's for the images that were left out, counted as fewer than they are
     since the folds depend on each other. The upper end is that of an error smaller in proportion to
-    the images that the final classifier is trained on beyond those of a fold.
+    the images that take part in the folds beyond those that a fold trains on. Where classes differ
+    in size, the final classifier is trained on more than these.
     """
     n = len(hits) / dependence(chosen)
     share = float(hits.mean())

@@ -49,6 +49,19 @@ class HeldOut:
         names = (one.name for one in self.candidates)
         return dict(zip(names, self.hits.mean(axis=1).tolist(), strict=True))
 
+    def without(self, fold: int) -> HeldOut:
+        """Return what would have been known without the images of a fold.
+
+        There, too, no other candidate would have been tried where one that leaves the body as it is
+        recognises every image.
+        """
+        others = self.folds != fold
+        hits = self.hits[:, others]
+        frozen = np.array([is_frozen(one) for one in self.candidates])
+        kept = frozen if hits[frozen].all(axis=1).any() else np.ones_like(frozen)
+        candidates = tuple(one for one, keep in zip(self.candidates, kept, strict=True) if keep)
+        return HeldOut(candidates, hits[kept], self.folds[others])
+
 
 class FrozenFeatures(nn.Module):
     """A network on features that were computed before: its body passes them on as they are."""

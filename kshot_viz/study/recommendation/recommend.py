@@ -23,6 +23,7 @@ from kshot_viz.study.recommendation.prior import shipped_prior
 from kshot_viz.study.recommendation.recommendation import Recommendation
 from kshot_viz.study.recommendation.safe import safe_candidates
 from kshot_viz.study.recommendation.take import regret, take
+from kshot_viz.text import listed
 
 
 @checked(
@@ -86,8 +87,9 @@ def recommend(
     Raises
     ------
     KShotValueError
-        For images and labels that do not fit, fewer than two classes, a regret that is no number
-        >= 0, candidates of one name, or a source image that is among the images.
+        For images and labels that do not fit, fewer than two classes, a class that has only copies
+        of images of others, a regret that is no number >= 0, candidates of one name, or a source
+        image that is among the images.
     KShotKeyError
         For a method in ``prior`` that does not exist.
 
@@ -98,9 +100,9 @@ def recommend(
     are equally good by chance. So what is known from other tasks decides between them.
     """
     data, _ = labelled_dataset(support)
+    shot = _fewest_images(data)
     tried = _candidates(backbone, data, candidates, source, seed)
     episodes = leave_out_episodes(data, seed=seed)
-    shot = min(map(len, usable_images(data)))
     known = _known(prior, candidates, shot)
     if not episodes:
         return _without_comparison(backbone, data, tried, known, seed)
@@ -128,6 +130,17 @@ def recommend(
     return Recommendation(
         chosen, tuple(filter(None, sentences)), estimate, found.accuracies, shot, seed
     )
+
+
+def _fewest_images(data: ImageDataset) -> int:
+    """Return how many images the smallest class has that are no copies of others."""
+    counts = dict(zip(data.classes, map(len, usable_images(data)), strict=True))
+    if empty := [name for name, n in counts.items() if not n]:
+        raise KShotValueError(
+            f"Every image of {listed(empty)} is a copy of one in another class, so nothing tells "
+            f"these classes from each other. Remove the copies, or the class."
+        )
+    return min(counts.values())
 
 
 def _without_comparison(

@@ -16,6 +16,7 @@ from kshot_viz.study.regimes.choices import (
     few_images,
 )
 from kshot_viz.study.regimes.own_support import choose_own
+from kshot_viz.study.regimes.same_images import share_images
 from kshot_viz.study.settings.tuning import Tuned
 from kshot_viz.study.tables import joined
 from kshot_viz.study.task import Task
@@ -53,30 +54,21 @@ def every_choice(
     """
     rows = [{task: _named(one) for task, one in found.items()} for found in tuned]
     parts = []
-    for plan, own, mine in zip(plans, folds, rows, strict=True):
+    for plan, of_support, mine in zip(plans, folds, rows, strict=True):
         others = {
             task: one
             for other, theirs in zip(plans, rows, strict=True)
-            if not share_images(plan, other)
+            if not share_images(plan.data, other.data)
             for task, one in theirs.items()
         }
         for task in plan.tasks:
             for rule in asked.rules:
-                found = _regimes(plan, task, mine[task], others, own, rule, asked)
+                found = _regimes(plan, task, mine[task], others, of_support, rule, asked)
                 parts += [
                     one.assign(regime=name, rule=rule, labels=labels)
                     for name, (one, labels) in found.items()
                 ]
     return joined(*(one.assign(episode=one.get("episode", "")) for one in parts))[CHOSEN]
-
-
-def share_images(plan: ComparisonPlan, other: ComparisonPlan) -> bool:
-    """Say whether two tasks are on the same data: by its name, or by any image of it.
-
-    A subset of a data set has another name, and test images of one may be labelled in the other.
-    """
-    same = plan.data.name == other.data.name
-    return same or not set(plan.data.digests).isdisjoint(other.data.digests)
 
 
 def _named(tuned: Tuned) -> pd.DataFrame:

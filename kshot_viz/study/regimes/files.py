@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from kshot_viz.records import content_digest
 from kshot_viz.study.comparison import Comparison
 from kshot_viz.study.files.comparison_files import read_rows
 from kshot_viz.study.regimes.choices import CHOSEN
+from kshot_viz.text import listed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -64,11 +66,20 @@ def load(folder: str | Path) -> dict[str, Any]:
     }
 
 
-def known_tasks(folder: Path) -> list[str]:
-    """Return the names of the tasks of a saved study; none where there is none to read."""
+def refuse_other_tasks(folder: Path, names: Sequence[str]) -> None:
+    """Raise a KShotFileError where a folder holds a study of tasks that are not among these.
+
+    Its tables would be replaced, while the folders of these tasks stay.
+    """
+    gone = []
     with suppress(KShotFileError):
-        return list(_read_about(folder)["manifest"]["folders"])
-    return []
+        held = list(_read_about(folder)["manifest"]["folders"])
+        gone = [one for one in held if one not in names]
+    if gone:
+        raise KShotFileError(
+            f"{folder} holds another study, with {listed(gone)}. Choose another folder, remove it, "
+            f"or give these tasks too."
+        )
 
 
 def known_folds(folder: Path) -> dict[str, pd.DataFrame]:

@@ -21,9 +21,10 @@ from kshot_viz.study.comparison import Comparison
 from kshot_viz.study.files.kept_rows import rows_kept
 from kshot_viz.study.plan import ComparisonPlan, TunedTasks
 from kshot_viz.study.regimes.choices import REGIMES, Few, known_regimes
-from kshot_viz.study.regimes.every_choice import Asked, every_choice, share_images
-from kshot_viz.study.regimes.files import known_folds
+from kshot_viz.study.regimes.every_choice import Asked, every_choice
+from kshot_viz.study.regimes.files import known_folds, refuse_other_tasks
 from kshot_viz.study.regimes.own_support import run_folds
+from kshot_viz.study.regimes.same_images import data_sets, share_images
 from kshot_viz.study.regimes.study import Study
 from kshot_viz.study.regimes.study_task import StudyTask
 from kshot_viz.study.regimes.study_timing import timed
@@ -126,7 +127,8 @@ def study(
     KShotValueError
         For two tasks of one name, no task, or no regime that has anything to choose on.
     KShotFileError
-        If ``out`` holds a saved comparison that was changed or damaged, and no store beside it.
+        If ``out`` holds a study of other tasks, or a saved comparison that was changed or damaged,
+        and no store beside it.
     """
     tasks = _named(all_of("tasks", tasks, StudyTask))
     asked = Asked(
@@ -165,11 +167,14 @@ def study(
             one.name: _comparison(plan, rows, choices, one)
             for one, plan, rows in zip(tasks, plans, tuned, strict=True)
         }
-    folders = {one.name: one.folder for one in tasks}
+    about |= {
+        "folders": {one.name: one.folder for one in tasks},
+        "data_sets": data_sets([plan.data for plan in plans]),
+    }
     found = Study(
         comparisons,
         choices,
-        asked.to_dict() | about | {"folders": folders},
+        asked.to_dict() | about,
         {name: rows for name, rows in zip(comparisons, folds, strict=True) if len(rows)},
     )
     if out is not None:
@@ -215,7 +220,7 @@ def _check_distinct(plans: Sequence[ComparisonPlan]) -> None:
 
 def _check_choosable(plans: Sequence[ComparisonPlan], asked: Asked) -> None:
     """Raise a KShotValueError where no regime has anything to choose on, in any task."""
-    blind = any(not share_images(one, other) for one in plans for other in plans)
+    blind = any(not share_images(one.data, other.data) for one in plans for other in plans)
     own = any(task.shot > 1 for plan in plans for task in plan.tasks)
     possible = {"blind": blind, "own": own}
     if asked.rules and any(possible.get(regime, True) for regime in asked.regimes):
@@ -233,6 +238,7 @@ def _all_kept(
     """Keep the rows of each task in a folder of its own."""
     with ExitStack() as stack:
         folder = Path(out or stack.enter_context(tempfile.TemporaryDirectory(prefix="kshot_viz_")))
+        refuse_other_tasks(folder, [one.name for one in tasks])
         kept, folds = [], known_folds(folder)
         for plan, one in zip(plans, tasks, strict=True):
             (folder / one.folder).mkdir(parents=True, exist_ok=True)

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from kshot_viz.errors import unknown_name
 from kshot_viz.stats import Interval, bootstrap_by_group, paired_test
@@ -126,13 +123,13 @@ def regret_by_task(study: Study) -> pd.DataFrame:
     return pd.DataFrame(made)
 
 
-def regret_table(regrets: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of :meth:`Study.regret`."""
+def regret_table(regrets: pd.DataFrame, sets: Mapping[str, str]) -> pd.DataFrame:
+    """Return the rows of :meth:`Study.regret`; ``sets`` names the data set of each data."""
     import pandas as pd
 
     made = []
     for key, rows in regrets.groupby(BY, sort=False):
-        mean = bootstrap_by_group(rows["regret"].to_numpy(), rows["data"].tolist())
+        mean = bootstrap_by_group(rows["regret"].to_numpy(), rows["data"].map(sets).tolist())
         worst = rows.iloc[int(rows["regret"].to_numpy().argmax())]
         made.append(
             {
@@ -155,70 +152,8 @@ def task_text(row: Any) -> str:
     return f"{row['data']}, {row['backbone']}, {row['way']}-way {row['shot']}-shot"
 
 
-@dataclass(frozen=True, eq=False)
-class Ranks:
-    """Average ranks of methods over tasks; 1 is the best.
-
-    Attributes
-    ----------
-    average : Series
-        Indexed by method, the best first.
-    difference : float
-        The critical difference: ranks that are closer do not differ at the level of 5 % (Nemenyi's
-        test; Demsar, JMLR 2006). NaN for fewer than two tasks or methods.
-    p_value : float
-        Of Friedman's test that all methods rank alike; NaN for fewer than three methods.
-    tasks : int
-    left_out : tuple of str
-        Methods that lack a task, since they cannot be used there.
-    """
-
-    average: pd.Series[float]
-    difference: float
-    p_value: float
-    tasks: int
-    left_out: tuple[str, ...]
-
-
-def average_ranks(regrets: pd.DataFrame, regime: str, rule: str) -> Ranks:
-    """Return the ranks of :meth:`Study.ranks`."""
-    for name, value in (("regime", regime), ("rule", rule)):
-        if value not in set(regrets[name]):
-            raise unknown_name(name, value, list(dict.fromkeys(regrets[name])))
-    rows = regrets[(regrets["regime"] == regime) & (regrets["rule"] == rule)]
-    wide = rows.pivot_table("accuracy", TASK, "method", sort=False)
-    lacking = tuple(str(name) for name in wide if wide[name].isna().any())
-    # What differs by rounding alone shares a rank.
-    kept = wide.drop(columns=list(lacking)).round(12)
-    average = kept.rank(axis=1, ascending=False).mean().sort_values(kind="stable")
-    n, k = kept.shape
-    return Ranks(average, critical_difference(k, n), _friedman(kept.to_numpy()), n, lacking)
-
-
-def critical_difference(methods: int, tasks: int) -> float:
-    """Return Nemenyi's critical difference of average ranks at 5 %."""
-    from scipy.stats import studentized_range
-
-    if methods < 2 or tasks < 2:
-        return float("nan")
-    q = studentized_range.ppf(0.95, methods, np.inf) / np.sqrt(2)
-    return float(q * np.sqrt(methods * (methods + 1) / (6 * tasks)))
-
-
-def _friedman(accuracies: np.ndarray) -> float:
-    from scipy.stats import friedmanchisquare
-
-    tasks, methods = accuracies.shape
-    if methods < 3 or tasks < 2:
-        return float("nan")
-    # Where all methods are equal everywhere there is no rank to test.
-    if (accuracies == accuracies[:, :1]).all():
-        return 1.0
-    return float(friedmanchisquare(*accuracies.T).pvalue)
-
-
-def wins_table(frame: pd.DataFrame, reference: str) -> pd.DataFrame:
-    """Return the rows of :meth:`Study.wins`."""
+def wins_table(frame: pd.DataFrame, reference: str, sets: Mapping[str, str]) -> pd.DataFrame:
+    """Return the rows of :meth:`Study.wins`; ``sets`` names the data set of each data."""
     import pandas as pd
 
     rows = ran(frame)
@@ -230,7 +165,7 @@ def wins_table(frame: pd.DataFrame, reference: str) -> pd.DataFrame:
         for method in (name for name in methods if name != reference):
             if tests := _differences(part, method, reference):
                 named = dict(zip(("regime", "rule"), key, strict=True))
-                made.append({"method": method, **named, **_counts(tests)})
+                made.append({"method": method, **named, **_counts(tests, sets)})
     return pd.DataFrame(made)
 
 
@@ -258,10 +193,10 @@ def paired_difference(task: pd.DataFrame, method: str, reference: str) -> Interv
     return paired_test(*paired(by.get_group(method), by.get_group(reference))).difference
 
 
-def _counts(tests: Mapping[Task, Interval]) -> dict[str, Any]:
+def _counts(tests: Mapping[Task, Interval], sets: Mapping[str, str]) -> dict[str, Any]:
     found = list(tests.values())
     wins, losses = (sum(one.low > 0 for one in found), sum(one.high < 0 for one in found))
-    mean = bootstrap_by_group([100 * one.mean for one in found], [one.data for one in tests])
+    mean = bootstrap_by_group([100 * one.mean for one in found], [sets[one.data] for one in tests])
     return {
         "wins": wins,
         "ties": len(found) - wins - losses,
@@ -269,4 +204,5 @@ def _counts(tests: Mapping[Task, Interval]) -> dict[str, Any]:
         "difference": mean.mean,
         "low": mean.low,
         "high": mean.high,
+        "episodes": min(one.n for one in found),
     }

@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+from kshot_viz.stats import FEW_VALUES
 from kshot_viz.study.regimes.choices import REGIMES
-from kshot_viz.study.regimes.tables import WHY_NOT
+from kshot_viz.study.regimes.tables import WHY_NOT, ran
 from kshot_viz.study.tables import PLAIN
+from kshot_viz.study.task import TASK
 from kshot_viz.study.timing import budget_text
 from kshot_viz.text import (
     aligned_table,
@@ -85,11 +87,21 @@ def tables(study: Study) -> list[tuple[str, list[tuple[str, ...]]]]:
     wins = study.wins().set_index(["method", "regime", "rule"]) if _has_plain(study) else None
     return [
         (
-            f"{regime} (settings chosen on {CHOSEN_ON[regime]}), rule {rule!r}",
+            f"{regime} (settings chosen on {CHOSEN_ON[regime]}), rule {rule!r}, on "
+            f"{_sizes(study.frame, regime, rule)}",
             [_cells(row, wins) for row in part.sort_values("mean").to_dict(orient="records")],
         )
         for (regime, rule), part in _parts(regret)
     ]
+
+
+def _sizes(frame: pd.DataFrame, regime: str, rule: str) -> str:
+    """Return how many tasks and episodes a regime has: ``"own"`` has fewer than the others."""
+    rows = ran(frame[(frame["regime"] == regime) & (frame["rule"] == rule)])
+    episodes = rows.groupby(TASK)["episode"].nunique()
+    low, high = int(episodes.min()), int(episodes.max())
+    each = counted(high, "episode") if low == high else f"{low} to {high} episodes"
+    return f"{counted(len(episodes), 'task')} of {each}"
 
 
 def _parts(regret: pd.DataFrame) -> Iterator[tuple[tuple[str, str], pd.DataFrame]]:
@@ -148,8 +160,9 @@ def _ranked(study: Study, regime: str, rule: str) -> list[str]:
     first = ranks.average.iloc[0]
     behind = [str(name) for name, one in ranks.average.items() if one - first > ranks.difference]
     differ = f"clearly behind it: {listed(behind)}" if behind else "no method is clearly behind it"
+    over = counted(ranks.data_sets, "data set")
     return [
-        f"By average rank over {counted(ranks.tasks, 'task')} {ranks.average.index[0]} is first "
+        f"By average rank over {over} {ranks.average.index[0]} is first "
         f"({first:.1f}); {differ} (critical difference {ranks.difference:.1f}"
         + (f", Friedman p {p_text(ranks.p_value)})." if ranks.p_value == ranks.p_value else ").")
     ]
@@ -167,20 +180,33 @@ def _groups(wins: pd.DataFrame) -> list[str]:
         text += f" (95 % interval {points_range(row['low'] / 100, row['high'] / 100)})"
     return [
         f"{text}; the 95 % interval of a task by itself is above zero in {int(row['wins'])} of "
-        f"{counted(tasks, 'task')}, and below zero in {int(row['losses'])}; of equal methods, in "
-        f"about one of forty each."
+        f"{counted(tasks, 'task')}, and below zero in {int(row['losses'])}; {_by_chance(row)}."
     ]
+
+
+def _by_chance(row: Any) -> str:
+    """Say how often equal methods differ so, see :func:`kshot_viz.stats.bootstrap_mean`."""
+    if row["episodes"] < FEW_VALUES:
+        return f"intervals of {counted(int(row['episodes']), 'episode')} are too narrow to count on"
+    return "of equal methods that is so in 3 to 5 of 100 tasks each"
 
 
 def _opening(study: Study) -> str:
     frame = study.frame
-    tasks = frame[["data", "backbone", "way", "shot"]].drop_duplicates()
-    several = len(set(tasks["data"])) > 1
-    over = "intervals are over data sets" if several else "a single data set has no interval"
+    tasks = frame[TASK].drop_duplicates()
     return (
         f"{counted(frame['method'].nunique(), 'method')} on {counted(len(tasks), 'task')}. Regret: "
-        f"points behind the method and setting with the best mean accuracy on the task; {over}."
+        f"points behind the method and setting with the best mean accuracy on the task; "
+        f"{_over(len(set(study.data_sets.values())))}."
     )
+
+
+def _over(data_sets: int) -> str:
+    """Say what intervals are over: tasks on the same images are not independent."""
+    if data_sets == 1:
+        return "a single data set has no interval"
+    few = ", too few to hold 95 %" if data_sets < FEW_VALUES else ""
+    return f"intervals are over {data_sets} data sets{few}"
 
 
 def _unfit(study: Study) -> list[str]:

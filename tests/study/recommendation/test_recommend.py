@@ -202,6 +202,18 @@ def test_each_fold_chooses_without_its_own_images():
     assert right.mean(axis=1).tolist() == [0.5, 0.5]
 
 
+def test_a_fold_does_not_decide_what_is_tried_on_it():
+    # Nearest mean misses one image, of fold 2: without this fold nothing else would be tried.
+    folds = np.repeat(np.arange(5), 2)
+    nearest, plain = np.arange(10) != 5, np.ones(10, dtype=bool)
+    found = HeldOut((candidates()[0], candidates()[-1]), np.stack([nearest, plain]), folds)
+    assert [one.name for one in found.without(2).candidates] == [NAMES[0]]
+    assert len(found.without(1).candidates) == 2
+    stated = estimated(found, {NAMES[-1]: 0.1, NAMES[0]: 0.5}, shot=4)
+    assert stated.methods == (NAMES[-1], NAMES[-1], NAMES[0], NAMES[-1], NAMES[-1])
+    assert stated.accuracy == pytest.approx(0.9)
+
+
 def test_the_interval_is_wider_than_of_as_many_independent_images():
     folds = np.repeat(np.arange(5), 10)
     right = (np.arange(50) % 10 < 8)[None]
@@ -268,6 +280,12 @@ def test_one_image_of_a_class_has_no_estimate():
     assert "0.4 points" in " ".join(told.reasons)
     partial = " ".join(kv.recommend(toy_backbone(), toy_data(3, 1), prior={"plain": 3.0}).reasons)
     assert "none of the others is known to have lost less on other tasks" in partial
+
+
+def test_a_class_of_copies_of_others_is_refused(backbone):
+    image = toy_data(3, 4).images[:1].repeat(2, axis=0)
+    with pytest.raises(KShotValueError, match=r"Every image of b is a copy of one in another"):
+        kv.recommend(backbone, (image, ["a", "b"]))
 
 
 def test_what_was_measured_of_other_settings_is_no_prior(monkeypatch):

@@ -174,7 +174,7 @@ def test_wins_are_counted_task_by_task(found):
 
 def test_ranks_name_regime_and_rule(found):
     ranks = found.ranks("many")
-    assert ranks.tasks == 4
+    assert (ranks.tasks, ranks.data_sets) == (4, 2)
     assert ranks.average.between(1, len(ranks.average)).all()
     with pytest.raises(KShotKeyError, match="regime"):
         found.ranks("nothing")
@@ -323,6 +323,14 @@ def test_a_study_with_more_methods_and_episodes_computes_what_is_new(found, tmp_
     assert not known
     assert {index for names, pool, index in ran if pool == "test" and "plain" in names} == {4}
     assert set(more.frame["method"]) > set(found.frame["method"])
+
+
+def test_a_folder_of_other_tasks_is_refused(found, tmp_path):
+    found.save(tmp_path)
+    kept = (tmp_path / "study.json").read_bytes()
+    with pytest.raises(KShotFileError, match="holds another study, with b ToyNet"):
+        kv.study(tasks()[:1], methods=["nearest_mean"], regimes=["few"], out=tmp_path)
+    assert (tmp_path / "study.json").read_bytes() == kept
 
 
 def test_folds_of_a_study_before_are_not_those_of_the_next(found, tmp_path):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,16 +10,11 @@ import typer
 
 from kshot_viz.cli.options import resolve_device
 from kshot_viz.cli.results import save_request
-from kshot_viz.cli.study_file import StudyRequest, read_study
-from kshot_viz.errors import KShotFileError
+from kshot_viz.cli.study.file import read_study
+from kshot_viz.cli.study.request import StudyRequest
 from kshot_viz.files import whole_file
-from kshot_viz.methods.registry import resolve_method
-from kshot_viz.study.regimes.choices import known_regimes
-from kshot_viz.study.regimes.files import known_tasks
 from kshot_viz.study.regimes.run_study import study
 from kshot_viz.study.regimes.study_task import StudyTask
-from kshot_viz.study.settings.choice import known_rule
-from kshot_viz.text import listed
 
 if TYPE_CHECKING:
     from kshot_viz.models.backbone import Backbone
@@ -40,13 +34,7 @@ def run_study(
 ) -> None:
     """Run the study of a file and leave everything in ``out``."""
     request, where = read_study(file), resolve_device(device)
-    for name in request.methods:
-        resolve_method(name, "methods")
-    known_regimes(request.regimes)
-    for rule in request.rules:
-        known_rule(rule)
     tasks = load_tasks(request)
-    _refuse_another(out, [one.name for one in tasks])
     found = study(
         tasks,
         methods=request.methods,
@@ -72,19 +60,6 @@ def run_study(
     typer.echo(f"{found}\n\nRows: {out / 'rows.parquet'}. Text: {out / 'study.txt'}.")
     folder = out / tasks[0].folder
     typer.echo(f"Any row of a task again: kshot-viz replay {folder} --row 0")
-
-
-def _refuse_another(out: Path, names: Sequence[str]) -> None:
-    """Raise a KShotFileError where a folder holds a study of tasks that this one does not have.
-
-    Its text and rows would be replaced, while the folders of its tasks stay.
-    """
-    gone = [one for one in known_tasks(out) if one not in names]
-    if gone:
-        raise KShotFileError(
-            f"{out} holds another study, with {listed(gone)}. Choose another `--out`, or remove "
-            f"the folder."
-        )
 
 
 def load_tasks(request: StudyRequest) -> list[StudyTask]:

@@ -1,28 +1,63 @@
-"""A file of tasks, methods and regimes, as the command ``study`` reads it."""
+"""What a study file asks for, checked before anything is loaded."""
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kshot_viz.checks import Rule, check, flag, names, number, optional, text, whole
 from kshot_viz.cli.requests import ImagesRequest, renamed
 from kshot_viz.data.folder import load_unlabelled
-from kshot_viz.data.load_dataset import load_dataset
+from kshot_viz.data.load_dataset import BUILT_IN, load_dataset
 from kshot_viz.errors import KShotFileError, unknown_name
-from kshot_viz.methods.registry import FIRST
-from kshot_viz.study.regimes.choices import REGIMES, Few
+from kshot_viz.methods.registry import FIRST, resolve_method
+from kshot_viz.models.loading.load_backbone import known_network
+from kshot_viz.study.regimes.choices import REGIMES, Few, known_regimes
 from kshot_viz.study.regimes.study_task import StudyTask
+from kshot_viz.study.settings.choice import known_rule
 from kshot_viz.study.settings.grid import TuningGrid
 
 if TYPE_CHECKING:
     from kshot_viz.data.dataset import ImageDataset
     from kshot_viz.models.backbone import Backbone
 
-# Names of data sets that come with the package.
-BUILT_IN = ("digits", "glyphs")
+_NETWORK = {
+    "backbone": text,
+    "weights": optional(text),
+    "preprocess": optional(text),
+    "size": optional(whole(1)),
+    "invert": flag,
+    "backbone_name": text,
+}
+_IMAGES = {
+    "data": text,
+    "data_name": text,
+    "source": optional(text),
+    "skip_bad": flag,
+    "max_pixels": optional(whole(1)),
+}
+_EPISODES = {
+    "way": optional(whole(2)),
+    "query": whole(1),
+    "episodes": whole(1),
+    "val_share": number(0, above=True),
+    "name": text,
+}
+_STUDY = {
+    "methods": names,
+    "regimes": names,
+    "rules": names,
+    "groups": number(0, above=True),
+    "tuning_episodes": whole(1),
+    "own_episodes": whole(1),
+    "seed": whole(0),
+}
+
+
+def _check(request: object, rules: Mapping[str, Rule]) -> None:
+    for name, rule in rules.items():
+        check(name, getattr(request, name), rule)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,18 +85,24 @@ class StudyTaskRequest(ImagesRequest):
     data_name: str = ""
     backbone_name: str = ""
 
+    def __post_init__(self) -> None:
+        _check(self, _NETWORK | _IMAGES | _EPISODES)
+        known_network(self.backbone, "backbone")
+        for one in self.shots:
+            check("shots", one, whole(1))
+
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> StudyTaskRequest:
         """Rebuild a request; an unknown key is a KShotKeyError."""
-        names = [one.name for one in fields(cls)]
+        keys = [one.name for one in fields(cls)]
         for key in record:
-            if key not in names:
-                raise unknown_name("key of a task", key, names)
+            if key not in keys:
+                raise unknown_name("key of a task", key, keys)
         if "data" not in record:
             raise KShotFileError("A task has no `data`: name a folder of class folders.")
         shots = record.get("shots", cls.shots)
-        several = tuple(shots) if isinstance(shots, (list, tuple)) else (shots,)
-        return cls(**{**record, "shots": several})
+        every = tuple(shots) if isinstance(shots, (list, tuple)) else (shots,)
+        return cls(**{**record, "shots": every})
 
     def network(self) -> Backbone:
         """Load the network."""
@@ -113,66 +154,13 @@ class StudyRequest:
     grid: TuningGrid | None = None
     seed: int = 0
 
-
-def read_study(path: Path) -> StudyRequest:
-    """Read a study file (TOML); paths in it are relative to its folder.
-
-    Raises
-    ------
-    KShotFileError
-        If it cannot be read, is no TOML, or lacks tasks; the message names the file.
-    """
-    try:
-        record = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else str(error)
-        raise KShotFileError(f"{path} cannot be read as a study: {why}.") from error
-    common = {key: record.pop(key) for key in _SHARED if key in record}
-    tasks = record.pop("tasks", [])
-    if not isinstance(tasks, list) or not all(isinstance(one, dict) for one in tasks) or not tasks:
-        raise KShotFileError(f"{path} has no tasks: begin each with a line [[tasks]].")
-    names = [one.name for one in fields(StudyRequest) if one.name != "tasks"]
-    for key in record:
-        if key not in names:
-            raise unknown_name(f"key of {path.name}", key, [*names, "tasks", *_SHARED])
-    found = [StudyTaskRequest.from_dict(_beside(path, common | one)) for one in tasks]
-    return StudyRequest(tuple(found), **{key: _value(key, one) for key, one in record.items()})
-
-
-# What all tasks may have in common.
-_SHARED = ("shots", "episodes", "query", "way", "val_share")
-_PATHS = ("data", "source", "weights", "preprocess")
-
-
-def _beside(path: Path, task: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a task whose paths start at the folder of the file."""
-    found = dict(task)
-    for name in _PATHS:
-        beside = path.parent / str(found.get(name, ""))
-        if name in found and found[name] not in BUILT_IN and beside.exists():
-            # Absolute, so that it is not taken for a built-in name, and found from any folder.
-            found[name] = str(beside.absolute())
-    return found
-
-
-def _value(key: str, given: Any) -> Any:
-    try:
-        if key == "few":
-            return Few(**given)
-        if key == "grid":
-            return _grid(given)
-    except TypeError as error:
-        raise KShotFileError(f"`{key}` of the study is no table of settings: {error}.") from error
-    return tuple(given) if isinstance(given, list) else given
-
-
-def _grid(given: Mapping[str, Any]) -> TuningGrid:
-    # The unit of feature steps is measured on each task.
-    known = [one.name for one in fields(TuningGrid) if one.name != "unit"]
-    for name in given:
-        if name not in known:
-            raise unknown_name("key of `grid`", name, known)
-    return TuningGrid.from_dict(given)
+    def __post_init__(self) -> None:
+        _check(self, _STUDY)
+        for name in self.methods:
+            resolve_method(name, "methods")
+        known_regimes(self.regimes)
+        for rule in self.rules:
+            known_rule(rule)
 
 
 def study_inputs(record: Mapping[str, Any]) -> tuple[Backbone, ImageDataset]:
