@@ -154,7 +154,7 @@ def compare_methods(
         data,
         episodes,
         methods=methods,
-        rule=rule or GroupingRule(groups_from=groups_from, n_groups=n_groups),
+        groups=rule or GroupingRule(groups_from=groups_from, n_groups=n_groups),
         source=source,
         tune=tune,
         n_val=n_val,
@@ -188,7 +188,7 @@ def comparison_plan(
     episodes: Sequence[Episode],
     *,
     methods: Sequence[str | Method | Candidate],
-    rule: GroupingRule,
+    groups: GroupingRule,
     source: Any,
     options: dict[str, Any],
     tune: str | None = "validation",
@@ -202,7 +202,7 @@ def comparison_plan(
 ) -> ComparisonPlan:
     """Return what :func:`compare_methods` is about to do, before groups are formed."""
     episodes = all_of("episodes", episodes, Episode)
-    rivals, unfit = applicable(rivals_of(methods, rule, config or FinetuneConfig()), backbone)
+    rivals, unfit = applicable(rivals_of(methods, groups, config or FinetuneConfig()), backbone)
     return ComparisonPlan(
         backbone=backbone,
         data=data,
@@ -212,7 +212,7 @@ def comparison_plan(
         ready=ready_made(methods),
         grid=_measured(grid or TuningGrid(), rivals, backbone, data, episodes),
         tuning=tuning_episodes(data, episodes, source=source, tune=tune, n_val=n_val),
-        rule=known_rule(choose),
+        choose=known_rule(choose),
         race=race,
         options=options,
         progress=progress,

@@ -78,7 +78,7 @@ def run_info(plan: ComparisonPlan, tune: str | None) -> RunInfo:
             "episodes": len(plan.episodes),
             "tuning_episodes": len(plan.tuning.episodes),
             "tune": tune,
-            "choose": plan.rule,
+            "choose": plan.choose,
             "race": plan.race,
             "executor": plan.options["executor"],
             "seed": plan.options["seed"],

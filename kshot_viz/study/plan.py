@@ -41,7 +41,7 @@ class ComparisonPlan:
     rivals: list[Candidate]
     grid: TuningGrid
     tuning: Tuning
-    rule: str
+    choose: str
     race: bool
     options: dict[str, Any]
     progress: bool
@@ -140,7 +140,7 @@ class ComparisonPlan:
                 # Settings are chosen for the task of the test episodes, wherever they were tried.
                 return rows.assign(data=self.data.name)
 
-            tuner = Tuner(run, self.rivals, self._grid(), self.grid, self.rule, self.race)
+            tuner = Tuner(run, self.rivals, self._grid(), self.grid, self.choose, self.race)
             return tune(tuner, every)
 
     def run_grid(self, title: str, episodes: Sequence[Episode]) -> pd.DataFrame:
@@ -208,7 +208,7 @@ class ComparisonPlan:
             "methods": [one.name for one in self.rivals],
             "not_applicable": dict(self.unfit),
             "grid": self.grid.to_dict(),
-            "choose": self.rule,
+            "choose": self.choose,
             "race": self.race,
             "seed": self.options["seed"],
             "device": self.options["device"],

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from kshot_viz.data.dataset import ImageDataset
 from kshot_viz.data.episodes.episode import Episode
 from kshot_viz.seeds import numpy_rng
-
-MOST_FOLDS = 5
+from kshot_viz.study.fold_parts import fold_parts
 
 
 def usable_images(data: ImageDataset) -> list[list[int]]:
@@ -43,19 +40,11 @@ def leave_out_episodes(data: ImageDataset, *, seed: int = 0) -> list[Episode]:
     """
     classes = usable_images(data)
     shot = min(map(len, classes))
-    if shot < 2:
-        return []
     drawn = [
         numpy_rng(seed, "left out", name).permutation(images)[:shot].tolist()
         for name, images in zip(data.classes, classes, strict=True)
     ]
-    return [_episode(data, drawn, part, i, seed) for i, part in enumerate(_parts(shot))]
-
-
-def _parts(shot: int) -> list[list[int]]:
-    """Cut the numbers of a class's images into folds of nearly equal size."""
-    folds = np.array_split(np.arange(shot), min(shot, MOST_FOLDS))
-    return [one.tolist() for one in folds]
+    return [_episode(data, drawn, part, i, seed) for i, part in enumerate(fold_parts(shot))]
 
 
 def _episode(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kshot_viz.data.episodes.episode import Episode
+from kshot_viz.study.fold_parts import MOST_FOLDS, fold_parts
 from kshot_viz.study.plan import ComparisonPlan
 from kshot_viz.study.settings.choice import choose
 from kshot_viz.study.tables import joined
@@ -16,7 +17,6 @@ from kshot_viz.study.task import Task
 if TYPE_CHECKING:
     import pandas as pd
 
-MOST_FOLDS = 5
 # Columns of the rows of folds: the test episode whose support was split, and its shots.
 OF_EPISODE, OF_SHOT = "of_episode", "of_shot"
 
@@ -40,10 +40,7 @@ def support_folds(episode: Episode, most: int = MOST_FOLDS) -> list[Episode]:
         Tuning episodes, numbered from 0. None at one image a class, which leaves nothing to train
         on.
     """
-    if episode.shot < 2:
-        return []
     by_class = np.array(episode.support).reshape(episode.way, episode.shot)
-    left_out = np.array_split(np.arange(episode.shot), min(most, episode.shot))
     return [
         replace(
             episode,
@@ -55,7 +52,7 @@ def support_folds(episode: Episode, most: int = MOST_FOLDS) -> list[Episode]:
             query_per_class=len(out),
             queries_by_class=None,
         )
-        for fold, out in enumerate(left_out)
+        for fold, out in enumerate(fold_parts(episode.shot, most))
     ]
 
 

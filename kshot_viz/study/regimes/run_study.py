@@ -142,7 +142,7 @@ def study(
             one.data,
             one.sampled(seed),
             methods=methods,
-            rule=GroupingRule(
+            groups=GroupingRule(
                 groups_from="support" if one.source is None else "source", n_groups=n_groups
             ),
             source=one.source,

@@ -6,9 +6,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from kshot_viz.study.fold_parts import fold_parts
 from kshot_viz.study.plan import ComparisonPlan
 from kshot_viz.study.regimes.every_choice import Asked
-from kshot_viz.study.regimes.own_support import MOST_FOLDS
 from kshot_viz.study.timing import LESS, Sizes, Timing, least, left_out, smaller
 from kshot_viz.text import counted, duration
 
@@ -75,7 +75,10 @@ def measure_study(plans: Sequence[ComparisonPlan], asked: Asked) -> StudyTiming:
     """Time the first episode of every task; with a store its rows serve again later."""
     return StudyTiming(
         tuple(plan.measure() for plan in plans),
-        tuple(sum(_folds(task.shot) for task in plan.tasks) / len(plan.tasks) for plan in plans),
+        tuple(
+            sum(len(fold_parts(task.shot)) for task in plan.tasks) / len(plan.tasks)
+            for plan in plans
+        ),
         choices=len(asked.regimes) * len(asked.rules),
         own_episodes=asked.own_episodes if "own" in asked.regimes else 0,
         tests=tuple(plan.sizes.test for plan in plans),
@@ -134,7 +137,3 @@ def study_time_text(
     if omitted:
         return f"{text}. Taken to fit: {omitted}{'' if fits else least(high)}."
     return f"{text}." if fits else f"{text}. That is more than was given{least(high)}."
-
-
-def _folds(shot: int) -> int:
-    return min(shot, MOST_FOLDS) if shot > 1 else 0
