@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 import kshot_viz as kv
-from kshot_viz.stats import bootstrap_mean
+from kshot_viz.stats import FEW_VALUES, bootstrap_mean
 from kshot_viz.text import counted
 from map_parts.numbers import CONTROLS, GROUPS, PLAIN, TASK, best_elsewhere, rivals_of, taken
 
@@ -37,7 +37,7 @@ def page(
         SHORT,
         short(regrets),
         "## The numbers that were fixed beforehand",
-        FIXED,
+        FIXED + _of_few_episodes(found),
         table(numbers),
         *([] if before is None else units(found, before)),
         "## At a glance",
@@ -85,6 +85,16 @@ FIXED = (
     "later, after the maps of [handwriting](map_handwriting.md) and [photographs](map_photos.md) "
     "had been read."
 )
+
+
+def _of_few_episodes(found: kv.Study) -> str:
+    """Say that intervals of few episodes are too narrow, where `own` has so few."""
+    n = int(found.manifest["own_episodes"])
+    if "own" not in found.manifest["regimes"] or n >= FEW_VALUES:
+        return ""
+    return (
+        f" `own` has {counted(n, 'episode')} a task, too few for such intervals to be counted on."
+    )
 
 
 def short(regrets: pd.DataFrame) -> str:
