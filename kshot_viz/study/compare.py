@@ -27,7 +27,7 @@ from kshot_viz.study.settings.choice import METHOD, SETTING, known_rule
 from kshot_viz.study.settings.grid import TuningGrid
 from kshot_viz.study.tables import joined
 from kshot_viz.study.task import tuning_episodes
-from kshot_viz.study.timing import left_out, told
+from kshot_viz.study.timing import budget_record, left_out, told
 from kshot_viz.trackers.callback import Callback, callbacks_rule
 from kshot_viz.trackers.session import Forward, session
 
@@ -280,9 +280,7 @@ def _timed(
 
         grows = plan.grid.extend > 0
         tqdm.write(told(timing, sizes, grows=grows, omitted=omitted, fits=fits, begun=begun))
-    about: dict[str, Any] = {"estimated_seconds": round(whole, 1)}
-    if minutes is not None:
-        about |= {"budget_minutes": minutes, "left_out": omitted, "fits_budget": fits}
+    about = budget_record(whole, minutes, omitted, fits=fits)
     return plan.within(sizes) if omitted else plan, about
 
 

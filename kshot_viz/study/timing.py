@@ -180,9 +180,24 @@ def told(
         text += (
             f"{more}: {duration(tuning)} to choose settings, {duration(test)} for the test episodes"
         )
+    return taken_to_fit(text, tuning + test, omitted=omitted, fits=fits)
+
+
+def taken_to_fit(text: str, seconds: float, *, omitted: str, fits: bool) -> str:
+    """Return a text about a time with what a budget left out, and whether it fits."""
     if omitted:
-        return f"{text}. Taken to fit: {omitted}{'' if fits else least(tuning + test)}."
-    return f"{text}." if fits else f"{text}. That is more than was given{least(tuning + test)}."
+        return f"{text}. Taken to fit: {omitted}{'' if fits else least(seconds)}."
+    return f"{text}." if fits else f"{text}. That is more than was given{least(seconds)}."
+
+
+def budget_record(
+    seconds: float, minutes: float | None, omitted: str, *, fits: bool
+) -> dict[str, Any]:
+    """Return what a manifest keeps of the time, as :func:`budget_text` reads it."""
+    about: dict[str, Any] = {"estimated_seconds": round(seconds, 1)}
+    if minutes is not None:
+        about |= {"budget_minutes": minutes, "left_out": omitted, "fits_budget": fits}
+    return about
 
 
 def least(seconds: float) -> str:

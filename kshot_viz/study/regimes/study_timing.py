@@ -9,7 +9,15 @@ from dataclasses import dataclass, replace
 from kshot_viz.study.fold_parts import fold_parts
 from kshot_viz.study.plan import ComparisonPlan
 from kshot_viz.study.regimes.every_choice import Asked
-from kshot_viz.study.timing import LESS, Sizes, Timing, least, left_out, smaller
+from kshot_viz.study.timing import (
+    LESS,
+    Sizes,
+    Timing,
+    budget_record,
+    left_out,
+    smaller,
+    taken_to_fit,
+)
 from kshot_viz.text import counted, duration
 
 
@@ -109,15 +117,12 @@ def timed(
         from tqdm.auto import tqdm
 
         tqdm.write(study_time_text(low, high, omitted=omitted, fits=fits, begun=begun))
-    about: dict[str, object] = {"estimated_seconds": round(high, 1)}
-    if minutes is not None:
-        about |= {"budget_minutes": minutes, "left_out": omitted, "fits_budget": fits}
     if omitted:
         plans = [plan.within(size) for plan, size in zip(plans, sizes, strict=True)]
         own = split if timing.own_episodes else asked.own_episodes
         n_val = min(asked.n_val, max(size.tuning for size in sizes))
         asked = replace(asked, n_val=n_val, own_episodes=own)
-    return list(plans), asked, about
+    return list(plans), asked, budget_record(high, minutes, omitted, fits=fits)
 
 
 def _left_out(whole: Sequence[Sizes], sizes: Sequence[Sizes]) -> str:
@@ -134,6 +139,4 @@ def study_time_text(
     between = between or f"{duration(low)} to {duration(high)}"
     less = LESS if begun else ""
     text = f"This takes about {between}{less}, by how many different settings the regimes choose"
-    if omitted:
-        return f"{text}. Taken to fit: {omitted}{'' if fits else least(high)}."
-    return f"{text}." if fits else f"{text}. That is more than was given{least(high)}."
+    return taken_to_fit(text, high, omitted=omitted, fits=fits)
