@@ -22,9 +22,10 @@ def plain(value: Any) -> Any:
 def record_digest(record: Any, length: int = 16) -> str:
     """Return the first hexadecimal digits of the SHA-256 of plain JSON values.
 
-    The order of keys does not matter, and the digest is the same on every machine.
+    The order of keys does not matter, and the digest is the same on every machine. Numbers of numpy
+    are those of Python.
     """
-    return content_digest([json.dumps(record, sort_keys=True)])[:length]
+    return content_digest([json.dumps(record, sort_keys=True, default=plain)])[:length]
 
 
 def content_digest(parts: Iterable[str | bytes | memoryview]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -205,17 +206,16 @@ class EpisodeCache:
 
 def episode_cache(inputs: EpisodeInputs) -> EpisodeCache:
     """Return the cache of an episode; jobs come episode by episode, so the last one is kept."""
-    global _LAST
-    if _LAST is None or (_LAST.inputs.call, _LAST.inputs.key) != (inputs.call, inputs.key):
-        before = _LAST._network if _LAST is not None and _same(_LAST.inputs, inputs) else None
-        _LAST = EpisodeCache(inputs, _network=before)
-    return _LAST
+    last: EpisodeCache | None = getattr(_KEPT, "last", None)
+    if last is None or (last.inputs.call, last.inputs.key) != (inputs.call, inputs.key):
+        before = last._network if last is not None and _same(last.inputs, inputs) else None
+        last = _KEPT.last = EpisodeCache(inputs, _network=before)
+    return last
 
 
 def clear_episode_cache() -> None:
     """Release the network and images of the last episode."""
-    global _LAST
-    _LAST = None
+    _KEPT.last = None
 
 
 def _same(first: EpisodeInputs, second: EpisodeInputs) -> bool:
@@ -233,4 +233,5 @@ def _with_head(inputs: EpisodeInputs, support: Support) -> Backbone:
     return tuned if inputs.device is None else tuned.to(inputs.device)
 
 
-_LAST: EpisodeCache | None = None
+# Calls in several threads may run at once, and each has a network of its own.
+_KEPT = threading.local()

@@ -150,7 +150,7 @@ def evaluate(
     for first in [one for one in episodes[:1] if one.shot]:
         warn_if_unlike_source(backbone, data, first.split(data)[0])
     bound = tuple(bind(backbone, candidates, source, seed))
-    request = Request(backbone, bound, steps, path, max_memory, mix_names, device, seed)
+    request = Request(backbone, bound, steps, path, max_memory, mix_names, device, int(seed))
     plan = plan_jobs(request, data, episodes)
     kept = RowStore(store) if store else None
     with session(callbacks, _info(request, data, episodes, executor)) as told:
@@ -244,6 +244,11 @@ class Followed:
             self.told.row({"resumed": resumed, **row})
 
 
+def _served(store: RowStore, job: Job) -> list[Row]:
+    """Return finished rows, under the name that the network has now: it is no part of the key."""
+    return [row | {"backbone": job.inputs.backbone.name} for row in store[job.key]]
+
+
 def _finish(
     jobs: Sequence[Job],
     run: Executor,
@@ -252,7 +257,7 @@ def _finish(
     follow: Followed,
 ) -> dict[str, list[Row]]:
     """Return the rows of every run, from the store where they are there."""
-    done = {job.key: store[job.key] for job in jobs if store and job.key in store}
+    done = {job.key: _served(store, job) for job in jobs if store and job.key in store}
     missing = one_of_each_first([job for job in jobs if job.key not in done])
     runs = {job.key: len(job.entries) for job in jobs}
     before = sum(runs[key] for key in done)

@@ -142,11 +142,11 @@ def gradient_trace(
     if not all(parameter.requires_grad for parameter in parameters):
         raise KShotValueError(f"`config` freezes layer {layer!r}, so it has no gradient.")
     found: list[tuple[NDArray[np.float64], NDArray[np.float64]]] = []
-    for _ in run.states(seed):
+    for step, _, _ in run.states(seed):
         if watch is not None:
             watch(len(found), run.config.steps)
         with evaluating(run.backbone.module):
-            loss = run.method.loss(run.backbone, run.batch())
+            loss = run.method.loss(run.backbone, run.batch(step, seed))
         found.append(_lengths(np.concatenate(_rows(loss, parameters), axis=1), labels))
     alone, shared = (np.stack(rows) for rows in zip(*found, strict=True))
     return GradientTrace(layer, alone, shared)

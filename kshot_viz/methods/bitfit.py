@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from dataclasses import dataclass
 
@@ -12,7 +13,7 @@ from kshot_viz.methods.config import FinetuneConfig
 from kshot_viz.methods.registry import register_method
 from kshot_viz.models.backbone import Backbone
 
-NORMS = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm)
+NORMS = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)
 
 
 @register_method
@@ -30,8 +31,14 @@ class BitFit(Method):
     def trained(
         self, network: Backbone, layers: Collection[str], config: FinetuneConfig
     ) -> Collection[str]:
-        """Return all biases, and scale and shift of every normalisation layer."""
+        """Return all biases, and scale and shift of every norm, by its class or its name."""
         return _names(network)
+
+
+def _is_norm(module: nn.Module) -> bool:
+    # Libraries have norms of their own: RmsNorm, SimpleNorm2d.
+    named = re.search(r"norm(\dd)?$", type(module).__name__.lower())
+    return isinstance(module, NORMS) or named is not None
 
 
 def _names(network: Backbone) -> set[str]:
@@ -40,6 +47,6 @@ def _names(network: Backbone) -> set[str]:
         f"{owner}.{name}".removeprefix(".")
         for owner, module in network.module.named_modules()
         for name, _ in module.named_parameters(recurse=False)
-        if "bias" in name or isinstance(module, NORMS)
+        if "bias" in name or _is_norm(module)
     }
     return found - head

@@ -8,7 +8,7 @@ from typing import Any
 
 from kshot_viz.checks import check, mapping, number, optional, text, whole
 from kshot_viz.errors import KShotKeyError, KShotValueError, unknown_name
-from kshot_viz.records import record_digest
+from kshot_viz.records import plain, record_digest
 from kshot_viz.text import counted
 
 # More would take days, and are a mistake.
@@ -77,6 +77,9 @@ class FinetuneConfig:
             raise KShotValueError(f"`momentum` must be below 1; not {self.momentum!r}.")
         check("steps", self.steps, STEPS)
         check("batch_size", self.batch_size, optional(whole(1)))
+        # Numbers of numpy would be no JSON.
+        for one in fields(self):
+            object.__setattr__(self, one.name, plain(getattr(self, one.name)))
 
     def __hash__(self) -> int:
         return hash(self.key)

@@ -177,11 +177,14 @@ def layer_steps(
 
 def _check_layer_lr(network: Backbone, layer_lr: Mapping[str, float]) -> None:
     modules = {name for name, _ in network.module.named_modules() if name}
+    parameters = [name for name, _ in network.module.named_parameters()]
     head = network.head_parameters()
     for name in layer_lr:
         if name not in modules:
             raise unknown_name("layer_lr", name, network.layers)
-        if any(parameter.startswith(f"{name}.") for parameter in head):
+        inside = [one for one in parameters if one.startswith(f"{name}.")]
+        # A container with other layers too may be named: the head beside them keeps its own.
+        if inside and head >= set(inside):
             raise KShotValueError(f"`layer_lr` names the head, {name!r}; it has its own `head_lr`.")
 
 

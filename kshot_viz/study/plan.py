@@ -61,7 +61,7 @@ class ComparisonPlan:
     def origin(self, source: Any) -> dict[str, Any]:
         """Say what formed the groups of the methods called by name; ready ones know it better."""
         rules = [one.grouping for one in self.unbound if isinstance(one.grouping, GroupingRule)]
-        formed = {kind for rule in rules for kind in rule.kinds} - {"weights"}
+        formed = {kind for rule in rules for kind in rule.unmade(self.backbone)} - {"weights"}
         images = self.tuning.without_queries(source) if "source" in formed else None
         named = f"{len(images)} {images.name} images" if isinstance(images, ImageDataset) else None
         return {"groups_from": "/".join(sorted(formed)), "source": named}
@@ -138,7 +138,7 @@ class ComparisonPlan:
                 bar.expect(len(episodes) * len(candidates), after * len(candidates))
                 rows = self._run_settings(bar, self.tuning.data, episodes, candidates)
                 # Settings are chosen for the task of the test episodes, wherever they were tried.
-                return rows.assign(data=self.data.name)
+                return rows.assign(data=task.data)
 
             tuner = Tuner(run, self.rivals, self._grid(), self.grid, self.choose, self.race)
             return tune(tuner, every)
@@ -155,8 +155,7 @@ class ComparisonPlan:
             chosen = self._chosen(settings, tuned, task)
             if full:
                 parts.append(self._run_settings(title, self.data, episodes, self._grid()))
-                ran = {(one.name, one.setting_key) for one in self._grid()}
-                chosen = [one for one in chosen if (one.name, one.setting_key) not in ran]
+                chosen = [one for one in chosen if not self._in_grid(one)]
             parts.append(self._run(title, self.data, episodes, chosen, None))
         return joined(*parts)
 
@@ -216,6 +215,14 @@ class ComparisonPlan:
 
     def _grid(self) -> list[Candidate]:
         return [candidate for one in self.rivals for candidate in self._tries(self.grid, one)]
+
+    def _in_grid(self, candidate: Candidate) -> bool:
+        """Say whether the grid holds a candidate's setting and number of steps."""
+        counts = self.grid.steps if candidate.method.takes_steps else (0,)
+        return candidate.config.steps in counts and any(
+            (one.name, one.setting_key) == (candidate.name, candidate.setting_key)
+            for one in self._grid()
+        )
 
     def _tries(self, grid: TuningGrid, rival: Candidate) -> list[Candidate]:
         """Return a rival at all settings of a grid, a ready-made one at its own settings too."""

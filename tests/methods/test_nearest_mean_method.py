@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from networks import toy_backbone, toy_data
+from torch import nn
 
 import kshot_viz as kv
 from kshot_viz.errors import KShotError
@@ -29,6 +30,20 @@ def test_euclidean_is_the_nearest_mean_by_distance():
     means = torch.stack([known[support.targets == one].mean(dim=0) for one in range(4)])
     nearest = torch.cdist(penultimate_features(backbone, query.images), means).argmin(dim=1)
     np.testing.assert_array_equal(result.predict(query.images), result.classes[nearest.numpy()])
+
+
+def test_long_features_in_half_precision_do_not_overflow():
+    module = nn.Sequential(nn.Flatten(), nn.Linear(4, 4), nn.Linear(4, 2)).half()
+    with torch.no_grad():
+        module[1].weight.copy_(torch.eye(4))
+        module[1].bias.zero_()
+    # Squared lengths of 67,600, beyond 65,504.
+    pixels = torch.tensor([[260.0, 0, 0, 0], [0, 260.0, 0, 0]]).reshape(2, 1, 2, 2)
+    example = torch.zeros(2, 1, 2, 2).half()
+    network = kv.Backbone(module, head="2", preprocess=lambda images: images * 260, example=example)
+    support = ((pixels / 260).numpy(), [0, 1])
+    result = kv.finetune(network, support, method=NearestMean("euclidean"))
+    assert (result.status, result.accuracies) == ("ok", (1.0,))
 
 
 def test_it_takes_no_steps_whatever_is_asked():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from dataclasses import dataclass
 
 import numpy as np
@@ -150,3 +151,23 @@ def test_a_rule_forms_the_groups_of_a_run(support):
     assert given.grouping != result.grouping
     sizes = [np.bincount(one["conv"]).tolist() for one in (given.grouping, result.grouping)]
     assert sorted(sizes[0]) == sorted(sizes[1])
+
+
+def test_bitfit_knows_norms_by_their_class_and_by_their_name():
+    class RmsNorm2d(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = nn.Parameter(torch.ones(3, 1, 1))
+
+        def forward(self, x):
+            return self.weight * x / x.square().mean(dim=1, keepdim=True).add(1e-6).sqrt()
+
+    body = nn.Sequential(nn.Conv2d(1, 3, 3, bias=False), RmsNorm2d(), nn.Flatten(), nn.RMSNorm(12))
+    network = kv.Backbone(
+        nn.Sequential(OrderedDict(body=body, head=nn.Linear(12, 2))),
+        head="head",
+        example=torch.rand(2, 1, 4, 4),
+    )
+    images, labels = np.random.default_rng(0).random((4, 1, 4, 4)).astype(np.float32), [0, 0, 1, 1]
+    result = kv.finetune(network, (images, labels), method="bitfit", config=CONFIG)
+    assert moved(network, result) == {"body.1.weight", "body.3.weight"}

@@ -16,12 +16,14 @@ from kshot_viz.grouping.grouping import Grouping
 from kshot_viz.grouping.rule import GroupingRule
 from kshot_viz.methods.config import FinetuneConfig
 from kshot_viz.methods.registry import FIRST
+from kshot_viz.models.backbone import Backbone
 from kshot_viz.models.nearest_mean import feature_power
 from kshot_viz.study.compare import compare_methods
 from kshot_viz.study.rivals import rivals_of
 from kshot_viz.study.settings.grid import TuningGrid
 
 TASK = ["way", "shot", "method"]
+GRID = TuningGrid(lrs=(0.01,), head_lrs=(0.3,), head_only_lrs=(0.1, 1.0), steps=(2, 8), extend=0)
 SETTING = ["lr", "head_lr", "steps"]
 
 
@@ -195,6 +197,49 @@ def test_full_without_tuning_holds_the_given_setting_too(compare, episodes):
     assert len(found.frame) == 3 * (8 + 1)
     assert found.summary().step_size.tolist() == [0.07]
     assert found.summary().n.tolist() == [3]
+
+
+@pytest.mark.parametrize("steps", [2, 3, 30])
+def test_full_without_tuning_runs_the_steps_that_were_given(compare, episodes, steps):
+    config = FinetuneConfig(lr=0.01, head_lr=0.3, steps=steps)
+    found = compare(methods=["plain"], episodes=episodes[:3], tune=None, config=config, full=True)
+    chosen = found.frame[found.frame.chosen]
+    assert chosen.steps.tolist() == [steps] * 3
+    assert found.summary().n.tolist() == [3]
+
+
+def test_data_that_was_renamed_since_its_episodes_were_drawn_is_compared(
+    backbone, data, episodes, tmp_path
+):
+    options = {"methods": ["head_only"], "grid": GRID, "n_val": 2, "out": tmp_path}
+    found = compare_methods(backbone, replace(data, name="moved"), episodes[:3], **options)
+    assert set(found.frame.data) == {data.name}
+    # Rows of the same network serve it under another name too.
+    other = Backbone(backbone.module, head="head", preprocess=backbone.preprocess, name="other")
+    again = compare_methods(other, data, episodes[:3], **options)
+    assert set(again.frame.backbone) == {"other"}
+    known, served = (one.frame[one.frame.pool == "test"] for one in (found, again))
+    assert served.seconds.tolist() == known.seconds.tolist()
+
+
+def test_a_ready_setting_that_the_grid_grows_onto_runs_once(compare, backbone, episodes):
+    grid = TuningGrid(lrs=(1e-5, 1e-4), head_lrs=(1e-4,), head_only_lrs=(1e-4,), steps=(8,))
+    mine = Candidate(
+        Grouping.one_group(backbone), FinetuneConfig(lr=1e-3, head_lr=1e-4), name="mine"
+    )
+    found = compare(methods=["plain", mine], episodes=episodes[:3], grid=grid, n_val=2, race=False)
+    val = found.frame[found.frame.pool == "val"]
+    counts = val.groupby(["method", "setting", "steps"]).size()
+    assert set(counts) == {2}
+    assert set(found.settings.n_val) == {2}
+
+
+def test_given_groups_are_formed_from_nothing(compare, backbone, episodes):
+    groups = Grouping.contiguous(backbone, n_groups=2)
+    searched, null = Candidate(groups, name="searched"), Candidate(groups, method="shuffled")
+    found = compare(methods=["plain", searched, null], episodes=episodes[:3], tune=None)
+    assert found.manifest["groups_from"] == ""
+    assert "Groups were formed" not in found.note
 
 
 # ---- who takes part ----------------------------------------------------------------------------

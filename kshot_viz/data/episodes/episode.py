@@ -13,6 +13,8 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from kshot_viz.data.dataset import ImageDataset
 from kshot_viz.data.images import image_digests
 from kshot_viz.errors import KShotFileError, KShotValueError
@@ -112,6 +114,16 @@ class Episode:
                 f"episode {self.name} belongs to {self.data_name!r} with fingerprint "
                 f"{self.fingerprint[:12]}; `data` is {data.name!r} with {data.fingerprint[:12]}."
             )
+        expected = {"support": [self.shot] * self.way, "query": self.query_counts}
+        for name, counts in expected.items():
+            found = np.bincount(data.targets[list(getattr(self, name))], minlength=data.n_classes)
+            wanted = np.zeros(data.n_classes, dtype=int)
+            wanted[list(self.classes)] = counts
+            if (found != wanted).any():
+                raise KShotValueError(
+                    f"the {name} images of episode {self.name} are not of the classes that it "
+                    f"names: the file was edited, or the labels of {data.name!r}."
+                )
 
     def to_dict(self) -> dict[str, Any]:
         """Return all fields as plain JSON types; ``queries_by_class`` only where it is not None."""

@@ -79,7 +79,7 @@ def sample_episodes(
     _check_request(data, way, shot, query, n, val_share, pool, min_query)
     pools = _split(data, val_share, seed)
     used = _query_counts(data, pools, shot, query, min(query, min_query))
-    common: dict[str, Any] = {"way": way, "shot": shot, "query_per_class": max(used)}
+    common: dict[str, Any] = {"way": int(way), "shot": int(shot), "query_per_class": max(used)}
     common |= {"val_share": float(val_share), "seed": int(seed)}
     common |= {"data_name": data.name, "fingerprint": data.fingerprint}
     draws = (_draw(pools[pool], way, shot, used, seed, pool, index) for index in range(n))

@@ -20,8 +20,9 @@ class Gradual(Method):
     Attributes
     ----------
     share : float
-        The share of the steps after which everything trains, from 0, which is plain fine-tuning,
-        to 1. Until then the head alone and each further block have equally many steps.
+        The share of the steps that is cut into phases, from 0, which is plain fine-tuning, to 1.
+        The head alone and each further block begin one of equal length: in the last phase, and
+        after it, everything trains.
     """
 
     name = "gradual"

@@ -46,6 +46,8 @@ class NearestMean(Method):
     def attach(self, network: Backbone, setup: Setup) -> list[Slot]:
         """Make the head the classifier of the support's class means."""
         features = head_features(network, setup.support.inputs)
+        # Squares of half precision would overflow.
+        features = features.to(torch.promote_types(features.dtype, torch.float32))
         fill_head(network, *self._weights(features, setup))
         return []
 

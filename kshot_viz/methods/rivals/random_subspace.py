@@ -78,8 +78,9 @@ class Subspace(nn.Module):
 class RandomSubspace(Method):
     """All of the body moves in a random subspace of few dimensions; the head trains as usual.
 
-    Every value of the body follows one of the coordinates, up or down, so a step on these is as
-    large as in plain fine-tuning. As many coordinates as values are plain fine-tuning.
+    Every value of the body follows one of the coordinates, up or down, scaled so that a step lowers
+    the loss as much as in plain fine-tuning, to first order; with SGD it is sqrt(values /
+    dimension) times as long. As many coordinates as values are plain fine-tuning.
 
     Attributes
     ----------

@@ -41,11 +41,10 @@ def network_record(network: Backbone, way: int) -> dict[str, Any]:
         For a network of a known name to which its method added modules, and for any whose new head
         has more than other heads have.
     """
-    look = network.preprocess
     record = {
         "name": network.name,
         "head": OUTPUT if network.head_name == APPENDED else network.head_name,
-        "preprocess": look.to_dict() if isinstance(look, Preprocess) else None,
+        "preprocess": _look_of(network),
         "input_shape": list(network.input_shape),
         "dtype": _dtype(state_of(network)),
         "notes": json.loads(json.dumps(plain(network.notes), default=str)),
@@ -79,6 +78,12 @@ def rebuilt(
             f"tuned, `load_classifier(folder, backbone=kv.Backbone(...))`."
         )
     start = _named(record) if backbone is None else backbone
+    look = record["preprocess"]
+    if backbone is not None and look is not None and _look_of(backbone) != look:
+        raise KShotValueError(
+            f"The classifier was trained on images prepared by {Preprocess.from_dict(look)}; the "
+            f"network that was given prepares them by {backbone.preprocess}."
+        )
     tuned = start.with_new_head(way).to(getattr(torch, record["dtype"]))
     try:
         tuned.module.load_state_dict(dict(state))
@@ -88,6 +93,12 @@ def rebuilt(
             f"Give the network that was tuned; one to which a method added modules does not fit."
         ) from error
     return tuned
+
+
+def _look_of(network: Backbone) -> dict[str, Any] | None:
+    """Return how a network prepares images, as JSON values; None for a function of your own."""
+    look = network.preprocess
+    return plain(look.to_dict()) if isinstance(look, Preprocess) else None
 
 
 def _rebuilds(record: Mapping[str, Any], network: Backbone, way: int) -> bool:

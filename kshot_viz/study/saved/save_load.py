@@ -64,7 +64,8 @@ def save_classifier(
     ------
     KShotValueError
         For anything else, a run that diverged, classes that are neither texts nor numbers, and a
-        network to which its method added modules.
+        network known by its name to which its method added modules. (One of a class of your own
+        with added modules is saved, and does not fit when it is loaded.)
     KShotFileError
         If the folder cannot be written, or holds a ``classifier.json`` of another kind.
     """

@@ -9,11 +9,12 @@ from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
-from kshot_viz.checks import check, mapping, number
+from kshot_viz.checks import check, mapping, number, several
 from kshot_viz.errors import KShotValueError
 from kshot_viz.finetune.candidate import Candidate
 from kshot_viz.methods.base import Method
 from kshot_viz.models.nearest_mean import feature_power
+from kshot_viz.records import plain
 
 if TYPE_CHECKING:
     from kshot_viz.models.backbone import Backbone
@@ -75,7 +76,10 @@ class TuningGrid:
         object.__setattr__(self, "feature_steps", steps)
         check("unit", self.unit, number(0))
         check("others", self.others, mapping)
-        object.__setattr__(self, "others", dict(self.others))
+        for name, values in self.others.items():
+            check(f"others[{name!r}]", values, several)
+        others = {name: tuple(map(plain, values)) for name, values in self.others.items()}
+        object.__setattr__(self, "others", others)
         if any(int(count) != count for count in self.steps):
             raise KShotValueError(f"`steps` must be whole numbers; not {self.steps}.")
         if isinstance(self.extend, bool) or not isinstance(self.extend, int) or self.extend < 0:
@@ -220,7 +224,7 @@ class TuningGrid:
 
 def _ascending(name: str, values: Sequence[float]) -> tuple[Any, ...]:
     try:
-        ordered = tuple(sorted(set(values)))
+        ordered = tuple(sorted(set(map(plain, values))))
         fine = bool(ordered) and all(math.isfinite(value) and value > 0 for value in ordered)
     except (TypeError, ValueError, RuntimeError, OverflowError):
         fine = False

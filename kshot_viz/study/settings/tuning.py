@@ -101,9 +101,13 @@ def tune(tuner: Tuner, episodes: Sequence[Episode]) -> Tuned:
     found = Tuned(tuner, run_raced(tuner.run, episodes, new, race=tuner.race), tuple(new), values)
     for _ in range(tuner.grid.extend):
         grown = _grown(tuner, found)
-        if len(grown.candidates) == len(found.candidates):
+        if grown.values == found.values:
             break
         new = list(grown.candidates[len(found.candidates) :])
+        if not new:
+            # Ready-made candidates had run at these values.
+            found = grown
+            continue
         _log.info("the grid grows by %d settings: a best one is at its edge", len(new))
         found = replace(
             grown, rows=run_raced(tuner.run, episodes, new, found.rows, race=tuner.race)
@@ -123,11 +127,13 @@ def _grown(tuner: Tuner, found: Tuned) -> Tuned:
         for name, value in _beyond(tuner, rival, found).items():
             wanted.setdefault((name, given[rival.name][name]), set()).add(value)
     new, values = list(found.candidates), dict(found.values)
+    known = {(one.name, one.setting_key) for one in found.candidates}
     for rival in tuner.rivals:
         for name, begun in given[rival.name].items():
             added = sorted(wanted.get((name, begun), set()) - set(values[rival.name][name]))
             if added:
-                new += tuner.grid.candidates(rival, values[rival.name] | {name: added})
+                more = tuner.grid.candidates(rival, values[rival.name] | {name: added})
+                new += [one for one in more if (one.name, one.setting_key) not in known]
                 wider = tuple(sorted((*values[rival.name][name], *added)))
                 values[rival.name] = values[rival.name] | {name: wider}
     return replace(found, candidates=tuple(new), values=values)

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from networks import toy_backbone, toy_data
 
+import kshot_viz as kv
 from kshot_viz.data.dataset import ImageDataset
 from kshot_viz.data.episodes import (
     Episode,
@@ -309,3 +312,41 @@ def test_a_list_of_episodes_prints_as_a_list() -> None:
         f"[Episode('test/0': 2 classes of {name!r}, 1 shot, 10 query images), "
         f"Episode('test/1': 2 classes of {name!r}, 1 shot, 10 query images)]"
     )
+
+
+def test_images_of_other_classes_than_an_episode_names_are_refused():
+    data = toy_data(3, 16)
+    episode = kv.sample_episodes(data, way=3, shot=1, query=4, n=1)[0]
+    by_class = np.array(episode.query).reshape(3, 4)
+    # As many queries, of two of the classes only.
+    other = next(
+        i
+        for i in range(len(data))
+        if data.targets[i] == episode.classes[1] and i not in (*episode.query, *episode.support)
+    )
+    edited = replace(episode, query=(other, *by_class.ravel()[1:].tolist()))
+    with pytest.raises(
+        KShotValueError, match="query images of episode test/0 are not of the classes"
+    ):
+        edited.split(data)
+    turned = replace(
+        episode,
+        support=(*episode.support[:2], int(by_class[0, 0])),
+        query=(int(episode.support[2]), *by_class.ravel()[1:].tolist()),
+    )
+    with pytest.raises(KShotValueError, match="support images of episode"):
+        turned.check(data)
+
+
+def test_numbers_of_numpy_make_the_same_episodes(tmp_path):
+    data = toy_data(3, 16)
+    drawn = kv.sample_episodes(
+        data, way=np.int64(3), shot=np.int64(1), query=4, n=1, seed=np.int64(2)
+    )
+    assert drawn == kv.sample_episodes(data, way=3, shot=1, query=4, n=1, seed=2)
+    kv.save_episodes(drawn, tmp_path / "episodes.json")
+    assert kv.load_episodes(tmp_path / "episodes.json") == drawn
+    rows = kv.evaluate(
+        toy_backbone(), data, drawn, [kv.Candidate(method="nearest_mean")], seed=np.int64(1)
+    )
+    assert rows["seed"].tolist() == [1]

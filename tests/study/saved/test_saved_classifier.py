@@ -108,6 +108,21 @@ def test_a_network_of_ones_own_is_given_again(tmp_path):
         kv.load_classifier(tmp_path, backbone=toy_backbone(9))
 
 
+def test_a_network_that_prepares_images_otherwise_is_refused(tmp_path):
+    module, data = toy_backbone().module, toy_data(3, 3)
+    look = kv.Preprocess(size=8, channels="L", mean=(0.5,), std=(0.1,))
+    own = kv.Backbone(module, head="head", preprocess=look)
+    result = kv.finetune(own, data, method="plain", config=STEPS)
+    kv.save_classifier(result, tmp_path)
+    loaded = kv.load_classifier(tmp_path, backbone=own)
+    assert loaded.predict_proba(data).tolist() == result.predict_proba(data).tolist()
+    for other in (None, kv.Preprocess(size=8, channels="L", mean=(0.4,), std=(0.1,))):
+        with pytest.raises(KShotValueError, match="prepares them by"):
+            kv.load_classifier(
+                tmp_path, backbone=kv.Backbone(module, head="head", preprocess=other)
+            )
+
+
 def test_the_name_of_a_known_network_is_not_believed(tmp_path):
     torch.manual_seed(0)
     own = kv.Backbone(
