@@ -16,7 +16,7 @@ import kshot_viz as kv
 RESULTS = Path(__file__).parents[1] / "docs" / "results"
 TASK = ["data", "backbone", "shot"]
 TASKS = [
-    *(("map", 26), ("map_same_sizes", 23)),
+    *(("map", 26), ("map_same_sizes", 23), ("map_control", 2)),
     *(("map_handwriting", 16), ("map_photos", 4), ("map_digits", 2)),
 ]
 PAGES = pytest.mark.parametrize(("name", "tasks"), TASKS)
