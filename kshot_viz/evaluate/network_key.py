@@ -1,4 +1,4 @@
-"""What rows are found again by of their network: weights, versions, and what it makes of an image.
+"""What of a network is in the keys of its rows: weights, versions, and its answer to an image.
 
 Rows of one machine are served on another, where sums differ in their last bits. So what a network
 makes of an image is told by a few numbers of three decimals, and not by its bits.
@@ -49,11 +49,11 @@ def behaviour_key(backbone: Backbone, image: ImageDataset) -> list[Any]:
 
 
 def coarse_digest(values: np.ndarray) -> str:
-    """Return a digest that rounding does not change: with one machine for another, hardly ever.
+    """Return a digest of values that the rounding of another machine hardly ever changes.
 
     It is of the shape, the size of the values and sums of them with random signs, as shares of that
     size, to three decimals. A change of one part in 10 million moves one of them across a border in
-    about one case of a thousand; a change of one in a hundred hardly ever goes unnoticed.
+    about one case of a thousand; one of three in a hundred hardly ever goes unnoticed.
 
     Parameters
     ----------

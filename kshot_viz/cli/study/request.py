@@ -65,8 +65,7 @@ class StudyTaskRequest(ImagesRequest):
     """A task of a study file, as it is kept beside its results.
 
     ``data`` and ``source`` are names of built-in data sets or folders. ``data_name`` and
-    ``backbone_name`` are what rows and tables call them; two tasks that differ in neither are no
-    two tasks.
+    ``backbone_name`` are what rows and tables call them, which tell two tasks from each other.
     """
 
     data: str

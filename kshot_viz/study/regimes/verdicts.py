@@ -205,7 +205,7 @@ def _over(data_sets: int) -> str:
     """Say what intervals are over: tasks on the same images are not independent."""
     if data_sets == 1:
         return "a single data set has no interval"
-    few = ", too few to hold 95 %" if data_sets < FEW_VALUES else ""
+    few = ", so few that they are too narrow" if data_sets < FEW_VALUES else ""
     return f"intervals are over {data_sets} data sets{few}"
 
 
