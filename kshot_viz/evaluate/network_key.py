@@ -1,4 +1,4 @@
-"""What of a network is in the keys of its rows: weights, versions, and its answer to an image.
+"""What the keys of rows hold of their network: weights, versions, and its output for an image.
 
 Rows of one machine are served on another, where sums differ in their last bits. So what a network
 makes of an image is told by a few numbers of three decimals, and not by its bits.
