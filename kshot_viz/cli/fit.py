@@ -23,7 +23,7 @@ from kshot_viz.study.classifier import RECOMMENDED
 from kshot_viz.study.recommendation.recommend import recommend
 from kshot_viz.study.recommendation.safe import safe_candidate
 from kshot_viz.study.saved.folder import ABOUT
-from kshot_viz.study.saved.network_record import network_record
+from kshot_viz.study.saved.network_record import network_record, savable
 from kshot_viz.study.saved.onnx_file import export_onnx
 from kshot_viz.study.saved.save_load import load_classifier, save_classifier
 
@@ -113,7 +113,7 @@ def _check_savable(backbone: Backbone, data: ImageDataset, method: str) -> None:
     begun = finetune(
         backbone, one_each, method=start.method, grouping=start.grouping, config=start.config
     )
-    network_record(begun.backbone, data.n_classes)
+    network_record(savable(begun), data.n_classes, begun.method)
 
 
 def run_predict(

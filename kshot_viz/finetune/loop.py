@@ -19,8 +19,9 @@ from kshot_viz.finetune.optimizer import TiedOptimizer
 from kshot_viz.finetune.result import FinetuneResult, outcome
 from kshot_viz.grouping.grouping import Grouping
 from kshot_viz.grouping.rule import GroupingRule
-from kshot_viz.methods.base import Batch, Method, Setup, Step
+from kshot_viz.methods.base import Method
 from kshot_viz.methods.config import FinetuneConfig
+from kshot_viz.methods.hooks import Batch, Setup, Step
 from kshot_viz.methods.registry import resolve_method
 from kshot_viz.methods.slots import Slot
 from kshot_viz.models.backbone import BACKBONE, Backbone

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Collection, Mapping, Set
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from torch import Tensor
 
-from kshot_viz.errors import KShotValueError, unknown_name
+from kshot_viz.errors import unknown_name
 from kshot_viz.grouping.grouping import Grouping
 from kshot_viz.grouping.rule import GroupingRule
 from kshot_viz.methods.config import FinetuneConfig
+from kshot_viz.methods.hooks import Batch, Setup, Step
 from kshot_viz.methods.loss import cross_entropy
 from kshot_viz.methods.options import check_options, option_defaults, option_values
 from kshot_viz.methods.slots import Slot, SlotPlan, make_slots, plan_slots
 from kshot_viz.models.head_init import HeadInit, HeadStart
-from kshot_viz.models.inputs.support import Support
 from kshot_viz.words.head_init import head_start
 
 if TYPE_CHECKING:
@@ -37,85 +36,6 @@ class MethodStyle:
     colour: str
     marker: str
     dashes: str | tuple[int, tuple[float, ...]]
-
-
-@dataclass(frozen=True, eq=False)
-class Setup:
-    """What a method is attached for.
-
-    Attributes
-    ----------
-    config : FinetuneConfig
-    support : Support
-        The labelled images: ``inputs`` (N, ...), ``targets`` (N,), ``classes`` (way,).
-    grouping : Grouping or None
-        The groups of neurons, for a method that shares gradients.
-    """
-
-    config: FinetuneConfig
-    support: Support
-    grouping: Grouping | None = None
-
-    @property
-    def layers(self) -> tuple[str, ...]:
-        """Names of the grouped layers."""
-        return tuple(self.grouping or ())
-
-
-@dataclass(eq=False)
-class Batch:
-    """The support images of one step: all, or those of a mini-batch.
-
-    Attributes
-    ----------
-    network : Backbone
-    inputs : Tensor, shape (N, ...)
-    targets : Tensor of int64, shape (N,)
-    step : int
-        Steps taken so far.
-    seed : int
-        Of this run and step, for a loss that draws (with ``kshot_viz.seeds.torch_rng``).
-    rows : Tensor of int64, shape (N,), optional
-        Which images of the support they are; None for all, in their order.
-    """
-
-    network: Backbone
-    inputs: Tensor
-    targets: Tensor
-    step: int = 0
-    seed: int = 0
-    rows: Tensor | None = None
-
-    @cached_property
-    def logits(self) -> Tensor:
-        """The network's output, shape (N, way), computed at the first use unless it was set."""
-        # A copy, since the network may write to its input.
-        return self.network.module(self.inputs.clone())
-
-
-@dataclass(eq=False)
-class Step:
-    """One update, as the hooks of a method see it.
-
-    Attributes
-    ----------
-    number, total : int
-        The first step has number 0.
-    lr : dict of str to float
-        Step size of each slot in this step; a hook may change it, and 0 leaves a parameter and its
-        momentum as they are. It starts from the slots' own step sizes in every step.
-    """
-
-    number: int
-    total: int
-    lr: dict[str, float]
-
-    def check(self, names: Set[str]) -> None:
-        """Raise a KShotError unless each slot has a finite step size of at least 0."""
-        for name in self.lr.keys() - names:
-            raise unknown_name("step.lr", name, names)
-        if len(self.lr) < len(names) or not all(0 <= one < math.inf for one in self.lr.values()):
-            raise KShotValueError(f"`step.lr` needs finite sizes >= 0 of all slots; not {self.lr}.")
 
 
 @dataclass(frozen=True)
@@ -236,6 +156,26 @@ class Method:
 
     def after_step(self, network: Backbone, step: Step) -> None:
         """Act after each update: projections, clipping."""
+
+    @classmethod
+    def merged(cls, network: Backbone) -> Backbone:
+        """Return a tuned network without what ``attach`` added, where that computes the same.
+
+        A classifier is saved in this form. By default it is the network itself; a copy otherwise.
+        """
+        return network
+
+    @classmethod
+    def rebuild(cls, network: Backbone, state: Mapping[str, Tensor]) -> None:
+        """Add to a network with a new head what ``attach`` added, before weights are loaded.
+
+        Parameters
+        ----------
+        network : Backbone
+            A private copy with its new head, as ``attach`` was given.
+        state : mapping of str to Tensor
+            The parameters and buffers of the merged network that was saved.
+        """
 
     def __post_init__(self) -> None:
         check_options(self)

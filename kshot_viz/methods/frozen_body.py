@@ -8,8 +8,9 @@ from typing import ClassVar, cast
 
 from torch import Tensor
 
-from kshot_viz.methods.base import Batch, Method, Setup
+from kshot_viz.methods.base import Method
 from kshot_viz.methods.config import FinetuneConfig
+from kshot_viz.methods.hooks import Batch, Setup
 from kshot_viz.methods.slots import Slot
 from kshot_viz.models.backbone import Backbone
 from kshot_viz.models.head import Head

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from kshot_viz.methods.base import Step
+from kshot_viz.methods.hooks import Step
 
 
 def stay(step: Step, names: Iterable[str]) -> None:

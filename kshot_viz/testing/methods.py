@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -15,7 +16,7 @@ from torch import nn
 
 from kshot_viz.data.dataset import ImageDataset
 from kshot_viz.data.episodes import Episode, sample_episodes
-from kshot_viz.errors import KShotError
+from kshot_viz.errors import KShotError, KShotValueError
 from kshot_viz.evaluate.evaluate import evaluate
 from kshot_viz.finetune.candidate import Candidate
 from kshot_viz.finetune.loop import finetune
@@ -24,6 +25,7 @@ from kshot_viz.methods.base import Method
 from kshot_viz.methods.config import FinetuneConfig
 from kshot_viz.methods.registry import method_class, resolve_method
 from kshot_viz.models.backbone import Backbone
+from kshot_viz.study.saved.save_load import load_classifier, save_classifier
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,7 +42,8 @@ def check_method(method: str | Method | type[Method]) -> None:
     caller's network stays as it is; that one seed gives one result; that a run which diverges is a
     row; that a longer run stands for a shorter one, unless the method has a schedule; that it
     trains on mini-batches; that one and two processes give the same rows; that the fast path gives
-    what the reference loop gives, or is declined; and that unfit inputs are refused.
+    what the reference loop gives, or is declined; that a tuned network predicts the same when it
+    was saved and loaded, or cannot be saved; and that unfit inputs are refused.
 
     Parameters
     ----------
@@ -177,6 +180,22 @@ def check_fast_path(case: _Case) -> None:
         _require(same, f"the fast path gives what the loop gives ({optimizer})")
 
 
+def check_saving(case: _Case) -> None:
+    """Save a tuned network and load it again, where the method is known by its name."""
+    if method_class(case.method.name) is not type(case.method):
+        return
+    backbone, images = _network(), _data().images
+    tuned = _tuned(case, backbone)
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            loaded = load_classifier(save_classifier(tuned, folder), backbone=backbone)
+        except KShotValueError:
+            # A method whose modules cannot be put in again says so.
+            return
+    same = np.allclose(loaded.predict_proba(images), tuned.predict_proba(images), atol=1e-5)
+    _require(same, "a tuned network that was saved predicts the same (else: `rebuild`)")
+
+
 def check_refusals(case: _Case) -> None:
     """Check that unfit inputs are refused."""
     support, _ = _episodes(_data())[0].split(_data())
@@ -205,6 +224,7 @@ CHECKS: tuple[Callable[[_Case], None], ...] = (
     check_mini_batches,
     check_processes,
     check_fast_path,
+    check_saving,
     check_refusals,
 )
 

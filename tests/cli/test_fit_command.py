@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import torch
 from command_line import CLASSES, Ended, kshot, make_pictures, picture
 
 import kshot_viz as kv
+from kshot_viz.methods import registry
 from kshot_viz.study.recommendation.prior import shipped_prior
 from kshot_viz.study.saved.folder import ABOUT
 
@@ -135,12 +138,36 @@ def test_an_empty_folder_and_a_missing_picture_are_named(fitted, tmp_path):
     assert "gone.png" in kshot("predict", out, tmp_path / "gone.png").complaint
 
 
-def test_a_method_that_cannot_be_saved_is_refused_before_anything_runs(pictures, tmp_path):
+@dataclass(frozen=True)
+class Anchored(kv.Method):
+    """Keeps where the network started, and does not say how to put that in again."""
+
+    name = "anchored"
+    label = "anchored"
+
+    def attach(self, network, setup):
+        network.module.register_buffer("anchor", torch.zeros(2))
+        return super().attach(network, setup)
+
+
+def test_a_method_that_cannot_be_saved_is_refused_before_anything_runs(
+    pictures, tmp_path, monkeypatch
+):
+    monkeypatch.setitem(registry._METHODS, Anchored.name, Anchored)
     ended = kshot(
         "fit", pictures, "--out", tmp_path / "mine", "--size", 16, "--workers", 1,
-        "--method", "lora",
+        "--method", "anchored",
     )  # fmt: skip
     assert ended.code == 2
     assert "added modules" in ended.complaint
     assert "leave one out" not in ended.err
     assert not (tmp_path / "mine").exists()
+
+
+@pytest.mark.parametrize("method", ["adafilter", "cosine_head"])
+def test_a_method_that_adds_modules_is_used(method, pictures, tmp_path):
+    out = tmp_path / "mine"
+    kshot("fit", pictures, "--out", out, "--size", 16, "--workers", 1, "--method", method)
+    rows = json.loads(kshot("predict", out, pictures, "--json").out)
+    assert len(rows) == 9
+    assert kv.load_classifier(out).result.method == method

@@ -10,7 +10,7 @@ from networks import toy_backbone, toy_data
 from torch.nn import functional as F
 
 import kshot_viz as kv
-from kshot_viz.methods.base import Batch
+from kshot_viz.methods.hooks import Batch
 from kshot_viz.methods.rivals.feature_mixup import FeatureMixup
 from kshot_viz.models.nearest_mean import penultimate_features
 from kshot_viz.seeds import numpy_rng

@@ -7,7 +7,7 @@ from by_hand import accuracies, cross_entropy, same_rows, trained_by_hand
 from networks import toy_backbone, toy_data
 
 import kshot_viz as kv
-from kshot_viz.methods.base import Step
+from kshot_viz.methods.hooks import Step
 from kshot_viz.methods.rivals.gradual import Gradual
 
 DATA = toy_data(4, 20)

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 import kshot_viz as kv
 from kshot_viz.finetune.loop import start_run
-from kshot_viz.methods.base import Step
+from kshot_viz.methods.hooks import Step
 from kshot_viz.methods.rivals.random_subspace import RandomSubspace, Subspace, subspace_of
 
 DATA = toy_data(4, 20)

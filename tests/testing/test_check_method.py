@@ -8,7 +8,8 @@ import pytest
 import torch
 
 import kshot_viz as kv
-from kshot_viz.methods.base import Batch
+from kshot_viz.methods import registry
+from kshot_viz.methods.hooks import Batch
 from kshot_viz.methods.registry import method_class
 from kshot_viz.testing import check_method
 
@@ -81,6 +82,33 @@ class Vandal(kv.Method):
         with torch.no_grad():
             next(backbone.module.parameters()).add_(1.0)
         return ""
+
+
+def negated(module, args, output):
+    return -output
+
+
+class Forgetful(kv.Method):
+    """Negates what the network says, which no saved weight tells."""
+
+    name = "forgetful"
+    label = "forgetful"
+
+    def attach(self, network, setup):
+        slots = super().attach(network, setup)
+        network.module.register_forward_hook(negated)
+        return slots
+
+
+@pytest.fixture
+def registered(monkeypatch):
+    monkeypatch.setitem(registry._METHODS, Forgetful.name, Forgetful)
+
+
+@pytest.mark.usefixtures("registered")
+def test_a_saved_network_that_predicts_something_else_is_found():
+    with pytest.raises(AssertionError, match="was saved predicts the same"):
+        check_method(Forgetful)
 
 
 @pytest.mark.parametrize(

@@ -21,8 +21,9 @@ from kshot_viz.data.images import slice_images
 from kshot_viz.errors import KShotFileError, KShotValueError
 from kshot_viz.files import whole_file
 from kshot_viz.finetune.loop import finetune
-from kshot_viz.methods.base import Method, Step
+from kshot_viz.methods.base import Method
 from kshot_viz.methods.config import FinetuneConfig
+from kshot_viz.methods.hooks import Step
 from kshot_viz.models.backbone import BACKBONE, Backbone
 from kshot_viz.models.loading.load_backbone import load_backbone
 from kshot_viz.models.loading.weights import load_weights

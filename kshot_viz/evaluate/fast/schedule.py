@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from kshot_viz.methods.base import Method, Step
+from kshot_viz.methods.base import Method
 from kshot_viz.methods.config import FinetuneConfig
+from kshot_viz.methods.hooks import Step
 from kshot_viz.methods.slots import SlotPlan
 
 if TYPE_CHECKING:

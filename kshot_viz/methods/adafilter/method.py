@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -10,10 +10,17 @@ from torch import Tensor
 
 from kshot_viz.checks import check, number, whole
 from kshot_viz.errors import unknown_name
-from kshot_viz.methods.adafilter.policy import Gates, LearnedGates, StaticGates, unlike
+from kshot_viz.methods.adafilter.policy import (
+    Gates,
+    LearnedGates,
+    StaticGates,
+    gates_like,
+    unlike,
+)
 from kshot_viz.methods.adafilter.twins import GATES, gated_layers, gates_of, insert, pooled_inputs
-from kshot_viz.methods.base import Batch, Method, Setup
+from kshot_viz.methods.base import Method
 from kshot_viz.methods.config import FinetuneConfig
+from kshot_viz.methods.hooks import Batch, Setup
 from kshot_viz.methods.options import check_share
 from kshot_viz.methods.registry import register_method
 from kshot_viz.methods.slots import Slot
@@ -103,6 +110,14 @@ class AdaFilter(Method):
         with gates.recorded() as seen:
             plain = super().loss(network, batch)
         return plain - self.diversity * unlike(seen)
+
+    @classmethod
+    def rebuild(cls, network: Backbone, state: Mapping[str, Tensor]) -> None:
+        """Put twins in, and gates of the saved shapes."""
+        layers = gated_layers(network)
+        prefix = f"{layers[0]}.{GATES}."
+        held = {name.removeprefix(prefix): one for name, one in state.items() if prefix in name}
+        insert(network, gates_like(held, layers, [network.layers[one].width for one in layers]))
 
     def _gates(self, network: Backbone, setup: Setup) -> Gates:
         layers = gated_layers(network)

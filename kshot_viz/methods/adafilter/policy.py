@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, cast
@@ -175,6 +175,23 @@ class LearnedGates(Gates):
         self._state = self.cell(read, self._state)
         logits = self.out[layer](self._state[0])
         return Chosen(layer, _Threshold.apply(logits), torch.sigmoid(logits))
+
+
+def gates_like(state: Mapping[str, Tensor], layers: Sequence[str], widths: Sequence[int]) -> Gates:
+    """Return gates whose parameters and buffers have the names and shapes of a state.
+
+    Parameters
+    ----------
+    state : mapping of str to Tensor
+    layers : sequence of str
+        The gated convolutions in the order in which they run.
+    widths : sequence of int
+        Channels of each.
+    """
+    if "layer_0" in state:
+        return StaticGates(layers, [state[f"layer_{index}"] for index in range(len(layers))])
+    inputs = [state[f"mean_{index}"][None] for index in range(len(layers))]
+    return LearnedGates(layers, inputs, widths).to(inputs[0].dtype)
 
 
 def pooled(layer: int, given: Tensor) -> Tensor:

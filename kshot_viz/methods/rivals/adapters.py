@@ -5,6 +5,7 @@ LoRA (Hu et al., ICLR 2022), DoRA (Liu et al., ICML 2024) and IA3 (Liu et al., N
 
 from __future__ import annotations
 
+import copy
 import os
 import re
 import warnings
@@ -18,8 +19,9 @@ import torch
 from torch import nn
 
 from kshot_viz.checks import check, number, whole
-from kshot_viz.methods.base import Method, Setup
+from kshot_viz.methods.base import Method
 from kshot_viz.methods.config import FinetuneConfig
+from kshot_viz.methods.hooks import Setup
 from kshot_viz.methods.registry import register_method
 from kshot_viz.methods.slots import Slot, layer_steps, plan_slots
 from kshot_viz.models.backbone import Backbone
@@ -65,6 +67,19 @@ class Adapters(Method):
                 if id(one) not in known
             ),
         ]
+
+    @classmethod
+    def merged(cls, network: Backbone) -> Backbone:
+        """Return a copy whose own weights say what its adapters said."""
+        with _nothing_left_behind():
+            from peft.tuners.tuners_utils import BaseTunerLayer
+        found = copy.deepcopy(network)
+        for name in found.layers:
+            layer = found.module.get_submodule(name)
+            if isinstance(layer, BaseTunerLayer):
+                layer.merge()
+                found.module.set_submodule(name, layer.get_base_layer())
+        return found
 
     def adapted(self, backbone: Backbone) -> list[str]:
         """Return the layers of the body that get an adapter."""

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from kshot_viz.checks import check, number
-from kshot_viz.methods.base import Setup
 from kshot_viz.methods.frozen_body import FrozenBody, new_head
+from kshot_viz.methods.hooks import Setup
 from kshot_viz.methods.registry import register_method
 from kshot_viz.methods.slots import Slot
 from kshot_viz.models.backbone import Backbone
@@ -65,3 +67,9 @@ class CosineHead(FrozenBody):
         means = mean_directions(head_features(network, setup.support.inputs), setup.support)
         new_head(network).linear = CosineLinear(means, self.scale)
         return super().attach(network, setup)
+
+    @classmethod
+    def rebuild(cls, network: Backbone, state: Mapping[str, Tensor]) -> None:
+        """Put a linear part that compares directions into the new head."""
+        head = new_head(network)
+        head.linear = CosineLinear(torch.zeros_like(head.linear.weight), 1.0)

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from kshot_viz.checks import check, number
-from kshot_viz.methods.base import Batch
 from kshot_viz.methods.frozen_body import FrozenBody, batch_features, new_head
+from kshot_viz.methods.hooks import Batch
 from kshot_viz.methods.loss import cross_entropy
 from kshot_viz.methods.registry import register_method
 from kshot_viz.models.backbone import Backbone

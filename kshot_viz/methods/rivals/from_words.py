@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from kshot_viz.methods.base import Method, Setup
+from kshot_viz.methods.base import Method
+from kshot_viz.methods.hooks import Setup
 from kshot_viz.methods.registry import register_method
 from kshot_viz.methods.slots import Slot
 from kshot_viz.models.backbone import Backbone

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from kshot_viz.methods.base import Method, Step
+from kshot_viz.methods.base import Method
+from kshot_viz.methods.hooks import Step
 from kshot_viz.methods.options import check_share
 from kshot_viz.methods.registry import register_method
 from kshot_viz.methods.schedules import stay

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from kshot_viz.grouping.labels import Labels
 from kshot_viz.grouping.metrics import group_means
-from kshot_viz.methods.base import Setup
 from kshot_viz.methods.grouped import Sharing
+from kshot_viz.methods.hooks import Setup
 from kshot_viz.methods.registry import register_method
 from kshot_viz.methods.slots import Slot
 from kshot_viz.models.backbone import Backbone

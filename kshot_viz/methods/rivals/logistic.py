@@ -13,7 +13,8 @@ from torch.nn import functional as F
 
 from kshot_viz.checks import check, number
 from kshot_viz.errors import KShotValueError
-from kshot_viz.methods.base import Method, Setup
+from kshot_viz.methods.base import Method
+from kshot_viz.methods.hooks import Setup
 from kshot_viz.methods.registry import register_method
 from kshot_viz.methods.slots import Slot
 from kshot_viz.models.backbone import Backbone

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from kshot_viz.errors import unknown_name
-from kshot_viz.methods.base import Method, Setup
+from kshot_viz.methods.base import Method
+from kshot_viz.methods.hooks import Setup
 from kshot_viz.methods.registry import register_method
 from kshot_viz.methods.slots import Slot
 from kshot_viz.models.backbone import Backbone

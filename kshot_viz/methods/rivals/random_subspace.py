@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, cast
@@ -11,9 +12,10 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from kshot_viz.checks import check, whole
-from kshot_viz.methods.base import Batch, Method, Setup, Step
+from kshot_viz.methods.base import Method
 from kshot_viz.methods.config import FinetuneConfig
 from kshot_viz.methods.frozen_body import new_head
+from kshot_viz.methods.hooks import Batch, Setup, Step
 from kshot_viz.methods.registry import register_method
 from kshot_viz.methods.slots import Slot, plan_slots
 from kshot_viz.models.backbone import Backbone
@@ -138,6 +140,14 @@ class RandomSubspace(Method):
         values = {} if subspace is None else subspace.values()
         for name, value in values.items():
             network.module.get_parameter(name).copy_(value)
+
+    @classmethod
+    def merged(cls, network: Backbone) -> Backbone:
+        """Return a copy without the coordinates; its parameters are where they say."""
+        found = copy.deepcopy(network)
+        if subspace_of(found) is not None:
+            delattr(new_head(found), SUBSPACE)
+        return found
 
 
 def subspace_of(network: Backbone) -> Subspace | None:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from kshot_viz.methods.base import Method, Setup
+from kshot_viz.methods.base import Method
+from kshot_viz.methods.hooks import Setup
 from kshot_viz.methods.loss import cross_entropy
 from kshot_viz.methods.registry import register_method
 from kshot_viz.methods.slots import Slot, make_slots

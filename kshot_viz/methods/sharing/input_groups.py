@@ -10,8 +10,8 @@ from torch import Tensor
 from kshot_viz.errors import KShotValueError
 from kshot_viz.grouping.grouping import Grouping
 from kshot_viz.grouping.labels import Labels
-from kshot_viz.methods.base import Setup
 from kshot_viz.methods.grouped import Sharing
+from kshot_viz.methods.hooks import Setup
 from kshot_viz.methods.registry import register_method
 from kshot_viz.methods.sharing.ties import Share, Ties
 from kshot_viz.methods.slots import Slot

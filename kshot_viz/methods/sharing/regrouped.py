@@ -17,9 +17,9 @@ from kshot_viz.grouping.clustering.cluster_cache import ClusteredLayer
 from kshot_viz.grouping.clustering.methods import METHODS, METRICS
 from kshot_viz.grouping.grouping import Grouping
 from kshot_viz.grouping.labels import Labels
-from kshot_viz.methods.base import Setup, Step
 from kshot_viz.methods.frozen_body import new_head
 from kshot_viz.methods.grouped import Sharing
+from kshot_viz.methods.hooks import Setup, Step
 from kshot_viz.methods.registry import register_method
 from kshot_viz.methods.sharing.ties import Ties
 from kshot_viz.methods.slots import Slot

@@ -15,8 +15,8 @@ from kshot_viz.activations.capture import capture_prepared
 from kshot_viz.grouping.grouping import Grouping
 from kshot_viz.grouping.labels import Labels
 from kshot_viz.grouping.rule import GroupingRule
-from kshot_viz.methods.base import Setup
 from kshot_viz.methods.grouped import Sharing
+from kshot_viz.methods.hooks import Setup
 from kshot_viz.methods.registry import register_method
 from kshot_viz.methods.sharing.ties import Ties
 from kshot_viz.methods.slots import Slot

@@ -15,8 +15,8 @@ from kshot_viz.activations.capture import capture_prepared
 from kshot_viz.checks import check, text
 from kshot_viz.errors import KShotValueError, unknown_name
 from kshot_viz.grouping.grouping import Grouping
-from kshot_viz.methods.base import Setup
 from kshot_viz.methods.grouped import Sharing
+from kshot_viz.methods.hooks import Setup
 from kshot_viz.methods.registry import register_method
 from kshot_viz.methods.slots import Slot
 from kshot_viz.models.backbone import Backbone

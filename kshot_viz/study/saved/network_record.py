@@ -10,6 +10,9 @@ import torch
 from torch import Tensor
 
 from kshot_viz.errors import KShotError, KShotValueError
+from kshot_viz.finetune.result import FinetuneResult
+from kshot_viz.methods.base import Method
+from kshot_viz.methods.registry import method_class
 from kshot_viz.models.backbone import Backbone
 from kshot_viz.models.head import APPENDED, OUTPUT
 from kshot_viz.models.inputs.preprocess import Preprocess
@@ -29,17 +32,31 @@ def state_of(network: Backbone) -> dict[str, Tensor]:
     return {name: one.detach().cpu().clone().contiguous() for name, one in state.items()}
 
 
-def network_record(network: Backbone, way: int) -> dict[str, Any]:
+def savable(result: FinetuneResult) -> Backbone:
+    """Return the tuned network in the form that is saved: merged, where its method can do that."""
+    return _method(result.method).merged(result.backbone)
+
+
+def network_record(network: Backbone, way: int, method: str) -> dict[str, Any]:
     """Describe a tuned network so that it can be built again, beside its weights.
 
     ``by_name`` says whether name, head and preprocess are enough. That is tried: a network of a
     class of your own has to be given when it is loaded.
 
+    Parameters
+    ----------
+    network : Backbone
+        Of :func:`savable`.
+    way : int
+        Number of classes.
+    method : str
+        What tuned it.
+
     Raises
     ------
     KShotValueError
-        For a network of a known name to which its method added modules, and for any whose new head
-        has more than other heads have.
+        For a network of a known name to which its method added modules that the method cannot
+        rebuild, and for any whose new head has such.
     """
     record = {
         "name": network.name,
@@ -49,11 +66,15 @@ def network_record(network: Backbone, way: int) -> dict[str, Any]:
         "dtype": _dtype(state_of(network)),
         "notes": json.loads(json.dumps(plain(network.notes), default=str)),
     }
-    return {**record, "by_name": _rebuilds(record, network, way)}
+    return {**record, "by_name": _rebuilds(record, network, way, method)}
 
 
 def rebuilt(
-    record: Mapping[str, Any], state: Mapping[str, Tensor], way: int, backbone: Backbone | None
+    record: Mapping[str, Any],
+    state: Mapping[str, Tensor],
+    way: int,
+    method: str,
+    backbone: Backbone | None,
 ) -> Backbone:
     """Build a tuned network from its record and its weights.
 
@@ -64,6 +85,8 @@ def rebuilt(
     state : mapping of str to Tensor
     way : int
         Number of classes.
+    method : str
+        What tuned it; its modules are put in again.
     backbone : Backbone or None
         The network before it was tuned, where its name is not enough.
 
@@ -86,13 +109,20 @@ def rebuilt(
         )
     tuned = start.with_new_head(way).to(getattr(torch, record["dtype"]))
     try:
+        _method(method).rebuild(tuned, state)
         tuned.module.load_state_dict(dict(state))
-    except RuntimeError as error:
+    except (RuntimeError, LookupError) as error:
         raise KShotValueError(
             f"The saved weights do not fit {start.name!r}: {str(error).splitlines()[-1].strip()} "
-            f"Give the network that was tuned; one to which a method added modules does not fit."
+            f"Give the network that was tuned. A method of your own must be registered, and what "
+            f"it adds to a network put in again by its `rebuild`."
         ) from error
     return tuned
+
+
+def _method(name: str) -> type[Method]:
+    """Return the class of a method; one that is not registered here adds nothing."""
+    return method_class(name) or Method
 
 
 def _look_of(network: Backbone) -> dict[str, Any] | None:
@@ -101,31 +131,37 @@ def _look_of(network: Backbone) -> dict[str, Any] | None:
     return plain(look.to_dict()) if isinstance(look, Preprocess) else None
 
 
-def _rebuilds(record: Mapping[str, Any], network: Backbone, way: int) -> bool:
+def _rebuilds(record: Mapping[str, Any], network: Backbone, way: int, method: str) -> bool:
     """Try whether name, head and preprocess give the same network again."""
+    state = state_of(network)
     try:
         known_network(record["name"])
         start = _named(record)
     except KShotError:
         # It will be given when it is loaded, with the head that any network gets.
-        _refuse_added(network, network.with_new_head(way))
+        _refuse_added(network, state, network.with_new_head(way), method)
         return False
-    _refuse_added(network, start.with_new_head(way))
+    _refuse_added(network, state, start.with_new_head(way), method)
     try:
-        again = rebuilt({**record, "by_name": True}, state_of(network), way, None)
+        again = rebuilt({**record, "by_name": True}, state, way, method, None)
     except KShotValueError:
         return False
     return _alike(again, network)
 
 
-def _refuse_added(network: Backbone, start: Backbone) -> None:
-    """Raise a KShotValueError where a network has modules that one of its class starts without."""
-    added = sorted(set(network.module.state_dict()) - set(start.module.state_dict()))
-    if added and type(network.module) is type(start.module):
+def _refuse_added(
+    network: Backbone, state: Mapping[str, Tensor], start: Backbone, method: str
+) -> None:
+    """Raise a KShotValueError where a network has modules that cannot be put in again."""
+    if type(network.module) is not type(start.module):
+        return
+    if not start.module.state_dict().keys() >= state.keys():
+        _method(method).rebuild(start, state)
+    added = sorted(state.keys() - start.module.state_dict().keys())
+    if added:
         raise KShotValueError(
-            f"The method added modules to {network.name!r} ({added[0]!r} and others), which a "
-            f"saved classifier cannot build again; choose a method that tunes the network's own "
-            f"parameters."
+            f"method={method!r} added modules to {network.name!r} ({added[0]!r} and others), which "
+            f"a saved classifier cannot build again: the method has no `rebuild` that does."
         )
 
 

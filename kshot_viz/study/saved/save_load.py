@@ -21,7 +21,12 @@ from kshot_viz.study.manifest import versions
 from kshot_viz.study.recommendation.estimate import Estimate
 from kshot_viz.study.recommendation.recommendation import Recommendation
 from kshot_viz.study.saved.folder import ABOUT, read_folder, write_folder
-from kshot_viz.study.saved.network_record import network_record, rebuilt, state_of
+from kshot_viz.study.saved.network_record import (
+    network_record,
+    rebuilt,
+    savable,
+    state_of,
+)
 from kshot_viz.study.saved.saved_classifier import SavedClassifier
 
 _LABELS = (str, int, float, bool)
@@ -64,12 +69,12 @@ def save_classifier(
     ------
     KShotValueError
         For anything else, a run that diverged, classes that are neither texts nor numbers, and a
-        network known by its name to which its method added modules. (One of a class of your own
-        with added modules is saved, and does not fit when it is loaded.)
+        network with modules that a method of your own added and has no ``rebuild`` for.
     KShotFileError
         If the folder cannot be written, or holds a ``classifier.json`` of another kind.
     """
     result = _result_of(classifier)
+    network = savable(result)
     advice = recommendation or getattr(classifier, "recommendation_", None)
     record = {
         "classes": _plain_classes(result),
@@ -80,7 +85,7 @@ def save_classifier(
         "losses": [float(one) for one in result.losses],
         "accuracies": [float(one) for one in result.accuracies],
         "seconds": result.seconds,
-        "network": network_record(result.backbone, len(result.classes)),
+        "network": network_record(network, len(result.classes), result.method),
         "recommendation": None if advice is None else advice.to_dict(),
         "training": {"digests": _digests(support), "command": command},
         "versions": versions(),
@@ -88,7 +93,7 @@ def save_classifier(
     if isinstance(classifier, SavedClassifier):
         kept = ("recommendation", "training", "versions")
         record |= {name: classifier.record[name] for name in kept}
-    write_folder(Path(folder), record, state_of(result.backbone))
+    write_folder(Path(folder), record, state_of(network))
     return Path(folder)
 
 
@@ -115,7 +120,7 @@ def load_classifier(folder: str | Path, *, backbone: Backbone | None = None) -> 
     record, state = read_folder(Path(folder))
     try:
         classes, estimate = np.asarray(record["classes"]), _estimate_in(record)
-        tuned = rebuilt(record["network"], state, len(classes), backbone)
+        tuned = rebuilt(record["network"], state, len(classes), record["method"], backbone)
         return SavedClassifier(_run(record, tuned, classes), estimate, record)
     except KShotValueError:
         raise

@@ -224,22 +224,6 @@ def test_a_run_that_diverged_is_no_classifier(tmp_path):
         kv.save_classifier(result, tmp_path)
 
 
-def test_modules_that_a_method_added_cannot_be_built_again(backbone, digits, tmp_path):
-    if importlib.util.find_spec("peft") is None:
-        pytest.skip("needs peft")
-    result = kv.finetune(backbone, digits, method="lora", config=STEPS)
-    with pytest.raises(KShotValueError, match="added modules"):
-        kv.save_classifier(result, tmp_path)
-
-
-@pytest.mark.parametrize("method", ["cosine_head", "random_subspace"])
-def test_a_head_that_no_other_network_has_cannot_be_saved(method, tmp_path):
-    # The network has no name that is known, so it is given when it is loaded.
-    result = kv.finetune(toy_backbone(), toy_data(3, 3), method=method, config=STEPS)
-    with pytest.raises(KShotValueError, match="added modules"):
-        kv.save_classifier(result, tmp_path)
-
-
 # ---- ONNX --------------------------------------------------------------------------------------
 
 
