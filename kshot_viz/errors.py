@@ -67,6 +67,6 @@ def unknown_name(argument: str, given: object, allowed: Iterable[object]) -> KSh
     return KShotKeyError(f"`{argument}` must be one of {_listing(names)}; not {given!r}.{hint}")
 
 
-def _listing(names: list[str], at_most: int = 24) -> str:
+def _listing(names: list[str], at_most: int = 32) -> str:
     shown = ", ".join(repr(name) for name in names[:at_most])
     return shown if len(names) <= at_most else f"{shown} and {len(names) - at_most} more"

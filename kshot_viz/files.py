@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +52,27 @@ def whole_file(target: Path, *, called: object = None) -> Iterator[Path]:
 def plain_name(name: str) -> bool:
     """Return whether a name from a file is one of its own folder, with no way out of it."""
     return name not in ("", ".", "..") and Path(name).name == name and "\\" not in name
+
+
+def refuse_foreign(folder: Path, own: Collection[str], what: str) -> None:
+    """Raise a KShotFileError, before anything is computed, where results would lie among others.
+
+    Parameters
+    ----------
+    folder : Path
+        It may be missing or empty, or hold results of the same kind.
+    own : collection of str
+        Names of which such a folder has one.
+    what : str
+        The kind of results.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise KShotFileError(f"A {what} is kept in a folder; {folder} is a file.")
+    held = [] if not folder.is_dir() else [one.name for one in folder.iterdir()]
+    if any(not one.startswith(".") for one in held) and not set(own) & set(held):
+        raise KShotFileError(
+            f"{folder} holds something else and no {what}. Choose another folder, or remove it."
+        )
 
 
 def write_json(path: str | Path, record: Any, *, indent: int | None = None) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,8 @@ def test_any_module_with_any_preprocess():
     "page",
     [
         "README.md",
+        "docs/classifier.md",
+        "docs/methods.md",
         "docs/studies.md",
         "docs/inside.md",
         "docs/topology.md",
@@ -86,5 +89,15 @@ def test_the_examples_of_a_page_run(page, tmp_path, monkeypatch):
     assert blocks
     # One of them writes a picture beside itself.
     monkeypatch.chdir(tmp_path)
+    names: dict = {}
     for block in blocks:
-        exec(compile(block, page, "exec"), {})
+        exec(compile(textwrap.dedent(block), page, "exec"), names)
+
+
+def test_the_page_of_methods_names_each_of_them():
+    import kshot_viz as kv
+
+    page = (ROOT / "docs" / "methods.md").read_text("utf-8")
+    table = [line for line in page.splitlines() if line.startswith("| `")]
+    first = {name for line in table for name in re.findall(r"`(\w+)`", line.split("|")[1])}
+    assert first - {"gate", "rate", "gate_lr", "diversity", "gate_seed"} == set(kv.list_methods())

@@ -194,7 +194,7 @@ def replay(
     row: Annotated[int, typer.Option(min=0, help="Number of the row in results.parquet.")],
 ) -> None:
     """Run one row of a results table again and say whether it is identical."""
-    from kshot_viz.cli.compare import run_replay
+    from kshot_viz.cli.replay import run_replay
 
     again = run_replay(folder, row)
     typer.echo(again)

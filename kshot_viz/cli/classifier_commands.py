@@ -28,7 +28,7 @@ def fit(
     ] = "recommended",
     source: opt.Source = None,
     onnx: Annotated[
-        bool, typer.Option("--onnx", help="Write classifier.onnx too; needs kshot-viz[onnx].")
+        bool, typer.Option("--onnx", help="Write classifier.onnx too; needs kshot-viz\\[onnx].")
     ] = False,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     workers: opt.Workers = None,

@@ -1,4 +1,4 @@
-"""The commands ``compare``, ``demo`` and ``replay``: tables of images, and their rows again."""
+"""The commands ``compare`` and ``demo``: tables of images."""
 
 from __future__ import annotations
 
@@ -11,24 +11,21 @@ import typer
 
 from kshot_viz.cli.options import one_value, resolve_device
 from kshot_viz.cli.requests import TaskRequest
-from kshot_viz.cli.results import REQUEST, load_request, refuse_another, write_results
-from kshot_viz.cli.study.request import study_inputs
+from kshot_viz.cli.results import refuse_another, write_results
 from kshot_viz.data.episodes import sample_episodes
 from kshot_viz.data.folder import load_folder
 from kshot_viz.data.load_dataset import load_dataset
-from kshot_viz.errors import KShotFileError, KShotValueError
+from kshot_viz.errors import KShotValueError
 from kshot_viz.finetune.candidate import Candidate
 from kshot_viz.methods.config import FinetuneConfig
 from kshot_viz.methods.registry import FIRST, list_methods, resolve_method
 from kshot_viz.models.loading.load_backbone import load_backbone
 from kshot_viz.study.compare import compare_methods
-from kshot_viz.study.comparison import Comparison
 from kshot_viz.study.settings.grid import TuningGrid
 
 if TYPE_CHECKING:
     from kshot_viz.data.dataset import ImageDataset
     from kshot_viz.models.backbone import Backbone
-    from kshot_viz.study.replay import Replay
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,29 +170,6 @@ def load_source(request: CompareRequest) -> ImageDataset | None:
     if request.source is not None and request.tune == "source":
         return load_folder(request.source, **request.reading)
     return request.source_images()
-
-
-def run_replay(folder: Path, row: int) -> Replay:
-    """Run row ``row`` of the comparison in ``folder`` again."""
-    comparison = Comparison.load(folder)
-    tuning = comparison.frame["pool"].get(row) == "val"
-    backbone, data = _replay_inputs(folder, tuning)
-    return comparison.replay(row, backbone=backbone, data=data)
-
-
-def _replay_inputs(folder: Path, tuning: bool) -> tuple[Backbone, ImageDataset | None]:
-    """Load the network and the images of a row; those of a tuning row may be the source."""
-    record = load_request(folder)
-    if record.get("kind") == "demo":
-        return load_backbone("glyphnet"), load_dataset("digits")
-    if record.get("kind") == "study":
-        return study_inputs(record)
-    try:
-        request = CompareRequest.from_dict(record)
-    except (KeyError, TypeError) as error:
-        raise KShotFileError(f"{folder / REQUEST} holds no request: {error!r}.") from error
-    from_source = tuning and request.tune == "source"
-    return load_network(request), load_source(request) if from_source else load_images(request)
 
 
 SHOTS = (1, 5)

@@ -17,6 +17,7 @@ from kshot_viz.data.folder import image_files, is_folder, load_folder, load_unla
 from kshot_viz.data.image_files import ImageFiles
 from kshot_viz.data.pixels import MAX_PIXELS, read_pixels
 from kshot_viz.errors import KShotFileError
+from kshot_viz.files import refuse_foreign
 from kshot_viz.finetune.loop import finetune
 from kshot_viz.methods.registry import resolve_method
 from kshot_viz.study.classifier import RECOMMENDED
@@ -24,7 +25,7 @@ from kshot_viz.study.recommendation.recommend import recommend
 from kshot_viz.study.recommendation.safe import safe_candidate
 from kshot_viz.study.saved.folder import ABOUT
 from kshot_viz.study.saved.network_record import network_record, savable
-from kshot_viz.study.saved.onnx_file import export_onnx
+from kshot_viz.study.saved.onnx_file import export_onnx, onnx_package
 from kshot_viz.study.saved.save_load import load_classifier, save_classifier
 
 if TYPE_CHECKING:
@@ -54,8 +55,10 @@ def run_fit(request: FitRequest, out: Path, *, workers: int | None, command: str
     """Recommend, train, and leave the classifier in ``out``."""
     device = resolve_device(request.device)
     if request.method != RECOMMENDED:
-        resolve_method(request.method, "--method")
-    refuse_foreign(out)
+        resolve_method(request.method, "--method", RECOMMENDED)
+    if request.onnx:
+        onnx_package()
+    refuse_foreign(out, (ABOUT,), "classifier")
     # The images first: a network may have to be downloaded.
     data = load_folder(request.folder, **request.reading)
     typer.echo(f"{data}")
@@ -65,19 +68,9 @@ def run_fit(request: FitRequest, out: Path, *, workers: int | None, command: str
     result = found.finetune(backbone, data, device=device)
     save_classifier(result, out, support=data, recommendation=found, command=command)
     typer.echo(f"\n{found}")
+    typer.echo(f"\nWritten: {out}. To use it: kshot-viz predict {out} IMAGE...")
     if request.onnx:
         typer.echo(f"ONNX: {export_onnx(load_classifier(out), out / ONNX)}.")
-    typer.echo(f"\nWritten: {out}. To use it: kshot-viz predict {out} IMAGE...")
-
-
-def refuse_foreign(out: Path) -> None:
-    """Raise a KShotFileError, before anything is computed, where a folder is no classifier's."""
-    if out.exists() and not out.is_dir():
-        raise KShotFileError(f"`--out` must be a folder; {out} is a file.")
-    if out.is_dir() and any(out.iterdir()) and not (out / ABOUT).is_file():
-        raise KShotFileError(
-            f"{out} holds something else and no {ABOUT}. Choose another `--out`, or remove it."
-        )
 
 
 def _recommended(
@@ -88,11 +81,10 @@ def _recommended(
     device: str | None,
 ) -> Recommendation:
     source = None if request.source is None else load_unlabelled(request.source, **request.reading)
-    groups_from = "support" if source is None else "source"
     candidates = None
     if request.method != RECOMMENDED:
         _check_savable(backbone, data, request.method)
-        candidates = [safe_candidate(backbone, data, request.method, groups_from=groups_from)]
+        candidates = [request.method]
     return recommend(
         backbone,
         data,
@@ -123,6 +115,8 @@ def run_predict(
     classifier = load_classifier(folder)
     files = _files(images)
     found = list(_predicted(classifier, files, skip_bad, max_pixels or MAX_PIXELS))
+    if not found:
+        raise KShotFileError("None of the images could be read.")
     typer.echo(json.dumps(found, indent=1, ensure_ascii=False) if as_json else _table(found))
 
 
@@ -142,7 +136,10 @@ def _predicted(
 ) -> Iterator[dict[str, Any]]:
     classes = classifier.classes.tolist()
     for batch in _batches(files, skip_bad, max_pixels):
-        shares = classifier.predict_proba(ImageFiles(tuple(map(str, batch)), max_pixels))
+        try:
+            shares = classifier.predict_proba(ImageFiles(tuple(map(str, batch)), max_pixels))
+        except KShotFileError as error:
+            raise KShotFileError(f"{error}. --skip-bad goes on without it.") from error
         for path, row in zip(batch, shares.tolist(), strict=True):
             best = max(range(len(classes)), key=row.__getitem__)
             yield {

@@ -146,7 +146,7 @@ def _class_folders(root: Path) -> list[Path]:
         found = f"only {folders[0].name!r}" if folders else "none"
         raise KShotFileError(
             f"the folder {str(root)!r} must hold at least two class folders; it has {found}. "
-            f"For images without classes: load_dataset(..., labelled=False)."
+            f"Each class needs one; images without classes: load_dataset(..., labelled=False)."
         )
     for folder in folders:
         if shown_path(Path(folder.name)) != folder.name:

@@ -232,10 +232,11 @@ def _one(item: Any) -> Tensor:
         return _from_tensor(item[None])[0]
     if isinstance(item, np.ndarray) and item.ndim == 3 and item.dtype.kind == "f":
         return _from_tensor(_floats(item[None]))[0]
-    shape = tuple(item.shape) if hasattr(item, "shape") else ""
+    shape = f" {tuple(item.shape)}" if hasattr(item, "shape") else ""
     raise KShotValueError(
-        f"`images` is a sequence that holds {type(item).__name__} {shape}; its items must be PIL "
-        "images, uint8 arrays (H, W, C) or float tensors (C, H, W)."
+        f"`images` is a sequence that holds {type(item).__name__}{shape}; its items must be PIL "
+        "images, uint8 arrays (H, W, C) or float tensors (C, H, W). Image files of a folder are "
+        "read by kv.load_dataset(folder, labelled=False)."
     )
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-from PIL import ExifTags, Image, ImageOps
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from kshot_viz.errors import KShotFileError, KShotValueError
 from kshot_viz.records import content_digest
@@ -143,6 +143,8 @@ def _opened(file: BinaryIO, path: str | Path, max_pixels: int) -> Iterator[Image
         raise _too_large(path, "too many", max_pixels) from error
     except KShotFileError:
         raise
+    except UnidentifiedImageError as error:
+        raise KShotFileError(f"cannot read the image {str(path)!r}: it is no image") from error
     # Decoders of broken files raise nearly anything: OSError, SyntaxError, struct.error, KeyError.
     except Exception as error:
         raise KShotFileError(f"cannot read the image {str(path)!r}: {error}") from error

@@ -74,8 +74,18 @@ def list_methods() -> list[str]:
     return sorted(known, key=lambda name: FIRST.index(name) if name in FIRST else len(FIRST))
 
 
-def resolve_method(method: str | Method | type[Method], argument: str = "method") -> Method:
+def resolve_method(
+    method: str | Method | type[Method], argument: str = "method", *others: str
+) -> Method:
     """Return a method object for a name, a class, or an object.
+
+    Parameters
+    ----------
+    method : str, Method or subclass of Method
+    argument : str
+        Its name in errors.
+    *others : str
+        What else the argument may say there.
 
     Raises
     ------
@@ -89,7 +99,7 @@ def resolve_method(method: str | Method | type[Method], argument: str = "method"
     known = _known()
     if isinstance(method, str):
         if method not in known:
-            raise unknown_name(argument, method, list_methods())
+            raise unknown_name(argument, method, [*others, *list_methods()])
         method = known[method]
     if not (isinstance(method, type) and issubclass(method, Method)):
         raise KShotValueError(f"`{argument}` must be a name or a kv.Method; not {method!r}.")

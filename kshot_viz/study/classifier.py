@@ -137,7 +137,7 @@ class KShotClassifier(ClassifierMixin, BaseEstimator):
         return np.nan_to_num(shares, nan=1.0 / len(self.classes_))
 
     def _tuned(self, network: Backbone, images: Any, labels: NDArray[Any]) -> FinetuneResult:
-        method = resolve_method(self.method)
+        method = resolve_method(self.method, "method", RECOMMENDED)
         grouping = self._grouping(network, method, images, labels) if method.shares else None
         return finetune(
             network,

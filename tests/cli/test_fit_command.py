@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -88,9 +89,10 @@ def test_one_method_is_estimated_alone(pictures, tmp_path):
     words = ("--size", 16, "--workers", 1, "--method", "nearest_mean")
     ended = kshot("fit", pictures, "--out", tmp_path / "mine", *words)
     assert ended.code == 0
-    assert "Recommended: nearest mean" in ended.out
+    assert "Asked for: nearest mean" in ended.out
+    assert "every fold chose" not in ended.out
     loaded = kv.load_classifier(tmp_path / "mine")
-    assert set(loaded.estimate.methods) == {"nearest_mean"}
+    assert loaded.estimate.methods == ()
     assert set(loaded.record["recommendation"]["accuracies"]) == {"nearest_mean"}
 
 
@@ -102,10 +104,28 @@ def test_bad_pictures_stop_or_are_skipped(fitted, tmp_path):
     ended = kshot("predict", out, good, bad)
     assert ended.code == 2
     assert "bad.png" in ended.complaint
+    assert "--skip-bad" in ended.complaint
     skipped = kshot("predict", out, good, bad, "--skip-bad")
     assert skipped.code == 0
     assert "Skipped: " in skipped.err
     assert len(skipped.out.splitlines()) == 2
+    bad.write_bytes(b"no image")
+    none = kshot("predict", out, bad, "--skip-bad", "--json")
+    assert (none.code, none.out) == (2, "")
+    assert "it is no image" in none.err
+    assert "None of the images could be read" in none.complaint
+
+
+def test_without_the_packages_for_onnx_nothing_runs(pictures, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    ended = kshot("fit", pictures, "--out", tmp_path / "mine", "--onnx")
+    assert (ended.code, ended.out) == (2, "")
+    assert "kshot-viz[onnx]" in ended.complaint
+    assert not (tmp_path / "mine").exists()
+
+
+def test_help_names_the_extra():
+    assert "kshot-viz[onnx]" in kshot("fit", "--help").out
 
 
 def full(folder: Path) -> Path:
@@ -120,6 +140,7 @@ def full(folder: Path) -> Path:
         (lambda p, t: ["fit", t / "no", "--out", t / "o"], "is not a folder"),
         (lambda p, t: ["fit", p, "--out", full(t)], "holds something else"),
         (lambda p, t: ["fit", p, "--out", t / "o", "--method", "plane"], "'plain'"),
+        (lambda p, t: ["fit", p, "--out", t / "o", "--method", "recomended"], "'recommended'?"),
         (lambda p, t: ["fit", p, "--out", t / "o", "--backbone", "glyphnett"], "glyphnet"),
         (lambda p, t: ["predict", t, p], "no saved classifier"),
         (lambda p, t: ["predict", t], "images"),

@@ -201,6 +201,11 @@ def test_a_study_leaves_rows_text_and_picture_and_its_rows_come_out_again(file, 
     again = kshot("replay", out / "digits_glyphnet", "--row", 0)
     assert again.code == 0
     assert "identical" in again.out
+    whole = kshot("replay", out, "--row", 0)
+    assert f"holds a study; name one of its tasks: {out / 'digits_glyphnet'}" in whole.complaint
+    (out / "digits_glyphnet" / "request.json").unlink()
+    python = kshot("replay", out / "digits_glyphnet", "--row", 0)
+    assert "was made in Python" in python.complaint
     file.write_text(file.read_text().replace("digits", "glyphs"))
     other = kshot("study", file, "--out", out, "--workers", 1)
     assert other.code != 0

@@ -78,7 +78,7 @@ def _table(key: str, given: Any) -> Few | TuningGrid:
     known = [one.name for one in fields(kind) if one.name != "unit"]
     for name in given:
         if name not in known:
-            raise unknown_name(f"key of `{key}`", name, known)
+            raise unknown_name(f"key of [{key}]", name, known)
     try:
         return Few(**given) if kind is Few else TuningGrid.from_dict(given)
     except (TypeError, AttributeError) as error:

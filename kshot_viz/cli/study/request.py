@@ -123,16 +123,18 @@ class StudyTaskRequest(ImagesRequest):
             return load_dataset(self.source)
         return load_unlabelled(self.source, **self.reading)
 
-    def task(self, network: Backbone) -> StudyTask:
-        """Load the images and return the task."""
+    def task(
+        self, network: Backbone, images: ImageDataset, source: ImageDataset | None
+    ) -> StudyTask:
+        """Return the task of what was loaded."""
         return StudyTask(
             network,
-            self.images(),
+            images,
             shots=self.shots,
             way=self.way,
             query=self.query,
             episodes=self.episodes,
-            source=self.source_images(),
+            source=source,
             val_share=self.val_share,
             name=self.name,
         )
@@ -159,7 +161,7 @@ class StudyRequest:
             resolve_method(name, "methods")
         known_regimes(self.regimes)
         for rule in self.rules:
-            known_rule(rule)
+            known_rule(rule, "rules")
 
 
 def study_inputs(record: Mapping[str, Any]) -> tuple[Backbone, ImageDataset]:

@@ -63,16 +63,19 @@ def run_study(
 
 
 def load_tasks(request: StudyRequest) -> list[StudyTask]:
-    """Load networks and images, each network once; print them."""
+    """Load images, then networks, each once; print them."""
+    loaded = []
+    for one in request.tasks:
+        loaded.append((one.images(), one.source_images()))
+        typer.echo(f"{loaded[-1][0]}")
     networks: dict[tuple[Any, ...], Backbone] = {}
     tasks = []
-    for one in request.tasks:
+    for one, images in zip(request.tasks, loaded, strict=True):
         key = one.backbone, one.weights, one.preprocess, one.size, one.invert, one.backbone_name
         if key not in networks:
             networks[key] = one.network()
             typer.echo(f"{networks[key]}")
-        tasks.append(one.task(networks[key]))
-        typer.echo(f"{tasks[-1].data}")
+        tasks.append(one.task(networks[key], *images))
     return tasks
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 COLUMNS = ("layer", "class", "images", "channels", "rate", "within", "between")
 
 
-def gate_frame(result: Any, images: Any, labels: ArrayLike) -> pd.DataFrame:
+def gate_frame(result: Any, images: Any, labels: ArrayLike | None = None) -> pd.DataFrame:
     """Return how the gates of each class are set, one row for every layer and class.
 
     Parameters
@@ -29,8 +29,8 @@ def gate_frame(result: Any, images: Any, labels: ArrayLike) -> pd.DataFrame:
     result : FinetuneResult
         Of the method ``"adafilter"``.
     images : array, tensor, list of PIL images or ImageDataset
-    labels : array_like, shape (images,)
-        The class of each image.
+    labels : array_like, shape (images,), optional
+        The class of each image; a data set has its own.
 
     Returns
     -------
@@ -43,7 +43,7 @@ def gate_frame(result: Any, images: Any, labels: ArrayLike) -> pd.DataFrame:
     Raises
     ------
     KShotValueError
-        If the network has no gates, or there is not one label an image.
+        If the network has no gates, without labels, or where there is not one an image.
     """
     import pandas as pd
 
@@ -53,7 +53,10 @@ def gate_frame(result: Any, images: Any, labels: ArrayLike) -> pd.DataFrame:
             f"The network of `result` has no gates: it was tuned by method={result.method!r}, not "
             f"by 'adafilter'."
         )
-    names, count = label_row(labels), filled_count(images)
+    given = getattr(images, "labels", None) if labels is None else labels
+    if given is None:
+        raise KShotValueError("`labels` are missing: one for each image, or a data set alone.")
+    names, count = label_row(given), filled_count(images)
     if len(names) != count:
         raise KShotValueError(f"`labels` must be one for each of the {count} images.")
     chosen = gates_by_layer(result, gates, images)

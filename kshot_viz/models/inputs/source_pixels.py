@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _IMAGES = 16
 # Inverted images are this many times nearer to the source than the images as they are, which lie
 # at least so far from it: digits and letters on paper do, photographs do not.
-_NEARER, _FAR = 3.0, 0.3
+_NEARER, FAR = 3.0, 0.3
 _CONTRAST = 4.0
 _REMEMBERED = 1000
 IN_PYTHON = (
@@ -79,7 +79,7 @@ def unlike_source(seen: PixelStatistics, source: PixelStatistics, *, swap: str =
     ``swap`` says by what black and white are swapped.
     """
     away, inverted = abs(seen.mean - source.mean), abs(1 - seen.mean - source.mean)
-    if away > _FAR and inverted * _NEARER < away:
+    if away > FAR and inverted * _NEARER < away:
         return (
             f"look inverted: their mean brightness is {seen.mean:.2f}, that of the images it "
             f"learned from {source.mean:.2f}. Swap black and white by {swap}"

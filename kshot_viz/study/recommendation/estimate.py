@@ -39,7 +39,7 @@ class Estimate:
     shot : int
         Images of a class that a classifier was trained on, at least.
     methods : tuple of str
-        The method that each fold chose.
+        The method that each fold chose; none where there was one candidate.
     """
 
     accuracy: float
@@ -59,13 +59,16 @@ class Estimate:
     def meaning(self) -> str:
         """What the estimate means, in words."""
         chosen = list(dict.fromkeys(self.methods))
+        without = ""
+        if chosen:
+            without = f", and every fold chose its method without them ({listed(chosen)})"
         trained = counted(self.shot, "image")
         return (
             f"Expected accuracy on images like these: {self.percent} % (95 % interval). "
             f"{counted(self.images, 'image')} were left out of training in {self.folds} folds, "
-            f"each once, and every fold chose its method without them ({listed(chosen)}). The "
-            f"classifiers behind it were trained on {trained} a class, fewer than the final one, "
-            f"so it is rather too low than too high. Images of another kind are not covered."
+            f"each once{without}. The classifiers behind it were trained on "
+            f"{trained} a class, fewer than the final one, so it is rather too low than too high. "
+            f"Images of another kind are not covered."
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -101,7 +104,7 @@ def estimated(found: HeldOut, prior: Mapping[str, float], *, shot: int) -> Estim
         images=len(hits),
         folds=len(chosen),
         shot=shot,
-        methods=chosen,
+        methods=chosen if len(found.candidates) + len(found.untried) > 1 else (),
     )
 
 

@@ -23,6 +23,14 @@ def usable_images(data: ImageDataset) -> list[list[int]]:
     return found
 
 
+def in_two_classes(data: ImageDataset) -> list[list[int]]:
+    """Return the images, as lists of copies, that have different labels."""
+    copies: dict[str, list[int]] = {}
+    for index, content in enumerate(data.digests):
+        copies.setdefault(content, []).append(index)
+    return [one for one in copies.values() if len({int(data.targets[i]) for i in one}) > 1]
+
+
 def leave_out_episodes(data: ImageDataset, *, seed: int = 0) -> list[Episode]:
     """Return one episode a fold: its queries are the images left out, its support all others.
 

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from kshot_viz.data.dataset import ImageDataset
+from kshot_viz.data.image_files import ImageFiles
 from kshot_viz.finetune.candidate import Candidate
 from kshot_viz.models.inputs.preprocess import Preprocess
 from kshot_viz.models.inputs.source_pixels import (
+    FAR,
     seen_statistics,
     source_statistics,
     unlike_source,
 )
-from kshot_viz.study.recommendation.folds import usable_images
+from kshot_viz.study.recommendation.estimate import Estimate
+from kshot_viz.study.recommendation.folds import in_two_classes, usable_images
 from kshot_viz.study.recommendation.held_out import HeldOut
 from kshot_viz.study.recommendation.safe import free_numbers, is_frozen
 from kshot_viz.study.recommendation.take import regret
@@ -34,10 +38,27 @@ def images_reason(data: ImageDataset) -> str:
     text += f" with {each} image{'' if high == 1 else 's'} each"
     copies = sum(counts) - sum(usable)
     if copies:
-        text += f", of which {copies} are copies of others"
+        text += f", of which {copies} {'is a copy' if copies == 1 else 'are copies'} of others"
     if 1 < min(usable) < max(usable):
         text += f"; methods are compared on {min(usable)} of each"
     return f"{text}."
+
+
+def label_reason(data: ImageDataset) -> str:
+    """Name an image that is in two classes, of which one label is likely wrong; ``""`` if none."""
+    double = in_two_classes(data)
+    if not double:
+        return ""
+    first = listed([_where(data, index) for index in double[0]])
+    more = f", and so for {counted(len(double) - 1, 'other image')}" if len(double) > 1 else ""
+    return f"One image has two labels ({first}){more}: look whether one of them is wrong."
+
+
+def _where(data: ImageDataset, index: int) -> str:
+    """Name an image by its class, and by its file where it has one."""
+    label = data.classes[int(data.targets[index])]
+    files = data.images
+    return f"{label}/{Path(files.paths[index]).name}" if isinstance(files, ImageFiles) else label
 
 
 def comparison_reasons(
@@ -127,10 +148,23 @@ def source_reason(backbone: Backbone, data: ImageDataset) -> str:
     unlike = unlike_source(seen, source)
     if unlike:
         return f"The images {unlike}."
+    far = abs(seen.mean - source.mean) > FAR
     return (
-        f"In brightness and contrast the images are near those that the network learned from: mean "
-        f"{seen.mean:.2f} against {source.mean:.2f}, standard deviation {seen.std:.2f} against "
-        f"{source.std:.2f}."
+        f"In brightness and contrast the images {'differ from' if far else 'are near'} those that "
+        f"the network learned from: mean {seen.mean:.2f} against {source.mean:.2f}, standard "
+        f"deviation {seen.std:.2f} against {source.std:.2f}"
+        f"{'; one that learned from images of their kind may do better' if far else ''}."
+    )
+
+
+def chance_reason(estimate: Estimate, data: ImageDataset) -> str:
+    """Say where an accuracy may be that of guessing; ``""`` where it is clearly above."""
+    guessing = 1 / data.n_classes
+    if estimate.low > guessing:
+        return ""
+    return (
+        f"With {data.n_classes} classes guessing is right in {100 * guessing:.1f} %, and the "
+        f"accuracy to expect is not clearly above that."
     )
 
 

@@ -7,12 +7,13 @@ from typing import Any
 
 import torch
 
-from kshot_viz.checks import check, checked, mapping, number, optional, text, whole
+from kshot_viz.checks import check, checked, mapping, number, optional, several, text, whole
 from kshot_viz.data.dataset import ImageDataset
 from kshot_viz.errors import KShotValueError, unknown_name
-from kshot_viz.evaluate.evaluate import all_of, bind
+from kshot_viz.evaluate.evaluate import bind
 from kshot_viz.finetune.candidate import Candidate
-from kshot_viz.methods.registry import list_methods
+from kshot_viz.methods.base import Method
+from kshot_viz.methods.registry import list_methods, resolve_method
 from kshot_viz.models.backbone import BACKBONE, Backbone
 from kshot_viz.study.recommendation import reasons as why
 from kshot_viz.study.recommendation.estimate import estimated
@@ -21,7 +22,7 @@ from kshot_viz.study.recommendation.held_out import held_out
 from kshot_viz.study.recommendation.labelled import labelled_dataset
 from kshot_viz.study.recommendation.prior import shipped_prior
 from kshot_viz.study.recommendation.recommendation import Recommendation
-from kshot_viz.study.recommendation.safe import safe_candidates
+from kshot_viz.study.recommendation.safe import safe_candidate, safe_candidates
 from kshot_viz.study.recommendation.take import regret, take
 from kshot_viz.text import listed
 
@@ -29,6 +30,7 @@ from kshot_viz.text import listed
 @checked(
     backbone=BACKBONE,
     prior=optional(mapping),
+    candidates=optional(several),
     executor=text,
     workers=optional(whole(1)),
     seed=whole(0),
@@ -38,7 +40,7 @@ def recommend(
     support: Any,
     *,
     prior: Mapping[str, float] | None = None,
-    candidates: Sequence[Candidate] | None = None,
+    candidates: Sequence[str | Method | Candidate] | None = None,
     source: Any = None,
     executor: str = "serial",
     workers: int | None = None,
@@ -64,10 +66,11 @@ def recommend(
         what was measured at the nearest number of images of a class with enough data
         (``docs/results/recommend.md``), or nothing for ``candidates`` of your own. What decides
         where it does not: :func:`kshot_viz.study.recommendation.take.take`.
-    candidates : sequence of Candidate, optional
+    candidates : sequence of str, Method or Candidate, optional
         What to choose among, the least moved first; by default nearest mean, logistic regression,
-        head only, and grouped and plain fine-tuning with small step sizes, from a head that is
-        imprinted with the class means. With a single one only its accuracy is estimated.
+        head only, and grouped and plain fine-tuning. Methods that are named take small step sizes,
+        from a head that is imprinted with the class means. With a single one only its accuracy is
+        estimated.
     source : image batch, optional
         Images that form the groups of candidates whose groups come from ``"source"``, by default
         of all that have groups.
@@ -123,12 +126,15 @@ def recommend(
     chosen = found.candidates[taken]
     sentences = [
         why.images_reason(data),
+        why.label_reason(data),
         *why.comparison_reasons(found, taken, good, known),
         why.size_reason(backbone, chosen, tried, data),
         why.source_reason(backbone, data),
+        why.chance_reason(estimate, data),
     ]
+    among = tuple(one.name for one in tried)
     return Recommendation(
-        chosen, tuple(filter(None, sentences)), estimate, found.accuracies, shot, seed
+        chosen, tuple(filter(None, sentences)), estimate, found.accuracies, shot, seed, among
     )
 
 
@@ -155,25 +161,35 @@ def _without_comparison(
     chosen = min(candidates, key=lambda one: regret(one, prior))
     sentences = [
         why.images_reason(data),
+        why.label_reason(data),
         why.only_one_image(chosen, prior),
         why.size_reason(backbone, chosen, candidates, data),
         why.source_reason(backbone, data),
     ]
-    return Recommendation(chosen, tuple(filter(None, sentences)), None, {}, 1, seed)
+    among = tuple(one.name for one in candidates)
+    return Recommendation(chosen, tuple(filter(None, sentences)), None, {}, 1, seed, among)
 
 
 def _candidates(
     backbone: Backbone,
     data: ImageDataset,
-    given: Sequence[Candidate] | None,
+    given: Sequence[str | Method | Candidate] | None,
     source: Any,
     seed: int,
 ) -> list[Candidate]:
     """Return the candidates, with the groups that need no image of the support made."""
+    groups_from = "support" if source is None else "source"
     if given is None:
-        groups_from = "support" if source is None else "source"
-        given = safe_candidates(backbone, data, groups_from=groups_from)
-    tried = all_of("candidates", given, Candidate)
+        tried = safe_candidates(backbone, data, groups_from=groups_from)
+    else:
+        tried = [
+            one
+            if isinstance(one, Candidate)
+            else safe_candidate(
+                backbone, data, resolve_method(one, "candidates"), groups_from=groups_from
+            )
+            for one in given
+        ]
     names = [one.name for one in tried]
     if not names or len(set(names)) < len(names):
         raise KShotValueError(
@@ -184,7 +200,7 @@ def _candidates(
 
 
 def _known(
-    prior: Mapping[str, float] | None, candidates: Sequence[Candidate] | None, shot: int
+    prior: Mapping[str, float] | None, candidates: Sequence[Any] | None, shot: int
 ) -> Mapping[str, float]:
     if prior is not None:
         return _checked_prior(prior)

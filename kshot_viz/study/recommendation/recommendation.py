@@ -45,6 +45,8 @@ class Recommendation:
     shot : int
         Different images of the smallest class.
     seed : int
+    among : tuple of str
+        Names of the candidates that it was chosen among; a single one was asked for.
     """
 
     candidate: Candidate
@@ -53,6 +55,7 @@ class Recommendation:
     accuracies: Mapping[str, float]
     shot: int
     seed: int = 0
+    among: tuple[str, ...] = ()
 
     @property
     def method(self) -> str:
@@ -92,6 +95,7 @@ class Recommendation:
             "accuracies": dict(self.accuracies),
             "shot": self.shot,
             "seed": self.seed,
+            "among": list(self.among),
         }
 
     def __str__(self) -> str:
@@ -111,4 +115,5 @@ class Recommendation:
     def _title(self) -> str:
         method = self.candidate.method
         settings = f" ({self.config.summary})" if method.takes_steps else ""
-        return f"Recommended: {method.label or method.name}{settings}"
+        led = "Asked for" if len(self.among) == 1 else "Recommended"
+        return f"{led}: {method.label or method.name}{settings}"

@@ -54,7 +54,7 @@ def safe_candidates(
 
 
 def safe_candidate(
-    backbone: Backbone, images: Any, method: str, *, groups_from: str = "support"
+    backbone: Backbone, images: Any, method: str | Method, *, groups_from: str = "support"
 ) -> Candidate:
     """Return one method with such settings; parameters as of :func:`safe_candidates`."""
     chosen = resolve_method(method)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kshot_viz.errors import KShotFileError
-from kshot_viz.files import plain_name, read_json, whole_file
+from kshot_viz.files import plain_name, read_json, refuse_foreign, whole_file
 from kshot_viz.records import content_digest
 from kshot_viz.study.comparison import Comparison
 from kshot_viz.study.files.comparison_files import read_rows
@@ -66,15 +66,23 @@ def load(folder: str | Path) -> dict[str, Any]:
     }
 
 
-def refuse_other_tasks(folder: Path, names: Sequence[str]) -> None:
-    """Raise a KShotFileError where a folder holds a study of tasks that are not among these.
+def refuse_other_tasks(folder: Path, tasks: Mapping[str, str]) -> None:
+    """Raise a KShotFileError where a folder holds something else, or a study of other tasks.
 
     Its tables would be replaced, while the folders of these tasks stay.
+
+    Parameters
+    ----------
+    folder : Path
+    tasks : mapping of str to str
+        The name of each task that will run, and its folder: where a study was interrupted, these
+        folders are all there is.
     """
+    refuse_foreign(folder, {ABOUT, *tasks.values()}, "study")
     gone = []
     with suppress(KShotFileError):
         held = list(_read_about(folder)["manifest"]["folders"])
-        gone = [one for one in held if one not in names]
+        gone = [one for one in held if one not in tasks]
     if gone:
         raise KShotFileError(
             f"{folder} holds another study, with {listed(gone)}. Choose another folder, remove it, "

@@ -131,9 +131,8 @@ def study(
         and no store beside it.
     """
     tasks = _named(all_of("tasks", tasks, StudyTask))
-    asked = Asked(
-        known_regimes(regimes), tuple(map(known_rule, rules)), few, own_episodes, n_val, seed
-    )
+    known = tuple(known_rule(one, "rules") for one in rules)
+    asked = Asked(known_regimes(regimes), known, few, own_episodes, n_val, seed)
     grid = replace(grid or default_grid(methods), extend=0)
     options = {"executor": executor, "workers": workers, "device": device, "seed": seed}
     plans = [
@@ -238,7 +237,7 @@ def _all_kept(
     """Keep the rows of each task in a folder of its own."""
     with ExitStack() as stack:
         folder = Path(out or stack.enter_context(tempfile.TemporaryDirectory(prefix="kshot_viz_")))
-        refuse_other_tasks(folder, [one.name for one in tasks])
+        refuse_other_tasks(folder, {one.name: one.folder for one in tasks})
         kept, folds = [], known_folds(folder)
         for plan, one in zip(plans, tasks, strict=True):
             (folder / one.folder).mkdir(parents=True, exist_ok=True)

@@ -53,7 +53,7 @@ def rule_verdicts(study: Study, rule: str) -> list[str]:
 
 
 def _said(study: Study, regret: pd.DataFrame) -> Iterator[tuple[tuple[str, str], str]]:
-    wins = study.wins() if _has_plain(study) else None
+    wins = _wins(study)
     for key, part in _parts(regret):
         yield key, _verdict(study, part, wins, key)
 
@@ -84,12 +84,13 @@ def _notes(study: Study) -> list[str]:
 def tables(study: Study) -> list[tuple[str, list[tuple[str, ...]]]]:
     """Return a title and the cells of a table for each regime and rule."""
     regret = study.regret()
-    wins = study.wins().set_index(["method", "regime", "rule"]) if _has_plain(study) else None
+    wins = _wins(study)
+    against = None if wins is None else wins.set_index(["method", "regime", "rule"])
     return [
         (
             f"{regime} (settings chosen on {CHOSEN_ON[regime]}), rule {rule!r}, on "
             f"{_sizes(study.frame, regime, rule)}",
-            [_cells(row, wins) for row in part.sort_values("mean").to_dict(orient="records")],
+            [_cells(row, against) for row in part.sort_values("mean").to_dict(orient="records")],
         )
         for (regime, rule), part in _parts(regret)
     ]
@@ -134,11 +135,8 @@ def _verdict(
     everywhere = part[part["tasks"] == part["tasks"].max()]
     best = everywhere.sort_values(["mean", "worst"]).iloc[0]
     safe = everywhere.sort_values(["worst", "mean"]).iloc[0]
-    said = [
-        f"{best['method']} is least behind the best in hindsight: {best['mean']:.1f} points on "
-        f"average, {best['worst']:.1f} at most."
-    ]
-    if safe["method"] != best["method"]:
+    said = [_least_behind(everywhere, best)]
+    if round(float(safe["worst"]), 1) < round(float(best["worst"]), 1):
         said.append(
             f"The smallest worst case is that of {safe['method']}: {safe['worst']:.1f} points "
             f"({safe['mean']:.1f} on average)."
@@ -152,17 +150,31 @@ def _verdict(
     return " ".join(said)
 
 
+def _least_behind(methods: pd.DataFrame, best: Any) -> str:
+    """Name the methods with the smallest mean and worst regret, as far as they are shown."""
+    shown = methods[["mean", "worst"]].round(1)
+    alike = methods[(shown == best[["mean", "worst"]].astype(float).round(1)).all(axis=1)]
+    names = [str(one) for one in alike["method"]]
+    are = "is" if len(names) == 1 else "are alike and"
+    return (
+        f"{listed(names)} {are} least behind the best in hindsight: {best['mean']:.1f} points on "
+        f"average, {best['worst']:.1f} at most."
+    )
+
+
 def _ranked(study: Study, regime: str, rule: str) -> list[str]:
     """Say which methods are clearly behind the best one by rank."""
     ranks = study.ranks(regime, rule=rule)
     if ranks.difference != ranks.difference:
         return []
     first = ranks.average.iloc[0]
+    leading = [str(name) for name, one in ranks.average.items() if one == first]
+    lead = "is first" if len(leading) == 1 else "are first alike"
     behind = [str(name) for name, one in ranks.average.items() if one - first > ranks.difference]
     differ = f"clearly behind it: {listed(behind)}" if behind else "no method is clearly behind it"
     over = counted(ranks.data_sets, "data set")
     return [
-        f"By average rank over {over} {ranks.average.index[0]} is first "
+        f"By average rank over {over} {listed(leading)} {lead} "
         f"({first:.1f}); {differ} (critical difference {ranks.difference:.1f}"
         + (f", Friedman p {p_text(ranks.p_value)})." if ranks.p_value == ranks.p_value else ").")
     ]
@@ -221,5 +233,9 @@ def _unfit(study: Study) -> list[str]:
     ]
 
 
-def _has_plain(study: Study) -> bool:
-    return PLAIN in set(study.frame["method"])
+def _wins(study: Study) -> pd.DataFrame | None:
+    """Return how the methods did against plain fine-tuning; None without it or without rivals."""
+    if PLAIN not in set(study.frame["method"]):
+        return None
+    wins = study.wins()
+    return wins if len(wins) else None

@@ -74,7 +74,7 @@ def export_onnx(classifier: SavedClassifier, path: str | Path) -> Path:
     KShotFileError
         If the file cannot be written.
     """
-    onnx = _onnx()
+    onnx = onnx_package()
     network = WholeClassifier(classifier.backbone).eval()
     like = next(network.module.parameters())
     shape = _shape(classifier.backbone)
@@ -146,7 +146,8 @@ def _export(network: nn.Module, example: Tensor, path: Path) -> None:
         raise KShotError(f"torch cannot export this network to ONNX: {first}") from error
 
 
-def _onnx() -> Any:
+def onnx_package() -> Any:
+    """Return the package onnx, or raise a KShotError that names the extra."""
     try:
         # torch exports by means of it.
         import_module("onnxscript")

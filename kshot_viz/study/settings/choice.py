@@ -77,10 +77,10 @@ def both_rules(frame: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(found, ignore_index=True) if found else pd.DataFrame()
 
 
-def known_rule(name: str) -> str:
-    """Return the name of a rule, or raise a KShotKeyError."""
+def known_rule(name: str, argument: str = "choose") -> str:
+    """Return the name of a rule, or raise a KShotKeyError that names the argument."""
     if name not in RULES:
-        raise unknown_name("choose", name, RULES)
+        raise unknown_name(argument, name, RULES)
     return name
 
 

@@ -25,7 +25,9 @@ _TALLEST, _WIDEST = 11.0, 8.0
 _LAYER, _CLASS, _LETTER = 28, 14, 0.085
 
 
-def plot_gates(result: Any, images: Any, labels: ArrayLike, *, ax: Axes | None = None) -> Axes:
+def plot_gates(
+    result: Any, images: Any, labels: ArrayLike | None = None, *, ax: Axes | None = None
+) -> Axes:
     """Draw which share of each layer the images of a class take from trained filters.
 
     On the right is the share of channels whose gates agree for two images: of one class (filled)
@@ -36,8 +38,8 @@ def plot_gates(result: Any, images: Any, labels: ArrayLike, *, ax: Axes | None =
     result : FinetuneResult
         Of the method ``"adafilter"``.
     images : array, tensor, list of PIL images or ImageDataset
-    labels : array_like, shape (images,)
-        The class of each image.
+    labels : array_like, shape (images,), optional
+        The class of each image; a data set has its own.
     ax : Axes, optional
         Where to draw; a new figure by default.
 

@@ -299,6 +299,49 @@ def test_what_was_measured_of_other_settings_is_no_prior(monkeypatch):
     assert "is the first of the candidates" in " ".join(told.reasons)
 
 
+def test_candidates_may_be_named():
+    data = noisy(3)
+    found = kv.recommend(toy_backbone(), data, candidates=["head_only", "plain"])
+    assert found.among == ("head_only", "plain")
+    assert found.candidate == safe_candidate(toy_backbone(), data, found.method)
+    assert str(found).startswith("Recommended: ")
+    assert "every fold chose its method without them" in str(found)
+
+
+def test_a_method_that_was_asked_for_is_not_called_recommended():
+    found = kv.recommend(toy_backbone(), noisy(3), candidates=["plain"])
+    assert found.estimate.methods == ()
+    assert str(found).startswith("Asked for: plain")
+    assert "chose" not in str(found)
+    assert found.to_dict()["among"] == ["plain"]
+
+
+def test_an_accuracy_that_may_be_guessing_is_called_so():
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (12, 8, 8, 1), dtype=np.uint8)
+    noise = kv.ImageDataset.from_arrays(images, np.repeat(np.arange(4), 3))
+    said = str(kv.recommend(toy_backbone(), noise, candidates=FROZEN)).replace("\n", " ")
+    assert "With 4 classes guessing is right in 25.0 %" in said
+    clear = kv.recommend(toy_backbone(), toy_data(3, 5), candidates=FROZEN)
+    assert "guessing" not in str(clear)
+
+
+def test_an_image_with_two_labels_is_named(tmp_path):
+    data = noisy(3)
+    images = np.concatenate([data.images, data.images[:1]])
+    labels = [*data.labels, data.classes[2]]
+    double = kv.ImageDataset.from_arrays(images, labels)
+    said = " ".join(kv.recommend(toy_backbone(), double, candidates=FROZEN).reasons)
+    assert f"One image has two labels ({data.classes[0]} and {data.classes[2]})" in said
+    for image, label, name in zip(images, labels, "abcdefghij", strict=True):
+        (tmp_path / label).mkdir(exist_ok=True)
+        Image.fromarray(image[..., 0]).save(tmp_path / label / f"{name}.png")
+    files = kv.load_dataset(tmp_path)
+    network = kv.load_backbone("glyphnet", size=16)
+    told = " ".join(kv.recommend(network, files, candidates=["nearest_mean"]).reasons)
+    assert f"({data.classes[0]}/a.png and {data.classes[2]}/j.png)" in told
+
+
 def test_groups_may_come_from_a_source():
     rule = kv.GroupingRule(groups_from="source", n_groups=0.5)
     only = [kv.Candidate(rule, kv.FinetuneConfig(steps=2))]
@@ -320,6 +363,9 @@ def test_inverted_images_are_a_reason():
     assert "look inverted" in " ".join(found.reasons)
     near = kv.recommend(backbone, few, candidates=FROZEN)
     assert "near those that the network learned from" in " ".join(near.reasons)
+    grey = kv.ImageDataset.from_arrays(few.images // 2 + 100, few.labels, name="grey")
+    far = " ".join(kv.recommend(backbone, grey, candidates=FROZEN).reasons)
+    assert "differ from those that the network learned from" in far
 
 
 def test_the_page_escapes_names():
@@ -362,7 +408,8 @@ def test_rows_of_features_are_taken():
         ({"prior": ["plain"]}, KShotValueError, "mapping"),
         ({"candidates": []}, KShotValueError, "one or more"),
         ({"candidates": [FROZEN[0]] * 2}, KShotValueError, "distinct"),
-        ({"candidates": ["plain"]}, KShotValueError, "Candidate"),
+        ({"candidates": ["plane"]}, KShotKeyError, "'plain'"),
+        ({"candidates": "plain"}, KShotValueError, "list"),
         ({"seed": -1}, KShotValueError, "seed"),
         ({"support": (np.zeros((2, 8, 8), np.uint8), ["a", "a"])}, KShotValueError, "two classes"),
         ({"support": (np.zeros((2, 8, 8), np.uint8), ["a"])}, KShotValueError, "1 labels"),

@@ -7,7 +7,7 @@ from networks import toy_data
 from small_study import tasks
 
 import kshot_viz as kv
-from kshot_viz.errors import KShotError, KShotValueError
+from kshot_viz.errors import KShotError, KShotFileError, KShotValueError
 from kshot_viz.study.regimes.choices import Few
 
 
@@ -17,7 +17,7 @@ from kshot_viz.study.regimes.choices import Few
         (lambda: kv.study([]), "empty"),
         (lambda: kv.study([3]), "StudyTask"),
         (lambda: kv.study(tasks(), regimes=["most"]), "many"),
-        (lambda: kv.study(tasks(), rules=["worst"]), "guarded"),
+        (lambda: kv.study(tasks(), rules=["worst"]), "`rules` must be one of 'guarded'"),
         (lambda: kv.study([tasks()[0], tasks()[0]]), "distinct names"),
         (lambda: kv.study([tasks()[0], tasks(name="other")[0]]), "another name"),
         (lambda: kv.study(tasks(), regimes=[]), "Nothing can be chosen"),
@@ -37,3 +37,10 @@ def test_bad_input_is_told(call, words):
 def test_several_shots_belong_to_one_task():
     with pytest.raises(KShotValueError, match="several numbers of shots"):
         kv.study([tasks(shots=(1,))[0], tasks(shots=(2,))[0]])
+
+
+def test_a_folder_with_something_else_stays_as_it_is(tmp_path):
+    (tmp_path / "thesis.txt").write_text("mine")
+    with pytest.raises(KShotFileError, match="holds something else and no study"):
+        kv.study(tasks(), out=tmp_path)
+    assert [one.name for one in tmp_path.iterdir()] == ["thesis.txt"]
