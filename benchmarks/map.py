@@ -31,6 +31,7 @@ from kshot_viz.grouping.rule import GroupingRule
 from kshot_viz.methods.grouped import Grouped, Shuffled
 from kshot_viz.methods.head_only import HeadOnly
 from kshot_viz.methods.plain import Plain
+from kshot_viz.study.regimes.choices import REGIMES
 from kshot_viz.viz import plot_regret, save_figure
 
 RESULTS = Path(__file__).parents[1] / "docs" / "results"
@@ -75,6 +76,7 @@ def main() -> None:
     parser.add_argument(
         "--head-lr", action="append", type=float, help="the same sizes on every network instead"
     )
+    parser.add_argument("--regime", action="append", help="only these; all by default")
     parser.add_argument("--own-episodes", type=int, default=2)
     parser.add_argument("--workers", type=int)
     parser.add_argument("--out", type=Path, default=Path("runs/map"))
@@ -95,6 +97,7 @@ def main() -> None:
     found = kv.study(
         loaded,
         methods=methods(given.method),
+        regimes=given.regime or REGIMES,
         rules=RULES,
         grid=grid(given.head_lr, given.feature_step),
         own_episodes=given.own_episodes,
