@@ -63,13 +63,19 @@ def predict(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print JSON, with the probabilities of all classes.")
     ] = False,
+    as_csv: Annotated[
+        bool, typer.Option("--csv", help="Print CSV, with a column of probabilities per class.")
+    ] = False,
     skip_bad: opt.SkipBad = False,
     max_pixels: opt.MaxPixels = None,
 ) -> None:
     """Print the class of every image, and how probable it is."""
     from kshot_viz.cli.fit import run_predict
 
-    run_predict(folder, images, as_json=as_json, skip_bad=skip_bad, max_pixels=max_pixels)
+    if as_json and as_csv:
+        raise typer.BadParameter("give --json or --csv, not both.")
+    form = "json" if as_json else "csv" if as_csv else "table"
+    run_predict(folder, images, form=form, skip_bad=skip_bad, max_pixels=max_pixels)
 
 
 def fetch(

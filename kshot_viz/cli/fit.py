@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -109,7 +111,7 @@ def _check_savable(backbone: Backbone, data: ImageDataset, method: str) -> None:
 
 
 def run_predict(
-    folder: Path, images: Sequence[Path], *, as_json: bool, skip_bad: bool, max_pixels: int | None
+    folder: Path, images: Sequence[Path], *, form: str, skip_bad: bool, max_pixels: int | None
 ) -> None:
     """Print the class and its probability for every image."""
     classifier = load_classifier(folder)
@@ -117,7 +119,7 @@ def run_predict(
     found = list(_predicted(classifier, files, skip_bad, max_pixels or MAX_PIXELS))
     if not found:
         raise KShotFileError("None of the images could be read.")
-    typer.echo(json.dumps(found, indent=1, ensure_ascii=False) if as_json else _table(found))
+    typer.echo(FORMS[form](found))
 
 
 def _files(images: Sequence[Path]) -> list[Path]:
@@ -177,3 +179,21 @@ def _table(rows: Sequence[dict[str, Any]]) -> str:
     return "\n".join(
         f"{file:<{widths[0]}}  {name:<{widths[1]}}  {share}" for file, name, share in cells
     )
+
+
+def _json(rows: Sequence[dict[str, Any]]) -> str:
+    return json.dumps(rows, indent=1, ensure_ascii=False)
+
+
+def _csv(rows: Sequence[dict[str, Any]]) -> str:
+    """Return a line of names, then one of file, class, probability, and that of every class."""
+    lines = io.StringIO()
+    table = csv.writer(lines, lineterminator="\n")
+    table.writerow(["file", "class", "probability", *rows[0]["probabilities"]])
+    for one in rows:
+        shares = one["probabilities"].values()
+        table.writerow([one["file"], one["class"], one["probability"], *shares])
+    return lines.getvalue().rstrip("\n")
+
+
+FORMS = {"table": _table, "json": _json, "csv": _csv}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import shutil
 import sys
@@ -70,6 +72,12 @@ def test_predict_names_the_class_of_every_file(fitted, pictures, tmp_path):
     assert [line.split()[-2] in CLASSES for line in lines[1:]] == [True, True]
     rows = json.loads(kshot(*words, "--json").out)
     assert [Path(one["file"]).name for one in rows] == ["new one.png", "a.png"]
+    listed = list(csv.DictReader(io.StringIO(kshot(*words, "--csv").out)))
+    assert [(one["file"], one["class"]) for one in listed] == [
+        (one["file"], one["class"]) for one in rows
+    ]
+    assert all(sum(float(one[name]) for name in CLASSES) > 0.99 for one in listed)
+    assert kshot(*words, "--csv", "--json").code == 2
     loaded = kv.load_classifier(out)
     for one in rows:
         shares = one["probabilities"]
