@@ -7,11 +7,10 @@ import io
 import json
 import shutil
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-import torch
+from anchored import Anchored
 from command_line import CLASSES, Ended, kshot, make_pictures, picture
 
 import kshot_viz as kv
@@ -165,18 +164,6 @@ def test_an_empty_folder_and_a_missing_picture_are_named(fitted, tmp_path):
     (tmp_path / "empty").mkdir()
     assert "no image file" in kshot("predict", out, tmp_path / "empty").complaint
     assert "gone.png" in kshot("predict", out, tmp_path / "gone.png").complaint
-
-
-@dataclass(frozen=True)
-class Anchored(kv.Method):
-    """Keeps where the network started, and does not say how to put that in again."""
-
-    name = "anchored"
-    label = "anchored"
-
-    def attach(self, network, setup):
-        network.module.register_buffer("anchor", torch.zeros(2))
-        return super().attach(network, setup)
 
 
 def test_a_method_that_cannot_be_saved_is_refused_before_anything_runs(

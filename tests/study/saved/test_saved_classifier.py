@@ -22,17 +22,6 @@ STEPS = kv.FinetuneConfig(steps=3, lr=0.01)
 
 
 @pytest.fixture(scope="module")
-def digits() -> kv.ImageDataset:
-    data = kv.load_dataset("digits")
-    return data.take([i for c in range(4) for i in np.flatnonzero(data.targets == c)[:3]])
-
-
-@pytest.fixture(scope="module")
-def backbone() -> kv.Backbone:
-    return kv.load_backbone("glyphnet", size=20)
-
-
-@pytest.fixture(scope="module")
 def tuned(backbone, digits) -> kv.FinetuneResult:
     return kv.finetune(backbone, digits, method="plain", config=STEPS)
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 import json
-from dataclasses import dataclass
 
 import numpy as np
 import pytest
-import torch
+from anchored import Anchored
 from networks import toy_backbone, toy_data
 
 import kshot_viz as kv
@@ -19,17 +18,6 @@ from kshot_viz.study.saved.folder import ABOUT
 
 PEFT = ("lora", "dora", "ia3")
 STEPS = kv.FinetuneConfig(steps=3, lr=0.01)
-
-
-@pytest.fixture(scope="module")
-def digits() -> kv.ImageDataset:
-    data = kv.load_dataset("digits")
-    return data.take([i for c in range(4) for i in np.flatnonzero(data.targets == c)[:3]])
-
-
-@pytest.fixture(scope="module")
-def backbone() -> kv.Backbone:
-    return kv.load_backbone("glyphnet", size=20)
 
 
 @pytest.mark.parametrize("named", [True, False], ids=["named", "own class"])
@@ -72,18 +60,6 @@ def test_adapters_are_merged_into_the_weights(backbone, digits, tmp_path):
     assert result.backbone.fingerprint == before
     names = backbone.with_new_head(4).module.state_dict().keys()
     assert loaded.backbone.module.state_dict().keys() == names
-
-
-@dataclass(frozen=True)
-class Anchored(kv.Method):
-    """Keeps where the network started, and does not say how to put that in again."""
-
-    name = "anchored"
-    label = "anchored"
-
-    def attach(self, network, setup):
-        network.module.register_buffer("anchor", torch.zeros(2))
-        return super().attach(network, setup)
 
 
 def test_what_a_method_cannot_put_in_again_is_refused(backbone, digits, tmp_path):
