@@ -17,6 +17,7 @@ import pandas as pd
 
 from kshot_viz.stats import bootstrap_mean
 from kshot_viz.study.regimes.tables import paired_difference, ran
+from kshot_viz.study.tables import by_method
 
 PLAIN = "plain"
 GROUPS = (
@@ -107,7 +108,7 @@ def taken(wide: pd.DataFrame, methods: pd.Series) -> pd.Series:
 
 
 def _not_worse(rows: pd.DataFrame, groups: pd.Series) -> dict[str, int]:
-    by_task = dict(list(rows.groupby(TASK)))
+    by_task = {task: by_method(one, "accuracy") for task, one in rows.groupby(TASK)}
     found = [
         paired_difference(by_task[task], variant, plain_of(variant))
         for task, variant in groups.items()

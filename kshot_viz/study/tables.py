@@ -61,7 +61,7 @@ def estimates(rows: pd.DataFrame, column: str, reference: str | None = None) -> 
 
     made = []
     for _, task in rows.groupby(TASK):
-        wide = _wide(task, column)
+        wide = by_method(task, column)
         found = pd.DataFrame(
             [
                 {"method": method, **_estimate(part[column], wide, str(method), reference)}
@@ -95,7 +95,7 @@ def _beside(tuned: str, given: Mapping[str, Any] | None = None) -> dict[str, Any
 def _task_rows(
     task: pd.DataFrame, settings: pd.DataFrame, reference: str
 ) -> Iterator[dict[str, Any]]:
-    wide = _wide(task, "accuracy")
+    wide = by_method(task, "accuracy")
     methods = list(dict.fromkeys(task["method"]))
     rivals = len(set(methods) - {reference})
     tests = {m: _paired(wide, m, reference, rivals) for m in methods}
@@ -134,7 +134,7 @@ def _paired(wide: pd.DataFrame, method: str, reference: str, rivals: int) -> dic
     return dict(zip(names, [*values, wider["low"], wider["high"]], strict=True))
 
 
-def _wide(task: pd.DataFrame, column: str) -> pd.DataFrame:
+def by_method(task: pd.DataFrame, column: str) -> pd.DataFrame:
     """Return a column with a row per episode and a column per method."""
     return task.set_index(["episode", "method"])[column].unstack("method")  # noqa: PD010
 

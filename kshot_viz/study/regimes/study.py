@@ -96,6 +96,13 @@ class Study:
     def _regret(self) -> pd.DataFrame:
         return regret_table(self._regrets, self.data_sets)
 
+    @cached_property
+    def _wins(self) -> pd.DataFrame:
+        return self._wins_over(PLAIN)
+
+    def _wins_over(self, reference: str) -> pd.DataFrame:
+        return wins_table(self.frame, reference, self.data_sets)
+
     def regrets(self) -> pd.DataFrame:
         """Return how far each method is behind the best in hindsight, a row per task.
 
@@ -149,7 +156,7 @@ class Study:
         KShotKeyError
             If ``reference`` is no method of this study.
         """
-        return wins_table(self.frame, reference, self.data_sets)
+        return self._wins.copy() if reference == PLAIN else self._wins_over(reference)
 
     @checked(task=text, regime=text, rule=text)
     def comparison(

@@ -7,10 +7,10 @@ from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from kshot_viz.errors import unknown_name
-from kshot_viz.stats import Interval, bootstrap_by_group, paired_test
+from kshot_viz.stats import Interval, bootstrap_by_group, bootstrap_mean, paired_differences
 from kshot_viz.study.regimes.choices import CHOSEN
 from kshot_viz.study.settings.choice import METHOD, SETTING
-from kshot_viz.study.tables import paired
+from kshot_viz.study.tables import by_method, paired
 from kshot_viz.study.task import TASK, Task
 
 if TYPE_CHECKING:
@@ -102,11 +102,14 @@ def regret_by_task(study: Study) -> pd.DataFrame:
     """Return the rows of :meth:`Study.regrets`."""
     import pandas as pd
 
-    best = best_in_hindsight(study)
+    best = {
+        task: rows.set_index("episode")["accuracy"]
+        for task, rows in best_in_hindsight(study).groupby(TASK)
+    }
     made = []
     for key, rows in ran(study.frame).groupby([*TASK, *BY], sort=False):
         found = dict(zip([*TASK, *BY], key, strict=True))
-        on_task = Task.of(found).rows(best).set_index("episode")["accuracy"]
+        on_task = best[tuple(found[name] for name in TASK)]
         most = float(on_task.loc[rows["episode"]].mean())
         mean = rows["accuracy"].mean()
         made.append(
@@ -162,19 +165,22 @@ def wins_table(frame: pd.DataFrame, reference: str, sets: Mapping[str, str]) -> 
         raise unknown_name("reference", reference, methods)
     made = []
     for key, part in rows.groupby(["regime", "rule"], sort=False):
+        by_task = {
+            Task.of(dict(zip(TASK, task, strict=True))): by_method(one, "accuracy")
+            for task, one in part.groupby(TASK)
+        }
         for method in (name for name in methods if name != reference):
-            if tests := _differences(part, method, reference):
+            if tests := _differences(by_task, method, reference):
                 named = dict(zip(("regime", "rule"), key, strict=True))
                 made.append({"method": method, **named, **_counts(tests, sets)})
     return pd.DataFrame(made)
 
 
-def _differences(part: pd.DataFrame, method: str, reference: str) -> dict[Task, Interval]:
+def _differences(
+    by_task: Mapping[Task, pd.DataFrame], method: str, reference: str
+) -> dict[Task, Interval]:
     """Return the difference in every task in which both took part."""
-    found = {
-        Task.of(dict(zip(TASK, key, strict=True))): paired_difference(rows, method, reference)
-        for key, rows in part.groupby(TASK)
-    }
+    found = {task: paired_difference(one, method, reference) for task, one in by_task.items()}
     return {task: one for task, one in found.items() if one is not None}
 
 
@@ -184,13 +190,12 @@ def paired_difference(task: pd.DataFrame, method: str, reference: str) -> Interv
     Parameters
     ----------
     task : DataFrame
-        Rows of :func:`ran` of one task, regime and rule.
+        The accuracies of one task, regime and rule, a row per episode and a column per method.
     method, reference : str
     """
-    by = task.set_index("episode").groupby("method")["accuracy"]
-    if not {method, reference} <= set(task["method"]):
+    if not {method, reference} <= set(task.columns):
         return None
-    return paired_test(*paired(by.get_group(method), by.get_group(reference))).difference
+    return bootstrap_mean(paired_differences(*paired(task[method], task[reference])))
 
 
 def _counts(tests: Mapping[Task, Interval], sets: Mapping[str, str]) -> dict[str, Any]:
