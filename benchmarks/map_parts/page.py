@@ -240,13 +240,16 @@ def _about(found: kv.Study) -> str:
     heads = first["head_lrs"]
     if "feature_steps" in first:
         heads = f"{first['feature_steps']} over the mean squared length of the features"
+    chosen_on = [
+        f"{asked['n_val']} tuning episodes in `many`",
+        f"{asked['few']['episodes']} with {asked['few']['queries']} queries a class in `few`",
+    ]
+    if "own" in asked["regimes"]:
+        chosen_on.append(f"the first {asked['own_episodes']} test episodes in `own`")
     return (
         f"{len(methods)} methods ({', '.join(map(str, methods))}) on "
         f"{counted(len(many), 'task')}, {_number(many)} test episodes each; settings "
-        f"of the grid {first['lrs']} x {heads} at steps {first['steps']}; "
-        f"{asked['n_val']} tuning episodes in `many`, {asked['few']['episodes']} with "
-        f"{asked['few']['queries']} queries a class in `few`, the first {asked['own_episodes']} "
-        f"test episodes in `own`."
+        f"of the grid {first['lrs']} x {heads} at steps {first['steps']}; {', '.join(chosen_on)}."
     )
 
 

@@ -68,6 +68,8 @@ def run_fit(request: FitRequest, out: Path, *, workers: int | None, command: str
     typer.echo(f"{backbone}")
     found = _recommended(request, backbone, data, workers, device)
     result = found.finetune(backbone, data, device=device)
+    # One of an earlier classifier.
+    (out / ONNX).unlink(missing_ok=True)
     save_classifier(result, out, support=data, recommendation=found, command=command)
     typer.echo(f"\n{found}")
     typer.echo(f"\nWritten: {out}. To use it: kshot-viz predict {out} IMAGE...")

@@ -119,6 +119,7 @@ def finetune(
             seed=seed,
             status=outcome(losses),
             seconds=time.perf_counter() - begin - (told.seconds - waited),
+            added=run.added,
         )
         return told.finish(result)
 
@@ -154,6 +155,7 @@ class Run:
     method: Method
     slots: list[Slot]
     config: FinetuneConfig
+    added: tuple[str, ...] = ()
 
     def states(self, seed: int) -> Iterator[tuple[int, float, float]]:
         """Train, and yield (steps taken, support loss, support accuracy) at every state passed.
@@ -224,9 +226,11 @@ def start_run(
         tuned = tuned.to(device)
         support = support.to(device)
     method.head.fill(tuned, support)
+    before = set(tuned.module.state_dict())
     slots = method.attach(tuned, Setup(config, support, grouping))
     _train_only(tuned.module, slots)
-    return Run(tuned, support, method, slots, config)
+    added = sorted(tuned.module.state_dict().keys() - before)
+    return Run(tuned, support, method, slots, config, tuple(added))
 
 
 def check_applies(method: Method, backbone: Backbone) -> None:

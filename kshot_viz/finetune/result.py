@@ -41,6 +41,8 @@ class FinetuneResult:
         On the support, before each step and after the last one.
     status : str
         ``"ok"`` or ``"diverged at step N"``.
+    added : tuple of str
+        Names of the parameters and buffers that the method added to the network.
     """
 
     backbone: Backbone
@@ -53,6 +55,7 @@ class FinetuneResult:
     seed: int
     status: str
     seconds: float
+    added: tuple[str, ...] = ()
 
     @property
     def diverged(self) -> bool:

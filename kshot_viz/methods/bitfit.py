@@ -41,12 +41,18 @@ def _is_norm(module: nn.Module) -> bool:
     return isinstance(module, NORMS) or named is not None
 
 
+def _is_bias(name: str) -> bool:
+    # Attention has an ``in_proj_bias``, and recurrent layers a ``bias_ih_l0``; a table of relative
+    # positions, also called a bias, is none.
+    return name == "bias" or name.startswith("bias_") or name.endswith("_bias")
+
+
 def _names(network: Backbone) -> set[str]:
     head = network.head_parameters()
     found = {
         f"{owner}.{name}".removeprefix(".")
         for owner, module in network.module.named_modules()
         for name, _ in module.named_parameters(recurse=False)
-        if "bias" in name or _is_norm(module)
+        if _is_bias(name) or _is_norm(module)
     }
     return found - head

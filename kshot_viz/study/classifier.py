@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from typing import TYPE_CHECKING, Any, Self
 
@@ -40,9 +41,9 @@ class KShotClassifier(ClassifierMixin, BaseEstimator):
     backbone : Backbone or str
         The network, or a name for :func:`kshot_viz.load_backbone`.
     method : str or Method
-        A name of :func:`kshot_viz.list_methods`, or a method object. ``"recommended"`` takes what
-        :func:`kshot_viz.recommend` says of the images given to ``fit``, settings and groups
-        included; the parameters below are not used then.
+        A name of :func:`kshot_viz.list_methods`, or a method object. ``"recommended"``, the
+        default, takes what :func:`kshot_viz.recommend` says of the images given to ``fit``,
+        settings and groups included; the parameters below are for any other.
     n_groups : float, int or mapping
         As in :func:`kshot_viz.cluster_neurons`.
     groups_from : {"support", "weights", "gradients"}
@@ -77,7 +78,7 @@ class KShotClassifier(ClassifierMixin, BaseEstimator):
         self,
         backbone: Backbone | str = "glyphnet",
         *,
-        method: str | Method = "grouped",
+        method: str | Method = RECOMMENDED,
         n_groups: float | int | Mapping[str, float | int] = 0.1,
         groups_from: str = "support",
         cluster: str = "kmeans",
@@ -111,6 +112,7 @@ class KShotClassifier(ClassifierMixin, BaseEstimator):
         self.classes_ = np.unique(labels)
         self.recommendation_: Recommendation | None = None
         if isinstance(self.method, str) and self.method == RECOMMENDED:
+            self._refuse_settings()
             self.recommendation_ = recommend(network, (images, labels), seed=self.random_state or 0)
             self.result_ = self.recommendation_.finetune(network, (images, labels))
         else:
@@ -135,6 +137,17 @@ class KShotClassifier(ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         shares = self.result_.predict_proba(self._images(X, reset=False))
         return np.nan_to_num(shares, nan=1.0 / len(self.classes_))
+
+    def _refuse_settings(self) -> None:
+        """Raise a KShotValueError where a parameter was given that would not be used."""
+        known = inspect.signature(type(self)).parameters
+        given = self.get_params(deep=False)
+        for name in sorted(given.keys() - {"backbone", "method", "random_state"}):
+            if given[name] is not known[name].default and given[name] != known[name].default:
+                raise KShotValueError(
+                    f"`{name}` is not used by method='recommended', which chooses all settings; "
+                    f"name a method, such as method='grouped'."
+                )
 
     def _tuned(self, network: Backbone, images: Any, labels: NDArray[Any]) -> FinetuneResult:
         method = resolve_method(self.method, "method", RECOMMENDED)

@@ -295,7 +295,9 @@ def test_arrays_read_backwards_work_wherever_images_do(turn, floats):
         result = finetune(toy_backbone(), (images, labels), method="plain", config=CONFIG)
         gradients = neuron_gradients(toy_backbone(), (images, labels))
         activations = kv.capture_activations(toy_backbone(), images)
-        estimator = kv.KShotClassifier(toy_backbone(), steps=2).fit(images, labels)
+        estimator = kv.KShotClassifier(toy_backbone(), method="grouped", steps=2).fit(
+            images, labels
+        )
         found.append(
             [
                 result.logits(images).numpy(),

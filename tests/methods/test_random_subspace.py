@@ -16,6 +16,7 @@ from torch.nn import functional as F
 import kshot_viz as kv
 from kshot_viz.finetune.loop import start_run
 from kshot_viz.methods.hooks import Step
+from kshot_viz.methods.registry import resolve_method
 from kshot_viz.methods.rivals.random_subspace import RandomSubspace, Subspace, subspace_of
 
 DATA = toy_data(4, 20)
@@ -87,9 +88,26 @@ def test_multipliers_scale_what_a_parameter_moves():
         for kind in ("conv", "norm")
     }
     points = subspace.point.detach().abs()
-    for kind, factor in (("conv", 0.5), ("norm", 0.5)):
+    # The coordinate moves by the root of the multiplier, and so does the value by the coordinate.
+    for kind, factor in (("conv", 0.5**0.5), ("norm", 0.5**0.5)):
         nearest = (moves[kind].abs().reshape(-1, 1) / factor - points).abs().amin(dim=1)
         assert nearest.max() < 1e-6, kind
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_with_a_coordinate_for_each_value_multipliers_are_those_of_plain_fine_tuning(optimizer):
+    config = CONFIG.but(layer_lr={"conv": 0.1, "deep": 0.3}, optimizer=optimizer, lr=0.001)
+    given = {"support": SUPPORT, "grouping": None, "config": config}
+    runs = [
+        start_run(toy_backbone(), method=resolve_method(one), **given)
+        for one in (RandomSubspace(dimension=10**6), "plain")
+    ]
+    for run in runs:
+        for _ in run.states(0):
+            pass
+    few, plain = (dict(run.backbone.module.named_parameters()) for run in runs)
+    for name in ("conv.weight", "deep.weight", "norm.bias"):
+        torch.testing.assert_close(few[name], plain[name], rtol=1e-3, atol=1e-5)
 
 
 def test_a_body_that_is_frozen_is_head_only():

@@ -12,6 +12,7 @@ from networks import toy_backbone, toy_data
 from torch import nn
 
 import kshot_viz as kv
+from kshot_viz.methods.bitfit import _is_bias
 from kshot_viz.models.backbone import Backbone
 
 CONFIG = kv.FinetuneConfig(lr=0.05, head_lr=0.1, steps=4)
@@ -140,6 +141,11 @@ def test_bitfit_moves_biases_and_norms_alone(support):
     backbone = toy_backbone()
     result = kv.finetune(backbone, support, method="bitfit", config=CONFIG)
     assert moved(backbone, result) == {"conv.bias", "norm.weight", "norm.bias", "deep.bias"}
+
+
+def test_a_table_of_relative_positions_is_no_bias():
+    names = ["bias", "in_proj_bias", "bias_ih_l0", "weight", "relative_position_bias_table"]
+    assert [one for one in names if _is_bias(one)] == names[:3]
 
 
 def test_a_rule_forms_the_groups_of_a_run(support):

@@ -16,6 +16,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.utils.estimator_checks import check_estimator
 from torch import nn
 
+from kshot_viz.errors import KShotValueError
 from kshot_viz.grouping.grouping import Grouping
 from kshot_viz.models.backbone import Backbone
 from kshot_viz.study.classifier import KShotClassifier
@@ -55,7 +56,9 @@ def test_the_reason_for_the_expected_failure_holds():
     assert joblib.hash(module) != joblib.hash(copy.deepcopy(module))
     backbone = any_width().backbone
     before = joblib.hash(backbone)
-    KShotClassifier(backbone, n_groups=0.5).fit(np.random.default_rng(0).random((6, 3)), [0, 1] * 3)
+    KShotClassifier(backbone, method="grouped", n_groups=0.5).fit(
+        np.random.default_rng(0).random((6, 3)), [0, 1] * 3
+    )
     assert joblib.hash(backbone) == before
 
 
@@ -77,7 +80,9 @@ def images():
 
 
 def classifier(**changes):
-    return KShotClassifier(toy_backbone(), **{"lr": 0.02, "head_lr": 0.3, **changes})
+    return KShotClassifier(
+        toy_backbone(), **{"method": "grouped", "lr": 0.02, "head_lr": 0.3, **changes}
+    )
 
 
 def test_string_labels_and_shapes(images):
@@ -97,6 +102,12 @@ def test_every_form_of_images_gives_the_same(images):
     }
     found = {n: classifier().fit(f, images.labels).predict(f).tolist() for n, f in forms.items()}
     assert len({tuple(answer) for answer in found.values()}) == 1
+
+
+@pytest.mark.parametrize("given", [{"n_groups": 0.5}, {"lr": 0.1}, {"steps": 3}])
+def test_settings_that_a_recommendation_would_not_use_are_refused(images, given):
+    with pytest.raises(KShotValueError, match=rf"`{next(iter(given))}` is not used .*'grouped'"):
+        KShotClassifier(toy_backbone(), **given).fit(images.images, images.labels)
 
 
 def test_clone_shares_settings(images):
@@ -129,7 +140,9 @@ def test_grid_search_over_the_number_of_groups(images):
 def test_a_given_grouping_is_used(images):
     backbone = toy_backbone()
     grouping = Grouping.one_group(backbone)
-    fitted = KShotClassifier(backbone, grouping=grouping, steps=2).fit(images.images, images.labels)
+    fitted = KShotClassifier(backbone, method="grouped", grouping=grouping, steps=2).fit(
+        images.images, images.labels
+    )
     assert fitted.grouping_ is grouping
 
 
@@ -144,7 +157,7 @@ def test_a_diverged_fit_still_answers(images):
 
 def test_what_is_recommended_is_fitted(images):
     few = images.take([i for c in range(3) for i in np.flatnonzero(images.targets == c)[:2]])
-    fitted = classifier(method="recommended", random_state=2).fit(few.images, few.labels)
+    fitted = KShotClassifier(toy_backbone(), random_state=2).fit(few.images, few.labels)
     advice = fitted.recommendation_
     assert fitted.result_.method == advice.method
     assert fitted.result_.config == advice.config

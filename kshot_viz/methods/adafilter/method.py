@@ -40,6 +40,9 @@ class AdaFilter(Method):
     its output for a channel is above zero, the channel is that of the trained twin. The gradient
     of that choice is the sigmoid's. Other parameters of the body train as in plain fine-tuning.
 
+    With ``train_mode`` frozen batch norms follow the batches as those of ``"head_only"`` do; their
+    parameters never change.
+
     Twins start equal, and a gate between equal twins has no gradient: gates first move in the third
     step, after the head and the filters. Inputs are standardised by the support, since else the
     gates are nearly the same for all images, and the gradients of gates have unit size, since else
@@ -117,7 +120,8 @@ class AdaFilter(Method):
         layers = gated_layers(network)
         prefix = f"{layers[0]}.{GATES}."
         held = {name.removeprefix(prefix): one for name, one in state.items() if prefix in name}
-        insert(network, gates_like(held, layers, [network.layers[one].width for one in layers]))
+        gates = gates_like(held, layers, [network.layers[one].width for one in layers])
+        insert(network, gates.to(next(network.module.parameters()).device))
 
     def _gates(self, network: Backbone, setup: Setup) -> Gates:
         layers = gated_layers(network)

@@ -71,6 +71,9 @@ class Adapters(Method):
     @classmethod
     def merged(cls, network: Backbone) -> Backbone:
         """Return a copy whose own weights say what its adapters said."""
+        if find_spec("peft") is None:
+            # There is no adapter then.
+            return network
         with _nothing_left_behind():
             from peft.tuners.tuners_utils import BaseTunerLayer
         found = copy.deepcopy(network)
@@ -83,13 +86,20 @@ class Adapters(Method):
 
     def adapted(self, backbone: Backbone) -> list[str]:
         """Return the layers of the body that get an adapter."""
+        every = [one for _, one in backbone.module.named_modules(remove_duplicate=False)]
         found = {name: backbone.module.get_submodule(name) for name in backbone.layers}
         return [
             name
             for name, one in found.items()
-            # A convolution of several groups takes ranks that are their multiples alone.
-            if isinstance(one, self.kinds) and getattr(one, "groups", 1) == 1
+            # peft wraps one name of a module alone, and takes a class of its own for its base.
+            if type(one) in self.kinds and self.fits(one) and _count(one, every) == 1
         ]
+
+    def fits(self, layer: Any) -> bool:
+        """Return whether peft computes with a layer's own settings."""
+        # A convolution of several groups takes ranks that are their multiples alone.
+        padded = getattr(layer, "padding_mode", "zeros")
+        return getattr(layer, "groups", 1) == 1 and padded == "zeros"
 
     def adapter_config(self, peft: Any, targets: str) -> Any:
         """Return peft's own settings, for layers whose names match a pattern."""
@@ -151,6 +161,10 @@ class LoRA(Adapters):
         """Return the seed of the first factor."""
         return self.factor_seed
 
+    def fits(self, layer: Any) -> bool:
+        """Return whether peft's first factor reads what a layer reads: it is never dilated."""
+        return super().fits(layer) and set(getattr(layer, "dilation", ())) <= {1}
+
 
 @register_method
 @dataclass(frozen=True)
@@ -161,6 +175,11 @@ class DoRA(LoRA):
 
     name = "dora"
     label = "dora"
+
+    def fits(self, layer: Any) -> bool:
+        """Return whether each neuron's weights have a direction: those of a dead one have none."""
+        lengths = torch.linalg.vector_norm(layer.weight.detach().flatten(1), dim=1)
+        return super().fits(layer) and bool((lengths > 0).all())
 
 
 @register_method
@@ -175,6 +194,10 @@ class IA3(Adapters):
     def adapter_config(self, peft: Any, targets: str) -> Any:
         """Return the settings of factors on outputs."""
         return peft.IA3Config(target_modules=targets, feedforward_modules=[])
+
+
+def _count(module: nn.Module, modules: list[nn.Module]) -> int:
+    return sum(module is one for one in modules)
 
 
 @contextmanager

@@ -116,7 +116,9 @@ class RandomSubspace(Method):
         slots, config = super().attach(network, setup), setup.config
         body = set(super().trained(network, (), config)) - network.head_parameters()
         plans = plan_slots(network, body, (), config)
-        factors = {one.name: one.factor for one in plans if one.name in body}
+        # With SGD a factor counts twice, in the gradient of a coordinate and in what it moves.
+        power = 0.5 if config.optimizer == "sgd" else 1.0
+        factors = {one.name: one.factor**power for one in plans if one.name in body}
         if not (factors and config.lr):
             return slots
         starts = {name: network.module.get_parameter(name) for name in factors}

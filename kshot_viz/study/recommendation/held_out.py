@@ -18,7 +18,7 @@ from kshot_viz.models.backbone import Backbone
 from kshot_viz.models.head import zero_linear
 from kshot_viz.models.inputs.source_pixels import warn_if_unlike_source
 from kshot_viz.models.nearest_mean import penultimate_features
-from kshot_viz.study.recommendation.safe import is_frozen
+from kshot_viz.study.recommendation.safe import reads_features
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -57,7 +57,7 @@ class HeldOut:
         """
         others = self.folds != fold
         hits = self.hits[:, others]
-        frozen = np.array([is_frozen(one) for one in self.candidates])
+        frozen = np.array([reads_features(one) for one in self.candidates])
         kept = frozen if hits[frozen].all(axis=1).any() else np.ones_like(frozen)
         candidates = tuple(one for one, keep in zip(self.candidates, kept, strict=True) if keep)
         return HeldOut(candidates, hits[kept], self.folds[others])
@@ -89,7 +89,7 @@ def held_out(
 ) -> HeldOut:
     """Try candidates on folds.
 
-    Those that leave the body as it is share the features of each image, which are computed once.
+    Those that read features alone share the features of each image, which are computed once.
     Where one of them recognises every image, no other is better, and the rest is not tried.
 
     Parameters
@@ -105,8 +105,8 @@ def held_out(
         Of :func:`kshot_viz.evaluate`.
     """
     check_source(source, data, episodes)
-    frozen = [one for one in candidates if is_frozen(one)]
-    moving = [one for one in candidates if not is_frozen(one)]
+    frozen = [one for one in candidates if reads_features(one)]
+    moving = [one for one in candidates if not reads_features(one)]
     hits: dict[int, np.ndarray] = {}
     if frozen:
         warn_if_unlike_source(backbone, data, data)

@@ -28,6 +28,9 @@ from kshot_viz.text import counted, listed
 if TYPE_CHECKING:
     from kshot_viz.models.backbone import Backbone
 
+# Standard deviations of pixels that are this many times each other's are not near.
+CONTRAST = 2.0
+
 
 def images_reason(data: ImageDataset) -> str:
     """Say how many images there are of a class, and how many of them can be left out."""
@@ -109,7 +112,7 @@ def _preferred(
         )
     if is_frozen(chosen):
         return "it leaves the body of the network as it is"
-    return "it moves the network less"
+    return "it comes first of those that move the network"
 
 
 def only_one_image(candidate: Candidate, prior: Mapping[str, float]) -> str:
@@ -128,11 +131,16 @@ def only_one_image(candidate: Candidate, prior: Mapping[str, float]) -> str:
 def size_reason(
     backbone: Backbone, candidate: Candidate, others: Sequence[Candidate], data: ImageDataset
 ) -> str:
-    """Say how many numbers are fitted for each image, and how many the largest rival fits."""
+    """Say how many numbers are fitted for each image, and how many the largest rival fits.
+
+    Nothing is said of a method that adds parameters of its own.
+    """
     n, way = len(data), data.n_classes
     own = free_numbers(backbone, candidate, way)
+    if own is None:
+        return ""
     text = f"It fits {own:,} numbers to {counted(n, 'image')}, {_each(own, n)} for each image"
-    most = max((free_numbers(backbone, one, way), i) for i, one in enumerate(others))
+    most = max((free_numbers(backbone, one, way) or 0, i) for i, one in enumerate(others))
     rival = others[most[1]]
     if most[0] <= own or rival.name == candidate.name:
         return f"{text}."
@@ -148,7 +156,8 @@ def source_reason(backbone: Backbone, data: ImageDataset) -> str:
     unlike = unlike_source(seen, source)
     if unlike:
         return f"The images {unlike}."
-    far = abs(seen.mean - source.mean) > FAR
+    spread = max(seen.std, source.std) > CONTRAST * min(seen.std, source.std)
+    far = abs(seen.mean - source.mean) > FAR or spread
     return (
         f"In brightness and contrast the images {'differ from' if far else 'are near'} those that "
         f"the network learned from: mean {seen.mean:.2f} against {source.mean:.2f}, standard "

@@ -12,6 +12,7 @@ from kshot_viz.data.dataset import ImageDataset
 from kshot_viz.errors import KShotValueError, unknown_name
 from kshot_viz.evaluate.evaluate import bind
 from kshot_viz.finetune.candidate import Candidate
+from kshot_viz.finetune.loop import check_applies
 from kshot_viz.methods.base import Method
 from kshot_viz.methods.registry import list_methods, resolve_method
 from kshot_viz.models.backbone import BACKBONE, Backbone
@@ -91,8 +92,8 @@ def recommend(
     ------
     KShotValueError
         For images and labels that do not fit, fewer than two classes, a class that has only copies
-        of images of others, a regret that is no number >= 0, candidates of one name, or a source
-        image that is among the images.
+        of images of others, a candidate that cannot be used on the network, a regret that is no
+        number >= 0, candidates of one name, or a source image that is among the images.
     KShotKeyError
         For a method in ``prior`` that does not exist.
 
@@ -190,6 +191,8 @@ def _candidates(
             )
             for one in given
         ]
+    for one in tried:
+        check_applies(one.method, backbone)
     names = [one.name for one in tried]
     if not names or len(set(names)) < len(names):
         raise KShotValueError(

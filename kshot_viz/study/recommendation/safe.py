@@ -12,6 +12,7 @@ from kshot_viz.grouping.grouping import Grouping
 from kshot_viz.grouping.rule import GroupingRule
 from kshot_viz.methods.base import Method
 from kshot_viz.methods.config import FinetuneConfig
+from kshot_viz.methods.frozen_body import FrozenBody
 from kshot_viz.methods.registry import resolve_method
 from kshot_viz.models.head_init import HeadInit
 from kshot_viz.models.nearest_mean import feature_power
@@ -93,18 +94,31 @@ def head_step_size(backbone: Backbone, images: Any) -> float:
 
 def is_frozen(candidate: Candidate) -> bool:
     """Return whether a candidate leaves the body of the network as it is."""
-    return candidate.method.name in FROZEN
+    method = candidate.method
+    return method.name in FROZEN or isinstance(method, FrozenBody) or not method.takes_steps
 
 
-def free_numbers(backbone: Backbone, candidate: Candidate, way: int) -> int:
+def reads_features(candidate: Candidate) -> bool:
+    """Return whether a candidate needs nothing but the features that the body gives in eval mode.
+
+    They are computed once for all such candidates.
+    """
+    known = candidate.method.name in FROZEN and isinstance(candidate.method.head, HeadInit)
+    return known and not candidate.config.train_mode
+
+
+def free_numbers(backbone: Backbone, candidate: Candidate, way: int) -> int | None:
     """Return how many numbers a candidate fits to the images of ``way`` classes.
 
     Those of the new head, and of the body what trains; the neurons of a group count as one.
-    Groups that a rule has yet to form are counted at its number of groups.
+    Groups that a rule has yet to form are counted at its number of groups. None where a method
+    adds parameters of its own.
     """
     head = way * (backbone.feature_dim + 1)
-    if is_frozen(candidate):
+    if candidate.method.name in FROZEN:
         return head
+    if type(candidate.method).attach is not Method.attach:
+        return None
     network = backbone.with_new_head(way)
     layers = grouped_layers(candidate, network)
     plans = candidate.method.plan(network, layers, candidate.config)

@@ -33,8 +33,29 @@ def state_of(network: Backbone) -> dict[str, Tensor]:
 
 
 def savable(result: FinetuneResult) -> Backbone:
-    """Return the tuned network in the form that is saved: merged, where its method can do that."""
-    return _method(result.method).merged(result.backbone)
+    """Return the tuned network in the form that is saved: merged, where its method can do that.
+
+    Raises
+    ------
+    KShotValueError
+        Where the merged network computes something else, or has modules left that its method
+        cannot rebuild.
+    """
+    method = _method(result.method)
+    merged = method.merged(result.backbone)
+    if merged is not result.backbone and not _alike(merged, result.backbone):
+        raise KShotValueError(
+            f"What method={result.method!r} added to {result.backbone.name!r} cannot be merged "
+            f"into its weights without changing what it computes, so it cannot be saved. (In half "
+            f"precision weights are too coarse for that: tune a copy in float32.)"
+        )
+    left = sorted(set(result.added) & merged.module.state_dict().keys())
+    if left and method.rebuild.__func__ is Method.rebuild.__func__:  # type: ignore[attr-defined]
+        raise KShotValueError(
+            f"method={result.method!r} added modules to {result.backbone.name!r} ({left[0]!r} and "
+            f"others), which a saved classifier cannot build again: the method has no `rebuild`."
+        )
+    return merged
 
 
 def network_record(network: Backbone, way: int, method: str) -> dict[str, Any]:
@@ -52,11 +73,6 @@ def network_record(network: Backbone, way: int, method: str) -> dict[str, Any]:
     method : str
         What tuned it.
 
-    Raises
-    ------
-    KShotValueError
-        For a network of a known name to which its method added modules that the method cannot
-        rebuild, and for any whose new head has such.
     """
     record = {
         "name": network.name,
@@ -133,36 +149,13 @@ def _look_of(network: Backbone) -> dict[str, Any] | None:
 
 def _rebuilds(record: Mapping[str, Any], network: Backbone, way: int, method: str) -> bool:
     """Try whether name, head and preprocess give the same network again."""
-    state = state_of(network)
     try:
         known_network(record["name"])
-        start = _named(record)
+        again = rebuilt({**record, "by_name": True}, state_of(network), way, method, None)
     except KShotError:
-        # It will be given when it is loaded, with the head that any network gets.
-        _refuse_added(network, state, network.with_new_head(way), method)
-        return False
-    _refuse_added(network, state, start.with_new_head(way), method)
-    try:
-        again = rebuilt({**record, "by_name": True}, state, way, method, None)
-    except KShotValueError:
+        # It will be given when it is loaded.
         return False
     return _alike(again, network)
-
-
-def _refuse_added(
-    network: Backbone, state: Mapping[str, Tensor], start: Backbone, method: str
-) -> None:
-    """Raise a KShotValueError where a network has modules that cannot be put in again."""
-    if type(network.module) is not type(start.module):
-        return
-    if not start.module.state_dict().keys() >= state.keys():
-        _method(method).rebuild(start, state)
-    added = sorted(state.keys() - start.module.state_dict().keys())
-    if added:
-        raise KShotValueError(
-            f"method={method!r} added modules to {network.name!r} ({added[0]!r} and others), which "
-            f"a saved classifier cannot build again: the method has no `rebuild` that does."
-        )
 
 
 def _named(record: Mapping[str, Any]) -> Backbone:
@@ -190,7 +183,7 @@ def _alike(first: Backbone, second: Backbone) -> bool:
     shape = (2, *second.input_shape)
     noise = torch.rand(shape, generator=torch_rng(0, "saved", "noise"))
     outputs = []
-    for one in (first, second.to("cpu")):
+    for one in (first.to("cpu"), second.to("cpu")):
         like = next(one.module.parameters())
         with torch.inference_mode(), evaluating(one.module):
             outputs.append(one.module(noise.to(like.dtype)))

@@ -75,11 +75,10 @@ def export_onnx(classifier: SavedClassifier, path: str | Path) -> Path:
         If the file cannot be written.
     """
     onnx = onnx_package()
-    network = WholeClassifier(classifier.backbone).eval()
-    like = next(network.module.parameters())
+    network = WholeClassifier(classifier.backbone).eval().float()
     shape = _shape(classifier.backbone)
     with whole_file(Path(path)) as part:
-        _export(network, torch.zeros(_EXAMPLE, *shape, dtype=like.dtype), part)
+        _export(network, torch.zeros(_EXAMPLE, *shape), part)
         model = onnx.load(str(part))
         about = {
             "classes": json.dumps(classifier.classes.tolist()),

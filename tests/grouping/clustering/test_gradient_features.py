@@ -103,7 +103,9 @@ def test_every_door_forms_the_same_groups():
         backbone, DATA, [episode], [kv.Candidate(rule, config), kv.Candidate(made, config)]
     )
     assert rows["support_loss"].nunique() == 1
-    clf = kv.KShotClassifier(backbone, groups_from="gradients", n_groups=3, steps=2)
+    clf = kv.KShotClassifier(
+        backbone, method="grouped", groups_from="gradients", n_groups=3, steps=2
+    )
     clf.fit(SUPPORT.images, np.array(SUPPORT.labels))
     formed = rule.in_episode(backbone, SUPPORT, name="fit")
     assert clf.grouping_ == formed

@@ -177,7 +177,7 @@ def test_one_image_more_is_not_clearly_better_even_where_it_is_the_last_one():
             "as good as any of them; none of the others",
         ),
         ((30, 30, 30, 30, 31), {}, 0, "it leaves the body of the network as it is, so"),
-        ((5, 5, 5, 30, 30), {}, 3, "it moves the network less"),
+        ((5, 5, 5, 30, 30), {}, 3, "it comes first of those that move the network"),
     ],
 )
 def test_the_choice_is_explained_by_what_decided_it(counts, prior, taken, words):
@@ -306,6 +306,32 @@ def test_candidates_may_be_named():
     assert found.candidate == safe_candidate(toy_backbone(), data, found.method)
     assert str(found).startswith("Recommended: ")
     assert "every fold chose its method without them" in str(found)
+
+
+def test_what_leaves_the_body_as_it_is_comes_first_whatever_its_name():
+    names = ["plain", "cosine_head"]
+    found = kv.recommend(toy_backbone(), toy_data(3, 3), candidates=names)
+    assert found.method == "cosine_head"
+    assert "it leaves the body of the network as it is" in " ".join(found.reasons)
+    assert "It fits" not in str(found)
+
+
+def test_batches_that_a_norm_sees_count_where_they_are_trained_on():
+    data, backbone = noisy(4), toy_backbone()
+    config = kv.FinetuneConfig(steps=20, train_mode=True)
+    alone = [kv.Candidate(None, config, "head_only")]
+    episodes = leave_out_episodes(data)
+    found, rows = (
+        held_out(backbone, data, episodes, alone),
+        kv.evaluate(backbone, data, episodes, alone, mix_names=False),
+    )
+    assert found.hits.mean() == pytest.approx(rows["accuracy"].mean())
+
+
+def test_a_candidate_that_cannot_be_used_is_refused_whatever_the_number_of_images():
+    for shots in (1, 3):
+        with pytest.raises(KShotValueError, match="from_words"):
+            kv.recommend(toy_backbone(), noisy(shots), candidates=["from_words", "plain"])
 
 
 def test_a_method_that_was_asked_for_is_not_called_recommended():

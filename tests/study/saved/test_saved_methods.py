@@ -7,13 +7,18 @@ import json
 
 import numpy as np
 import pytest
+import torch
 from anchored import Anchored
 from networks import toy_backbone, toy_data
+from torch import nn
+from torch.nn import functional
 
 import kshot_viz as kv
 from kshot_viz.errors import KShotValueError
 from kshot_viz.methods.adafilter.gates import gate_frame
 from kshot_viz.methods.adafilter.method import AdaFilter
+from kshot_viz.methods.rivals.adapters import IA3, DoRA, LoRA
+from kshot_viz.methods.rivals.random_subspace import RandomSubspace
 from kshot_viz.study.saved.folder import ABOUT
 
 PEFT = ("lora", "dora", "ia3")
@@ -68,9 +73,65 @@ def test_what_a_method_cannot_put_in_again_is_refused(backbone, digits, tmp_path
         kv.save_classifier(result, tmp_path)
 
 
-def test_a_network_of_your_own_with_such_modules_does_not_load(tmp_path):
-    start = toy_backbone()
-    result = kv.finetune(start, toy_data(3, 3), method=Anchored(), config=STEPS)
-    folder = kv.save_classifier(result, tmp_path)
-    with pytest.raises(KShotValueError, match="`rebuild`"):
-        kv.load_classifier(folder, backbone=start)
+def test_a_network_of_your_own_with_such_modules_is_refused_too(tmp_path):
+    result = kv.finetune(toy_backbone(), toy_data(3, 3), method=Anchored(), config=STEPS)
+    assert result.added == ("anchor",)
+    with pytest.raises(KShotValueError, match="has no `rebuild`"):
+        kv.save_classifier(result, tmp_path)
+
+
+class Standardised(nn.Conv2d):
+    """Standardises its weights before it uses them, so that none can be added to them."""
+
+    def forward(self, x):
+        weight = self.weight - self.weight.mean(dim=(1, 2, 3), keepdim=True)
+        return functional.conv2d(x, weight, self.bias, padding=self.padding)
+
+
+class Odd(nn.Module):
+    """A layer of a class of its own, a dilated one, one that is used twice, and a dead filter."""
+
+    def __init__(self):
+        super().__init__()
+        self.own = Standardised(1, 4, 3, padding=1)
+        self.wide = nn.Conv2d(4, 4, 3, padding=2, dilation=2)
+        self.twice = nn.Conv2d(4, 4, 1)
+        self.again = self.twice
+        self.plain = nn.Conv2d(4, 4, 1)
+        self.dead = nn.Conv2d(4, 4, 1)
+        self.head = nn.Linear(4, 3)
+        with torch.no_grad():
+            self.dead.weight[0] = 0
+
+    def forward(self, x):
+        x = torch.relu(self.wide(torch.relu(self.own(x))))
+        x = torch.relu(self.again(torch.relu(self.twice(x))))
+        return self.head(torch.relu(self.dead(torch.relu(self.plain(x)))).mean(dim=(2, 3)))
+
+
+@pytest.mark.parametrize(
+    ("method", "adapted"),
+    [
+        (LoRA(), ["plain", "dead"]),
+        (DoRA(), ["plain"]),
+        (IA3(), ["wide", "plain", "dead"]),
+    ],
+    ids=PEFT,
+)
+def test_only_layers_that_peft_computes_with_rightly_get_adapters(method, adapted, tmp_path):
+    start = kv.Backbone(Odd(), head="head", example=torch.rand(2, 1, 8, 8), name="odd")
+    assert method.adapted(start) == adapted
+    if importlib.util.find_spec("peft") is None:
+        pytest.skip("needs peft")
+    data = toy_data(3, 3)
+    result = kv.finetune(start, data, method=method, config=kv.FinetuneConfig(steps=5, lr=0.05))
+    assert not result.diverged
+    loaded = kv.load_classifier(kv.save_classifier(result, tmp_path), backbone=start)
+    np.testing.assert_allclose(loaded.predict_proba(data), result.predict_proba(data), atol=1e-5)
+
+
+def test_what_merging_would_change_is_refused(backbone, digits, tmp_path, monkeypatch):
+    monkeypatch.setattr(RandomSubspace, "merged", classmethod(lambda *_: backbone.with_new_head(4)))
+    result = kv.finetune(backbone, digits, method="random_subspace", config=STEPS)
+    with pytest.raises(KShotValueError, match="without changing what it computes"):
+        kv.save_classifier(result, tmp_path)
