@@ -16,7 +16,7 @@ import kshot_viz as kv
 RESULTS = Path(__file__).parents[1] / "docs" / "results"
 TASK = ["data", "backbone", "shot"]
 TASKS = [
-    *(("map", 26), ("map_same_sizes", 23), ("map_control", 2)),
+    *(("map", 26), ("map_same_sizes", 23), ("map_control", 2), ("map_variants", 4)),
     *(("map_handwriting", 16), ("map_photos", 4), ("map_digits", 2)),
 ]
 PAGES = pytest.mark.parametrize(("name", "tasks"), TASKS)
@@ -147,6 +147,12 @@ def test_the_readme_says_of_the_map_what_its_numbers_say():
     assert f"which tunes itself, is at most {worst['blind'].min():.1f} behind" in readme
     assert f"at the class means at most {worst['blind'][imprinted].max():.1f}:" in readme
     assert f"it was up to {before['blind'][imprinted].max():.1f}." in readme
+    variants = worst_of("map_variants.json")
+    worst_half = max(variants[regime]["half_own"] for regime in ("few", "many"))
+    assert f"own gradient are least behind, {worst_half:.1f} points at worst." in readme
+    regrets = pd.DataFrame(records("map_variants.json"))
+    mean = regrets[regrets["rule"] == "guarded"].groupby(["regime", "method"])["regret"].mean()
+    assert mean["few"].idxmin() == mean["many"].idxmin() == "half_own"
     guide = (RESULTS.parent / "studies.md").read_text("utf-8")
     then, now = (one["blind"]["plain"] for one in (before, worst))
     assert f"fell [from {then:.1f} to {now:.1f} points](results/map.md)" in guide
