@@ -20,7 +20,7 @@ from small_search import small_search
 
 import kshot_viz as kv
 from kshot_viz.analysis import MapperGraph, mapper_graph
-from kshot_viz.cli.compare import run_replay
+from kshot_viz.cli.replay import run_replay
 from kshot_viz.cli.servers import open_dashboard
 from kshot_viz.errors import KShotError
 from kshot_viz.models.inputs.example import read_preprocess

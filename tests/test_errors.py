@@ -51,7 +51,7 @@ def test_nothing_is_guessed_where_nothing_is_near():
     )
 
 
-@pytest.mark.parametrize(("count", "ending"), [(24, "'n23'"), (25, "'n23' and 1 more")])
+@pytest.mark.parametrize(("count", "ending"), [(32, "'n31'"), (33, "'n31' and 1 more")])
 def test_a_long_list_is_cut(count, ending):
     message = str(unknown_name("layer", "x", [f"n{i}" for i in range(count)]))
     assert f"{ending}; not 'x'." in message
