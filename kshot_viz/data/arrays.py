@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from kshot_viz.errors import KShotValueError
 
@@ -94,6 +95,14 @@ def named_targets(labels: Any, classes: Sequence[str] | None) -> tuple[np.ndarra
     if unknown:
         raise KShotValueError(f"`labels` holds {_some(unknown)}, not in `classes`: {_some(names)}.")
     return np.array([index[str(one)] for one in values], dtype=np.int64), names
+
+
+def labels_of(images: Any, labels: ArrayLike | None) -> ArrayLike:
+    """Return the labels that were given, else those of a data set; none is a KShotValueError."""
+    found: ArrayLike | None = getattr(images, "labels", None) if labels is None else labels
+    if found is None:
+        raise KShotValueError("`labels` are missing: one for each image, or a data set alone.")
+    return found
 
 
 def label_row(labels: Any) -> np.ndarray:

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from kshot_viz.checks import check, whole
-from kshot_viz.data.arrays import label_row
+from kshot_viz.data.arrays import label_row, labels_of
 from kshot_viz.data.images import filled_count, slice_images
 from kshot_viz.errors import KShotValueError
 from kshot_viz.grouping.grouping import Grouping
@@ -110,10 +110,7 @@ class FinetuneResult:
             Without labels, for an empty batch, unless there is one label for each image, and for a
             label that is none of ``classes``.
         """
-        given = getattr(images, "labels", None) if labels is None else labels
-        if given is None:
-            raise KShotValueError("`labels` are missing: one for each image, or a data set alone.")
-        known, count = label_row(given), filled_count(images)
+        known, count = label_row(labels_of(images, labels)), filled_count(images)
         if len(known) != count:
             raise KShotValueError(
                 f"`labels` must be one for each of the {count} images; not of shape {known.shape}."

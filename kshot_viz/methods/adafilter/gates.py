@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from kshot_viz.data.arrays import label_row
+from kshot_viz.data.arrays import label_row, labels_of
 from kshot_viz.data.images import filled_count, slice_images
 from kshot_viz.errors import KShotValueError
 from kshot_viz.methods.adafilter.policy import Gates
@@ -53,10 +53,7 @@ def gate_frame(result: Any, images: Any, labels: ArrayLike | None = None) -> pd.
             f"The network of `result` has no gates: it was tuned by method={result.method!r}, not "
             f"by 'adafilter'."
         )
-    given = getattr(images, "labels", None) if labels is None else labels
-    if given is None:
-        raise KShotValueError("`labels` are missing: one for each image, or a data set alone.")
-    names, count = label_row(given), filled_count(images)
+    names, count = label_row(labels_of(images, labels)), filled_count(images)
     if len(names) != count:
         raise KShotValueError(f"`labels` must be one for each of the {count} images.")
     chosen = gates_by_layer(result, gates, images)

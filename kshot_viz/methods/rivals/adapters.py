@@ -70,7 +70,7 @@ class Adapters(Method):
 
     @classmethod
     def merged(cls, network: Backbone) -> Backbone:
-        """Return a copy whose own weights say what its adapters said."""
+        """Return a copy with the adapters added to its weights, which computes the same."""
         if find_spec("peft") is None:
             # There is no adapter then.
             return network

@@ -145,7 +145,7 @@ class RandomSubspace(Method):
 
     @classmethod
     def merged(cls, network: Backbone) -> Backbone:
-        """Return a copy without the coordinates; its parameters are where they say."""
+        """Return a copy without the coordinates; its parameters have their values already."""
         found = copy.deepcopy(network)
         if subspace_of(found) is not None:
             delattr(new_head(found), SUBSPACE)
