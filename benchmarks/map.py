@@ -51,6 +51,7 @@ def methods(names: list[str] | None) -> list[str | kv.Candidate]:
         kv.Candidate(name="imprinted_plain", method=Plain(head=imprinted)),
         kv.Candidate(rule, name="imprinted_groups", method=Grouped(head=imprinted)),
         kv.Candidate(rule, name="imprinted_shuffled", method=Shuffled(head=imprinted)),
+        kv.Candidate(rule, name="imprinted_half_own", method=Grouped(own=0.5, head=imprinted)),
     ]
     every = [*kv.list_methods(), *variants]
     named = {one if isinstance(one, str) else one.name: one for one in every}

@@ -24,7 +24,7 @@ PAGES = pytest.mark.parametrize(("name", "tasks"), TASKS)
 VARIANTS = [
     *("grouped", "weight_groups", "signed_groups", "soft_groups", "input_groups"),
     *("regrouped", "correlation_groups", "gradient_groups", "half_own"),
-    "imprinted_groups",
+    *("imprinted_groups", "imprinted_half_own"),
 ]
 
 
@@ -38,7 +38,7 @@ def records(name: str):
 
 def plain_of(variant: str) -> str:
     """Return plain fine-tuning from the same start of the head."""
-    return "imprinted_plain" if variant == "imprinted_groups" else "plain"
+    return "imprinted_plain" if variant.startswith("imprinted_") else "plain"
 
 
 @pytest.fixture(scope="module")

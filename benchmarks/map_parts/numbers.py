@@ -31,11 +31,12 @@ GROUPS = (
     "gradient_groups",
     "half_own",
     "imprinted_groups",
+    "imprinted_half_own",
 )
 # Groupings without meaning are the controls of groups, and neither variants nor rivals.
 CONTROLS = ("shuffled", "imprinted_shuffled")
 # What a variant is compared with: plain fine-tuning from the same start of the head.
-PLAIN_OF = {"imprinted_groups": "imprinted_plain"}
+PLAIN_OF = {"imprinted_groups": "imprinted_plain", "imprinted_half_own": "imprinted_plain"}
 TASK = ["data", "backbone", "shot"]
 
 

@@ -1,11 +1,13 @@
 """Convert image batches of every accepted form to float tensors in [0, 1].
 
 Accepted everywhere: a float NCHW tensor or array in [0, 1], a uint8 NHWC or NHW array, a uint8
-NCHW tensor, a list of PIL images, an :class:`ImageDataset` or its ``images``, and rows of features.
+NCHW tensor, a list of PIL images or of paths of image files, an :class:`ImageDataset` or its
+``images``, and rows of features.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Set
 from itertools import chain
 from typing import Any
@@ -17,7 +19,7 @@ from torch import Tensor
 
 from kshot_viz.data.arrays import TOLERANCE
 from kshot_viz.data.dataset import ImageDataset
-from kshot_viz.data.pixels import image_digest, pixels
+from kshot_viz.data.pixels import image_digest, pixels, read_pixels
 from kshot_viz.errors import KShotValueError
 
 __all__ = [
@@ -35,7 +37,8 @@ __all__ = [
 WHOLE_BYTES = 128 * 2**20
 _FORMS = (
     "a float NCHW tensor in [0, 1], a uint8 NHWC or NHW array, a uint8 NCHW tensor, "
-    "a list of PIL images, an ImageDataset, or a 2-D float array of feature rows"
+    "a list of PIL images or of paths of image files, an ImageDataset, or a 2-D float array of "
+    "feature rows"
 )
 
 
@@ -155,6 +158,8 @@ def image_digests(images: Any) -> tuple[str, ...]:
 def _eight_bit(batch: Any) -> np.ndarray | None:
     """Return the only image of a batch as uint8 ``(H, W, C)``; rows of features are none."""
     item = batch if isinstance(batch, Tensor) else batch[0]
+    if isinstance(item, (str, os.PathLike)):
+        return read_pixels(item)
     if isinstance(item, Image.Image):
         return pixels(item)
     if isinstance(item, np.ndarray) and item.dtype == np.uint8:
@@ -224,6 +229,8 @@ def _alike(units: list[Tensor]) -> Tensor | list[Tensor]:
 
 
 def _one(item: Any) -> Tensor:
+    if isinstance(item, (str, os.PathLike)):
+        return _from_bytes(read_pixels(item)[None])[0]
     if isinstance(item, Image.Image):
         return _from_bytes(pixels(item)[None])[0]
     if isinstance(item, np.ndarray) and item.dtype == np.uint8 and item.ndim in (2, 3):
@@ -235,8 +242,8 @@ def _one(item: Any) -> Tensor:
     shape = f" {tuple(item.shape)}" if hasattr(item, "shape") else ""
     raise KShotValueError(
         f"`images` is a sequence that holds {type(item).__name__}{shape}; its items must be PIL "
-        "images, uint8 arrays (H, W, C) or float tensors (C, H, W). Image files of a folder are "
-        "read by kv.load_dataset(folder, labelled=False)."
+        "images, paths of image files, uint8 arrays (H, W, C) or float tensors (C, H, W). All "
+        "files of a folder are kv.load_dataset(folder, labelled=False)."
     )
 
 

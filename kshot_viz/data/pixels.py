@@ -11,7 +11,6 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BufferedReader
-from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
@@ -62,14 +61,14 @@ def pixels(picture: Image.Image) -> np.ndarray:
     return np.ascontiguousarray(array.reshape(*array.shape[:2], -1))
 
 
-def read_pixels(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
+def read_pixels(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     """Decode an image file completely into uint8 ``(H, W, 3)``; grey is repeated.
 
     Of a file with several frames this is the first.
 
     Parameters
     ----------
-    path : str or pathlib.Path
+    path : str or path-like
     max_pixels : int
         An image of more pixels is an error.
 
@@ -82,7 +81,7 @@ def read_pixels(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> np.ndarray
         return decode(file, path, max_pixels)
 
 
-def open_regular(path: str | Path) -> BufferedReader:
+def open_regular(path: str | os.PathLike[str]) -> BufferedReader:
     """Open a regular file for reading; a pipe, which may never deliver, is never waited for.
 
     Raises
@@ -103,13 +102,15 @@ def open_regular(path: str | Path) -> BufferedReader:
     return os.fdopen(handle, "rb")
 
 
-def decode(file: BinaryIO, path: str | Path, max_pixels: int = MAX_PIXELS) -> np.ndarray:
+def decode(
+    file: BinaryIO, path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS
+) -> np.ndarray:
     """Decode an open image file into uint8 ``(H, W, 3)``.
 
     Parameters
     ----------
     file : binary file
-    path : str or pathlib.Path
+    path : str or path-like
         Its name in errors.
     max_pixels : int
         An image of more pixels is an error, raised before anything is decoded.
@@ -124,14 +125,14 @@ def decode(file: BinaryIO, path: str | Path, max_pixels: int = MAX_PIXELS) -> np
         return as_rgb(pixels(picture))
 
 
-def pixel_count(file: BinaryIO, path: str | Path, max_pixels: int = MAX_PIXELS) -> int:
+def pixel_count(file: BinaryIO, path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> int:
     """Return how many pixels an open image file has, by its header; the rest as for decoding."""
     with _opened(file, path, max_pixels) as picture:
         return picture.width * picture.height
 
 
 @contextmanager
-def _opened(file: BinaryIO, path: str | Path, max_pixels: int) -> Iterator[Image.Image]:
+def _opened(file: BinaryIO, path: str | os.PathLike[str], max_pixels: int) -> Iterator[Image.Image]:
     """Yield the picture in a file, undecoded; what fails in the block is a KShotFileError."""
     _raise_pillows_limit(max_pixels)
     try:
@@ -187,7 +188,7 @@ def _raise_pillows_limit(max_pixels: int) -> None:
         Image.MAX_IMAGE_PIXELS = max_pixels
 
 
-def _too_large(path: str | Path, size: str, max_pixels: int) -> KShotFileError:
+def _too_large(path: str | os.PathLike[str], size: str, max_pixels: int) -> KShotFileError:
     return KShotFileError(
         f"the image {str(path)!r} has {size} pixels; at most {max_pixels:,} are decoded, since a "
         "small file may take gigabytes of memory. Make it smaller, or allow more with "

@@ -139,7 +139,7 @@ class Backbone:
 
         Parameters
         ----------
-        images : array, tensor, list of PIL images, ImageDataset, or rows of features
+        images : array, tensor, list of PIL images or paths, ImageDataset, or rows of features
             See :func:`kshot_viz.data.images.to_unit`.
 
         Returns

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import warnings
 from typing import TYPE_CHECKING, Any, Self
 
@@ -70,8 +71,9 @@ class KShotClassifier(ClassifierMixin, BaseEstimator):
 
     Notes
     -----
-    ``X`` is any image batch (uint8 NHWC arrays, float NCHW tensors, PIL images) or, for networks
-    that take vectors, an array of shape (n_samples, n_features).
+    ``X`` is any image batch (uint8 NHWC arrays, float NCHW tensors, a list of PIL images or
+    of paths of image files) or, for networks that take vectors, an array of shape (n_samples,
+    n_features).
     """
 
     def __init__(
@@ -205,7 +207,7 @@ class KShotClassifier(ClassifierMixin, BaseEstimator):
 
 
 def _is_images(X: Any) -> bool:
-    """Tell batches that are no plain arrays: tensors, data sets, files, lists of PIL images."""
+    """Tell batches that are no plain arrays: tensors, data sets, lists of PIL images or paths."""
     from PIL import Image
     from torch import Tensor
 
@@ -214,4 +216,5 @@ def _is_images(X: Any) -> bool:
 
     if isinstance(X, (Tensor, ImageDataset, ImageFiles)):
         return True
-    return isinstance(X, (list, tuple)) and len(X) > 0 and isinstance(X[0], Image.Image)
+    one_of = (Image.Image, str, os.PathLike)
+    return isinstance(X, (list, tuple)) and len(X) > 0 and isinstance(X[0], one_of)

@@ -43,6 +43,18 @@ def test_all_forms_of_the_same_batch_agree(n: int, h: int, w: int, c: int) -> No
     assert torch.equal(unit(list(reference)), reference)
 
 
+def test_files_are_images_by_their_paths(tmp_path: Path) -> None:
+    array = noise(3, 5, 4, 3)
+    paths = [tmp_path / f"{i}.png" for i in range(3)]
+    for path, image in zip(paths, array, strict=True):
+        Image.fromarray(image).save(path)
+    for form in (paths, [str(path) for path in paths], [paths[0], *array[1:]]):
+        assert torch.equal(unit(form), unit(array))
+        assert image_digests(form) == image_digests(array)
+    with pytest.raises(KShotFileError, match=r"cannot read the image .*missing\.png"):
+        unit([tmp_path / "missing.png"])
+
+
 def test_grey_without_channel_axis() -> None:
     array = noise(2, 4, 5)
     assert torch.equal(unit(array), unit(array[..., None]))
@@ -90,7 +102,7 @@ def test_the_callers_batch_is_not_changed() -> None:
         (np.zeros((1, 3, 4, 4), np.int64), "int64"),
         (np.zeros((1, 4, 4, 4), np.uint8), r"uint8 arrays are \(N, H, W\)"),
         (np.zeros((2, 4), np.uint8), "uint8 arrays"),
-        (["a.png"], "holds str"),
+        ([b"a.png"], "holds bytes"),
         (Image.new("L", (4, 4)), "not Image"),
         (7, "not int"),
     ],

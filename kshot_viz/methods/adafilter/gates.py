@@ -28,7 +28,7 @@ def gate_frame(result: Any, images: Any, labels: ArrayLike | None = None) -> pd.
     ----------
     result : FinetuneResult
         Of the method ``"adafilter"``.
-    images : array, tensor, list of PIL images or ImageDataset
+    images : array, tensor, list of PIL images or paths or ImageDataset
     labels : array_like, shape (images,), optional
         The class of each image; a data set has its own.
 

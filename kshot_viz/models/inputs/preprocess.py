@@ -88,7 +88,7 @@ class Preprocess:
 
         Parameters
         ----------
-        images : array, tensor, list of PIL images, or ImageDataset
+        images : array, tensor, list of PIL images or paths, or ImageDataset
             See :func:`kshot_viz.data.images.to_unit`.
 
         Returns

@@ -46,7 +46,7 @@ class SavedClassifier:
         return self.result.backbone
 
     def predict(self, images: Any) -> NDArray[Any]:
-        """Return the class name of each image."""
+        """Return the class name of each image; a list of paths of image files will do."""
         return self.result.predict(images)
 
     def predict_proba(self, images: Any) -> NDArray[np.float64]:

@@ -37,7 +37,7 @@ def plot_gates(
     ----------
     result : FinetuneResult
         Of the method ``"adafilter"``.
-    images : array, tensor, list of PIL images or ImageDataset
+    images : array, tensor, list of PIL images or paths or ImageDataset
     labels : array_like, shape (images,), optional
         The class of each image; a data set has its own.
     ax : Axes, optional
