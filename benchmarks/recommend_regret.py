@@ -154,7 +154,7 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--map", type=Path, default=RESULTS / "map", help="the finished study")
     parser.add_argument("--episodes", type=int, default=50, help="as of the map")
-    parser.add_argument("--recommend", type=int, default=20, help="episodes to recommend for")
+    parser.add_argument("--recommend", type=int, default=12, help="episodes to recommend for")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--out", type=Path, default=Path("runs/recommend"))
     given = parser.parse_args()

@@ -21,6 +21,7 @@ TASKS = [
 ]
 PAGES = pytest.mark.parametrize(("name", "tasks"), TASKS)
 # Of variants that are equally good elsewhere, or where there is no other data, the first is taken.
+IMPRINTED = ("plain", "groups", "half_own")
 VARIANTS = [
     *("grouped", "weight_groups", "signed_groups", "soft_groups", "input_groups"),
     *("regrouped", "correlation_groups", "gradient_groups", "half_own"),
@@ -135,24 +136,23 @@ def worst_of(name: str, rule: str = "guarded") -> pd.Series:
 
 def test_the_readme_says_of_the_map_what_its_numbers_say():
     worst, before = (worst_of(name) for name in ("map.json", "map_same_sizes.json"))
-    readme = " ".join((RESULTS.parents[1] / "README.md").read_text("utf-8").split())
-    imprinted = ["imprinted_plain", "imprinted_groups"]
-    plain, grouped = worst["few"][imprinted]
-    assert f"is at most {plain:.1f} points behind, grouped {grouped:.1f};" in readme
-    plain, grouped = worst["few"][["plain", "grouped"]]
-    assert f"from a head at zero {plain:.1f} and {grouped:.1f}." in readme
-    plain, grouped = worst_of("map.json", "best")["few"][imprinted]
-    assert f"plain lost {plain:.1f} points on one task, grouped {grouped:.1f} at most." in readme
-    assert worst["blind"].idxmin() == "logistic"
-    assert f"which tunes itself, is at most {worst['blind'].min():.1f} behind" in readme
-    assert f"at the class means at most {worst['blind'][imprinted].max():.1f}:" in readme
-    assert f"it was up to {before['blind'][imprinted].max():.1f}." in readme
-    variants = worst_of("map_variants.json")
-    worst_half = max(variants[regime]["half_own"] for regime in ("few", "many"))
-    assert f"own gradient are least behind, {worst_half:.1f} points at worst." in readme
-    regrets = pd.DataFrame(records("map_variants.json"))
-    mean = regrets[regrets["rule"] == "guarded"].groupby(["regime", "method"])["regret"].mean()
-    assert mean["few"].idxmin() == mean["many"].idxmin() == "half_own"
+    page = (RESULTS.parents[1] / "README.md").read_text("utf-8")
+    regrets = pd.DataFrame(records("map.json")).groupby(["regime", "rule", "method"])["regret"]
+    shown = ("logistic", "plain", "grouped", *(f"imprinted_{one}" for one in IMPRINTED))
+    rows = table(page, "settings chosen on")
+    assert [(row[0].split(":")[0], row[1]) for row in rows] == [
+        *((regime, "guarded") for regime in ("blind", "few", "many")),
+        ("few", "best"),
+    ]
+    for regime, rule, *cells in rows:
+        for name, cell in zip(shown, cells, strict=True):
+            one = regrets.get_group((regime.split(":")[0], rule, name))
+            assert cell == f"{one.mean():.1f}, {one.max():.1f}"
+    mean = pd.DataFrame(records("map_variants.json")).groupby(["rule", "regime", "method"])
+    least = mean["regret"].mean()["guarded"]
+    assert least["few"].idxmin() == least["many"].idxmin() == "half_own"
+    of_map = regrets.mean().xs("guarded", level="rule")
+    assert all(of_map[one]["half_own"] > of_map[one].min() for one in ("blind", "few", "many"))
     guide = (RESULTS.parent / "studies.md").read_text("utf-8")
     then, now = (one["blind"]["plain"] for one in (before, worst))
     assert f"fell [from {then:.1f} to {now:.1f} points](results/map.md)" in guide

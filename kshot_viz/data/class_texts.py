@@ -56,7 +56,10 @@ def folder_of_classes(files: Sequence[str], labels: Iterable[str]) -> Path | Non
     if not files:
         return None
     paths = [Path(path) for path in files]
-    common, names = Path(os.path.commonpath(files)), list(labels)
+    try:
+        common, names = Path(os.path.commonpath(files)), list(labels)
+    except ValueError:  # Relative paths beside absolute ones, or files of two drives.
+        return None
     for folder in (common, *common.parents):
         parts = [path.relative_to(folder).parts for path in paths]
         if all(len(p) > 1 and p[0] == name for p, name in zip(parts, names, strict=True)):

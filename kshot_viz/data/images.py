@@ -19,6 +19,7 @@ from torch import Tensor
 
 from kshot_viz.data.arrays import TOLERANCE
 from kshot_viz.data.dataset import ImageDataset
+from kshot_viz.data.image_files import files_of
 from kshot_viz.data.pixels import image_digest, pixels, read_pixels
 from kshot_viz.errors import KShotValueError
 
@@ -26,6 +27,7 @@ __all__ = [
     "filled_count",
     "image_count",
     "image_digests",
+    "image_source",
     "pixels",
     "slice_images",
     "to_bytes",
@@ -103,13 +105,18 @@ def unit_batches(images: Any) -> Iterator[Tensor]:
 
 
 def _source(images: Any) -> Any:
-    source = images.images if isinstance(images, ImageDataset) else images
+    source = image_source(images)
     filled_count(source)
     return source
 
 
 def _whole(batch: np.ndarray | Tensor) -> Tensor:
     return _from_array(batch) if isinstance(batch, np.ndarray) else _from_tensor(batch)
+
+
+def image_source(images: Any) -> Any:
+    """Return what holds the images of a batch: a data set's own, the files of a list of paths."""
+    return images.images if isinstance(images, ImageDataset) else files_of(images)
 
 
 def image_count(images: Any) -> int:
@@ -125,7 +132,9 @@ def image_count(images: Any) -> int:
     if isinstance(images, Tensor) and images.is_meta:
         raise KShotValueError("`images` is a tensor on the meta device, which holds no values.")
     if single or getattr(images, "ndim", 1) == 0:
-        raise KShotValueError(f"`images` must be {_FORMS}; not {type(images).__name__}.")
+        alone = isinstance(images, (Image.Image, str, os.PathLike))
+        hint = " Of one image make a list: [image]." if alone else ""
+        raise KShotValueError(f"`images` must be {_FORMS}; not {type(images).__name__}.{hint}")
     return len(images)
 
 
@@ -139,8 +148,7 @@ def filled_count(images: Any) -> int:
 
 def slice_images(images: Any, start: int, stop: int) -> Any:
     """Take images ``start`` to ``stop`` of a batch, in the same form; files stay undecoded."""
-    source = images.images if isinstance(images, ImageDataset) else images
-    return source[start:stop]
+    return image_source(images)[start:stop]
 
 
 def image_digests(images: Any) -> tuple[str, ...]:
@@ -150,7 +158,8 @@ def image_digests(images: Any) -> tuple[str, ...]:
     """
     if isinstance(images, ImageDataset):
         return images.digests
-    parts = (slice_images(images, i, i + 1) for i in range(image_count(images)))
+    source = image_source(images)
+    parts = (slice_images(source, i, i + 1) for i in range(image_count(source)))
     found = (_eight_bit(part) for part in parts)
     return tuple(image_digest(image) for image in found if image is not None)
 

@@ -19,7 +19,7 @@ from kshot_viz.evaluate.job import Job
 from kshot_viz.evaluate.network_key import behaviour_key, network_key
 from kshot_viz.evaluate.rows import Entry
 from kshot_viz.finetune.candidate import Candidate
-from kshot_viz.finetune.loop import check_applies, check_shots
+from kshot_viz.finetune.loop import check_applies, check_precision, check_shots
 from kshot_viz.methods.code_digest import code_of
 from kshot_viz.records import record_digest
 from kshot_viz.threads import one_thread
@@ -52,6 +52,8 @@ class Request:
             raise KShotValueError(f"`max_memory` must be a number of bytes >= 1; not {shown(cap)}.")
         for method in {one.method.record: one.method for one in self.candidates}.values():
             check_applies(method, self.backbone)
+        for one in self.candidates:
+            check_precision(one.method, self.backbone, one.config)
 
 
 @dataclass(frozen=True)

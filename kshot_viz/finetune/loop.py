@@ -214,6 +214,7 @@ def start_run(
         If the method cannot be used on the network, or the grouping is of another network.
     """
     check_applies(method, backbone)
+    check_precision(method, backbone, config)
     check_device(device)
     if grouping is not None:
         grouping.check(backbone)
@@ -238,6 +239,16 @@ def check_applies(method: Method, backbone: Backbone) -> None:
     reason = method.applies(backbone)
     if reason:
         raise KShotValueError(f"method={method.name!r} cannot tune {backbone.name!r}: {reason}.")
+
+
+def check_precision(method: Method, backbone: Backbone, config: FinetuneConfig) -> None:
+    """Raise a KShotValueError for Adam in float16, in which the 1e-8 of its divisor is zero."""
+    half = any(one.dtype == torch.float16 for one in backbone.module.parameters())
+    if half and config.optimizer != "sgd" and method.takes_steps:
+        raise KShotValueError(
+            f"optimizer={config.optimizer!r} divides by zero in float16; use 'sgd', or a network "
+            f"in float32 (backbone.module.float()) or bfloat16."
+        )
 
 
 def check_shots(method: Method, shot: int) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import inspect
-import os
 import warnings
+from numbers import Real
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -56,13 +56,13 @@ class KShotClassifier(ClassifierMixin, BaseEstimator):
     optimizer, lr, head_lr, steps, momentum, weight_decay
         As in :class:`kshot_viz.FinetuneConfig`.
     random_state : int
-        Seed of the clustering.
+        Seed of the clustering, of the folds that are left out, of dropout and of mini-batches.
 
     Attributes
     ----------
     classes_ : ndarray, shape (n_classes,)
     n_features_in_ : int
-        Only for arrays.
+        Only for rows of numbers, not for images.
     result_ : FinetuneResult
         The tuned network and its history.
     grouping_ : Grouping or None
@@ -153,7 +153,10 @@ class KShotClassifier(ClassifierMixin, BaseEstimator):
 
     def _tuned(self, network: Backbone, images: Any, labels: NDArray[Any]) -> FinetuneResult:
         method = resolve_method(self.method, "method", RECOMMENDED)
-        grouping = self._grouping(network, method, images, labels) if method.shares else None
+        # Where nothing is shared, a grouping that was given is refused rather than left unused.
+        grouping = (
+            self._grouping(network, method, images, labels) if method.shares else self.grouping
+        )
         return finetune(
             network,
             (images, labels),
@@ -200,21 +203,23 @@ class KShotClassifier(ClassifierMixin, BaseEstimator):
         return images, labels
 
     def _images(self, X: Any, *, reset: bool) -> Any:
-        if _is_images(X):
-            return X
-        array = validate_data(self, X, reset=reset, allow_nd=True, dtype="numeric")
-        return array.astype(np.float64) if array.ndim == 2 else array
+        from kshot_viz.data.images import image_source
+
+        held = image_source(X)
+        if _is_table(held):
+            return validate_data(self, held, reset=reset, dtype="numeric").astype(np.float64)
+        if reset and hasattr(self, "n_features_in_"):
+            del self.n_features_in_
+        return held
 
 
-def _is_images(X: Any) -> bool:
-    """Tell batches that are no plain arrays: tensors, data sets, lists of PIL images or paths."""
-    from PIL import Image
+def _is_table(X: Any) -> bool:
+    """Tell rows of numbers, which scikit-learn checks, from images, which may differ in size."""
     from torch import Tensor
 
-    from kshot_viz.data.dataset import ImageDataset
-    from kshot_viz.data.image_files import ImageFiles
-
-    if isinstance(X, (Tensor, ImageDataset, ImageFiles)):
-        return True
-    one_of = (Image.Image, str, os.PathLike)
-    return isinstance(X, (list, tuple)) and len(X) > 0 and isinstance(X[0], one_of)
+    if isinstance(X, Tensor):
+        return False
+    if hasattr(X, "ndim") or hasattr(X, "__array__"):
+        return np.asarray(X).ndim <= 2
+    # Nested lists of numbers.
+    return isinstance(X, (list, tuple)) and all(isinstance(one, (list, tuple, Real)) for one in X)

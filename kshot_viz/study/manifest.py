@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from kshot_viz.data.dataset import ImageDataset
 from kshot_viz.data.episodes import distinct_images, query_reuse
 from kshot_viz.data.episodes.episode import Episode
+from kshot_viz.models.inputs.preprocess import text_of
 from kshot_viz.study.task import Tuning, tasks_of
 from kshot_viz.trackers.callback import RunInfo
 
@@ -33,7 +34,7 @@ def describe(
             "images": len(data),
         },
         "backbone": {"name": backbone.name, "fingerprint": backbone.fingerprint},
-        "preprocess": str(backbone.preprocess),
+        "preprocess": preprocess_text(backbone),
         "labels_used_for_tuning": tuning.target_labels,
         "n_val": len(tuning.episodes) // len(tasks),
         "n_test": len(episodes),
@@ -46,6 +47,12 @@ def describe(
         "query_reuse": max(query_reuse(one.episodes(episodes)) for one in tasks),
         "versions": versions(),
     }
+
+
+def preprocess_text(backbone: Backbone) -> str | None:
+    """Return how a network's images are prepared; None for a function, which no text identifies."""
+    look = backbone.preprocess
+    return str(look) if look is None else text_of(look)
 
 
 def _fewer_queries(data: ImageDataset, episodes: Sequence[Episode]) -> dict[str, dict[str, int]]:

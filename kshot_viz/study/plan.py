@@ -202,6 +202,7 @@ class ComparisonPlan:
 
     def manifest(self, tune: str | None) -> dict[str, Any]:
         """Say what was compared, on what, with which versions."""
+        device = self.options["device"]
         return describe(self.backbone, self.data, self.episodes, self.tuning) | {
             "tune": tune,
             "methods": [one.name for one in self.rivals],
@@ -209,8 +210,8 @@ class ComparisonPlan:
             "grid": self.grid.to_dict(),
             "choose": self.choose,
             "race": self.race,
-            "seed": self.options["seed"],
-            "device": self.options["device"],
+            "seed": int(self.options["seed"]),
+            "device": None if device is None else str(device),
         }
 
     def _grid(self) -> list[Candidate]:

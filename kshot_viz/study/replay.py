@@ -11,6 +11,7 @@ from kshot_viz.data.dataset import ImageDataset
 from kshot_viz.data.episodes.episode import Episode
 from kshot_viz.errors import KShotValueError
 from kshot_viz.evaluate.evaluate import evaluate
+from kshot_viz.study.manifest import preprocess_text
 from kshot_viz.study.task import episode_key
 
 if TYPE_CHECKING:
@@ -82,10 +83,11 @@ def _same(comparison: Comparison, backbone: Backbone | None) -> Backbone:
             f"`backbone` has fingerprint {backbone.fingerprint[:12]}; the comparison was made with "
             f"{comparison.manifest['backbone']['name']!r}, {expected[:12]}."
         )
-    if str(backbone.preprocess) != comparison.manifest["preprocess"]:
+    # A function has no text that another process would give too: then the numbers have to tell.
+    if preprocess_text(backbone) != comparison.manifest["preprocess"]:
         raise KShotValueError(
             f"`backbone` prepares images by {backbone.preprocess}; the comparison was made with "
-            f"{comparison.manifest['preprocess']}."
+            f"{comparison.manifest['preprocess'] or 'a function'}."
         )
     return backbone
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
+from kshot_viz.checks import whole
 from kshot_viz.data.dataset import ImageDataset
 from kshot_viz.data.episodes import sample_episodes, validation_episodes
 from kshot_viz.data.episodes.episode import Episode, check_source, without_queries
@@ -109,8 +110,8 @@ def tuning_episodes(
         raise unknown_name("tune", tune, TUNE)
     if tune is None:
         return Tuning(data, [], 0)
-    if isinstance(n_val, bool) or not isinstance(n_val, int) or n_val < 1:
-        raise KShotValueError(f"`n_val` must be an integer >= 1 to tune on; not {n_val!r}.")
+    if wanted := whole(1)(n_val):
+        raise KShotValueError(f"`n_val` must be {wanted} to tune on; not {n_val!r}.")
     if tune == "source":
         return Tuning(_labelled(source), _from_source(source, episodes, n_val), 0)
     drawn = [

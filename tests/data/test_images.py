@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from hypothesis import given, settings
@@ -53,6 +54,29 @@ def test_files_are_images_by_their_paths(tmp_path: Path) -> None:
         assert image_digests(form) == image_digests(array)
     with pytest.raises(KShotFileError, match=r"cannot read the image .*missing\.png"):
         unit([tmp_path / "missing.png"])
+
+
+def test_a_column_of_paths_is_a_list_of_them_in_its_order(tmp_path: Path) -> None:
+    array = noise(3, 5, 4, 3)
+    paths = [str(tmp_path / f"{i}.png") for i in range(3)]
+    for path, image in zip(paths, array, strict=True):
+        Image.fromarray(image).save(path)
+    # The labels of rows that were shuffled are no positions.
+    shuffled = pd.Series(paths, index=[2, 0, 1])
+    for form in (shuffled, np.array(paths), np.array(paths, dtype=object), tuple(paths)):
+        assert torch.equal(unit(form), unit(array))
+        assert image_digests(form) == image_digests(array)
+        assert slice_images(form, 1, 3) == ImageFiles(tuple(paths[1:]))
+    with pytest.raises(KShotValueError, match=r"not str\. Of one image make a list"):
+        unit(paths[0])
+
+
+def test_a_mask_selects_files_as_it_selects_rows() -> None:
+    files = ImageFiles(("a", "b", "c"))
+    assert files[np.array([False, True, True])] == ImageFiles(("b", "c"))
+    assert files[np.array([2, 0])] == ImageFiles(("c", "a"))
+    with pytest.raises(IndexError, match="a mask of 3 images"):
+        files[np.array([True, False])]
 
 
 def test_grey_without_channel_axis() -> None:

@@ -309,3 +309,16 @@ def test_arrays_read_backwards_work_wherever_images_do(turn, floats):
         )
     for one, two in zip(*found, strict=True):
         np.testing.assert_array_equal(one, two)
+
+
+def test_adam_in_half_precision_is_refused_before_it_divides_by_zero():
+    backbone, data = toy_backbone(dtype=torch.float16), toy_data(2, 2)
+    few = toy_data(2, 3)
+    episodes = kv.sample_episodes(few, way=2, shot=1, query=1, n=1, val_share=0)
+    for name in ("adam", "adamw"):
+        config = FinetuneConfig(optimizer=name, lr=1e-4)
+        with pytest.raises(KShotValueError, match=r"divides by zero in float16; use 'sgd'"):
+            finetune(backbone, data, method="plain", config=config)
+        with pytest.raises(KShotValueError, match="float16"):
+            kv.evaluate(backbone, few, episodes, [kv.Candidate(None, config)])
+    assert finetune(backbone, data, method="plain", config=FinetuneConfig(steps=1)).status == "ok"

@@ -110,6 +110,22 @@ def test_settings_that_a_recommendation_would_not_use_are_refused(images, given)
         KShotClassifier(toy_backbone(), **given).fit(images.images, images.labels)
 
 
+def test_images_of_another_size_are_resized_as_those_of_the_fit(images):
+    small = images.images
+    fitted = KShotClassifier(method="head_only", steps=1).fit(small, images.labels)
+    assert not hasattr(fitted, "n_features_in_")
+    larger = np.kron(small[:2], np.ones((1, 2, 2, 1), small.dtype))
+    assert fitted.predict([small[0], larger[0]]).shape == fitted.predict(larger).shape == (2,)
+    assert fitted.predict([torch.from_numpy(small[0]).permute(2, 0, 1)]).shape == (1,)
+
+
+def test_a_grouping_that_would_not_be_used_is_refused(images):
+    backbone = toy_backbone()
+    asked = KShotClassifier(backbone, method="plain", grouping=Grouping.one_group(backbone))
+    with pytest.raises(KShotValueError, match="leave out `grouping=`"):
+        asked.fit(images.images, images.labels)
+
+
 def test_clone_shares_settings(images):
     original = classifier(n_groups=0.5, method="plain")
     cloned = clone(original)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from kshot_viz.data.episodes import sample_episodes
 from kshot_viz.errors import KShotError, KShotFileError, KShotKeyError, KShotValueError
@@ -19,6 +21,7 @@ from kshot_viz.methods.registry import FIRST
 from kshot_viz.models.backbone import Backbone
 from kshot_viz.models.nearest_mean import feature_power
 from kshot_viz.study.compare import compare_methods
+from kshot_viz.study.comparison import Comparison
 from kshot_viz.study.rivals import rivals_of
 from kshot_viz.study.settings.grid import TuningGrid
 
@@ -448,3 +451,17 @@ def test_heavy_reuse_is_said_under_the_table(compare, data):
     )
     assert found.manifest["query_reuse"] > 5
     assert "not independent" in found.note
+
+
+def test_numbers_of_numpy_and_devices_are_saved_as_plain_ones(compare, episodes, tmp_path):
+    made = compare(
+        methods=["head_only"],
+        episodes=episodes[:1],
+        n_val=np.int64(2),
+        seed=np.int64(3),
+        device=torch.device("cpu"),
+        out=tmp_path / "kept",
+    )
+    loaded = Comparison.load(tmp_path / "kept")
+    assert (loaded.manifest["seed"], loaded.manifest["device"]) == (3, "cpu")
+    assert loaded.manifest == made.manifest

@@ -6,9 +6,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from networks import toy_backbone, toy_data
 
+from kshot_viz.data.images import to_unit
 from kshot_viz.errors import KShotValueError
+from kshot_viz.models.backbone import Backbone
+from kshot_viz.study.compare import compare_methods
 from kshot_viz.study.comparison import Comparison
 from kshot_viz.study.replay import Replay
 from kshot_viz.study.task import episode_key
@@ -119,6 +123,25 @@ def test_other_inputs_are_refused(loaded, backbone, data):
         loaded.replay(0, backbone=toy_backbone(seed=3), data=data)
     with pytest.raises(KShotValueError, match="fingerprint"):
         loaded.replay(0, backbone=backbone, data=toy_data(3, 24, seed=9))
+
+
+def test_a_function_that_prepares_images_may_stand_elsewhere_in_memory(data, episodes):
+    def half(images):
+        return to_unit(images) / 2
+
+    def same(images):
+        return half(images)
+
+    example = torch.rand(2, 1, 8, 8)
+    first, second = (
+        Backbone(toy_backbone().module, head="head", preprocess=one, example=example)
+        for one in (half, same)
+    )
+    made = compare_methods(first, data, episodes[:1], methods=["head_only"], tune=None)
+    assert made.manifest["preprocess"] is None
+    assert made.replay(0, backbone=second).identical
+    with pytest.raises(KShotValueError, match="made with a function"):
+        made.replay(0, backbone=toy_backbone())
 
 
 def test_episodes_of_several_sizes_have_names_of_their_own():

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from kshot_viz.data.arrays import TOLERANCE, eight_bit
+from kshot_viz.data.image_files import item_numbers
 from kshot_viz.data.pixels import digest, pixels
 from kshot_viz.errors import KShotValueError
 
@@ -34,7 +35,8 @@ class LazyImages(Sequence[np.ndarray]):
         if isinstance(index, slice):
             return LazyImages(self.source, self.indices[index])
         if isinstance(index, np.ndarray):
-            return LazyImages(self.source, tuple(self.indices[i] for i in index.tolist()))
+            numbers = item_numbers(index, len(self))
+            return LazyImages(self.source, tuple(self.indices[i] for i in numbers))
         return read_item(self.source, self.indices[index])[0]
 
 

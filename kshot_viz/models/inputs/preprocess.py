@@ -14,9 +14,8 @@ from typing import Any
 
 from torch import Tensor
 
-from kshot_viz.data.dataset import ImageDataset
 from kshot_viz.data.image_files import ImageFiles
-from kshot_viz.data.images import image_count, unit_batches
+from kshot_viz.data.images import image_count, image_source, unit_batches
 from kshot_viz.errors import KShotFileError, KShotValueError
 from kshot_viz.models.inputs.prepared_files import KEPT
 from kshot_viz.models.inputs.resize import centre, column, cropped, joined, luma, resampled
@@ -101,7 +100,7 @@ class Preprocess:
         KShotValueError
             For rows of features, or images of different sizes when ``size`` is None.
         """
-        source = images.images if isinstance(images, ImageDataset) else images
+        source = image_source(images)
         if self.size is not None and isinstance(source, ImageFiles) and len(source):
             return joined(KEPT.batches(source, self, self._normalised), len(source), _NO_SIZE)
         parts = (self._normalised(part) for part in unit_batches(source))

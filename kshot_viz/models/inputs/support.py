@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from kshot_viz.data.arrays import label_row
-from kshot_viz.data.images import image_count
+from kshot_viz.data.images import image_count, image_source
 from kshot_viz.errors import KShotValueError
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def prepare_support(backbone: Backbone, support: Any) -> Support:
         raise KShotValueError(f"{image_count(images)} images but {len(targets)} labels were given.")
     if len(classes) < 2:
         raise KShotValueError(
-            f"Fine-tuning needs at least two classes; the labels have one class: {list(classes)}."
+            f"Fine-tuning needs at least two classes; the labels have one: {classes.tolist()}."
         )
     inputs = backbone.prepare(images) if len(targets) else _no_images(backbone)
     return Support(inputs, torch.from_numpy(targets).to(inputs.device), classes)
@@ -74,8 +74,9 @@ def support_parts(support: Any) -> tuple[Any, NDArray[np.int64], NDArray[Any]]:
     ----------
     support : object with ``images`` and ``labels``, or a pair (images, labels)
     """
-    if hasattr(support, "targets") and hasattr(support, "classes"):
-        return support.images, *_used(np.asarray(support.targets), np.asarray(support.classes))
+    if all(hasattr(support, name) for name in ("images", "targets", "classes")):
+        used = _used(np.asarray(support.targets), np.asarray(support.classes))
+        return image_source(support.images), *used
     if hasattr(support, "images") and hasattr(support, "labels"):
         images, labels = support.images, support.labels
     elif isinstance(support, (tuple, list)) and len(support) == 2:
@@ -83,13 +84,14 @@ def support_parts(support: Any) -> tuple[Any, NDArray[np.int64], NDArray[Any]]:
     else:
         raise KShotValueError(
             "`support` must have `.images` and `.labels`, or be a pair (images, labels); "
-            f"not {type(support).__name__}."
+            f"not {type(support).__name__}. kv.load_dataset(support) makes one of a data set of "
+            "PyTorch and other libraries."
         )
     try:
         classes, targets = np.unique(label_row(labels), return_inverse=True)
     except TypeError as error:
         raise KShotValueError(f"labels must be all names or all numbers: {error}.") from error
-    return images, targets.ravel().astype(np.int64), classes
+    return image_source(images), targets.ravel().astype(np.int64), classes
 
 
 def _no_images(backbone: Backbone) -> Tensor:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from kshot_viz.data.dataset import ImageDataset
 from kshot_viz.data.fingerprint import content_fingerprint
+from kshot_viz.data.image_files import item_numbers
 from kshot_viz.data.images import filled_count, image_digests
 from kshot_viz.data.pixels import digest
 from kshot_viz.errors import KShotValueError
@@ -36,7 +37,7 @@ class ImageList(Sequence[Any]):
         if isinstance(index, slice):
             return ImageList(self.items[index])
         if isinstance(index, np.ndarray):
-            return ImageList(tuple(self.items[i] for i in index.tolist()))
+            return ImageList(tuple(self.items[i] for i in item_numbers(index, len(self))))
         return self.items[index]
 
 
@@ -58,7 +59,7 @@ def labelled_dataset(support: Any) -> tuple[ImageDataset, np.ndarray]:
         raise KShotValueError(f"{len(images)} images but {len(targets)} labels were given.")
     if len(classes) < 2:
         raise KShotValueError(
-            f"A classifier needs at least two classes; the labels have one class: {list(classes)}."
+            f"A classifier needs at least two classes; the labels have one: {classes.tolist()}."
         )
     names = tuple(map(str, classes))
     if isinstance(support, ImageDataset):

@@ -11,11 +11,13 @@ from kshot_viz.checks import check, checked, mapping, number, optional, several,
 from kshot_viz.data.dataset import ImageDataset
 from kshot_viz.errors import KShotValueError, unknown_name
 from kshot_viz.evaluate.evaluate import bind
+from kshot_viz.evaluate.executors import resolve_executor
 from kshot_viz.finetune.candidate import Candidate
 from kshot_viz.finetune.loop import check_applies
 from kshot_viz.methods.base import Method
 from kshot_viz.methods.registry import list_methods, resolve_method
 from kshot_viz.models.backbone import BACKBONE, Backbone
+from kshot_viz.models.modes import check_device
 from kshot_viz.study.recommendation import reasons as why
 from kshot_viz.study.recommendation.estimate import estimated
 from kshot_viz.study.recommendation.folds import leave_out_episodes, usable_images
@@ -76,7 +78,8 @@ def recommend(
         Images that form the groups of candidates whose groups come from ``"source"``, by default
         of all that have groups.
     executor, workers, device
-        As in :func:`kshot_viz.evaluate`.
+        As in :func:`kshot_viz.evaluate`, of candidates that move the body. The features that the
+        others read are computed once, where the network is.
     seed : int
         Of the folds, and of training.
     progress : bool or str
@@ -103,6 +106,8 @@ def recommend(
     Classification and Regression Trees (1984), with two: a handful of images orders candidates that
     are equally good by chance. So what is known from other tasks decides between them.
     """
+    check_device(device)
+    resolve_executor(executor, workers)
     data, _ = labelled_dataset(support)
     shot = _fewest_images(data)
     tried = _candidates(backbone, data, candidates, source, seed)

@@ -94,7 +94,7 @@ class Recommendation:
             "estimate": None if self.estimate is None else self.estimate.to_dict(),
             "accuracies": dict(self.accuracies),
             "shot": self.shot,
-            "seed": self.seed,
+            "seed": int(self.seed),
             "among": list(self.among),
         }
 

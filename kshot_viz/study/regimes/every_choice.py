@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from kshot_viz.records import plain
 from kshot_viz.study.plan import ComparisonPlan, TunedTasks
 from kshot_viz.study.regimes.choices import (
     CHOSEN,
@@ -38,8 +39,7 @@ class Asked:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""
-        record = asdict(self)
-        return record | {"regimes": list(self.regimes), "rules": list(self.rules)}
+        return plain(asdict(self))
 
 
 def every_choice(

@@ -91,8 +91,7 @@ def save_classifier(
         "versions": versions(),
     }
     if isinstance(classifier, SavedClassifier):
-        kept = ("recommendation", "training", "versions")
-        record |= {name: classifier.record[name] for name in kept}
+        record |= _kept(classifier, record)
     write_folder(Path(folder), record, state_of(network))
     return Path(folder)
 
@@ -128,6 +127,16 @@ def load_classifier(folder: str | Path, *, backbone: Backbone | None = None) -> 
         raise KShotFileError(
             f"{Path(folder) / ABOUT} holds a damaged classifier: {error!r}."
         ) from error
+
+
+def _kept(classifier: SavedClassifier, record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a loaded classifier still says of its training, where nothing new is given."""
+    then, now = classifier.record, record["training"]
+    return {
+        "recommendation": record["recommendation"] or then["recommendation"],
+        "training": {name: now[name] or then["training"][name] for name in now},
+        "versions": then["versions"],
+    }
 
 
 def _run(record: Mapping[str, Any], tuned: Backbone, classes: NDArray[Any]) -> FinetuneResult:

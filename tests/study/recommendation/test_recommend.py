@@ -11,6 +11,7 @@ from networks import toy_backbone, toy_data
 from PIL import Image
 
 import kshot_viz as kv
+from kshot_viz.data.image_files import ImageFiles
 from kshot_viz.errors import KShotKeyError, KShotValueError, KShotWarning
 from kshot_viz.models.nearest_mean import penultimate_features
 from kshot_viz.study.recommendation.estimate import Estimate, estimated
@@ -404,6 +405,16 @@ def test_the_page_escapes_names():
 # ---- what it takes -----------------------------------------------------------------------------
 
 
+def test_a_list_of_files_is_named_and_decoded_as_a_folder_is(tmp_path):
+    data = noisy(2)
+    paths = [str(tmp_path / f"{i}.png") for i in range(len(data))]
+    for path, image in zip(paths, data.images, strict=True):
+        Image.fromarray(image[..., 0]).save(path)
+    found, classes = labelled_dataset((paths, data.labels))
+    assert found.images == ImageFiles(tuple(paths))
+    assert classes.tolist() == sorted(set(data.labels))
+
+
 @pytest.mark.parametrize("form", ["floats", "tensor", "byte tensor", "pictures"])
 def test_every_form_of_images_gives_the_same_hits(form):
     data = noisy(3)
@@ -437,6 +448,8 @@ def test_rows_of_features_are_taken():
         ({"candidates": ["plane"]}, KShotKeyError, "'plain'"),
         ({"candidates": "plain"}, KShotValueError, "list"),
         ({"seed": -1}, KShotValueError, "seed"),
+        ({"device": "nonsense"}, KShotValueError, "device"),
+        ({"executor": "nonsense"}, KShotKeyError, "executor"),
         ({"support": (np.zeros((2, 8, 8), np.uint8), ["a", "a"])}, KShotValueError, "two classes"),
         ({"support": (np.zeros((2, 8, 8), np.uint8), ["a"])}, KShotValueError, "1 labels"),
         ({"support": 3}, KShotValueError, "support"),

@@ -61,6 +61,16 @@ def test_saving_what_was_loaded_changes_nothing(kept, digits, tmp_path):
     assert again.record == first.record
 
 
+def test_what_is_given_with_a_loaded_classifier_is_saved(kept, digits, backbone, tmp_path):
+    advice = kv.recommend(backbone, digits, seed=np.int64(3))
+    first = kv.load_classifier(kept)
+    path = kv.save_classifier(first, tmp_path / "again", recommendation=advice, command="mine")
+    record = kv.load_classifier(path).record
+    assert record["recommendation"]["seed"] == 3
+    assert record["training"] == {"digests": list(digits.digests), "command": "mine"}
+    assert record["versions"] == first.record["versions"]
+
+
 def test_the_estimate_travels_along(backbone, digits, tmp_path):
     classifier = kv.KShotClassifier(backbone, method="recommended").fit(digits, digits.labels)
     advice = classifier.recommendation_
