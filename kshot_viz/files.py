@@ -75,6 +75,15 @@ def refuse_foreign(folder: Path, own: Collection[str], what: str) -> None:
         )
 
 
+def made_folder(folder: Path) -> Path:
+    """Make a folder where it is missing; one that cannot be made is a KShotFileError."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise KShotFileError(f"{folder} cannot be written: {error.strerror or error}.") from error
+    return folder
+
+
 def write_json(path: str | Path, record: Any, *, indent: int | None = None) -> Path:
     """Write JSON; a reader never sees half a file."""
     target = Path(path)

@@ -19,7 +19,7 @@ from kshot_viz.data.folder import image_files, is_folder, load_folder, load_unla
 from kshot_viz.data.image_files import ImageFiles
 from kshot_viz.data.pixels import MAX_PIXELS, read_pixels
 from kshot_viz.errors import KShotFileError
-from kshot_viz.files import refuse_foreign
+from kshot_viz.files import made_folder, refuse_foreign
 from kshot_viz.finetune.loop import finetune
 from kshot_viz.methods.registry import resolve_method
 from kshot_viz.study.classifier import RECOMMENDED
@@ -66,6 +66,9 @@ def run_fit(request: FitRequest, out: Path, *, workers: int | None, command: str
     typer.echo(f"{data}")
     backbone = request.network()
     typer.echo(f"{backbone}")
+    if request.method != RECOMMENDED:
+        _check_savable(backbone, data, request.method)
+    made_folder(out)
     found = _recommended(request, backbone, data, workers, device)
     result = found.finetune(backbone, data, device=device)
     # One of an earlier classifier.
@@ -85,14 +88,10 @@ def _recommended(
     device: str | None,
 ) -> Recommendation:
     source = None if request.source is None else load_unlabelled(request.source, **request.reading)
-    candidates = None
-    if request.method != RECOMMENDED:
-        _check_savable(backbone, data, request.method)
-        candidates = [request.method]
     return recommend(
         backbone,
         data,
-        candidates=candidates,
+        candidates=None if request.method == RECOMMENDED else [request.method],
         source=source,
         executor="processes" if device is None else "serial",
         workers=workers,

@@ -10,12 +10,13 @@ import typer
 from kshot_viz.analysis.whole.finetune_analysis import FRAMES, FinetuneAnalysis, analyse_finetune
 from kshot_viz.cli.requests import ImagesRequest
 from kshot_viz.data.folder import load_folder
-from kshot_viz.errors import KShotFileError
+from kshot_viz.files import read_json, refuse_foreign, write_json
 from kshot_viz.methods.config import FinetuneConfig
 from kshot_viz.viz.report.inside_report import write_inside_report
 from kshot_viz.viz.style.canvas import write_file
 
 REPORT = "report.html"
+RECORD = "inside.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,8 +37,7 @@ class InsideRequest(ImagesRequest):
 
 def run_inside(request: InsideRequest, out: Path, *, command: str) -> None:
     """Analyse, print what was found, and leave the report and its numbers in ``out``."""
-    if out.exists() and not out.is_dir():
-        raise KShotFileError(f"`--out` must be a folder; {out} is a file.")
+    refuse_foreign(out, (RECORD,), "report of `kshot-viz inside`")
     # The images first: a network may have to be downloaded.
     data = load_folder(request.folder, **request.reading)
     typer.echo(f"{data}")
@@ -57,13 +57,25 @@ def run_inside(request: InsideRequest, out: Path, *, command: str) -> None:
         progress=lambda what: typer.echo(f"  {what}"),
     )
     report = write_inside_report(found, out / REPORT, command=command)
-    _write_numbers(found, out)
+    _write_numbers(found, out, command)
     typer.echo(f"\n{found}\n\nWritten: {report}, and its numbers as CSV beside it.")
 
 
-def _write_numbers(found: FinetuneAnalysis, out: Path) -> None:
-    # Numbers of an earlier run would stand beside a report without them.
-    for name in FRAMES:
-        (out / f"{name}.csv").unlink(missing_ok=True)
-    for name, frame in found.frames().items():
-        write_file(out / f"{name}.csv", frame.to_csv(index=False).encode("utf-8"))
+def _write_numbers(found: FinetuneAnalysis, out: Path, command: str) -> None:
+    """Write every table as CSV, and list them, so that a later report removes these alone."""
+    tables = {f"{name}.csv": frame for name, frame in found.frames().items()}
+    for name in _written(out) - tables.keys():
+        # Numbers of an earlier run would stand beside a report without them.
+        (out / name).unlink(missing_ok=True)
+    write_json(out / RECORD, {"command": command, "tables": sorted(tables)})
+    for name, frame in tables.items():
+        write_file(out / name, frame.to_csv(index=False).encode("utf-8"))
+
+
+def _written(out: Path) -> set[str]:
+    """Return the tables that an earlier report wrote; the record may name no other file."""
+    if not (out / RECORD).exists():
+        return set()
+    record = read_json(out / RECORD)
+    listed = record.get("tables") if isinstance(record, dict) else None
+    return {f"{name}.csv" for name in FRAMES} & set(listed if isinstance(listed, list) else [])

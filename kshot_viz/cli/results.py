@@ -78,11 +78,11 @@ def refuse_another(out: Path, request: Mapping[str, Any]) -> None:
     if not (out / REQUEST).exists():
         return
     held, wanted = load_request(out), json.loads(json.dumps(dict(request)))
-    # What another version did not know yet was off.
+    # What another version did not know yet was off. As texts: 1 group is not a share of 1.0.
     differing = sorted(
         name
         for name in set(wanted) - _MAY_CHANGE
-        if (wanted[name] or None) != (held.get(name) or None)
+        if json.dumps(wanted[name] or None) != json.dumps(held.get(name) or None)
     )
     if differing:
         raise KShotFileError(

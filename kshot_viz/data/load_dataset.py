@@ -120,7 +120,8 @@ def load_dataset(name_or_path: Any, **options: Any) -> ImageDataset:
         return _load(BUILT_IN[str(name_or_path)], options)
     if is_folder(name_or_path):
         labelled = options.pop("labelled", True)
-        return _load(load_folder if labelled else load_unlabelled, options, name_or_path)
+        loader = load_folder if labelled else load_unlabelled
+        return _load(loader, options, name_or_path, more=("labelled",))
     if str(name_or_path).lower() in {name.lower() for name in torchvision_names()}:
         return _load(load_torchvision, options, name_or_path)
     raise _no_such_dataset(name_or_path)
@@ -140,12 +141,16 @@ def _of_object(source: Any, options: dict[str, Any]) -> ImageDataset:
 
 
 def _load(
-    loader: Callable[..., ImageDataset], options: dict[str, Any], *source: object
+    loader: Callable[..., ImageDataset],
+    options: dict[str, Any],
+    *source: object,
+    more: tuple[str, ...] = (),
 ) -> ImageDataset:
+    """Call a loader; ``more`` are options that chose it."""
     allowed = list(inspect.signature(loader).parameters)[len(source) :]
     for option in options:
         if option not in allowed:
-            listing = ", ".join(map(repr, allowed)) or "none"
+            listing = ", ".join(map(repr, [*allowed, *more])) or "none"
             raise KShotValueError(f"{loader.__name__} has no option {option!r}; it has {listing}.")
     return loader(*source, **options)
 

@@ -170,6 +170,9 @@ def test_another_rule_or_budget_goes_on_from_the_rows_of_a_folder(tmp_path):
     refuse_another(tmp_path, request | {"choose": "best", "budget_minutes": None, "race": False})
     with pytest.raises(KShotFileError, match="they differ in seed"):
         refuse_another(tmp_path, request | {"choose": "best", "seed": 1})
+    save_request(tmp_path, request | {"groups": 1})
+    with pytest.raises(KShotFileError, match="differ in groups"):
+        refuse_another(tmp_path, request | {"groups": 1.0})
 
 
 def test_candidates_of_one_name_take_the_names_of_their_files(tmp_path):

@@ -45,6 +45,14 @@ def test_fit_prints_what_it_recommends_and_expects(fitted):
     }
 
 
+def test_a_folder_that_cannot_be_made_is_told_before_anything_is_tried(pictures, tmp_path):
+    (tmp_path / "taken").write_text("mine")
+    ended = kshot("fit", pictures, "--out", tmp_path / "taken" / "below", "--size", 16)
+    assert ended.code == 2
+    assert "cannot be written" in ended.complaint
+    assert "Recommended" not in ended.out
+
+
 def test_python_loads_what_the_command_wrote(fitted, pictures):
     _, out = fitted
     loaded, data = kv.load_classifier(out), kv.load_dataset(pictures)

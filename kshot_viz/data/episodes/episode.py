@@ -151,15 +151,17 @@ def check_episodes(episodes: object) -> None:
     raise KShotValueError(f"`episodes` must be a list of episodes; not {type(episodes).__name__}.")
 
 
-def save_episodes(episodes: Sequence[Episode], path: str | Path) -> None:
-    """Write episodes as JSON; one line per episode, so that files can be compared."""
+def save_episodes(episodes: Sequence[Episode], path: str | Path) -> Path:
+    """Write episodes as JSON and return the path; a line each, so that files can be compared."""
     check_episodes(episodes)
     lines = ",\n".join(json.dumps(episode.to_dict()) for episode in episodes)
     # What older versions can read keeps their schema.
     schema = SCHEMA if any(one.queries_by_class for one in episodes) else 1
     head = f'{{"schema": {schema}, "kind": "{_KIND}", "episodes": [\n'
-    with whole_file(Path(path), called=repr(str(path))) as part:
+    target = Path(path)
+    with whole_file(target, called=repr(str(path))) as part:
         part.write_text(f"{head}{lines}\n]}}\n", encoding="utf-8")
+    return target
 
 
 def load_episodes(path: str | Path) -> list[Episode]:

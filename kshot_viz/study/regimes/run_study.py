@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from kshot_viz.checks import checked, flag, instance, number, optional, several, text, whole
 from kshot_viz.errors import KShotValueError
 from kshot_viz.evaluate.evaluate import all_of
+from kshot_viz.files import made_folder
 from kshot_viz.finetune.candidate import Candidate
 from kshot_viz.grouping.rule import GroupingRule
 from kshot_viz.methods.base import Method
@@ -240,7 +241,7 @@ def _all_kept(
         refuse_other_tasks(folder, {one.name: one.folder for one in tasks})
         kept, folds = [], known_folds(folder)
         for plan, one in zip(plans, tasks, strict=True):
-            (folder / one.folder).mkdir(parents=True, exist_ok=True)
+            made_folder(folder / one.folder)
             more = [folds[one.name]] if one.name in folds else []
             kept.append(stack.enter_context(rows_kept(plan, folder / one.folder, more=more)))
         yield kept

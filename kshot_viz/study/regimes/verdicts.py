@@ -205,10 +205,10 @@ def _by_chance(row: Any) -> str:
 
 def _opening(study: Study) -> str:
     frame = study.frame
-    tasks = frame[TASK].drop_duplicates()
+    methods, tasks = ran(frame)["method"].nunique(), len(frame[TASK].drop_duplicates())
     return (
-        f"{counted(frame['method'].nunique(), 'method')} on {counted(len(tasks), 'task')}. Regret: "
-        f"points behind the method and setting with the best mean accuracy on the task; "
+        f"{counted(methods, 'method')} on {counted(tasks, 'task')}. Regret: points behind the "
+        f"method and setting with the best mean accuracy on the task; "
         f"{_over(len(set(study.data_sets.values())))}."
     )
 

@@ -39,6 +39,12 @@ def test_several_shots_belong_to_one_task():
         kv.study([tasks(shots=(1,))[0], tasks(shots=(2,))[0]])
 
 
+def test_a_folder_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / "taken").write_text("mine")
+    with pytest.raises(KShotFileError, match="cannot be written"):
+        kv.study(tasks(), out=tmp_path / "taken" / "below")
+
+
 def test_a_folder_with_something_else_stays_as_it_is(tmp_path):
     (tmp_path / "thesis.txt").write_text("mine")
     with pytest.raises(KShotFileError, match="holds something else and no study"):
