@@ -174,7 +174,11 @@ BATCHES: dict[str, Case] = {
         ("int64", "uint8"),
     ),
     "a file's name": (lambda w: w.net.prepare("cat.png"), VALUE, ("not str",)),
-    "a list of names": (lambda w: w.net.prepare(["cat.png"]), VALUE, ("holds str", "PIL")),
+    "a file that is missing": (
+        lambda w: w.net.prepare(["cat.png"]),
+        FILE,
+        ("cannot read", "cat.png"),
+    ),
     "a scan out of range": (
         lambda w: w.glyphnet().prepare([scan(7.0)]),
         VALUE,

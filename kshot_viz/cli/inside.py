@@ -10,7 +10,7 @@ import typer
 from kshot_viz.analysis.whole.finetune_analysis import FRAMES, FinetuneAnalysis, analyse_finetune
 from kshot_viz.cli.requests import ImagesRequest
 from kshot_viz.data.folder import load_folder
-from kshot_viz.files import read_json, refuse_foreign, write_json
+from kshot_viz.files import made_folder, read_json, refuse_foreign, write_json
 from kshot_viz.methods.config import FinetuneConfig
 from kshot_viz.viz.report.inside_report import write_inside_report
 from kshot_viz.viz.style.canvas import write_file
@@ -56,8 +56,9 @@ def run_inside(request: InsideRequest, out: Path, *, command: str) -> None:
         seed=request.seed,
         progress=lambda what: typer.echo(f"  {what}"),
     )
+    # The record first: a folder without one is refused when the command is given again.
+    _write_numbers(found, made_folder(out), command)
     report = write_inside_report(found, out / REPORT, command=command)
-    _write_numbers(found, out, command)
     typer.echo(f"\n{found}\n\nWritten: {report}, and its numbers as CSV beside it.")
 
 

@@ -95,11 +95,11 @@ def load_dataset(name_or_path: Any, **options: Any) -> ImageDataset:
         ``"./digits"``. A pair (images, labels) is what :meth:`ImageDataset.from_arrays` takes, a
         data set of PyTorch what ``from_torch`` does, one of Hugging Face what ``from_hf`` does.
     **options
-        Passed to the loader: glyphs ``per_class``, ``seed``, ``homoglyphs``; letters
-        ``per_class``, ``seed``; folder ``skip_bad``,
-        ``max_pixels`` (an image of more, 89478485 by default, is an error), and
-        ``labelled=False`` for a folder of images without classes, to form groups from;
-        torchvision ``root``, ``download``, ``split``.
+        Passed to the loader: glyphs ``per_class``, ``seed``, ``homoglyphs``, ``scripts``,
+        ``how``; letters ``per_class``, ``seed``, ``how``; folder ``skip_bad``, ``max_pixels``
+        (an image of more, 89478485 by default, is an error), and ``labelled=False`` for a folder
+        of images without classes, to form groups from; torchvision ``root``, ``download``,
+        ``split``.
 
     Returns
     -------

@@ -99,7 +99,8 @@ def finetune(
         For an unknown method or layer name.
     """
     chosen = resolve_method(method)
-    groups = _formed(chosen, grouping, backbone, support, seed)
+    wanted = grouping_for(chosen, grouping)
+    groups = formed_groups(wanted, backbone=backbone, support=support, seed=seed)
     run = start_run(backbone, support, chosen, groups, settings_for(chosen, config), device)
     with session(callbacks, _info(run, backbone, seed)) as told:
         begin, waited = time.perf_counter(), told.seconds
@@ -131,19 +132,14 @@ def _info(run: Run, backbone: Backbone, seed: int) -> RunInfo:
     return RunInfo("finetune", {**about, **sizes, **scalars(run.config.to_dict())})
 
 
-def _formed(
-    method: Method,
-    grouping: Grouping | GroupingRule | None,
-    backbone: Backbone,
-    support: Any,
-    seed: int,
+def formed_groups(
+    grouping: Grouping | GroupingRule | None, *, backbone: Backbone, support: Any, seed: int
 ) -> Grouping | None:
     """Return the groups of a run, formed from its support where a rule is given."""
-    found = grouping_for(method, grouping)
-    if not isinstance(found, GroupingRule):
-        return found
+    if not isinstance(grouping, GroupingRule):
+        return grouping
     images, labels = support_images(support), support_labels(support)
-    return found.in_episode(backbone, images, name="finetune", seed=seed, labels=labels)
+    return grouping.in_episode(backbone, images, name="finetune", seed=seed, labels=labels)
 
 
 @dataclass(frozen=True, eq=False)

@@ -20,7 +20,7 @@ from kshot_viz.analysis.alignment.maps import (
     some_positions,
 )
 from kshot_viz.analysis.alignment.moments import Moments
-from kshot_viz.data.arrays import label_row
+from kshot_viz.data.arrays import label_row, labels_of
 from kshot_viz.data.images import filled_count, slice_images
 from kshot_viz.errors import KShotValueError
 from kshot_viz.finetune.result import FinetuneResult
@@ -126,10 +126,7 @@ def labelled(network: Backbone | FinetuneResult, images: Any, labels: Any) -> La
         For labels that do not fit the images or the classes of a tuned network, or one class only.
     """
     count = filled_count(images)
-    given = getattr(images, "labels", None) if labels is None else labels
-    if given is None:
-        raise KShotValueError("`labels` are missing: one for each image, or a data set alone.")
-    names = label_row(given)
+    names = label_row(labels_of(images, labels))
     if len(names) != count:
         raise KShotValueError(f"`labels` must be one for each of the {count} images.")
     if isinstance(network, FinetuneResult):

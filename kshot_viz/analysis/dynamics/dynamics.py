@@ -13,15 +13,16 @@ from kshot_viz.analysis.dynamics.course import NETWORK_MEASURES, Course
 from kshot_viz.analysis.dynamics.findings import dynamics_findings
 from kshot_viz.analysis.dynamics.state import KEPT, LAYER_MEASURES, How
 from kshot_viz.checks import checked, instance, names, optional, text, whole
-from kshot_viz.data.arrays import label_row
+from kshot_viz.data.arrays import label_row, labels_of
 from kshot_viz.data.images import filled_count
 from kshot_viz.errors import KShotValueError, unknown_name
 from kshot_viz.finetune.candidate import Candidate
+from kshot_viz.finetune.loop import formed_groups
 from kshot_viz.grouping.grouping import Grouping
 from kshot_viz.grouping.rule import GroupingRule
 from kshot_viz.methods.config import FinetuneConfig
 from kshot_viz.models.backbone import BACKBONE, Backbone
-from kshot_viz.models.inputs.support import prepare_support, support_images, support_labels
+from kshot_viz.models.inputs.support import prepare_support
 from kshot_viz.study.rivals import rivals_of
 from kshot_viz.text import counted
 
@@ -215,22 +216,22 @@ def dynamics_steps(
     """
     if kind not in KINDS:
         raise unknown_name("kind", kind, KINDS)
-    given = getattr(images, "labels", None) if labels is None else labels
-    if given is None or len(label_row(given)) != filled_count(images):
+    known = label_row(labels_of(images, labels))
+    if len(known) != filled_count(images):
         raise KShotValueError("`labels` must be one for each image, or a data set given alone.")
     rule = GroupingRule(given=grouping) if isinstance(grouping, Grouping) else grouping
     rivals = rivals_of(methods, rule or GroupingRule(), config or FinetuneConfig())
-    form = partial(_formed, backbone=backbone, support=support, seed=seed)
+    form = partial(formed_groups, backbone=backbone, support=support, seed=seed)
     own = [form(one.grouping) for one in rivals]
     shared, left_out = _shared(rule, form)
     prepared, how = prepare_support(backbone, support), How(kind, positions, draws, seed)
     courses = [
-        Course(backbone, prepared, one, groups, shared, (images, label_row(given)), layers, how)
+        Course(backbone, prepared, one, groups, shared, (images, known), layers, how)
         for one, groups in zip(rivals, own, strict=True)
     ]
     wanted = _steps(at, [one.steps for one in courses])
     planned = sum(step <= one.steps for one in courses for step in wanted)
-    count, head = len(label_row(given)), courses[0].head
+    count, head = len(known), courses[0].head
     start = FinetuneDynamics(backbone.name, kind, count, wanted, planned, head, {}, left_out, ())
     return _growing(start, courses)
 
@@ -269,16 +270,6 @@ def _shared(
         if rule is not None:
             raise
         return None, {KEPT: str(error)}
-
-
-def _formed(
-    grouping: Grouping | GroupingRule | None, *, backbone: Backbone, support: Any, seed: int
-) -> Grouping | None:
-    """Return groups as :func:`kshot_viz.finetune` makes them."""
-    if not isinstance(grouping, GroupingRule):
-        return grouping
-    images, labels = support_images(support), support_labels(support)
-    return grouping.in_episode(backbone, images, name="finetune", seed=seed, labels=labels)
 
 
 def _steps(at: Sequence[int] | None, lasts: Sequence[int]) -> tuple[int, ...]:

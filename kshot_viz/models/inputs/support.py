@@ -61,7 +61,7 @@ def prepare_support(backbone: Backbone, support: Any) -> Support:
         raise KShotValueError(f"{image_count(images)} images but {len(targets)} labels were given.")
     if len(classes) < 2:
         raise KShotValueError(
-            f"Fine-tuning needs at least two classes; the labels have one: {classes.tolist()}."
+            f"Fine-tuning needs two classes or more, not one class: {classes.tolist()}."
         )
     inputs = backbone.prepare(images) if len(targets) else _no_images(backbone)
     return Support(inputs, torch.from_numpy(targets).to(inputs.device), classes)

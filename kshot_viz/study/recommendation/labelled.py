@@ -59,7 +59,7 @@ def labelled_dataset(support: Any) -> tuple[ImageDataset, np.ndarray]:
         raise KShotValueError(f"{len(images)} images but {len(targets)} labels were given.")
     if len(classes) < 2:
         raise KShotValueError(
-            f"A classifier needs at least two classes; the labels have one: {classes.tolist()}."
+            f"A classifier needs two classes or more, not one class: {classes.tolist()}."
         )
     names = tuple(map(str, classes))
     if isinstance(support, ImageDataset):

@@ -46,7 +46,7 @@ SAME = [*METHOD, *SETTING]
     regimes=several,
     rules=several,
     n_val=whole(1),
-    few=instance(Few),
+    few=instance(Few, cure="kshot_viz.study.regimes.choices.Few(episodes=3, queries=3)"),
     own_episodes=whole(1),
     grid=optional(instance(TuningGrid)),
     executor=text,
